@@ -1,0 +1,230 @@
+"""The plan: what will run, fully decided, as frozen values that a worker can unpickle.
+
+Nothing here decides; ``planner.make`` does. A worker imports this module and no other of the
+planner, so it may import nothing heavy.
+
+Units and lanes (``docs/architecture.md``, "Order"): on each lane of an edge the writers send units
+0, 1, 2, ... without a gap, and each unit holds any number of items. A stage with one worker numbers
+its results anew; replicas, and stages between a split and its zip, keep the unit of their input, so
+that order and pairs can be told again where they meet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from pipeflow.errors import Finding, Location
+from pipeflow.spec.policies import ArrayMode, OnError, Overflow, TransportKind
+from pipeflow.spec.stage_type import Role, Shape
+
+
+class Join(Enum):
+    """How the inputs of a stage become calls."""
+
+    NONE = "none"  #: a source: no inputs
+    MERGE = "merge"  #: one input, or several as they come
+    ZIP_BY_ID = "zip_by_id"  #: named ports that come from one stage: pairs by item id
+    ZIP_BY_POSITION = "zip_by_position"  #: named ports from different sources: pairs by position
+
+
+class Route(Enum):
+    """How the units of an edge spread over the reading replicas."""
+
+    SINGLE = "single"  #: one reading replica takes all
+    BALANCE = "balance"  #: one writer; each unit goes to a replica with room
+    ALIGNED = "aligned"  #: as many writers as readers: writer i feeds reader i
+    BY_UNIT = "by_unit"  #: unit u goes to replica u modulo their number
+    ANY = "any"  #: several writers, several readers, order given up: whoever has room
+    KEY = "key"  #: every replica sees every unit, but only the items whose key is its own
+    BROADCAST = "broadcast"  #: every replica gets every item
+
+
+class Parts(Enum):
+    """Which writers make up one unit of an edge."""
+
+    ONE = "one"  #: each unit comes whole from one of them
+    EACH = "each"  #: each writer brings its part of each unit, in the order of their numbers
+
+
+class Numbering(Enum):
+    """Where the units of a stage's results come from."""
+
+    PER_PORT = "per_port"  #: one worker: each result on a port is the port's next unit
+    PER_STAGE = "per_stage"  #: one worker where a zip begins: each result is the stage's next unit,
+    #: and the ports it does not go to get an empty unit
+    KEEP = "keep"  #: results belong to the unit of the item that they come from
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgePlan:
+    """One edge, decided.
+
+    Attributes:
+        index: Its number in the plan.
+        source: Number of the writing stage.
+        port: Its output port.
+        target: Number of the reading stage.
+        input: Argument that it feeds, for named inputs; else empty.
+        transport: ``PIPE`` or ``QUEUE``, never ``AUTO``.
+        capacity_items: Items held for each reading replica before the writer waits; at least 1.
+        capacity_bytes: Bytes of shared arrays among them; one item always fits.
+        overflow: What a full edge does.
+        arrays: Shared views, or private copies.
+        route: How units spread over the reading replicas.
+        key: The expression for ``Route.KEY``, else empty.
+        parts: Which writers make up a unit.
+        lanes: Lanes that the edge carries, at least 1.
+        lane_base: Number of its first lane among all input lanes of the reading stage.
+        ordered: Whether the reader waits for the units in their order (on each lane), or takes
+            them as they come. One writer's units are in order anyway.
+        at: Where the file has it.
+    """
+
+    index: int
+    source: int
+    port: str
+    target: int
+    input: str = ""
+    transport: TransportKind = TransportKind.PIPE
+    capacity_items: int = 256
+    capacity_bytes: int = 64 * 2**20
+    overflow: Overflow = Overflow.BLOCK
+    arrays: ArrayMode = ArrayMode.SHARED
+    route: Route = Route.SINGLE
+    key: str = ""
+    parts: Parts = Parts.ONE
+    lanes: int = 1
+    lane_base: int = 0
+    ordered: bool = True
+    at: Location
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagePlan:
+    """One stage, decided.
+
+    Attributes:
+        index: Its number in the plan, in the order of the file.
+        name: As the file has it.
+        at: Where its name stands.
+        call: ``module:attribute`` of the user's code, or empty.
+        operator: Name of the operator, or empty. One of the two is given.
+        role: A source has no edges in; a sink is a stage that nobody reads.
+        shape: As far as it is known before the code runs.
+        parameters: ``with``, filled in.
+        join: How inputs become calls.
+        edges_in: Numbers of the edges it reads, in the order of the file.
+        edges_out: Output port to the numbers of the edges that read it; ports without readers are
+            left out.
+        ports: All output ports it has: ``out``, its own, and ``errors``, ``unmatched``.
+        replicas: Workers, at least 1.
+        numbering: Where its results' units come from.
+        keeps_state: As planned; a worker whose code turns out otherwise refuses to start.
+        on_error: What follows when an item fails.
+        env: Variables for its workers; ``${replica}`` is still in the values.
+        cpus: Processors to be bound to; empty: all.
+        gpus: Replica *i* sees one of these.
+        threads: Threads of BLAS and OpenMP in each worker, at least 1.
+        memory: Bytes of private memory for each worker, or ``None``.
+        spin: Whether a waiting worker may burn processor time.
+        level: Longest path from a source, in edges; for showing only.
+        stdin: Whether its worker keeps the standard input of the command.
+    """
+
+    index: int
+    name: str
+    at: Location
+    call: str = ""
+    operator: str = ""
+    role: Role = Role.OPERATOR
+    shape: Shape = Shape.UNKNOWN
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    join: Join = Join.MERGE
+    edges_in: tuple[int, ...] = ()
+    edges_out: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    ports: tuple[str, ...] = ("out",)
+    replicas: int = 1
+    numbering: Numbering = Numbering.PER_PORT
+    keeps_state: bool = False
+    on_error: OnError = OnError.STOP
+    env: Mapping[str, str] = field(default_factory=dict)
+    cpus: tuple[int, ...] = ()
+    gpus: tuple[int, ...] = ()
+    threads: int = 1
+    memory: int | None = None
+    spin: bool = False
+    level: int = 0
+    stdin: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerPlan:
+    """One worker: a replica of a stage.
+
+    Attributes:
+        index: Its number among all workers of the plan; stages in order, replicas in order.
+        stage: Number of its stage.
+        replica: Which of the stage's replicas, from 0.
+    """
+
+    index: int
+    stage: int
+    replica: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """All that a run needs to know beforehand.
+
+    Attributes:
+        pipeline: Name of the pipeline.
+        file: Its file, as the user gave it.
+        folder: The file's folder, absolute: first on the path of the workers.
+        stages: In the order of the file.
+        edges: In the order of the file.
+        workers: In the order of the stages.
+        start_order: Numbers of the stages, readers before their writers.
+        stop_order: Numbers of the stages, writers before their readers.
+        parameters: The values of ``params``, for ``EXPR``; secrets are left out.
+        secrets: Texts that must never be shown.
+        memory: Bytes that shared arrays of the run may take in all.
+        descriptors: File descriptors that the run needs in one process, at most.
+        warnings: Doubts of the planner, with their places.
+    """
+
+    pipeline: str
+    file: str
+    folder: str
+    stages: tuple[StagePlan, ...]
+    edges: tuple[EdgePlan, ...]
+    workers: tuple[WorkerPlan, ...]
+    start_order: tuple[int, ...]
+    stop_order: tuple[int, ...]
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
+    memory: int = 2**30
+    descriptors: int = 0
+    warnings: tuple[Finding, ...] = ()
+
+    def workers_of(self, stage: int) -> tuple[WorkerPlan, ...]:
+        """The workers of one stage, replica 0 first."""
+        return tuple(worker for worker in self.workers if worker.stage == stage)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """What the planner must know of the machine; read once, by ``runtime.machine``.
+
+    Attributes:
+        cores: Cores that this process may use, by affinity and cgroup quota, at least 1.
+        memory: Bytes free for the run: the least of the machine's and the cgroup's.
+        processes: Processes that may still be started (``ulimit -u``, cgroup), or ``None``.
+        descriptors: Hard limit of open files (``ulimit -n``).
+    """
+
+    cores: int
+    memory: int
+    processes: int | None = None
+    descriptors: int = 1024

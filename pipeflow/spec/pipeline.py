@@ -1,0 +1,178 @@
+"""What the user asked for: a pipeline, its stages and edges, each with its place in the file.
+
+Everything here is filled in, merged with ``defaults`` and checked on its own; what the pieces mean
+together (unknown stages, cycles, joins) is the planner's to judge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from pipeflow.errors import Location
+from pipeflow.spec.policies import (
+    ArrayMode,
+    Balance,
+    Capacity,
+    Limits,
+    OnError,
+    Overflow,
+    Partition,
+    Resources,
+    TransportKind,
+)
+from pipeflow.spec.stage_type import CallFacts, StageType
+
+#: Ports that belong to pipeflow; a stage's own ``outputs`` may not bear these names.
+OUT: Final = "out"
+ERRORS: Final = "errors"
+UNMATCHED: Final = "unmatched"
+
+
+@dataclass(frozen=True, slots=True)
+class PortRef:
+    """An output port, as an edge names it.
+
+    Attributes:
+        stage: Name of the stage.
+        port: Name of the port; ``"out"`` when the file names none.
+    """
+
+    stage: str
+    port: str = OUT
+
+    def __str__(self) -> str:
+        return self.stage if self.port == OUT else f"{self.stage}.{self.port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edge:
+    """One input of a stage.
+
+    Attributes:
+        source: The port that is read.
+        at: Where the file says so (the text ``shrink`` or ``segment.masks``).
+        input: Name of the argument for named inputs; empty for single and merged inputs.
+        transport: As asked for.
+        capacity: As asked for.
+        overflow: What a full edge does.
+        arrays: Shared views, or private copies.
+    """
+
+    source: PortRef
+    at: Location
+    input: str = ""
+    transport: TransportKind = TransportKind.AUTO
+    capacity: Capacity = field(default_factory=Capacity)
+    overflow: Overflow = Overflow.BLOCK
+    arrays: ArrayMode = ArrayMode.SHARED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """The user's own Python.
+
+    Attributes:
+        module: Dotted name of the module.
+        attribute: Name in it, may be dotted (``Detector.fast``).
+        facts: What its source says.
+    """
+
+    module: str
+    attribute: str
+    facts: CallFacts = field(default_factory=CallFacts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """An operator, by name.
+
+    Attributes:
+        operator: What is known of it.
+    """
+
+    operator: StageType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """A named node of the pipeline.
+
+    Attributes:
+        name: As the file has it.
+        at: Where its name stands.
+        work: The user's function, or an operator.
+        work_at: Where the value of ``call`` or ``use`` stands.
+        parameters: ``with``, filled in; the worker turns values into the annotated types.
+        parameter_at: Where each of them stands.
+        edges: Its inputs in the order of the file; none: a source.
+        named_inputs: The inputs are a mapping, so a join makes one call of them.
+        outputs: Its own output ports beside ``out``, ``errors`` and ``unmatched``.
+        replicas: Parallel workers; ``None``: ``auto``. ``defaults`` never reach a stage that
+            cannot have replicas.
+        replicas_at: Where ``replicas`` stands (in the stage or in ``defaults``), else ``at``.
+        replicas_given: The stage itself says ``replicas`` (an impossible number is an error then).
+        partition: How items spread over the replicas.
+        partition_at: Where ``partition`` stands, else ``at``.
+        ordered: Whether what comes out has the order that one worker would give.
+        on_error: What follows when an item fails.
+        on_error_at: Where ``on_error`` stands, else ``at``.
+        resources: What its processes may use.
+        env: Variables for its processes; ``${replica}`` is still in the values.
+        enabled: ``False`` takes the stage out.
+        description: For people.
+    """
+
+    name: str
+    at: Location
+    work: Call | Use
+    work_at: Location
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    parameter_at: Mapping[str, Location] = field(default_factory=dict)
+    edges: tuple[Edge, ...] = ()
+    named_inputs: bool = False
+    outputs: tuple[str, ...] = ()
+    replicas: int | None = 1
+    replicas_at: Location
+    replicas_given: bool = False
+    partition: Partition = field(default_factory=Balance)
+    partition_at: Location
+    ordered: bool = True
+    on_error: OnError = OnError.STOP
+    on_error_at: Location
+    resources: Resources = field(default_factory=Resources)
+    env: Mapping[str, str] = field(default_factory=dict)
+    enabled: bool = True
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pipeline:
+    """A whole pipeline file, resolved.
+
+    Attributes:
+        name: ``name``, or the file's stem.
+        file: The file's path as the user gave it; ``<mapping>`` for ``pipeflow.run({...})``.
+        folder: The file's folder, absolute: first on the path of its workers.
+        version: Of the language.
+        description: For people.
+        stages: In the order of the file.
+        stages_at: Where ``stages`` stands.
+        limits: Bounds of the run.
+        limits_at: Where ``limits`` stands, else the file's start.
+        parameters: The values of ``params``, for ``EXPR`` and reports; secrets are left out.
+        secrets: Texts that must never be shown.
+    """
+
+    name: str
+    file: str
+    folder: str
+    version: int = 1
+    description: str = ""
+    stages: tuple[Stage, ...] = ()
+    stages_at: Location
+    limits: Limits = field(default_factory=Limits)
+    limits_at: Location
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()

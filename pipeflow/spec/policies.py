@@ -1,0 +1,124 @@
+"""The choices that a pipeline file offers, as values: errors, overflow, partitions, capacity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
+
+DEFAULT_CAPACITY_ITEMS: Final = 256
+DEFAULT_CAPACITY_BYTES: Final = 64 * 2**20
+
+
+class OnError(Enum):
+    """What follows when an item fails."""
+
+    STOP = "stop"
+    SKIP = "skip"
+    DEAD_LETTER = "dead_letter"
+
+
+class TransportKind(Enum):
+    """How the bytes of an edge cross."""
+
+    AUTO = "auto"
+    PIPE = "pipe"
+    QUEUE = "queue"
+
+
+class Overflow(Enum):
+    """What a full edge does with the next item."""
+
+    BLOCK = "block"
+    DROP_OLDEST = "drop_oldest"
+    DROP_NEWEST = "drop_newest"
+
+
+class ArrayMode(Enum):
+    """How the reader of an edge gets arrays."""
+
+    SHARED = "shared"
+    COPY = "copy"
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """Items go to whichever replica has room."""
+
+
+@dataclass(frozen=True, slots=True)
+class ByKey:
+    """Equal keys meet in one replica.
+
+    Attributes:
+        expression: Python expression over ``item``.
+    """
+
+    expression: str
+
+
+@dataclass(frozen=True, slots=True)
+class Broadcast:
+    """Every replica gets every item."""
+
+
+Partition = Balance | ByKey | Broadcast
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capacity:
+    """How much an edge holds for each reading replica before its writer waits.
+
+    Attributes:
+        items: Items between the writer's function and the reader's; ``None``: the default.
+        bytes: Bytes of shared arrays among them; ``None``: the default.
+    """
+
+    items: int | None = None
+    bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """What the processes of a stage may use.
+
+    Attributes:
+        cpus: Processors to be bound to; empty: all.
+        threads: Threads of BLAS and OpenMP in each worker; ``None``: cores over workers.
+        memory: Address space of each worker, in bytes, shared arrays not counted.
+        gpus: Replica *i* sees one of these.
+        spin: Whether a waiting worker may burn processor time for latency.
+    """
+
+    cpus: tuple[int, ...] = ()
+    threads: int | None = None
+    memory: int | None = None
+    gpus: tuple[int, ...] = ()
+    spin: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds of the whole run.
+
+    Attributes:
+        memory: Bytes that shared arrays may take in all; ``None``: half of what is free.
+        processes: Most worker processes; ``None``: what the machine allows.
+    """
+
+    memory: int | None = None
+    processes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """Environment and resources of a stage's processes.
+
+    Attributes:
+        env: Variables set on top of the inherited ones; ``${replica}`` is still in them.
+        resources: See ``Resources``.
+    """
+
+    env: Mapping[str, str] = field(default_factory=dict)
+    resources: Resources = field(default_factory=Resources)

@@ -1,0 +1,109 @@
+"""What is known of a stage's work without running it: of built-in operators, and of the user's code.
+
+The registry makes a ``StageType`` from an operator's declaration; ``config.source`` reads a
+``CallFacts`` out of the user's file, as text. Neither imports user code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from pipeflow.spec.options import Option
+
+
+class Role(Enum):
+    """Where a stage may stand."""
+
+    SOURCE = "source"
+    OPERATOR = "operator"
+    SINK = "sink"
+
+
+class Shape(Enum):
+    """How the user's code meets the items."""
+
+    FUNCTION = "function"  #: one call an item
+    GENERATOR = "generator"  #: one call an item, any number of results
+    ASYNC = "async"  #: ``async def``
+    STREAM = "stream"  #: ``@pipeflow.stream``: one call, the whole stream
+    CLASS = "class"  #: an object per worker, called with each item
+    UNKNOWN = "unknown"  #: decorated, re-exported or conditional: seen only when it runs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageType:
+    """An operator, as data.
+
+    Attributes:
+        name: What ``use:`` says.
+        role: Source, operator or sink.
+        shape: How its code meets the items.
+        options: Its parameters under ``with``.
+        summary: One sentence.
+        manual: The whole manual page, Markdown.
+        keeps_state: One replica only, unless partitioned by key or broadcast.
+        one_to_one: Each item gives at most one result, with its id (a filter is one-to-one too).
+        may_drop: It may answer an item with nothing.
+        single: It has one replica always (sources, file sinks).
+        uses_stdin: With these parameters it may read standard input.
+        origin: ``"built in"`` or the distribution that brings it.
+    """
+
+    name: str
+    role: Role
+    shape: Shape
+    options: tuple[Option, ...] = ()
+    summary: str = ""
+    manual: str = ""
+    keeps_state: bool = False
+    one_to_one: bool = False
+    may_drop: bool = False
+    single: bool = False
+    origin: str = "built in"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """One parameter of the user's function, as its source says.
+
+    Attributes:
+        name: Its name.
+        annotation: Its annotation as text, or empty.
+        required: Whether a value must be given.
+        default: Its default as source text, or empty.
+        keyword: Whether it may be given by name.
+    """
+
+    name: str
+    annotation: str = ""
+    required: bool = True
+    default: str = ""
+    keyword: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallFacts:
+    """What the source of a ``call:`` target says of itself.
+
+    Attributes:
+        shape: ``UNKNOWN`` when reading cannot tell.
+        file: The file that defines it, or empty.
+        line: Its line there, from 1, or 0.
+        parameters: All but ``self``, in order; the items come first.
+        open_ended: It takes ``**kwargs``, or its parameters are not known.
+        keeps_state: A stream function, or a class with ``finish`` or ``snapshot``.
+        yields: It is a generator function: one item may give many. ``None``: not known.
+        answers: It has a ``return`` with a value or a ``yield``. ``None``: not known.
+        doc: First line of its docstring.
+    """
+
+    shape: Shape = Shape.UNKNOWN
+    file: str = ""
+    line: int = 0
+    parameters: tuple[Parameter, ...] = ()
+    open_ended: bool = True
+    keeps_state: bool = False
+    yields: bool | None = None
+    answers: bool | None = None
+    doc: str = ""

@@ -1,0 +1,61 @@
+"""What a running stage can ask of its worker, and the stand-in for code that runs outside a run.
+
+The worker puts a ``StageContext`` in place before it loads the stage; the author's functions
+(``pipeflow.rng`` and the rest, in ``stages.author``) look it up here. There is one for each process; in
+the inline executor the current one changes with the worker whose turn it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(slots=True, kw_only=True)
+class StageContext:
+    """One replica's ties to its run.
+
+    Attributes:
+        stage: Name of the stage.
+        replica: Which of its workers.
+        replicas: How many there are.
+        seed: Of the run.
+        stopping: Whether the run is being drained.
+        empty: Makes an array in shared memory: shape and dtype as for ``np.empty``.
+        log: Takes a level and a text.
+        item_id: Gives the id of the item in hand as numbers, for ``rng``.
+        stdout: The command's standard output as bytes; for ``print`` and writers to ``-``.
+        parameters: The pipeline's ``params``, for expressions.
+        metrics: Name to sum; goes into the report.
+    """
+
+    stage: str
+    replica: int
+    replicas: int = 1
+    seed: int = 0
+    stopping: Callable[[], bool] = lambda: False
+    empty: Callable[[Any, Any], np.ndarray[Any, Any]] | None = None
+    log: Callable[[str, str], None] = lambda level, text: None
+    item_id: Callable[[], tuple[int, ...]] = lambda: ()
+    stdout: BinaryIO | None = None
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+_current: StageContext | None = None
+
+
+def current() -> StageContext | None:
+    """The context of the replica whose code runs now; ``None`` outside a run."""
+    return _current
+
+
+def enter(context: StageContext | None) -> StageContext | None:
+    """Put a context in place and return the one before, to be put back."""
+    global _current  # noqa: PLW0603 - one stage runs at a time in a process; this is its name
+    before, _current = _current, context
+    return before

@@ -1,0 +1,53 @@
+"""Work: a stage's code, loaded and bound to its parameters, in the few forms that a worker knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """A result for another output port: what ``pipeflow.to(port, item)`` returns."""
+
+    port: str
+    item: Any
+
+
+@dataclass(frozen=True, slots=True)
+class BadRecord:
+    """What a built-in source yields for a record that it cannot read; the stage's policy decides.
+
+    Attributes:
+        item: The record as it was found: text or bytes.
+        error: What is wrong with it.
+    """
+
+    item: Any
+    error: Exception
+
+
+@dataclass(slots=True, kw_only=True)
+class Work:
+    """Exactly one of ``source``, ``call`` and ``stream`` is there.
+
+    Attributes:
+        source: Starts a source: the iterable of its items.
+        call: Takes the payload (with named inputs: one positional payload for each input, in the
+            order of the names given to ``load_work``) and returns the result: ``None``, an object
+            with ``__next__`` for many, or one item, maybe ``Routed``.
+        stream: Takes an iterator over the payloads, returns an iterable of results.
+        finish: Results at the end of input, or ``None``.
+        close: Called always, last, or ``None``.
+        keeps_state: As the loaded code shows it.
+        total: How many items a source will give, when it knows; asked once, after ``source()``.
+    """
+
+    source: Callable[[], Iterable[Any]] | None = None
+    call: Callable[..., Any] | None = None
+    stream: Callable[[Iterator[Any]], Iterable[Any]] | None = None
+    finish: Callable[[], Iterable[Any] | None] | None = None
+    close: Callable[[], None] | None = None
+    keeps_state: bool = False
+    total: Callable[[], int | None] | None = None

@@ -1,0 +1,234 @@
+"""What a transport offers: ends, frames, packets and their counters. Knows nothing of pipelines.
+
+    writer process                                   reader process
+    Encoder ── Packet ──> Sender ══ bytes ══> Receiver ── Frame ──> Decoder
+       │ large buffers        ▲                   │                    │
+       └──> slots of its pool │ credit, in shared │ counters           └──> views into the slots
+                              └───────────────────┘
+
+The rules that keep both ends from deadlock and the bytes from being torn:
+
+1. Nothing is locked across processes. Each cell of the shared counters has one writing process;
+   what several processes share is a pipe or a socket of the kernel.
+2. A writer sends no more than its credit: ``capacity`` less what was sent and not yet taken. Credit
+   counts the units of ``Sender.send(credits=...)``, the bytes count shared buffers, and one send is
+   always allowed when nothing is in flight.
+3. Whoever waits has first flushed what it holds back, says so in its counter, looks again, and waits
+   with a deadline: a wake-up that was missed costs a moment, never a hang.
+4. A frame is read whole or not at all; it bears the attempt and a number. A number that is missing,
+   repeated or of another attempt is a ``ProtocolError``, never skipped.
+5. A buffer that travels by reference is kept by its sender until the reader has said that it holds
+   it; then the reader's own cell keeps it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+from typing import Protocol
+
+from pipeflow.errors import PipeflowError
+
+
+class FrameKind(IntEnum):
+    """What a frame carries."""
+
+    ITEMS = 1
+    BARRIER = 2
+    END = 3
+
+
+class Kind(Enum):
+    """How bytes cross."""
+
+    PIPE = "pipe"
+    QUEUE = "queue"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelSpec:
+    """One channel: some writers, some readers, one way for the bytes.
+
+    Attributes:
+        number: Its number in the run; frames and messages bear it.
+        kind: A pipe has one writer and one reader; a queue any number of both, and a frame goes
+            to whichever reader takes it first.
+        writers: How many.
+        readers: How many.
+        capacity: Credits of each writer, at least 1.
+        capacity_bytes: Bytes of shared buffers that each writer may have in flight.
+    """
+
+    number: int
+    kind: Kind
+    writers: int = 1
+    readers: int = 1
+    capacity: int = 256
+    capacity_bytes: int = 64 * 2**20
+
+    def __post_init__(self) -> None:
+        if self.kind is Kind.PIPE and (self.writers, self.readers) != (1, 1):
+            raise ValueError("a pipe has one writer and one reader")
+        if min(self.writers, self.readers, self.capacity) < 1:
+            raise ValueError("writers, readers and capacity are at least 1")
+
+
+@dataclass(frozen=True, slots=True)
+class SlotRef:
+    """Where one buffer lies in shared memory.
+
+    Attributes:
+        pool: Number of the pool: the number of the worker that filled it.
+        slot: Number of the slot in that pool; the holders' cells go by it.
+        offset: First byte, counted from the start of the pool's range.
+        nbytes: Length in bytes.
+    """
+
+    pool: int
+    slot: int
+    offset: int
+    nbytes: int
+
+
+@dataclass(slots=True)
+class Packet:
+    """Some items, pickled once; it may be sent to many.
+
+    Attributes:
+        pickled: The pickle (protocol 5) of the list of payloads.
+        buffers: Its out-of-band buffers in order: small ones as bytes, large ones by reference.
+        items: How many payloads.
+        shared_bytes: Bytes that stay where they are (the sum over the references).
+        copied_bytes: Bytes of buffers that travel in the frame.
+        keep: What must live until every reader holds its own reference.
+    """
+
+    pickled: bytes
+    buffers: tuple[bytes | SlotRef, ...]
+    items: int
+    shared_bytes: int = 0
+    copied_bytes: int = 0
+    keep: tuple[object, ...] = ()
+
+
+@dataclass(slots=True)
+class Frame:
+    """What a receiver hands out.
+
+    Attributes:
+        kind: Items, a barrier, or the end of input.
+        writer: Which of the channel's writers sent it, from 0.
+        seq: Its number among this writer's frames on this channel, from 0.
+        meta: What the sender put beside the packet, as bytes: the receiver does not look inside.
+        packet: The items; ``None`` for barriers and the end.
+        total: Of an ``END``: how many credits its writer sent in all.
+    """
+
+    kind: FrameKind
+    writer: int
+    seq: int
+    meta: bytes
+    packet: Packet | None
+    total: int = 0
+
+
+class Bell(Protocol):
+    """Wakes a process that waits: rung by many, heard by one."""
+
+    def fileno(self) -> int:
+        """Readable while it was rung and not yet cleared."""
+        ...
+
+    def ring(self) -> None:
+        """Wake the owner; never blocks."""
+        ...
+
+    def clear(self) -> None:
+        """Forget the rings so far; never blocks."""
+        ...
+
+
+class Sender(Protocol):
+    """The writing end of a channel, for one writer."""
+
+    def fileno(self) -> int:
+        """Polls as ``POLLERR`` when every reader has closed."""
+        ...
+
+    def room(self) -> int:
+        """Credits that may be sent now; 0 when full, by items or by bytes."""
+        ...
+
+    def idle(self) -> bool:
+        """Whether the readers have received every frame sent so far: flush at once."""
+        ...
+
+    def send(self, meta: bytes, packet: Packet, credits: int) -> None:
+        """Send one frame of items.
+
+        May wait for the kernel to take the bytes, never for credit: ask ``room`` first.
+
+        Raises:
+            PeerClosed: Every reader has closed.
+        """
+        ...
+
+    def barrier(self, meta: bytes) -> None:
+        """Send a barrier; it needs no credit."""
+        ...
+
+    def end(self) -> None:
+        """Send the end of input with the count of credits sent, then close."""
+        ...
+
+    def close(self) -> None:
+        """Close without an end of input (a second time: nothing). Readers see ``PeerLost``."""
+        ...
+
+
+class Receiver(Protocol):
+    """The reading end of a channel, for one reader."""
+
+    def fileno(self) -> int:
+        """Polls as readable when ``receive`` may return something."""
+        ...
+
+    def receive(self) -> Frame | None:
+        """The next whole frame, or ``None`` when none is there yet; never blocks.
+
+        After the ``END`` of every writer (of a queue: after the last writer closed) it raises
+        ``StopIteration`` no more frames will come.
+
+        Raises:
+            StopIteration: Every writer has ended properly.
+            PeerLost: A writer went away without its end of input.
+            ProtocolError: A frame is torn, repeated, missing or of another attempt.
+        """
+        ...
+
+    def confirm(self) -> None:
+        """Say that the views of all frames received so far are held: senders may let go."""
+        ...
+
+    def took(self, writer: int, credits: int, nbytes: int) -> None:
+        """Give credit back to a writer, and wake it if it waits."""
+        ...
+
+    def want(self, items: int = 1) -> None:
+        """Ask for items on a channel whose writers send on demand only (``drop_*``)."""
+        ...
+
+    def close(self) -> None:
+        """Need no more: the writers get ``PeerClosed`` once all readers have closed."""
+        ...
+
+
+class WaitInterrupted(PipeflowError):
+    """A wait ended for a reason of the caller's own (a wake-up descriptor became ready)."""
+
+
+class Waiter(Protocol):
+    """Waits on many ends at once."""
+
+    def __call__(self, ends: Sequence[int], deadline_s: float | None) -> None: ...
