@@ -1,0 +1,174 @@
+"""What travels besides the bytes of the items: within a worker, and from a worker to the supervisor.
+
+Items reach a stage as ``Item``s, barriers and the end of input as messages of their own, so that
+checkpoints can come without another loop. A report to the supervisor holds numbers and text only,
+never an object of the user's.
+"""
+
+from __future__ import annotations
+
+import pickle
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+#: Where an item began and how it branched: number of the stage that numbered it, its ordinal there,
+#: then one ordinal for each time it came out of a one-to-many.
+ItemId = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One call's worth of items.
+
+    Attributes:
+        payload: What the user's function gets; for joined inputs a tuple, one for each port.
+        id: Of the item (of a pair: of its first).
+        lane: Lane of the unit it belongs to.
+        unit: Number of that unit.
+        edges: Numbers of the edges that it came over; their count is its count of items.
+    """
+
+    payload: Any
+    id: ItemId
+    lane: int
+    unit: int
+    edges: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UnitDone:
+    """All items of a unit have been handed out: what it gave is complete.
+
+    Attributes:
+        lane: Lane of the unit.
+        unit: Its number; all units before it on this lane are done as well.
+    """
+
+    lane: int
+    unit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Barrier:
+    """A marker among the items: all before it belongs to the checkpoint."""
+
+    checkpoint: int
+
+
+@dataclass(frozen=True, slots=True)
+class EndOfInput:
+    """Every input has ended.
+
+    Attributes:
+        units: For each input lane the number of units that came.
+    """
+
+    units: Mapping[int, int] = field(default_factory=dict)
+
+
+Message = Item | UnitDone | Barrier | EndOfInput
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """What went wrong in a worker, as text.
+
+    Attributes:
+        phase: ``import``, ``constructor``, ``item``, ``finish``, ``close``, ``pickling`` or ``run``.
+        kind: Type of the exception, with its module unless built in.
+        message: The exception as text, one line or more.
+        traceback: The user's own frames, as text; empty for mistakes found by us.
+        item: Id of the item in hand (``"find:17"``), or empty.
+        view: Short view of that item, or empty.
+        victim: It ended because a neighbour was gone: never the root cause.
+    """
+
+    phase: str
+    kind: str
+    message: str
+    traceback: str = ""
+    item: str = ""
+    view: str = ""
+    victim: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The stage is loaded; work begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The worker ends because of this; its process exits right after."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class ItemGivenUp:
+    """An item failed and the stage's policy let the run go on."""
+
+    failure: Failure
+    dead_lettered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """A line of the stage's log."""
+
+    level: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """The worker has done all it had to, and its process exits with 0 right after.
+
+    Attributes:
+        metrics: Sums by name.
+        cpu_s: Processor time of the process, its own children included.
+        peak_rss_bytes: Greatest resident size.
+        slots: Slots that its pool made.
+    """
+
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    cpu_s: float = 0.0
+    peak_rss_bytes: int = 0
+    slots: int = 0
+
+
+WorkerReport = Ready | Failed | ItemGivenUp | Logged | Finished
+
+_LENGTH: Final = struct.Struct("<I")
+
+#: Exit status of a worker that failed and has said why in its report.
+EXIT_FAILED: Final = 3
+#: Exit status of a worker that ended because a neighbour was gone.
+EXIT_VICTIM: Final = 4
+
+
+def pack_report(report: WorkerReport) -> bytes:
+    """A report as the bytes of one frame."""
+    body = pickle.dumps(report, protocol=5)
+    return _LENGTH.pack(len(body)) + body
+
+
+class ReportParser:
+    """Turns the bytes of one worker's report pipe back into reports."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[WorkerReport]:
+        """Add what was read; the reports that are whole now."""
+        self._buffer += data
+        while len(self._buffer) >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(self._buffer)
+            end = _LENGTH.size + length
+            if len(self._buffer) < end:
+                return
+            report = pickle.loads(bytes(self._buffer[_LENGTH.size : end]))
+            del self._buffer[:end]
+            yield report
