@@ -1,0 +1,537 @@
+"""The language of pipeline files: every key, declared once.
+
+The JSON Schema, the checks of a file, the defaults and the reference page are made from these
+tables. What a key does is not here: ``config.build`` turns keys into the values of ``spec.pipeline``.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pipeflow.spec.options import Option, OptionType
+from pipeflow.spec.policies import ArrayMode, OnError, Overflow, TransportKind
+from pipeflow.spec.table import LaterForm, Table
+
+#: Version of the language that this pipeflow reads.
+VERSION: Final = 1
+
+#: What a stage, a parameter, a port may be called.
+NAME_PATTERN: Final = "[A-Za-z][A-Za-z0-9_-]{0,63}"
+
+#: What an argument of a Python function may be called: named inputs and ``with``.
+ARGUMENT_PATTERN: Final = "[A-Za-z_][A-Za-z0-9_]{0,63}"
+
+_ANY = OptionType.ANY
+_BOOLEAN = OptionType.BOOLEAN
+_DURATION = OptionType.DURATION
+_EXPRESSION = OptionType.EXPRESSION
+_INTEGER = OptionType.INTEGER
+_LIST = OptionType.LIST
+_MAPPING = OptionType.MAPPING
+_NUMBER = OptionType.NUMBER
+_SIZE = OptionType.SIZE
+_STRING = OptionType.STRING
+
+
+CAPACITY: Final = Table(
+    name="capacity",
+    title="a capacity",
+    options=(
+        Option(
+            name="items",
+            types=(_INTEGER,),
+            default=256,
+            unit="items",
+            minimum=1,
+            maximum=2**31 - 1,
+            description="Items between the writer's function and the reader's, "
+            "for each reading replica.",
+            examples=(8,),
+        ),
+        Option(
+            name="bytes",
+            types=(_SIZE,),
+            default="64MiB",
+            unit="bytes",
+            description="Bytes of arrays among them; one item, or one batch, always fits.",
+            examples=("1GiB",),
+        ),
+    ),
+)
+
+_EDGE_SETTINGS: Final = (
+    Option(
+        name="transport",
+        types=(_STRING,),
+        default=TransportKind.AUTO.value,
+        choices=tuple(kind.value for kind in TransportKind),
+        choice_docs=(
+            "The planner takes what suits the edge.",
+            "One pipe for each writer and reader.",
+            "Many writers and readers on one buffer.",
+        ),
+        description="How the bytes of the edge cross. Whichever it is, all promises hold.",
+    ),
+    Option(
+        name="capacity",
+        types=(_INTEGER, _MAPPING),
+        default=256,
+        unit="items",
+        minimum=1,
+        maximum=2**31 - 1,
+        description="How much the edge holds for each reading replica before its writer waits: "
+        "a number of items, or `items` and `bytes`.",
+        examples=(8, {"items": 8, "bytes": "1GiB"}),
+    ),
+    Option(
+        name="overflow",
+        types=(_STRING,),
+        default=Overflow.BLOCK.value,
+        choices=tuple(choice.value for choice in Overflow),
+        choice_docs=(
+            "The writer waits.",
+            "The oldest item that still waits is dropped, and counted.",
+            "The new item is dropped, and counted.",
+        ),
+        description="What a full edge does with the next item.",
+    ),
+    Option(
+        name="arrays",
+        types=(_STRING,),
+        default=ArrayMode.SHARED.value,
+        choices=tuple(mode.value for mode in ArrayMode),
+        choice_docs=(
+            "Large buffers are read-only views of shared memory.",
+            "The reader gets private, writable arrays.",
+        ),
+        description="How the reader gets arrays.",
+    ),
+)
+
+EDGE_DEFAULTS: Final = Table(
+    name="edge defaults",
+    title="the defaults of edges",
+    options=_EDGE_SETTINGS,
+    within={"capacity": CAPACITY},
+)
+
+EDGE: Final = Table(
+    name="edge",
+    title="an edge",
+    options=(
+        Option(
+            name="from",
+            types=(_STRING,),
+            description="The output that is read: `stage`, or `stage.port`.",
+            examples=("shrink", "segment.masks"),
+        ),
+        *_EDGE_SETTINGS,
+    ),
+    within={"capacity": CAPACITY},
+)
+
+RESOURCES: Final = Table(
+    name="resources",
+    title="resources",
+    options=(
+        Option(
+            name="cpus",
+            types=(_LIST,),
+            default=None,
+            description="Numbers of the processors that the workers are bound to.",
+            examples=([0, 1],),
+        ),
+        Option(
+            name="threads",
+            types=(_INTEGER,),
+            default=None,
+            minimum=1,
+            maximum=4096,
+            description="Threads of BLAS and OpenMP in each worker; "
+            "cores over workers when left out.",
+            examples=(1,),
+        ),
+        Option(
+            name="memory",
+            types=(_SIZE,),
+            default=None,
+            unit="bytes",
+            description="Private memory of each worker; shared arrays do not count.",
+            examples=("2GiB",),
+        ),
+        Option(
+            name="gpus",
+            types=(_LIST,),
+            default=None,
+            description="Replica *i* sees one of these.",
+            examples=([0, 1],),
+        ),
+        Option(
+            name="spin",
+            types=(_BOOLEAN,),
+            default=False,
+            description="Whether a waiting worker may burn processor time for latency.",
+        ),
+    ),
+)
+
+PARTITION: Final = Table(
+    name="partition",
+    title="a partition",
+    options=(
+        Option(
+            name="key",
+            types=(_EXPRESSION,),
+            description="Items for which this Python expression over `item` gives equal values "
+            "meet in one replica.",
+            examples=('item["user"]',),
+        ),
+    ),
+)
+
+LIMITS: Final = Table(
+    name="limits",
+    title="limits",
+    options=(
+        Option(
+            name="memory",
+            types=(_SIZE,),
+            default=None,
+            unit="bytes",
+            description="What shared arrays of the whole run may take; half of what the machine "
+            "has free when left out.",
+            examples=("4GiB",),
+        ),
+        Option(
+            name="processes",
+            types=(_INTEGER,),
+            default=None,
+            minimum=1,
+            maximum=2**22,
+            description="Most worker processes of the run.",
+            examples=(64,),
+        ),
+    ),
+)
+
+PARAM_TYPES: Final = (
+    "string",
+    "integer",
+    "number",
+    "boolean",
+    "path",
+    "duration",
+    "size",
+    "list",
+)
+
+PARAM: Final = Table(
+    name="param",
+    title="a parameter",
+    options=(
+        Option(
+            name="type",
+            types=(_STRING,),
+            default="string",
+            choices=PARAM_TYPES,
+            description="What kind of value it is; that of `default` when left out.",
+        ),
+        Option(
+            name="default",
+            types=(_ANY,),
+            default=None,
+            description="Its value when `--param` gives none; without one it must be given.",
+        ),
+        Option(name="description", types=(_STRING,), default="", description="For people."),
+        Option(
+            name="enum",
+            types=(_LIST,),
+            default=None,
+            description="The only values allowed.",
+            examples=(["fast", "exact"],),
+        ),
+        Option(
+            name="minimum",
+            types=(_NUMBER, _STRING),
+            default=None,
+            description="Least value allowed.",
+        ),
+        Option(
+            name="maximum",
+            types=(_NUMBER, _STRING),
+            default=None,
+            description="Greatest value allowed.",
+        ),
+        Option(
+            name="secret",
+            types=(_BOOLEAN,),
+            default=False,
+            description="Whether it is shown as `***` everywhere.",
+        ),
+    ),
+)
+
+_REPLICAS: Final = Option(
+    name="replicas",
+    types=(_INTEGER, _STRING),
+    default=1,
+    choices=("auto",),
+    choice_docs=("The cores, divided evenly among the stages that say so.",),
+    minimum=1,
+    maximum=4096,
+    description="Parallel workers: a number, or `auto`.",
+    examples=(4, "auto"),
+)
+_ON_ERROR: Final = Option(
+    name="on_error",
+    types=(_STRING,),
+    default=OnError.STOP.value,
+    choices=tuple(choice.value for choice in OnError),
+    choice_docs=(
+        "The run ends, and says why.",
+        "The item is left out, and counted.",
+        "The item goes to port `errors`, which must be read.",
+    ),
+    description="What follows when an item fails.",
+)
+_TIMEOUT: Final = Option(
+    name="timeout",
+    types=(_DURATION,),
+    default=None,
+    unit="seconds",
+    description="Longest time in your function for one item.",
+    examples=("30s",),
+    later=True,
+)
+_RESOURCES: Final = Option(
+    name="resources",
+    types=(_MAPPING,),
+    default=None,
+    description="What the stage's processes may use.",
+    examples=({"threads": 1, "memory": "2GiB"},),
+)
+_ENV: Final = Option(
+    name="env",
+    types=(_MAPPING,),
+    default=None,
+    description="Environment for the stage's processes; `${replica}` is the worker's number.",
+    examples=({"MODEL": "large"},),
+)
+
+DEFAULTS: Final = Table(
+    name="defaults",
+    title="defaults",
+    options=(
+        _REPLICAS,
+        _ON_ERROR,
+        _TIMEOUT,
+        _RESOURCES,
+        _ENV,
+        Option(
+            name="edge",
+            types=(_MAPPING,),
+            default=None,
+            description="Settings for every edge that has none of its own.",
+            examples=({"capacity": 64},),
+        ),
+    ),
+    later_forms=(LaterForm(key="on_error", words="the long form of 'on_error'"),),
+    within={"resources": RESOURCES, "edge": EDGE_DEFAULTS},
+)
+
+STAGE: Final = Table(
+    name="stage",
+    title="a stage",
+    open=True,
+    options=(
+        Option(
+            name="call",
+            types=(_STRING,),
+            default=None,
+            description="Your own Python, as `module:attribute`; "
+            "the file's folder is first on the path.",
+            examples=("imaging:decode",),
+        ),
+        Option(
+            name="use",
+            types=(_STRING,),
+            default=None,
+            description="An operator by name: built in (`files`), or `plugin/operator`.",
+            examples=("files", "jsonl.write"),
+        ),
+        Option(
+            name="run",
+            types=(_LIST, _MAPPING),
+            default=None,
+            description="An external program as a list of arguments.",
+            later=True,
+        ),
+        Option(
+            name="pipeline",
+            types=(_STRING,),
+            default=None,
+            description="Another pipeline file as one stage.",
+            later=True,
+        ),
+        Option(
+            name="with",
+            types=(_MAPPING,),
+            default=None,
+            description="Keyword arguments: of the function beside the item, of a class's "
+            "`__init__`, of the operator.",
+            examples=({"width": 256},),
+        ),
+        Option(
+            name="inputs",
+            types=(_STRING, _LIST, _MAPPING),
+            default=None,
+            description="Where items come from: one output, a list that is merged, or named "
+            "outputs, one argument each. A stage without inputs is a source.",
+            examples=("decode", ["a", "b"], {"image": "decode", "mask": "segment.masks"}),
+        ),
+        Option(
+            name="outputs",
+            types=(_LIST,),
+            default=None,
+            description="Names of the extra output ports that a stage of your own writes to.",
+            examples=(["masks"],),
+        ),
+        _REPLICAS,
+        Option(
+            name="partition",
+            types=(_STRING, _MAPPING),
+            default="balance",
+            choices=("balance", "broadcast"),
+            choice_docs=(
+                "Items go to whichever replica has room.",
+                "Every replica gets every item.",
+            ),
+            description="How items spread over the replicas: `balance`, `broadcast`, "
+            "or `{key: EXPR}`.",
+            examples=("broadcast", {"key": 'item["user"]'}),
+        ),
+        Option(
+            name="ordered",
+            types=(_BOOLEAN,),
+            default=True,
+            description="Whether what comes out has the order that one worker would give.",
+        ),
+        Option(
+            name="batch",
+            types=(_INTEGER, _MAPPING),
+            default=None,
+            unit="items",
+            description="The function gets a list of that many items.",
+            later=True,
+        ),
+        Option(
+            name="concurrency",
+            types=(_INTEGER,),
+            default=16,
+            unit="items",
+            description="Items in flight in one worker of an `async def` function.",
+            later=True,
+        ),
+        Option(
+            name="join",
+            types=(_STRING,),
+            default="zip",
+            choices=("zip",),
+            choice_docs=("Ports that come from one stage pair by item id, others by position.",),
+            description="How named inputs meet.",
+        ),
+        _ON_ERROR,
+        _TIMEOUT,
+        _RESOURCES,
+        _ENV,
+        Option(
+            name="enabled",
+            types=(_BOOLEAN,),
+            default=True,
+            description="`false` takes the stage out.",
+        ),
+        Option(name="description", types=(_STRING,), default="", description="For people."),
+    ),
+    later_forms=(
+        LaterForm(key="on_error", words="the long form of 'on_error'"),
+        LaterForm(key="join", words="a join by key"),
+        LaterForm(key="join", words="the join 'latest'", text="latest"),
+    ),
+    within={"resources": RESOURCES, "partition": PARTITION},
+)
+
+ROOT: Final = Table(
+    name="pipeline",
+    title="a pipeline",
+    open=True,
+    options=(
+        Option(
+            name="version",
+            types=(_INTEGER,),
+            default=VERSION,
+            description=f"Version of the language; {VERSION} when left out.",
+            examples=(VERSION,),
+        ),
+        Option(
+            name="name",
+            types=(_STRING,),
+            default=None,
+            description="Name of the pipeline; the file's stem when left out.",
+            examples=("thumbnails",),
+        ),
+        Option(name="description", types=(_STRING,), default="", description="For people."),
+        Option(
+            name="params",
+            types=(_MAPPING,),
+            default=None,
+            description="Values that `--param NAME=VALUE` changes, read as `${params.NAME}`: "
+            "a mapping each, or a bare default.",
+            examples=({"width": {"type": "integer", "default": 256}},),
+        ),
+        Option(
+            name="defaults",
+            types=(_MAPPING,),
+            default=None,
+            description="Settings for every stage that has none of its own and can have them.",
+        ),
+        Option(
+            name="limits",
+            types=(_MAPPING,),
+            default=None,
+            description="Bounds of the whole run.",
+            examples=({"memory": "4GiB", "processes": 64},),
+        ),
+        Option(
+            name="stages",
+            types=(_MAPPING,),
+            description="The stages: a name each, and what it does.",
+        ),
+        *(
+            Option(name=name, types=(_ANY,), default=None, description=words, later=True)
+            for name, words in (
+                ("shared", "State that stages share."),
+                ("delivery", "What is promised when a process dies."),
+                ("checkpoint", "How often the state of the run is saved, and where."),
+                ("restart", "How often a run may begin again after a crash."),
+                ("inputs", "Names of the inputs of a file that is used as a stage."),
+                ("outputs", "The outputs of a file that is used as a stage."),
+                ("tests", "Tests of the pipeline."),
+            )
+        ),
+    ),
+    within={"defaults": DEFAULTS, "limits": LIMITS},
+    each={"params": PARAM, "stages": STAGE},
+)
+
+#: Every table, outermost first; for the reference page.
+TABLES: Final = (
+    ROOT,
+    PARAM,
+    DEFAULTS,
+    LIMITS,
+    STAGE,
+    EDGE,
+    CAPACITY,
+    PARTITION,
+    RESOURCES,
+)

@@ -1,0 +1,110 @@
+"""Table: the keys that one mapping of the language may have, and words for what a value must be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pipeflow.spec.options import Option, OptionType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaterForm:
+    """A form of a value that this version does not have yet, though the key itself it has.
+
+    Attributes:
+        key: The key whose value it is.
+        words: What people call it: ``"the long form of 'on_error'"``.
+        text: The text that it is, or empty: then it is the mapping form.
+    """
+
+    key: str
+    words: str
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """The keys that a mapping may have.
+
+    Attributes:
+        name: What the mapping is, for messages and for the schema: ``"stage"``.
+        title: The same with its article: ``"a stage"``.
+        options: Its keys.
+        open: Whether keys that begin with ``x-`` are the user's own.
+        later_forms: Forms of its values that this version does not have.
+        within: Key to the table of the mapping that it holds.
+        each: Key to the table of every value of the mapping that it holds (names are the user's).
+    """
+
+    name: str
+    title: str
+    options: tuple[Option, ...]
+    open: bool = False
+    later_forms: tuple[LaterForm, ...] = ()
+    within: Mapping[str, Table] = field(default_factory=dict)
+    each: Mapping[str, Table] = field(default_factory=dict)
+
+    def option(self, key: str) -> Option | None:
+        """The declaration of a key, or ``None`` if it has no such key."""
+        return next((option for option in self.options if option.name == key), None)
+
+    def now(self) -> tuple[Option, ...]:
+        """The keys that this version has."""
+        return tuple(option for option in self.options if not option.later)
+
+
+def expected(option: Option) -> str:
+    """What a value must be, in words that follow "must be"; ends in no full stop."""
+    words = [_expected_form(option, kind) for kind in option.types]
+    texts = [f"'{choice}'" for choice in option.choices]
+    if texts and OptionType.STRING in option.types:
+        words[option.types.index(OptionType.STRING)] = _either(texts)
+    return _either([word for word in words if word])
+
+
+def _expected_form(option: Option, kind: OptionType) -> str:
+    match kind:
+        case OptionType.STRING:
+            return "text"
+        case OptionType.INTEGER:
+            return "a whole number" + _range(option)
+        case OptionType.NUMBER:
+            return "a number" + _range(option)
+        case OptionType.BOOLEAN:
+            return "true or false"
+        case OptionType.PATH:
+            return "a path"
+        case OptionType.DURATION:
+            return "a duration such as 500ms or 2s"
+        case OptionType.SIZE:
+            return "a size such as 64MiB or 4GB"
+        case OptionType.EXPRESSION:
+            return "a Python expression as text"
+        case OptionType.LIST:
+            return "a list"
+        case OptionType.MAPPING:
+            return "a mapping"
+        case OptionType.ANY:
+            return "any value"
+
+
+def _range(option: Option) -> str:
+    least, greatest = option.minimum, option.maximum
+    match least, greatest:
+        case None, None:
+            return ""
+        case _, None:
+            return f" of at least {least:g}"
+        case None, _:
+            return f" of at most {greatest:g}"
+        case _:
+            if greatest >= 2**16:
+                return f" of at least {least:g}"
+            return f" from {least:g} to {greatest:g}"
+
+
+def _either(words: list[str]) -> str:
+    if len(words) < 2:
+        return "".join(words)
+    return ", ".join(words[:-1]) + " or " + words[-1]
