@@ -52,6 +52,15 @@ class WorkerDied:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerRestarted:
+    """A new process has taken the place of a worker that died or ran out of time."""
+
+    stage: str
+    replica: int
+    pid: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ItemFailed:
     """An item failed; the stage's policy decides what follows."""
 
@@ -164,6 +173,7 @@ Event = (
     | WorkerStarted
     | WorkerReady
     | WorkerDied
+    | WorkerRestarted
     | ItemFailed
     | ItemDeadLettered
     | LogLine

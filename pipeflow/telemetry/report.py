@@ -137,7 +137,8 @@ class ErrorFacts:
         at: The stage's place in the file.
         view: Short view of the item, or empty; for the terminal.
         replica: Which of the stage's workers.
-        phase: ``item``, ``import``, ``constructor``, ``finish``, ``close``, ``pickling`` or ``death``.
+        phase: ``item``, ``import``, ``constructor``, ``finish``, ``close``, ``pickling`` or
+            ``death``.
     """
 
     stage: str
