@@ -1,7 +1,7 @@
 """The language of pipeline files: every key, declared once.
 
 The JSON Schema, the checks of a file, the defaults and the reference page are made from these
-tables. What a key does is not here: ``config.build`` turns keys into the values of ``spec.pipeline``.
+tables. What a key does is not here: ``config.build`` turns keys into ``spec.pipeline``.
 """
 
 from __future__ import annotations
