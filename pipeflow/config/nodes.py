@@ -39,6 +39,7 @@ class Scalar:
         quantity: Seconds or bytes, if it stands for a parameter of type duration or size;
             ``value`` is the text with its unit then.
         secret: It holds the value of a secret parameter and must not be shown.
+        broken: A mistake here is reported already; checks stay silent about it.
     """
 
     at: Location
@@ -50,6 +51,7 @@ class Scalar:
     comment: str = ""
     quantity: float | int | None = None
     secret: bool = False
+    broken: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
