@@ -1,0 +1,383 @@
+"""Is the tree of the right shape? ``jsonschema`` judges, and what it says is retold in our words.
+
+Each mistake earns one finding, at the key or the value that is wrong. What a schema cannot say (a
+duration's unit, an expression's syntax, a function's parameters) is left to ``build``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any, Final
+
+import referencing
+from jsonschema import Draft7Validator
+from jsonschema.exceptions import ValidationError
+
+from pipeflow.config.nodes import Map, Node, Scalar, Seq, TreePath, at_path, plain
+from pipeflow.config.problem import Problem
+from pipeflow.config.scalars import reread
+from pipeflow.config.schema import pipeline_schema
+from pipeflow.config.suggest import did_you_mean
+from pipeflow.config.wording import (
+    both,
+    got,
+    listing,
+    mended,
+    near_from,
+    special_case,
+    subject,
+    table_at,
+    table_title,
+    wrong_quantity,
+)
+from pipeflow.errors import Finding, Location
+from pipeflow.spec.language import EDGE
+from pipeflow.spec.options import Option
+from pipeflow.spec.stage_type import StageType
+from pipeflow.spec.table import expected
+
+#: Which of several violations of one value is told: the first of these that it has.
+_WEIGHT: Final = ("type", "enum", "const", "pattern", "minimum", "maximum", "minItems")
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What the schema says of a tree.
+
+    Attributes:
+        tree: The tree, with texts from outside turned into the numbers that are due.
+        findings: One for each mistake.
+        wrong: Paths of values that must not be looked at any more.
+    """
+
+    tree: Node
+    findings: tuple[Finding, ...]
+    wrong: frozenset[TreePath]
+
+
+def check_shape(tree: Node, stage_types: Mapping[str, StageType]) -> Shape:
+    """Judge a whole tree; never raises, whatever the tree holds."""
+    validator = _validator(_Types(stage_types))
+    errors = list(validator.iter_errors(plain(tree)))
+    numbers = _numbers_in_text(tree, errors)
+    if numbers:
+        tree = _replaced(tree, numbers)
+        errors = list(validator.iter_errors(plain(tree)))
+    told = _Retelling(tree, stage_types)
+    findings: dict[tuple[Location, str], Finding] = {}
+    wrong: set[TreePath] = set()
+    for error in sorted(errors, key=_weight):
+        path = tuple(error.absolute_path)
+        for bad, finding in told.retell(path, error):
+            if bad in wrong and finding.code not in {"unknown-key", "missing-key"}:
+                continue
+            findings.setdefault((finding.at, finding.problem), finding)
+            wrong.add(bad)
+    return Shape(tree, tuple(findings.values()), frozenset(wrong))
+
+
+class _Types:
+    """Operators as the key of a cache: the same mapping gives the same validator."""
+
+    def __init__(self, stage_types: Mapping[str, StageType]) -> None:
+        self.stage_types = stage_types
+        self._key = tuple(sorted(stage_types.items(), key=lambda pair: pair[0]))
+
+    def __hash__(self) -> int:
+        return hash(tuple(name for name, _ in self._key))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Types) and self._key == other._key
+
+
+@cache
+def _validator(types: _Types) -> Draft7Validator:
+    # A registry without a way to retrieve: a $ref to the network is an error, never a request.
+    return Draft7Validator(pipeline_schema(types.stage_types), registry=referencing.Registry[Any]())
+
+
+def _weight(error: ValidationError) -> tuple[int, int]:
+    name = str(error.validator)
+    rank = _WEIGHT.index(name) if name in _WEIGHT else len(_WEIGHT)
+    return len(error.absolute_path), rank
+
+
+def _numbers_in_text(tree: Node, errors: Iterable[ValidationError]) -> dict[TreePath, Scalar]:
+    """Texts from the environment or the command line that a schema refuses as texts."""
+    found: dict[TreePath, Scalar] = {}
+    for error in errors:
+        path = tuple(error.absolute_path)
+        node = at_path(tree, path)
+        if isinstance(node, Scalar) and node.from_text and isinstance(node.value, str):
+            read = reread(node)
+            if isinstance(read, Scalar) and not isinstance(read.value, str):
+                found[path] = read
+    return found
+
+
+def _replaced(node: Node, new: Mapping[TreePath, Node], path: TreePath = ()) -> Node:
+    if path in new:
+        return new[path]
+    match node:
+        case Map():
+            entries = tuple(
+                replace(entry, value=_replaced(entry.value, new, (*path, entry.key)))
+                for entry in node.entries
+            )
+            return replace(node, entries=entries)
+        case Seq():
+            items = tuple(
+                _replaced(item, new, (*path, index)) for index, item in enumerate(node.items)
+            )
+            return replace(node, items=items)
+        case Scalar():
+            return node
+
+
+class _Retelling:
+    """Turns violations into findings; holds the tree, for places and words."""
+
+    def __init__(self, tree: Node, stage_types: Mapping[str, StageType]) -> None:
+        self._tree = tree
+        self._stage_types = stage_types
+
+    def retell(self, path: TreePath, error: ValidationError) -> Iterator[tuple[TreePath, Finding]]:
+        """The findings that one violation earns, each with the path that is wrong by it."""
+        node = at_path(self._tree, path)
+        if node is None:
+            return
+        match error.validator:
+            case "additionalProperties":
+                yield from self._unknown_keys(path, node, error)
+            case "required":
+                yield from self._missing_keys(path, node, error)
+            case None:
+                yield from self._forbidden_keys(path, node)
+            case _ if "propertyNames" in error.absolute_schema_path:
+                yield from self._bad_name(path, node, error)
+            case _:
+                yield path, self._bad_value(path, node, error)
+
+    def _unknown_keys(
+        self, path: TreePath, node: Node, error: ValidationError
+    ) -> Iterator[tuple[TreePath, Finding]]:
+        assert isinstance(node, Map)
+        schema = error.schema
+        assert isinstance(schema, dict)
+        known = list(schema.get("properties", ()))
+        shown = self._offered(path, known)
+        for entry in node.entries:
+            if entry.key in known or (entry.key.startswith("x-") and "patternProperties" in schema):
+                continue
+            code, problem = self._no_such_key(path, entry.key)
+            near = did_you_mean(entry.key, known)
+            offer = f"{listing(path)}: {', '.join(shown)}" if shown else "it takes none"
+            hint = f"did you mean '{near}'? {offer}" if near else offer
+            yield (
+                (*path, entry.key),
+                Finding(
+                    at=entry.key_at,
+                    code=code,
+                    problem=problem,
+                    hint=hint,
+                    length=entry.key_length,
+                ),
+            )
+
+    def _no_such_key(self, path: TreePath, key: str) -> tuple[str, str]:
+        match path:
+            case ():
+                return "unknown-key", f"unknown key '{key}'"
+            case ("stages", stage):
+                return "unknown-key", f"stage '{stage}' has no option '{key}'"
+            case ("stages", _, "with"):
+                return "unknown-parameter", f"operator '{self._operator(path)}' has no '{key}'"
+            case _:
+                return "unknown-key", f"{table_title(path)} has no key '{key}'"
+
+    def _offered(self, path: TreePath, known: list[str]) -> list[str]:
+        """Keys worth naming: those of this version."""
+        table = table_at(path)
+        later = {option.name for option in table.options if option.later} if table else set()
+        return [key for key in known if key not in later and key != "$schema"]
+
+    def _missing_keys(
+        self, path: TreePath, node: Node, error: ValidationError
+    ) -> Iterator[tuple[TreePath, Finding]]:
+        if not isinstance(node, Map):
+            return
+        required = error.validator_value
+        for key in required if isinstance(required, list) else ():
+            if key in node:
+                continue
+            entry_at, length = self._name_of(path, node)
+            problem, hint = self._needs(path, key, node)
+            if not problem:
+                continue
+            finding = Finding(
+                at=entry_at, code="missing-key", problem=problem, hint=hint, length=length
+            )
+            yield (*path, key), finding
+
+    def _needs(self, path: TreePath, key: str, node: Map) -> tuple[str, str]:
+        match path:
+            case ():
+                return (
+                    f"'{key}:' is missing",
+                    "the smallest pipeline is 'stages:' with one stage that has 'call' or 'use'",
+                )
+            case ("stages", stage) if key == "call":
+                return (
+                    f"stage '{stage}' needs 'call' or 'use'",
+                    "call: module:function, or use: the name of an operator",
+                )
+            case ("stages", stage) if key == "with":
+                operator = self._operator(path)
+                needed = self._required_parameters(operator)
+                return (
+                    f"stage '{stage}' needs 'with': operator '{operator}' cannot do without "
+                    + both([f"'{name}'" for name in needed]),
+                    f"with: {{{', '.join(name + ': …' for name in needed)}}}",
+                )
+            case ("stages", stage, "with"):
+                return (
+                    f"stage '{stage}' needs parameter '{key}' of operator '{self._operator(path)}'",
+                    self._parameter_hint(path, key),
+                )
+            case _:
+                if table_at(path) is EDGE and near_from(node):
+                    return "", ""  # the near miss is told already
+                return f"{table_title(path)} needs '{key}'", f"add '{key}:'"
+
+    def _forbidden_keys(self, path: TreePath, node: Node) -> Iterator[tuple[TreePath, Finding]]:
+        table = table_at(path)
+        if table is None or not isinstance(node, Map):
+            return
+        for entry in node.entries:
+            option = table.option(entry.key)
+            if option is not None and option.later:
+                yield (
+                    (*path, entry.key),
+                    Finding(
+                        at=entry.key_at,
+                        code="not-yet",
+                        problem=f"'{entry.key}' comes in a later version of pipeflow",
+                        hint=f"this version knows for {table.title}: "
+                        + ", ".join(option.name for option in table.now()),
+                        length=entry.key_length,
+                    ),
+                )
+        use = node.entry("use")
+        if use is not None and "call" in node:
+            yield (
+                (*path, "use"),
+                Finding(
+                    at=use.key_at,
+                    code="call-or-use",
+                    problem=f"stage '{path[-1]}' has both 'call' and 'use'",
+                    hint="'call' is your own function, 'use' an operator: keep one of them",
+                    length=use.key_length,
+                ),
+            )
+
+    def _bad_name(
+        self, path: TreePath, node: Node, error: ValidationError
+    ) -> Iterator[tuple[TreePath, Finding]]:
+        entry = node.entry(str(error.instance)) if isinstance(node, Map) else None
+        if entry is None:
+            return
+        what = {"stages": "stage name", "params": "parameter name", "env": "variable"}.get(
+            str(path[-1]), "input name"
+        )
+        shown = entry.key if len(entry.key) <= 40 else entry.key[:37] + "..."
+        rule = "a letter, then up to 63 letters, digits, '-' or '_'"
+        if what == "input name":
+            rule = "it names an argument of the function: letters, digits and '_'"
+        yield (
+            (*path, entry.key),
+            Finding(
+                at=entry.key_at,
+                code="bad-name",
+                problem=f"{what} '{shown}' cannot be used",
+                hint=rule,
+                length=entry.key_length,
+            ),
+        )
+
+    def _bad_value(self, path: TreePath, node: Node, error: ValidationError) -> Finding:
+        problem = self._value_problem(path, node, error)
+        return problem.found_at(node.at, node.length)
+
+    def _value_problem(self, path: TreePath, node: Node, error: ValidationError) -> Problem:
+        special = special_case(path, node, self._stage_types)
+        if special is not None:
+            return special
+        schema = error.schema if isinstance(error.schema, dict) else {}
+        option = self._option_at(path)
+        if option is not None and isinstance(node, Scalar) and node.value is not None:
+            quantity = wrong_quantity(option, node)
+            if quantity is not None:
+                return quantity
+        due = schema.get("errorMessage") or (f"must be {expected(option)}" if option else "")
+        due = due or "is not allowed here"
+        name = subject(path)
+        if isinstance(node, Scalar) and node.value is None:
+            return Problem(
+                code="wrong-type",
+                problem=f"{name} is empty: it {due}",
+                hint="give it a value, or leave the key out",
+            )
+        code = _CODES.get(str(error.validator), "bad-value")
+        return Problem(
+            code=code,
+            problem=f"{name} {due}, got {got(node)}",
+            hint=mended(node, option),
+        )
+
+    def _option_at(self, path: TreePath) -> Option | None:
+        """The declaration of the value at a path, if it is one of a table or an operator."""
+        if not path or not isinstance(path[-1], str):
+            return None
+        if len(path) == 4 and path[0] == "stages" and path[2] == "with":
+            stage_type = self._stage_types.get(self._operator(path))
+            options = stage_type.options if stage_type else ()
+            return next((option for option in options if option.name == path[-1]), None)
+        table = table_at(path[:-1])
+        return table.option(path[-1]) if table else None
+
+    def _operator(self, path: TreePath) -> str:
+        node = at_path(self._tree, (*path[:2], "use"))
+        return str(node.value) if isinstance(node, Scalar) else ""
+
+    def _required_parameters(self, operator: str) -> list[str]:
+        stage_type = self._stage_types.get(operator)
+        return (
+            [option.name for option in stage_type.options if option.required] if stage_type else []
+        )
+
+    def _parameter_hint(self, path: TreePath, key: str) -> str:
+        option = self._option_at((*path, key))
+        if option is None:
+            return f"add '{key}:'"
+        return f"{key}: {expected(option)}" + (
+            f". {option.description}" if option.description else ""
+        )
+
+    def _name_of(self, path: TreePath, node: Map) -> tuple[Location, int]:
+        """The place of what is incomplete: its key, where it has one."""
+        parent = at_path(self._tree, path[:-1]) if path else None
+        if isinstance(parent, Map):
+            entry = parent.entry(str(path[-1]))
+            if entry is not None:
+                return entry.key_at, entry.key_length
+        return node.at, node.length
+
+
+_CODES: Final = {
+    "type": "wrong-type",
+    "minimum": "out-of-range",
+    "maximum": "out-of-range",
+    "minItems": "out-of-range",
+}

@@ -1,0 +1,223 @@
+"""The words in which a wrong shape is told: names of places, what was found, how to mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from pipeflow.config.nodes import Map, Node, Scalar, Seq, TreePath, kind_of
+from pipeflow.config.problem import Problem
+from pipeflow.config.scalars import reread
+from pipeflow.config.suggest import did_you_mean
+from pipeflow.config.units import duration, size
+from pipeflow.spec.language import EDGE, ROOT, VERSION
+from pipeflow.spec.options import Option, OptionType
+from pipeflow.spec.stage_type import StageType
+from pipeflow.spec.table import Table, expected
+
+
+def table_at(path: TreePath) -> Table | None:
+    """The table of the mapping at a path; ``None`` where the keys are the user's own."""
+    table: Table | None = ROOT
+    steps: list[str | int] = list(path)
+    while steps and table is not None:
+        step = str(steps.pop(0))
+        if step in table.each:
+            table = table.each[step] if steps else None
+            steps = steps[1:]
+        elif table.name == "stage" and step == "inputs":
+            table = EDGE
+            steps = [rest for rest in steps if rest == "capacity"][-1:]
+        else:
+            table = table.within.get(step)
+    return table
+
+
+def near_from(node: Map) -> bool:
+    """Whether a key of an edge without ``from`` is a slip of it."""
+    return any(
+        EDGE.option(key) is None
+        and did_you_mean(key, (option.name for option in EDGE.options)) == "from"
+        for key in node
+    )
+
+
+def special_case(
+    path: TreePath, node: Node, stage_types: Mapping[str, StageType]
+) -> Problem | None:
+    """Mistakes that deserve words of their own."""
+    match path:
+        case ():
+            return Problem(
+                code="wrong-type",
+                problem=f"expected a mapping with 'stages:', got {kind_of(node)}",
+                hint="put it under 'stages:'",
+            )
+        case ("version",):
+            return _version(node)
+        case ("stages",):
+            return _stages(node)
+        case ("stages", str() as stage) if isinstance(node, Scalar) and node.value is None:
+            return Problem(
+                code="wrong-type",
+                problem=f"stage '{stage}' is empty",
+                hint="it needs 'call: module:function', or 'use:' with the name of an operator",
+            )
+        case ("stages", str() as stage):
+            return Problem(
+                code="wrong-type",
+                problem=f"stage '{stage}' must be a mapping, got {kind_of(node)}",
+                hint=f"{stage}: {{call: module:function}}",
+            )
+        case ("stages", _, "use") if isinstance(node, Scalar) and isinstance(node.value, str):
+            return unknown_operator(node.value, stage_types)
+        case _:
+            return _later_form(path, node)
+
+
+def _version(node: Node) -> Problem:
+    value = node.value if isinstance(node, Scalar) else None
+    if isinstance(value, int) and not isinstance(value, bool) and value > VERSION:
+        return Problem(
+            code="newer-version",
+            problem=f"version {value} of the language; this pipeflow reads version {VERSION}",
+            hint="pip install -U pipeflow",
+        )
+    return Problem(
+        code="bad-value",
+        problem=f"'version' must be the whole number {VERSION}, got {got(node)}",
+        hint=f"version: {VERSION}",
+    )
+
+
+def _stages(node: Node) -> Problem:
+    match node:
+        case Seq(items=(Map() as first, *_)):
+            named = first.get("name")
+            name = str(named.value) if isinstance(named, Scalar) else "load"
+            return Problem(
+                code="wrong-type",
+                problem="'stages' is a mapping from name to stage, got a list",
+                hint=f"write the name as a key: '{name}:' in place of '- name: {name}'",
+            )
+        case Scalar(value=None) | Seq(items=()) | Map(entries=()):
+            return Problem(
+                code="no-stages",
+                problem="a pipeline needs at least one stage",
+                hint="under 'stages:' write a name, and below it 'call:' or 'use:'",
+            )
+        case _:
+            return Problem(
+                code="wrong-type",
+                problem=f"'stages' is a mapping from name to stage, got {kind_of(node)}",
+                hint="under 'stages:' write a name, and below it 'call:' or 'use:'",
+            )
+
+
+def unknown_operator(name: str, stage_types: Mapping[str, StageType]) -> Problem:
+    """What to say of a name that no operator has."""
+    builtin = sorted(known for known in stage_types if "/" not in known)
+    if "/" in name:
+        plugin = name.split("/", 1)[0]
+        near = did_you_mean(name, stage_types)
+        return Problem(
+            code="unknown-operator",
+            problem=f"no operator '{name}': no installed plug-in brings it",
+            hint=f"did you mean '{near}'?" if near else f"install the plug-in '{plugin}'",
+        )
+    near = did_you_mean(name, stage_types)
+    listing = "the built-in ones are: " + ", ".join(builtin)
+    hint = f"did you mean '{near}'? {listing}" if near else listing
+    if ":" in name:
+        hint = f"your own Python goes under 'call': call: {name}"
+    return Problem(code="unknown-operator", problem=f"no operator '{name}'", hint=hint)
+
+
+def _later_form(path: TreePath, node: Node) -> Problem | None:
+    table = table_at(path[:-1])
+    for form in table.later_forms if table else ():
+        if form.key != path[-1]:
+            continue
+        text = node.value if isinstance(node, Scalar) else None
+        if (form.text and text == form.text) or (not form.text and isinstance(node, Map)):
+            option = table.option(form.key) if table else None
+            assert option is not None
+            return Problem(
+                code="not-yet",
+                problem=f"{form.words} comes in a later version of pipeflow",
+                hint=f"in this version '{form.key}' is {expected(option)}",
+            )
+    return None
+
+
+def wrong_quantity(option: Option, node: Scalar) -> Problem | None:
+    """What is wrong with a value where a duration or a size is due."""
+    for kind, read in ((OptionType.DURATION, duration), (OptionType.SIZE, size)):
+        if kind in option.types:
+            result = read(node.value)
+            return result if isinstance(result, Problem) else None
+    return None
+
+
+def mended(node: Node, option: Option | None) -> str:
+    """What to write instead, where that can be told."""
+    if not isinstance(node, Scalar) or option is None:
+        return ""
+    key, value = option.name, node.value
+    if isinstance(value, str):
+        near = did_you_mean(value, option.choices)
+        if near:
+            return f"did you mean '{near}'?"
+        read = reread(node)
+        numbers = {OptionType.INTEGER, OptionType.NUMBER, OptionType.BOOLEAN}
+        is_number = isinstance(read, Scalar) and isinstance(read.value, int | float)
+        if node.quoted and is_number and numbers.intersection(option.types):
+            return f"remove the quotes: {key}: {node.text}"
+        if OptionType.BOOLEAN in option.types and value.lower() in _TRUTHS:
+            return f"{key}: {_TRUTHS[value.lower()]}"
+        return ""
+    if isinstance(value, bool | int | float) and "text" in expected(option):
+        return f'write it in quotes: {key}: "{node.text}"'
+    return ""
+
+
+_TRUTHS: Final = {
+    "yes": "true",
+    "on": "true",
+    "y": "true",
+    "no": "false",
+    "off": "false",
+    "n": "false",
+}
+
+
+def got(node: Node) -> str:
+    """What was found: a number or truth value as it is spelled, anything else with its kind."""
+    if isinstance(node, Scalar) and isinstance(node.value, bool | int | float):
+        return node.text or str(node.value)
+    return kind_of(node)
+
+
+def subject(path: TreePath) -> str:
+    """What a value is called: its key, or its place in a list."""
+    if isinstance(path[-1], int):
+        return f"entry {path[-1] + 1} of '{path[-2]}'"
+    if len(path) >= 2 and path[-2] == "env":
+        return f"variable '{path[-1]}'"
+    return f"'{path[-1]}'"
+
+
+def table_title(path: TreePath) -> str:
+    """What the mapping at a path is called: ``an edge``."""
+    table = table_at(path)
+    return table.title if table else subject(path)
+
+
+def listing(path: TreePath) -> str:
+    """What the keys of the mapping at a path are called."""
+    return "parameters" if path and path[-1] == "with" else "options"
+
+
+def both(words: list[str]) -> str:
+    """The words as an enumeration: ``a, b and c``."""
+    return " and ".join(words) if len(words) < 3 else f"{', '.join(words[:-1])} and {words[-1]}"
