@@ -46,7 +46,7 @@ class StageType:
         one_to_one: Each item gives at most one result, with its id (a filter is one-to-one too).
         may_drop: It may answer an item with nothing.
         single: It has one replica always (sources, file sinks).
-        uses_stdin: With these parameters it may read standard input.
+        uses_stdin: It reads standard input when its ``path`` is ``-``.
         origin: ``"built in"`` or the distribution that brings it.
     """
 
@@ -60,6 +60,7 @@ class StageType:
     one_to_one: bool = False
     may_drop: bool = False
     single: bool = False
+    uses_stdin: bool = False
     origin: str = "built in"
 
 

@@ -1,8 +1,8 @@
 """What a running stage can ask of its worker, and the stand-in for code that runs outside a run.
 
 The worker puts a ``StageContext`` in place before it loads the stage; the author's functions
-(``pipeflow.rng`` and the rest, in ``stages.author``) look it up here. There is one for each process; in
-the inline executor the current one changes with the worker whose turn it is.
+(``pipeflow.rng`` and the rest, in ``stages.author``) look it up here. There is one for each
+process; in the inline executor the current one changes with the worker whose turn it is.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ class StageContext:
         stdout: The command's standard output as bytes; for ``print`` and writers to ``-``.
         parameters: The pipeline's ``params``, for expressions.
         metrics: Name to sum; goes into the report.
+        drawn: The item id that ``rng`` was last asked for, and its generator, which goes on while
+            the id stays the same. Cleared before an item is tried again.
     """
 
     stage: str
@@ -39,11 +41,12 @@ class StageContext:
     seed: int = 0
     stopping: Callable[[], bool] = lambda: False
     empty: Callable[[Any, Any], np.ndarray[Any, Any]] | None = None
-    log: Callable[[str, str], None] = lambda level, text: None
+    log: Callable[[str, str], None] = lambda _level, _text: None
     item_id: Callable[[], tuple[int, ...]] = lambda: ()
     stdout: BinaryIO | None = None
     parameters: Mapping[str, object] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
+    drawn: tuple[tuple[int, ...], np.random.Generator] | None = None
 
 
 _current: StageContext | None = None
@@ -56,6 +59,6 @@ def current() -> StageContext | None:
 
 def enter(context: StageContext | None) -> StageContext | None:
     """Put a context in place and return the one before, to be put back."""
-    global _current  # noqa: PLW0603 - one stage runs at a time in a process; this is its name
+    global _current  # one stage runs at a time in a process: this is its name
     before, _current = _current, context
     return before

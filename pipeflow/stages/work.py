@@ -1,4 +1,4 @@
-"""Work: a stage's code, loaded and bound to its parameters, in the few forms that a worker knows."""
+"""Work: a stage's code, loaded and bound to its parameters, in the few forms a worker knows."""
 
 from __future__ import annotations
 
@@ -26,6 +26,10 @@ class BadRecord:
 
     item: Any
     error: Exception
+
+
+class OutputClosed(Exception):
+    """Nobody reads our standard output any more: a writer to it closes its edge; no failure."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -1,0 +1,99 @@
+"""The manual page of an operator, in Markdown, made from its declaration."""
+
+from __future__ import annotations
+
+from pipeflow.spec.options import Option, OptionType
+from pipeflow.spec.stage_type import Role, StageType
+
+_WORDS = {
+    OptionType.STRING: "text",
+    OptionType.INTEGER: "whole number",
+    OptionType.NUMBER: "number",
+    OptionType.BOOLEAN: "true or false",
+    OptionType.PATH: "path",
+    OptionType.DURATION: "duration",
+    OptionType.SIZE: "size",
+    OptionType.EXPRESSION: "expression over `item`",
+    OptionType.LIST: "list",
+    OptionType.MAPPING: "mapping",
+    OptionType.ANY: "anything",
+}
+
+
+def manual_page(stage_type: StageType) -> str:
+    """The manual page of an operator, Markdown that also reads well as plain text."""
+    if stage_type.manual:
+        return stage_type.manual
+    lines = [f"# {stage_type.name}", "", stage_type.summary or f"From {stage_type.origin}."]
+    return "\n".join([*lines, *_parameters(stage_type.options)]) + "\n"
+
+
+def render(operator: StageType, details: str, example: str) -> str:
+    """The whole page: what it does, ports, parameters, an example that runs."""
+    lines = [f"# {operator.name}", "", operator.summary]
+    if details:
+        lines += ["", details.strip()]
+    lines += ["", "## Ports", "", *_ports(operator)]
+    lines += _parameters(operator.options)
+    if example:
+        lines += ["", "## Example", "", "```yaml", example.strip(), "```"]
+    return "\n".join(lines) + "\n"
+
+
+def _ports(operator: StageType) -> list[str]:
+    lines = []
+    match operator.role:
+        case Role.SOURCE:
+            lines.append("A source: it has no inputs; its items leave by `out`.")
+            lines.append("A record that it cannot read is handled as its `on_error` says.")
+        case Role.OPERATOR:
+            lines.append("It reads its inputs; results leave by `out`.")
+        case Role.SINK:
+            lines.append("A sink: it reads its inputs and passes nothing on.")
+    if operator.one_to_one:
+        most = "at most one result" if operator.may_drop else "one result"
+        lines.append(f"One-to-one: each item gives {most}, with the item's id.")
+    if operator.single:
+        lines.append("It has one replica.")
+    elif operator.keeps_state:
+        lines.append("It keeps state: one replica, or more with `partition` by key or `broadcast`.")
+    if operator.uses_stdin:
+        lines.append('With `path: "-"` it reads standard input.')
+    return lines
+
+
+def _parameters(options: tuple[Option, ...]) -> list[str]:
+    if not options:
+        return []
+    lines = ["", "## Parameters", ""]
+    for option in options:
+        lines.append(f"- `{option.name}` ({_kind(option)}): {option.description}")
+        for choice, meaning in zip(option.choices, option.choice_docs, strict=False):
+            lines.append(f"    - `{choice}`: {meaning}")
+    return lines
+
+
+def _kind(option: Option) -> str:
+    parts = [" or ".join(_WORDS[kind] for kind in option.types)]
+    if option.unit:
+        parts.append(f"in {option.unit}")
+    if option.choices and not option.choice_docs:
+        parts.append("one of " + ", ".join(f"`{choice}`" for choice in option.choices))
+    if option.minimum is not None:
+        parts.append(f"at least {option.minimum:g}")
+    if option.maximum is not None:
+        parts.append(f"at most {option.maximum:g}")
+    if option.required:
+        parts.append("required")
+    elif option.default not in {None, ""}:
+        parts.append(f"default `{_yaml(option.default)}`")
+    return ", ".join(parts)
+
+
+def _yaml(value: object) -> str:
+    """A default as it would stand in a file."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str) and (not value.isprintable() or not value[0].isalnum()):
+        return '"' + value.encode("unicode_escape").decode() + '"'
+    return str(value)
