@@ -1,0 +1,111 @@
+"""Writes keys.md and operators.md from the declarations in the code; run it after changing those.
+
+    python docs/make_reference.py
+
+``tests/test_docs.py`` fails when a page is stale.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from pipeflow.spec.language import TABLES
+from pipeflow.spec.options import Option
+from pipeflow.spec.stage_type import StageType
+from pipeflow.spec.table import Table, expected
+from pipeflow.stages.manual import manual_page
+from pipeflow.stages.registry import stage_types
+
+FOLDER: Final = Path(__file__).parent
+NOTICE: Final = "<!-- Written by make_reference.py: change the declarations, not this page. -->"
+
+
+def pages() -> dict[str, str]:
+    """File name to its text."""
+    return {"keys.md": keys_page(), "operators.md": operators_page()}
+
+
+def keys_page() -> str:
+    """Every key of the language that this version has."""
+    head = (
+        NOTICE,
+        "# Every key of the language",
+        "",
+        "[language.md](language.md) explains the language by example.",
+    )
+    later = {option.name for table in TABLES for option in table.options if option.later}
+    tail = (
+        "",
+        "## Words for later",
+        "",
+        "Known, and refused with a sentence that says so: ",
+        ", ".join(f"`{name}`" for name in sorted(later)) + ".",
+    )
+    return "\n".join([*head, *(line for table in TABLES for line in chapter(table)), *tail]) + "\n"
+
+
+def chapter(table: Table) -> Iterator[str]:
+    """The keys of one mapping."""
+    title = table.title[0].upper() + table.title[1:]
+    yield from ("", f"## {title}", "", "| key | must be | default | |", "|---|---|---|---|")
+    yield from (row(option) for option in table.now())
+    if table.open:
+        yield from ("", "Keys that begin with `x-` are yours.")
+
+
+def row(option: Option) -> str:
+    """One key."""
+    cells = (f"`{option.name}`", expected(option), default(option), " ".join(sentences(option)))
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def default(option: Option) -> str:
+    """What holds when the key is left out."""
+    if option.required:
+        return "required"
+    if option.default is None or option.default == "":  # lists cannot be looked up in a set
+        return ""
+    written = option.default if isinstance(option.default, str) else json.dumps(option.default)
+    return f"`{written}`"
+
+
+def sentences(option: Option) -> Iterable[str]:
+    """What a key does, and what each choice means."""
+    yield option.description
+    for choice, meaning in zip(option.choices, option.choice_docs, strict=False):
+        yield f"`{choice}`: {meaning}"
+
+
+def operators_page() -> str:
+    """The manual pages of the built-in operators, by name."""
+    head = (
+        NOTICE,
+        "# The built-in operators",
+        "",
+        "`pipeflow stages NAME` shows the same in a terminal.",
+    )
+    built_in = [kind for kind in stage_types().values() if kind.origin == "built in"]
+    manuals = [one_level_down(kind) for kind in sorted(built_in, key=lambda kind: kind.name)]
+    return "\n\n".join(["\n".join(head), *manuals]) + "\n"
+
+
+def one_level_down(operator: StageType) -> str:
+    """A manual page whose headings fit below the title of ours."""
+    in_code, lines = False, []
+    for line in manual_page(operator).strip().splitlines():
+        in_code ^= line.startswith("```")
+        lines.append(f"#{line}" if line.startswith("#") and not in_code else line)
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Write the pages."""
+    for name, text in pages().items():
+        (FOLDER / name).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

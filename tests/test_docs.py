@@ -1,0 +1,68 @@
+"""The documents: reference pages are fresh, and what stands in a code block is true."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import Final
+
+import pytest
+import yaml
+
+ROOT: Final = Path(__file__).parent.parent
+DOCUMENTS: Final = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+
+
+@pytest.fixture(scope="module")
+def make_reference() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("make_reference", ROOT / "docs/make_reference.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def code_blocks(document: Path, language: str) -> list[str]:
+    text = document.read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("page", ["keys.md", "operators.md"])
+def test_a_reference_page_is_fresh(make_reference: ModuleType, page: str) -> None:
+    written = (ROOT / "docs" / page).read_text(encoding="utf-8")
+
+    assert written == make_reference.pages()[page], "run: python docs/make_reference.py"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_yaml_block_can_be_read(document: Path) -> None:
+    for block in code_blocks(document, "yaml"):
+        assert yaml.safe_load(block) is not None or block.startswith("# yaml-language-server")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_python_block_compiles(document: Path) -> None:
+    for block in code_blocks(document, "python"):
+        compile(block, str(document), "exec", dont_inherit=True)
+
+
+def test_the_readme_names_every_example() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+
+    missing = [
+        path.name
+        for path in (ROOT / "pipelines").glob("*.yaml")
+        if f"(pipelines/{path.name})" not in readme
+    ]
+
+    assert missing == []
+
+
+def test_every_change_file_has_a_known_kind() -> None:
+    names = [path.name for path in (ROOT / "changelog.d").glob("*.md") if path.name != "README.md"]
+
+    assert names
+    assert all(re.fullmatch(r"[\w-]+\.(added|changed|fixed|removed)\.md", name) for name in names)
