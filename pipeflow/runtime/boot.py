@@ -1,0 +1,192 @@
+"""From a new process to a running worker: its environment, its limits, and its orderly end.
+
+Entered after a fork by the launch server (``start``), or by ``python -m pipeflow.runtime.boot FD``
+in a fresh interpreter. The user's main script is never imported again, and nothing here imports
+more than a worker needs.
+"""
+
+from __future__ import annotations
+
+import atexit
+import faulthandler
+import os
+import pickle
+import resource
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pipeflow.runtime.messages import EXIT_FAILED, Failed, Failure, pack_report
+
+if TYPE_CHECKING:
+    from pipeflow.planner.plan import StagePlan
+    from pipeflow.runtime.brief import WorkerBrief
+
+#: Variables by which libraries learn how many threads to start.
+THREAD_VARIABLES: Final = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+
+#: What the interpreter or the loader reads once, at their start.
+_READ_AT_START: Final = ("PYTHON", "LD_", "DYLD_", "LC_", "LANG", "MALLOC_", "GLIBC_")
+
+#: Added to what the kernel goes by when memory runs out: workers go before their supervisor.
+_OOM_SCORE: Final = "500"
+
+
+def stage_environment(stage: StagePlan, replica: int) -> dict[str, str]:
+    """Variables of one worker, on top of the inherited ones; what the stage says itself wins."""
+    variables = dict.fromkeys(THREAD_VARIABLES, str(stage.threads))
+    if stage.gpus:
+        variables["CUDA_VISIBLE_DEVICES"] = str(stage.gpus[replica % len(stage.gpus)])
+    own = {name: value.replace("${replica}", str(replica)) for name, value in stage.env.items()}
+    return variables | own
+
+
+def needs_fresh_interpreter(env: Mapping[str, str]) -> bool:
+    """Whether a stage sets variables that only take effect when a program starts."""
+    return any(name.startswith(_READ_AT_START) for name in env)
+
+
+def preload() -> None:
+    """Import what every worker needs, so that forked ones need not; no code of the user's."""
+    from pipeflow.runtime import worker
+
+    assert worker
+
+
+def start(brief: bytes) -> int:
+    """Be the worker of a pickled ``WorkerBrief``: run it and end all that it started.
+
+    Returns:
+        The exit status; the caller leaves by ``os._exit``, as the process may be a fork.
+    """
+    atexit._clear()  # noqa: SLF001 - as multiprocessing does: a forked parent's handlers are not ours
+    told: WorkerBrief = pickle.loads(brief)
+    try:
+        _settle(told)
+    except (OSError, ValueError) as error:
+        _report_refusal(told, error)
+        return EXIT_FAILED
+    from pipeflow.runtime.worker import run_worker
+
+    status = run_worker(told)
+    _finish_process()
+    return status
+
+
+def print_last_words() -> None:
+    """Show what ended this process unexpectedly, where the supervisor can see it."""
+    traceback.print_exc()
+    _flush()
+
+
+def _settle(brief: WorkerBrief) -> None:
+    """Take the place in the machine that the plan gives this worker."""
+    worker = brief.plan.workers[brief.worker]
+    stage = brief.plan.stages[worker.stage]
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_IGN)  # the supervisor decides what they mean
+    _open_standard_streams()
+    faulthandler.enable(file=2)
+    os.environ.update(stage_environment(stage, worker.replica))
+    _volunteer_for_oom()
+    if stage.cpus:
+        _bind(stage.cpus)
+    if stage.memory is not None:
+        # Private writable memory: the shared arrays are mapped shared, and do not count.
+        resource.setrlimit(resource.RLIMIT_DATA, (stage.memory, stage.memory))
+    if sys.platform != "linux":
+        _watch_lifeline(brief.lifeline_fd)
+
+
+def _open_standard_streams() -> None:
+    """Text streams over the descriptors that are ours now, whatever they were before."""
+    sys.stdin = open(0, encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115 - open as long as the process
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        # Line by line: what a stage prints is seen when it is printed, also if it dies next.
+        stream = open(  # noqa: SIM115 - open as long as the process
+            number, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False
+        )
+        setattr(sys, name, stream)
+
+
+def _volunteer_for_oom() -> None:
+    try:
+        Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE, encoding="ascii")
+    except OSError:
+        pass  # not Linux, or not allowed: it is only a preference
+
+
+def _bind(cpus: tuple[int, ...]) -> None:
+    if not hasattr(os, "sched_setaffinity"):
+        return  # macOS has no such thing
+    try:
+        os.sched_setaffinity(0, cpus)
+    except OSError as error:
+        raise ValueError(
+            f"resources.cpus: this machine does not let it run on processors {list(cpus)}"
+            f" ({error.strerror})"
+        ) from None
+
+
+def _watch_lifeline(number: int) -> None:
+    """Where the kernel does not tell: end as soon as the supervisor's end of a pipe closes."""
+
+    def watch() -> None:
+        os.read(number, 1)  # nothing is ever written: this returns when the other end is gone
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True, name="pipeflow-lifeline").start()
+
+
+def _report_refusal(brief: WorkerBrief, error: Exception) -> None:
+    failure = Failure(phase="run", kind=type(error).__name__, message=str(error))
+    os.write(brief.report_fd, pack_report(Failed(failure)))
+
+
+def _finish_process() -> None:
+    """What the interpreter would do at its end; the supervisor bounds the time."""
+    threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 - as multiprocessing does: joins
+    atexit._run_exitfuncs()  # noqa: SLF001 - likewise
+    _flush()
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            pass  # closed by the stage, or nobody reads it any more
+
+
+def main(arguments: list[str]) -> int:
+    """``python -m pipeflow.runtime.boot FD``: the descriptor reads as the pickled brief."""
+    number = int(arguments[0])
+    with open(number, "rb") as file:
+        brief = file.read()
+    from pipeflow.runtime.launch_ties import die_with_parent
+
+    told: WorkerBrief = pickle.loads(brief)
+    # Armed before the exec as well; said again because a loader with privileges would drop it.
+    if not die_with_parent(told.supervisor_pid):
+        return 1
+    return start(brief)
+
+
+if __name__ == "__main__":
+    code = 1
+    try:
+        code = main(sys.argv[1:])
+    except BaseException:  # the boundary of the process: it must end, and say why
+        print_last_words()
+    finally:
+        os._exit(code)

@@ -1,0 +1,99 @@
+"""Finds a circle of waits among the workers of a run, from what each has put on the board. Pure.
+
+A worker in its user's code, a source in its generator, a program or a timer may wake the others, so
+only when every live worker waits for an edge, and none has turned since the last look, nothing can
+happen any more. Then following each wait to the workers it depends on must run into a circle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Wait(Enum):
+    """What a worker does, as far as waiting goes."""
+
+    NOT = "not"  #: busy, starting or done
+    ITEMS = "items"  #: for items on an edge it reads
+    ROOM = "room"  #: for room on an edge it writes
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One live worker at one moment.
+
+    Attributes:
+        wait: What it waits for.
+        edge: Number of the edge it waits on; -1 for any of its inputs.
+        turns: Counts each step it makes; the same number twice means nothing happened between.
+    """
+
+    wait: Wait
+    edge: int
+    turns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An edge between workers, for following waits.
+
+    Attributes:
+        name: As people see it: ``a -> b``.
+        writers: Numbers of its writing workers.
+        readers: Numbers of its reading workers.
+    """
+
+    name: str
+    writers: tuple[int, ...]
+    readers: tuple[int, ...]
+
+
+def find_circle(
+    before: Mapping[int, Look],
+    now: Mapping[int, Look],
+    links: Sequence[Link],
+    names: Mapping[int, str],
+) -> str:
+    """Name the circle in which the live workers wait for each other; empty when there is none.
+
+    Args:
+        before: Worker number to what it did at the last look.
+        now: The same, at this look; only workers whose process lives.
+        links: The edges, by number.
+        names: Worker number to its name: ``decode[1]``.
+    """
+    if not now or not all(_stuck(before.get(worker), look) for worker, look in now.items()):
+        return ""
+    path: list[int] = [min(now)]
+    while True:
+        look = now[path[-1]]
+        blockers = [worker for worker in _depends_on(path[-1], look, links) if worker in now]
+        if not blockers:
+            return _say(path[-1], look, links, names) + ", and nobody is left to end the wait"
+        if blockers[0] in path:
+            circle = path[path.index(blockers[0]) :]
+            return "; ".join(_say(worker, now[worker], links, names) for worker in circle)
+        path.append(blockers[0])
+
+
+def _stuck(before: Look | None, now: Look) -> bool:
+    """Whether a worker waits and has done so without a turn since the last look."""
+    return now.wait is not Wait.NOT and before == now
+
+
+def _depends_on(worker: int, look: Look, links: Sequence[Link]) -> tuple[int, ...]:
+    """The workers that could end a wait."""
+    if look.wait is Wait.ROOM:
+        return links[look.edge].readers if look.edge >= 0 else ()
+    if look.edge >= 0:
+        return links[look.edge].writers
+    return tuple(writer for link in links if worker in link.readers for writer in link.writers)
+
+
+def _say(worker: int, look: Look, links: Sequence[Link], names: Mapping[int, str]) -> str:
+    """One wait as a part of a sentence."""
+    what = "room" if look.wait is Wait.ROOM else "items"
+    where = f"edge {links[look.edge].name}" if look.edge >= 0 else "its inputs"
+    return f"{names[worker]} waits for {what} on {where}"

@@ -1,0 +1,122 @@
+"""What the supervisor and its launch server tell each other, as bytes over one stream socket."""
+
+from __future__ import annotations
+
+import pickle
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """Start one worker. Answered by ``Launched`` or ``NotLaunched``.
+
+    Attributes:
+        worker: Its number.
+        brief: Its pickled ``WorkerBrief``; the server does not look inside.
+        keep: Descriptors that it keeps, by their numbers; all others are closed.
+        output: Becomes its standard output and standard error.
+        stdin: Whether it keeps the server's standard input; else it reads nothing.
+        group: Process group to join; 0: one of its own.
+        replace: Whether a fresh interpreter takes the place of the forked one.
+        env: Variables set on top of the server's; with ``replace`` only.
+    """
+
+    worker: int
+    brief: bytes
+    keep: tuple[int, ...]
+    output: int
+    stdin: bool = False
+    group: int = 0
+    replace: bool = False
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class AllLaunched:
+    """No more workers will come: the server closes its copies of their descriptors."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """Send a signal to a worker, if it was not reaped yet.
+
+    Attributes:
+        worker: Its number.
+        number: The signal.
+        whole_group: Also to what the worker has started.
+    """
+
+    worker: int
+    number: int
+    whole_group: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """A worker's process exists."""
+
+    worker: int
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotLaunched:
+    """A worker's process could not be made.
+
+    Attributes:
+        number: The ``errno``.
+    """
+
+    worker: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exited:
+    """A worker's process is gone, and what it had started with it.
+
+    Attributes:
+        status: Exit status; negative numbers are signals.
+        cpu_s: Processor time of it and of its own children.
+        peak_rss_bytes: Greatest resident size.
+    """
+
+    worker: int
+    pid: int
+    status: int
+    cpu_s: float = 0.0
+    peak_rss_bytes: int = 0
+
+
+Request = Launch | AllLaunched | Signal
+Reply = Launched | NotLaunched | Exited
+
+_LENGTH: Final = struct.Struct("<I")
+
+
+def pack(message: Request | Reply) -> bytes:
+    """A message as bytes of the stream."""
+    body = pickle.dumps(message, protocol=5)
+    return _LENGTH.pack(len(body)) + body
+
+
+class Unpacker:
+    """Turns the bytes of the stream back into messages."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[Request | Reply]:
+        """Add what was read; the messages that are whole now."""
+        self._buffer += data
+        while len(self._buffer) >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(self._buffer)
+            end = _LENGTH.size + length
+            if len(self._buffer) < end:
+                return
+            message: Request | Reply = pickle.loads(bytes(self._buffer[_LENGTH.size : end]))
+            del self._buffer[:end]
+            yield message

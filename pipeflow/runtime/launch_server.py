@@ -1,0 +1,296 @@
+"""The launch server: one small process per run that starts every worker, and reaps them.
+
+    supervisor ══ Launch, Signal ══> launch server ── fork (and exec) ──> worker ──> its children
+               <═ Launched, Exited ═      └─ the worker's group is killed when the worker is gone
+
+It has one thread and runs no user code, so forking it is safe, and it is always there to answer. A
+worker is signalled only by the process that reaps it: no signal ever meets a reused process id.
+
+Who dies with whom: workers get SIGKILL from the kernel when this process ends. This process ends
+when the supervisor's end of the socket closes, however that comes about; it first kills the group
+of every worker, and whatever orphan of theirs it has adopted. Should somebody hold a copy of that
+socket, the kernel's signal at the supervisor's death says the same.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, NoReturn
+
+from pipeflow.runtime import boot, launch_ties
+from pipeflow.runtime.launch_messages import (
+    AllLaunched,
+    Exited,
+    Launch,
+    Launched,
+    NotLaunched,
+    Reply,
+    Signal,
+    Unpacker,
+    pack,
+)
+
+#: How long killed processes may take to be gone, in seconds; only the kernel itself can delay them.
+_LAST_DEADLINE_S: Final = 5.0
+
+_READ_BYTES: Final = 1 << 20
+_RSS_UNIT: Final = 1 if sys.platform == "darwin" else 1024
+
+
+@dataclass(slots=True)
+class _Child:
+    worker: int
+    own_group: bool
+
+
+class _SupervisorGone(BaseException):
+    """Raised by the signal that the kernel sends when the supervisor has died."""
+
+
+class LaunchServer:
+    """Owns the worker processes of one run.
+
+    Args:
+        control: Our end of the socket to the supervisor.
+        supervisor: Process id of our parent.
+    """
+
+    def __init__(self, control: int, supervisor: int) -> None:
+        self._control = control
+        self._supervisor = supervisor
+        self._children: dict[int, _Child] = {}
+        self._wake_r, self._wake_w = os.pipe()
+        os.set_blocking(self._wake_r, False)
+        os.set_blocking(self._wake_w, False)
+
+    def serve(self) -> None:
+        """Do what the supervisor asks until it is gone; then leave no process behind."""
+        self._tie()
+        try:
+            if os.getppid() == self._supervisor:
+                self._answer()
+        except _SupervisorGone:
+            pass  # the ordinary end below is all there is to do
+        finally:
+            self._end_all()
+
+    def _tie(self) -> None:
+        for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
+            signal.signal(number, signal.SIG_IGN)  # the supervisor decides what they mean
+        signal.signal(signal.SIGTERM, self._on_term)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self._wake_w, warn_on_full_buffer=False)
+        launch_ties.adopt_orphans()
+        launch_ties.die_with_parent(self._supervisor, signal.SIGTERM)
+
+    def _on_term(self, *_: object) -> None:
+        # A service manager may send SIGTERM to every process; only the supervisor's end is ours.
+        if os.getppid() != self._supervisor:
+            raise _SupervisorGone
+
+    def _answer(self) -> None:
+        requests = Unpacker()
+        poll = select.poll()
+        poll.register(self._control, select.POLLIN)
+        poll.register(self._wake_r, select.POLLIN)
+        while True:
+            ready = {number for number, _ in poll.poll()}
+            if self._wake_r in ready:
+                self._reap()
+            if self._control not in ready:
+                continue
+            data = os.read(self._control, _READ_BYTES)
+            if not data:
+                return
+            for request in requests.feed(data):
+                match request:
+                    case Launch():
+                        self._reply(self._launch(request))
+                    case AllLaunched():
+                        launch_ties.close_all_but((self._control, self._wake_r, self._wake_w))
+                    case Signal(worker, number, whole_group):
+                        self._signal(worker, number, whole_group)
+                    case _:
+                        raise AssertionError(f"not a request: {request!r}")
+
+    def _launch(self, order: Launch) -> Reply:
+        server = os.getpid()
+        # Our handler must never run in the new process: it would end its siblings.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        try:
+            pid = os.fork()
+            if pid == 0:
+                become_worker(order, server)
+        except OSError as error:
+            return NotLaunched(order.worker, error.errno or 0)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        if order.group == 0:
+            _quietly(lambda: os.setpgid(pid, pid))  # the child does so too: whoever comes first
+        self._children[pid] = _Child(order.worker, order.group == 0)
+        return Launched(order.worker, pid)
+
+    def _signal(self, worker: int, number: int, whole_group: bool) -> None:
+        for pid, child in self._children.items():
+            if child.worker == worker:
+                self._kill(pid, number, whole_group=whole_group and child.own_group)
+
+    def _kill(self, pid: int, number: int, *, whole_group: bool) -> None:
+        # Our child is not reaped yet, so neither the process id nor the group can be a stranger's.
+        if whole_group:
+            _quietly(lambda: os.killpg(pid, number))
+        else:
+            _quietly(lambda: os.kill(pid, number))
+
+    def _reap(self) -> None:
+        _drain(self._wake_r)
+        while True:
+            try:
+                dead = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                return
+            if dead is None:
+                return
+            child = self._children.pop(dead.si_pid, None)
+            if child is not None and child.own_group:
+                # Before it is reaped: now the group's number is still its own.
+                self._kill(dead.si_pid, signal.SIGKILL, whole_group=True)
+            pid, status, usage = os.wait4(dead.si_pid, 0)
+            if child is not None:
+                self._reply(
+                    Exited(
+                        worker=child.worker,
+                        pid=pid,
+                        status=os.waitstatus_to_exitcode(status),
+                        cpu_s=usage.ru_utime + usage.ru_stime,
+                        peak_rss_bytes=usage.ru_maxrss * _RSS_UNIT,
+                    )
+                )
+
+    def _reply(self, reply: Reply) -> None:
+        data = memoryview(pack(reply))
+        try:
+            while data:
+                data = data[os.write(self._control, data) :]
+        except OSError:
+            pass  # the supervisor is gone: reading its end of the socket will tell us so
+
+    def _end_all(self) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # nothing may disturb the end
+        deadline = time.monotonic() + _LAST_DEADLINE_S
+        while True:
+            for pid, child in self._children.items():
+                self._kill(pid, signal.SIGKILL, whole_group=child.own_group)
+            orphans = [pid for pid in launch_ties.children() if pid not in self._children]
+            for pid in orphans:
+                self._kill(pid, signal.SIGKILL, whole_group=False)
+            left = deadline - time.monotonic()
+            if not (self._children or orphans) or left <= 0:
+                return
+            select.select([self._wake_r], [], [], min(left, 0.1))
+            self._reap()
+
+
+def become_worker(order: Launch, parent: int) -> NoReturn:
+    """Turn this freshly forked process into the worker; never returns to the server's code."""
+    status = 1
+    try:
+        _leave_server(order, parent)
+        if order.replace:
+            _exec_worker(order)
+        status = boot.start(order.brief)
+    except BaseException:  # the boundary of the process: nothing may reach the server
+        boot.print_last_words()
+    finally:
+        os._exit(status)
+
+
+def _leave_server(order: Launch, parent: int) -> None:
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGTERM, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    # A worker prints from a background group: without this a terminal may stop it (tostop).
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    _quietly(lambda: os.setpgid(0, order.group))
+    if not launch_ties.die_with_parent(parent):
+        os._exit(1)
+    if not order.stdin:
+        null = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(null, 0)
+    os.dup2(order.output, 1)
+    os.dup2(order.output, 2)
+    launch_ties.close_all_but(order.keep)
+
+
+def _exec_worker(order: Launch) -> NoReturn:
+    """Replace this process by a fresh interpreter: some variables only take effect at its start."""
+    brief = _anonymous_file(order.brief)
+    for number in (brief, *order.keep):
+        os.set_inheritable(number, True)
+    # -P: a yaml.py or json.py in the current folder is not ours to import.
+    arguments = [sys.executable, "-P", "-m", "pipeflow.runtime.boot", str(brief)]
+    os.execve(sys.executable, arguments, {**os.environ, **order.env})  # noqa: S606 - no shell
+
+
+def _anonymous_file(data: bytes) -> int:
+    """A descriptor that reads as these bytes and has no name."""
+    if hasattr(os, "memfd_create"):
+        number = os.memfd_create("pipeflow-brief")
+    else:
+        import tempfile
+
+        name_fd, name = tempfile.mkstemp()
+        os.unlink(name)  # noqa: PTH108 - no Path is needed for a name that lives one line
+        number = name_fd
+    view = memoryview(data)
+    while view:
+        view = view[os.write(number, view) :]
+    os.lseek(number, 0, os.SEEK_SET)
+    return number
+
+
+def _quietly(act: Callable[[], None]) -> None:
+    try:
+        act()
+    except (ProcessLookupError, PermissionError):
+        pass  # it has ended by itself, or has just become another program
+
+
+def _drain(number: int) -> None:
+    try:
+        while os.read(number, 4096):
+            pass
+    except BlockingIOError:
+        pass  # all read
+
+
+def main(arguments: list[str]) -> int:
+    """``python -m pipeflow.runtime.launch_server CONTROL_FD SUPERVISOR_PID``."""
+    control, supervisor = (int(argument) for argument in arguments)
+    for name in os.listdir("/proc/self/fd") if sys.platform == "linux" else ():  # noqa: PTH208
+        # What a worker may inherit is decided for each of them.
+        if int(name) > 2:
+            _uninherit(int(name))
+    boot.preload()
+    gc.freeze()  # forked workers share these pages as long as nobody touches them
+    LaunchServer(control, supervisor).serve()
+    return 0
+
+
+def _uninherit(number: int) -> None:
+    try:
+        os.set_inheritable(number, False)
+    except OSError:
+        pass  # the descriptor of the listing itself, gone by now
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

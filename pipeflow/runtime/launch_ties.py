@@ -1,0 +1,80 @@
+"""Ties between processes that the kernel keeps: who dies with whom, which descriptors stay open."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+_PR_SET_PDEATHSIG: Final = 1
+_PR_SET_CHILD_SUBREAPER: Final = 36
+
+#: Highest descriptor looked at where the open ones cannot be listed.
+_MANY_DESCRIPTORS: Final = 65536
+
+
+def die_with_parent(parent: int, number: int = signal.SIGKILL) -> bool:
+    """Have the kernel send us a signal when our parent (strictly: its thread) ends; Linux only.
+
+    Returns:
+        Whether the parent still lives: it may have died before we asked, and then no signal comes.
+    """
+    _prctl(_PR_SET_PDEATHSIG, number)
+    return os.getppid() == parent
+
+
+def adopt_orphans() -> None:
+    """Have processes whose parent died become our children, not init's; Linux only."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def children() -> tuple[int, ...]:
+    """Process ids of our children, adopted ones too, as far as the kernel tells."""
+    me = os.getpid()
+    try:
+        text = Path(f"/proc/{me}/task/{me}/children").read_text(encoding="ascii")
+    except OSError:  # not Linux, or a kernel without this file
+        return ()
+    return tuple(int(pid) for pid in text.split())
+
+
+def threads() -> int:
+    """Threads of this process, those of libraries too."""
+    try:
+        return len(os.listdir("/proc/self/task"))  # noqa: PTH208 - a process is no tree of files
+    except OSError:
+        import threading
+
+        return threading.active_count()
+
+
+def close_all_but(keep: Iterable[int]) -> None:
+    """Close every descriptor but those, and the three standard ones.
+
+    A foreign end of a pipe that stays open here hides from its owner that its neighbour is gone.
+    """
+    low = 0
+    for number in sorted({0, 1, 2, *keep}):
+        os.closerange(low, number)
+        low = number + 1
+    os.closerange(low, _highest() + 1)
+
+
+def _highest() -> int:
+    try:
+        return max(int(name) for name in os.listdir("/proc/self/fd"))  # noqa: PTH208 - as above
+    except OSError:
+        return _MANY_DESCRIPTORS
+
+
+def _prctl(option: int, value: int) -> None:
+    if sys.platform == "linux":
+        # ctypes is slow to load, but nothing else reaches prctl.
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.prctl(option, value, 0, 0, 0) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), "prctl")

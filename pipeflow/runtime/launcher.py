@@ -1,0 +1,316 @@
+"""Starts the workers of a run, all or none, and hears of their ends.
+
+``spawn``, ``forkserver`` and ``fork`` differ in how the launch server and its workers come to be:
+
+    ============  ==================  ===========================================
+    start method  launch server       workers
+    ============  ==================  ===========================================
+    forkserver    a fresh program     forked from it
+    spawn         a fresh program     forked from it, then a fresh interpreter each
+    fork          forked from us      forked from it: they see all that we had loaded
+    ============  ==================  ===========================================
+
+In each case it is the server that reaps and signals; see ``launch_server``.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from enum import Enum
+from typing import Final, NoReturn, Protocol
+
+from pipeflow.errors import MachineError
+from pipeflow.runtime import launch_ties
+from pipeflow.runtime.launch_messages import (
+    AllLaunched,
+    Exited,
+    Launch,
+    Launched,
+    NotLaunched,
+    Reply,
+    Request,
+    Signal,
+    Unpacker,
+    pack,
+)
+
+#: How long the launch server may take to answer, in seconds: a loaded machine is slow to start it.
+_ANSWER_DEADLINE_S: Final = 60.0
+
+#: How long it may take to end all that is left, in seconds.
+_CLOSE_DEADLINE_S: Final = 8.0
+
+_READ_BYTES: Final = 1 << 16
+
+
+class StartMethod(Enum):
+    """How worker processes come to be."""
+
+    FORK = "fork"
+    FORKSERVER = "forkserver"
+    SPAWN = "spawn"
+
+
+class Launcher(Protocol):
+    """What the supervisor needs of whoever starts its workers."""
+
+    def fileno(self) -> int:
+        """Readable when ``news`` has something."""
+        ...
+
+    @property
+    def parent(self) -> int:
+        """Process id of the parent of all workers; their life hangs on it."""
+        ...
+
+    def launch(self, order: Launch) -> int:
+        """Start one worker and return its process id.
+
+        Raises:
+            MachineError: A limit forbids it; ``close`` leaves nothing of those before.
+        """
+        ...
+
+    def all_launched(self) -> None:
+        """No more come: drop the copies of the workers' descriptors."""
+        ...
+
+    def news(self) -> list[Exited]:
+        """Workers that have ended since the last call; never waits.
+
+        Raises:
+            MachineError: The launch server itself is gone.
+        """
+        ...
+
+    def signal(self, worker: int, number: int, *, whole_group: bool = True) -> None:
+        """Send a signal to a worker that is still there, and to what it has started."""
+        ...
+
+    def close(self) -> None:
+        """Leave no process behind; closing twice is harmless."""
+        ...
+
+
+class ServerLauncher:
+    """A launch server, and the socket to it. Owns both.
+
+    Args:
+        method: How the processes come to be.
+        descriptors: All that any worker will keep; the server inherits them.
+
+    Raises:
+        MachineError: The server cannot be started, or this process has threads and must not fork.
+    """
+
+    def __init__(self, method: StartMethod, descriptors: Iterable[int]) -> None:
+        self._method = method
+        self._replies = Unpacker()
+        self._waiting: list[Exited] = []
+        ours, theirs = socket.socketpair()
+        self._socket: socket.socket | None = ours
+        try:
+            if method is StartMethod.FORK:
+                self.parent = _fork_server(theirs, {*descriptors})
+                self._program: subprocess.Popen[bytes] | None = None
+            else:
+                self._program = _run_server(theirs, {*descriptors})
+                self.parent = self._program.pid
+        except OSError as error:
+            ours.close()
+            raise _limit_reached(error.errno or 0) from error
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+
+    def fileno(self) -> int:
+        return self._open_socket().fileno()
+
+    def launch(self, order: Launch) -> int:
+        fresh = order.replace or self._method is StartMethod.SPAWN
+        self._send(replace(order, replace=fresh))
+        deadline = time.monotonic() + _ANSWER_DEADLINE_S
+        while True:
+            for reply in self._receive(max(0.0, deadline - time.monotonic())):
+                match reply:
+                    case Launched(_, pid):
+                        return pid
+                    case NotLaunched(_, number):
+                        raise _limit_reached(number)
+                    case Exited():
+                        self._waiting.append(reply)
+            if time.monotonic() >= deadline:
+                raise MachineError(
+                    f"the launch server did not answer within {_ANSWER_DEADLINE_S:.0f} s"
+                )
+
+    def all_launched(self) -> None:
+        self._send(AllLaunched())
+
+    def news(self) -> list[Exited]:
+        news, self._waiting = self._waiting, []
+        news += [reply for reply in self._receive(0.0) if isinstance(reply, Exited)]
+        return news
+
+    def signal(self, worker: int, number: int, *, whole_group: bool = True) -> None:
+        self._send(Signal(worker, number, whole_group))
+
+    def close(self) -> None:
+        if self._socket is None:
+            return
+        self._socket.close()  # the server ends everything when it sees this
+        self._socket = None
+        if not _gone(self.parent, _CLOSE_DEADLINE_S):
+            os.kill(self.parent, signal.SIGKILL)  # the kernel ends its workers with it
+        if self._program is not None:
+            self._program.wait()
+        else:
+            _reap(self.parent)
+
+    def _open_socket(self) -> socket.socket:
+        if self._socket is None:
+            raise ValueError("the launcher is closed")
+        return self._socket
+
+    def _send(self, request: Request) -> None:
+        try:
+            self._open_socket().sendall(pack(request))
+        except (BrokenPipeError, ConnectionResetError):
+            raise _server_gone() from None
+
+    def _receive(self, wait_s: float) -> list[Reply]:
+        """Replies that have come; waits for the first bytes as long as told."""
+        channel = self._open_socket()
+        if not _readable(channel.fileno(), wait_s):
+            return []
+        try:
+            data = channel.recv(_READ_BYTES)
+        except ConnectionResetError:
+            data = b""
+        if not data:
+            raise _server_gone()
+        return [
+            message
+            for message in self._replies.feed(data)
+            if isinstance(message, (Launched, NotLaunched, Exited))
+        ]
+
+
+def _run_server(control: socket.socket, descriptors: set[int]) -> subprocess.Popen[bytes]:
+    """A launch server in a fresh interpreter."""
+    # -P: a yaml.py or json.py in the current folder is not ours to import.
+    program = [sys.executable, "-P", "-m", "pipeflow.runtime.launch_server"]
+    return subprocess.Popen(
+        [*program, str(control.fileno()), str(os.getpid())],
+        pass_fds=(control.fileno(), *sorted(descriptors)),
+        process_group=0,  # a signal to the group of the command must not reach it
+    )
+
+
+def _fork_server(control: socket.socket, descriptors: set[int]) -> int:
+    """A launch server as a copy of this process.
+
+    Raises:
+        MachineError: This process has other threads, whose locks the copy would never get.
+    """
+    count = launch_ties.threads()
+    if count > 1:
+        raise MachineError(
+            f"start method 'fork' needs a process with one thread, and this one has {count};"
+            " use 'forkserver' or 'spawn'"
+        )
+    supervisor = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        _be_server(control.fileno(), descriptors, supervisor)
+    return pid
+
+
+def _be_server(control: int, descriptors: set[int], supervisor: int) -> NoReturn:
+    status = 1
+    try:
+        signal.set_wakeup_fd(-1)
+        os.setpgid(0, 0)
+        launch_ties.close_all_but((control, *descriptors))
+        from pipeflow.runtime.launch_server import LaunchServer
+
+        LaunchServer(control, supervisor).serve()
+        status = 0
+    except BaseException:  # the boundary of the process: nothing may reach our caller
+        from pipeflow.runtime.boot import print_last_words
+
+        print_last_words()
+    finally:
+        os._exit(status)
+
+
+def _limit_reached(number: int) -> MachineError:
+    """Say which limit of the machine a failed start has met."""
+    match number:
+        case errno.EAGAIN:
+            what = (
+                "no more processes may be started: raise `ulimit -u` or the control group's"
+                " pids.max, or lower replicas"
+            )
+        case errno.ENOMEM:
+            what = "the machine has no memory left for another process"
+        case errno.EMFILE | errno.ENFILE:
+            what = "no more files may be open: raise `ulimit -n`, or lower replicas"
+        case _:
+            what = os.strerror(number)
+    return MachineError(f"a worker process could not be started: {what}")
+
+
+def _server_gone() -> MachineError:
+    return MachineError("the process that starts the workers was ended from outside")
+
+
+def _readable(number: int, wait_s: float) -> bool:
+    poll = select.poll()
+    poll.register(number, select.POLLIN)
+    return bool(poll.poll(wait_s * 1000))
+
+
+def _gone(pid: int, wait_s: float) -> bool:
+    """Whether a child of ours ends within some seconds; it stays to be reaped."""
+    if not hasattr(os, "pidfd_open"):
+        return _gone_by_looking(pid, wait_s)
+    try:
+        sentinel = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return _readable(sentinel, wait_s)
+    finally:
+        os.close(sentinel)
+
+
+def _gone_by_looking(pid: int, wait_s: float) -> bool:
+    """The same where the kernel has no sentinels for processes."""
+    deadline = time.monotonic() + wait_s
+    while time.monotonic() < deadline:
+        try:
+            if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+                return True
+        except ChildProcessError:
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def _reap(pid: int) -> None:
+    try:
+        os.waitpid(pid, 0)
+    except ChildProcessError:
+        pass  # the program around us ignores SIGCHLD: the kernel has reaped it
