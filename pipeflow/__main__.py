@@ -1,0 +1,17 @@
+"""``pipeflow`` and ``python -m pipeflow``: hands the command line to ``cli.main``."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line of this process, and end the process with its exit code."""
+    from pipeflow.cli.main import main as run_command
+
+    sys.exit(run_command(sys.argv[1:]))
+
+
+# A worker that is started by "spawn" imports this module under another name.
+if __name__ == "__main__":
+    main()

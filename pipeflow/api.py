@@ -1,0 +1,278 @@
+"""Pipelines from Python: ``run``, ``load``, ``plan``, ``stream``; the command line uses them.
+
+Workers import this module for ``stream``, so what is heavy is imported where it is used.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from pipeflow.errors import Finding, InvalidPipeline, Severity, UsageError
+
+if TYPE_CHECKING:
+    from pipeflow.config.load import Loaded
+    from pipeflow.executors.base import Executor
+    from pipeflow.planner.plan import Plan
+    from pipeflow.spec.pipeline import Pipeline
+    from pipeflow.telemetry.events import Event
+    from pipeflow.telemetry.report import Report
+
+#: A pipeline file, or what would stand in one.
+Source = str | os.PathLike[str] | Mapping[str, Any]
+
+#: Executors by the names that people give.
+EXECUTORS: Final = ("local", "inline")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What is laid over a pipeline file before it is read as a whole.
+
+    Attributes:
+        params: Values of ``params``, as text.
+        sets: ``stages.shrink.replicas=4`` and the like, in order.
+        overlays: Further files, each laid over the ones before.
+    """
+
+    params: Mapping[str, str] = field(default_factory=dict)
+    sets: Sequence[str] = ()
+    overlays: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A pipeline file, read and checked as far as it can be without running anything.
+
+    Attributes:
+        pipeline: ``None`` when any finding is an error.
+        findings: All mistakes and doubts of every phase, sorted by place.
+        sources: File name to text, for the line under each finding.
+        loaded: What the loader gave, for ``show``.
+    """
+
+    pipeline: Pipeline | None
+    findings: tuple[Finding, ...]
+    sources: Mapping[str, str]
+    loaded: Loaded
+
+    def require(self) -> Pipeline:
+        """Give the pipeline.
+
+        Raises:
+            InvalidPipeline: Any finding is an error.
+        """
+        if self.pipeline is None:
+            raise InvalidPipeline(self.findings, dict(self.sources))
+        return self.pipeline
+
+
+def run(
+    pipeline: Source,
+    *,
+    params: Mapping[str, object] | None = None,
+    sets: Sequence[str] = (),
+    overlays: Sequence[str | os.PathLike[str]] = (),
+    executor: str = "local",
+    seed: int | None = None,
+    grace_s: float = 30.0,
+    start_method: str = "",
+    listener: Callable[[Event], None] | None = None,
+) -> Report:
+    """Run a pipeline to its end and give the account of it.
+
+    A run that fails is told by ``report.run.status`` and ``report.errors``, not by an exception.
+    In the main thread the first Ctrl-C drains the run, the second stops it; both end with a report.
+
+    Args:
+        pipeline: Path of a pipeline file, or its content as a mapping.
+        params: Values of its ``params``.
+        sets: Single values to change: ``"stages.shrink.replicas=4"``.
+        overlays: Files that are laid over the first.
+        executor: ``"local"``, a process for each replica, or ``"inline"``, all in this process.
+        seed: Of ``pipeflow.rng``; 0 when left out.
+        grace_s: Seconds that a source in a blocking call gets when the run is drained.
+        start_method: ``"fork"``, ``"forkserver"``, ``"spawn"``; empty: the executor's choice.
+        listener: Called with each event as it happens, in this thread.
+
+    Raises:
+        InvalidPipeline: The file cannot be run as it is written; it has all the mistakes.
+        MachineError: A limit of the machine forbids the run.
+        UsageError: There is no such executor.
+    """
+    from pipeflow.executors.base import RunOptions
+
+    runner = make_executor(executor)
+    decided = plan(pipeline, params=params, sets=sets, overlays=overlays)
+    options = RunOptions(
+        seed=seed or 0,
+        grace_s=grace_s,
+        start_method=start_method,
+        # Only the main thread may be interrupted by a signal.
+        signals=threading.current_thread() is threading.main_thread(),
+        progress_s=0.25 if listener else 0.0,
+    )
+    return runner.run(decided, options, listener or _unheard)
+
+
+def load(
+    pipeline: Source,
+    *,
+    params: Mapping[str, object] | None = None,
+    sets: Sequence[str] = (),
+    overlays: Sequence[str | os.PathLike[str]] = (),
+) -> Pipeline:
+    """Read a pipeline and check all that can be checked without running it.
+
+    Raises:
+        InvalidPipeline: It has mistakes; all of them are in ``findings``.
+    """
+    settings = Settings(
+        params={name: as_text(value) for name, value in (params or {}).items()},
+        sets=sets,
+        overlays=[os.fspath(overlay) for overlay in overlays],
+    )
+    return read(pipeline, settings, os.environ).require()
+
+
+def plan(
+    pipeline: Source,
+    *,
+    params: Mapping[str, object] | None = None,
+    sets: Sequence[str] = (),
+    overlays: Sequence[str | os.PathLike[str]] = (),
+) -> Plan:
+    """Decide what would run on this machine.
+
+    Raises:
+        InvalidPipeline: The file cannot be run as it is written.
+        MachineError: A limit of the machine forbids the run.
+    """
+    from pipeflow.planner.make import make_plan
+    from pipeflow.runtime.machine import read_machine
+
+    loaded = load(pipeline, params=params, sets=sets, overlays=overlays)
+    return make_plan(loaded, read_machine())
+
+
+def stream(target: Any, *, stage: str = "") -> Any:
+    """Mark a stream function, or read a running pipeline.
+
+    As a decorator, ``@pipeflow.stream`` says that a function takes the whole stream: an iterator
+    over the items, and gives an iterator of results. With a path or a mapping,
+    ``with pipeflow.stream(path, stage="shrink") as items`` will run the pipeline and give what the
+    stage emits; that form comes in a later version.
+
+    Raises:
+        UsageError: The target is a pipeline: not in this version.
+        TypeError: The target is neither.
+    """
+    if isinstance(target, (str, os.PathLike, Mapping)):
+        raise UsageError(
+            "pipeflow.stream(path, stage=...) comes in a later version;"
+            " until then let a stage of the pipeline keep its items, and call pipeflow.run"
+        )
+    if not callable(target) or stage:
+        raise TypeError(
+            "pipeflow.stream is written over a function:"
+            f" @pipeflow.stream takes no arguments and no {type(target).__name__}"
+        )
+    from pipeflow.stages.author import stream as mark
+
+    return mark(target)
+
+
+def read(
+    pipeline: Source,
+    settings: Settings,
+    environ: Mapping[str, str],
+    *,
+    stdin_text: str | None = None,
+) -> Reading:
+    """Read a pipeline with all checks of the loader and of the planner, at once.
+
+    Never raises for what a file says, and never imports or runs the user's code.
+
+    Args:
+        pipeline: Path, ``"-"`` for ``stdin_text``, or a mapping.
+        settings: What is laid over it.
+        environ: For ``${env.NAME}``.
+        stdin_text: The file's text when its path is ``"-"``.
+    """
+    from pipeflow.config.load import load as load_spec
+    from pipeflow.planner.checks import check
+    from pipeflow.stages.registry import stage_types
+
+    loaded = load_spec(
+        pipeline if isinstance(pipeline, Mapping) else os.fspath(pipeline),
+        overlays=settings.overlays,
+        sets=settings.sets,
+        params=settings.params,
+        environ=environ,
+        stage_types=stage_types(),
+        search_path=sys.path,
+        stdin_text=stdin_text,
+    )
+    graph = check(loaded.pipeline) if loaded.pipeline is not None else ()
+    findings = sort_findings([*loaded.findings, *graph])
+    broken = any(finding.severity is Severity.ERROR for finding in findings)
+    return Reading(
+        pipeline=None if broken or not loaded.complete else loaded.pipeline,
+        findings=findings,
+        sources=loaded.sources,
+        loaded=loaded,
+    )
+
+
+def sort_findings(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Sort by place, and keep one of those that say the same."""
+    return tuple(sorted(dict.fromkeys(findings), key=lambda each: (each.at, each.code)))
+
+
+def make_executor(name: str) -> Executor:
+    """Give an executor by its name.
+
+    Raises:
+        UsageError: There is none of that name.
+    """
+    match name:
+        case "local":
+            from pipeflow.executors.local import LocalExecutor
+
+            return LocalExecutor()
+        case "inline":
+            from pipeflow.executors.inline import InlineExecutor
+
+            return InlineExecutor()
+        case "ray":
+            raise UsageError("the executor 'ray' comes in a later version; there are local, inline")
+        case _:
+            raise UsageError(f"there is no executor '{name}'; there are {', '.join(EXECUTORS)}")
+
+
+def as_text(value: object) -> str:
+    """Write a parameter as it would stand after ``--param NAME=``."""
+    match value:
+        case str():
+            return value
+        case os.PathLike():
+            return str(os.fspath(value))
+        case _:
+            return json.dumps(value, default=str)
+
+
+def _unheard(event: Event) -> None:
+    """Stands for a listener where nobody listens."""
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("pipeflow")
+    raise AttributeError(f"module 'pipeflow.api' has no attribute '{name}'")

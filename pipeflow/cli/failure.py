@@ -1,0 +1,101 @@
+"""How a failed run is told: the stage's own traceback, its place in the file, the item, a hint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from pipeflow.errors import Finding, Location
+from pipeflow.planner.plan import Plan, StagePlan
+from pipeflow.spec.policies import OnError
+from pipeflow.spec.stage_type import Role, Shape
+from pipeflow.telemetry.masking import escape_controls, masker
+from pipeflow.telemetry.report import ErrorFacts
+
+#: Phase to the code of its message, and how the sentence goes on after the stage's name.
+_PHASES: Final[Mapping[str, tuple[str, str]]] = {
+    "item": ("stage-failed", "failed"),
+    "import": ("import-failed", "could not be loaded"),
+    "constructor": ("constructor-failed", "failed in its constructor"),
+    "finish": ("finish-failed", "failed in finish()"),
+    "close": ("close-failed", "failed in close()"),
+    "pickling": ("not-serializable", "gave what cannot cross to another process"),
+    "death": ("worker-died", "lost a worker"),
+    "run": ("run-failed", "ended the run"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailureTeller:
+    """Words failures for the terminal.
+
+    Attributes:
+        plan: What runs.
+        sources: File name to text, for the line under the message.
+        render: Renders one finding with its line and caret.
+    """
+
+    plan: Plan
+    sources: Mapping[str, str]
+    render: Callable[[Finding, Mapping[str, str]], str]
+
+    def text(self, error: ErrorFacts) -> str:
+        """All that is known of a failure, over several lines."""
+        masked = masker(self.plan.secrets)
+        code, _ = _PHASES.get(error.phase, _PHASES["item"])
+        stage = next((each for each in self.plan.stages if each.name == error.stage), None)
+        problem = _one_line(masked(_problem(error, stage)))
+        blocks = [escape_controls(masked(error.traceback)).rstrip()] if error.traceback else []
+        at = place(error.at)
+        if at is None:
+            blocks.append(f"pipeflow: error[{code}]: {problem}")
+        else:
+            length = len(error.stage) if error.stage else 1
+            finding = Finding(at=at, code=code, problem=problem, length=length)
+            blocks.append(self.render(finding, self.sources).rstrip("\n"))
+        if error.view:
+            blocks.append(f"  item: {_one_line(masked(error.view))}")
+        hint = _hint(error, stage)
+        if hint:
+            blocks.append(f"  hint: {hint}")
+        return "\n".join(blocks)
+
+
+def place(text: str) -> Location | None:
+    """Read ``pipeline.yaml:12:3``; ``None`` when it is no place."""
+    file, _, rest = text.rpartition(":")
+    file, _, line = file.rpartition(":")
+    if not (file and line.isdecimal() and rest.isdecimal()):
+        return None
+    return Location(file, int(line), int(rest))
+
+
+def _problem(error: ErrorFacts, stage: StagePlan | None) -> str:
+    _, verb = _PHASES.get(error.phase, _PHASES["item"])
+    if not error.stage:
+        return error.message
+    many = stage is not None and stage.replicas > 1
+    name = f"stage '{error.stage}'" + (f" (replica {error.replica})" if many else "")
+    where = f" on item {error.item}" if error.item else ""
+    # A death has no type of its own; its message is a sentence.
+    what = error.message if error.phase == "death" else f"{error.type}: {error.message}"
+    return f"{name} {verb}{where}: {what}"
+
+
+def _hint(error: ErrorFacts, stage: StagePlan | None) -> str:
+    if stage is None or stage.on_error is not OnError.STOP or not error.item:
+        return ""
+    if error.phase not in {"item", "pickling", "death"}:
+        return ""
+    if stage.role is Role.SOURCE or stage.shape is Shape.STREAM or stage.keeps_state:
+        return ""
+    return (
+        "to go on past such items, give the stage 'on_error: skip',"
+        " or 'on_error: dead_letter' and read its errors port"
+    )
+
+
+def _one_line(text: str) -> str:
+    # A message of several lines is whole in the traceback above.
+    return escape_controls(" ".join(text.split()))

@@ -1,0 +1,130 @@
+"""The command line: finds the command, runs it, and turns whatever happens into an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Final
+
+from pipeflow.cli import explain, graph, plan, run, schema, show, stages, validate
+from pipeflow.cli.arguments import Command, parse, suggestion
+from pipeflow.cli.later import COMMANDS as LATER
+from pipeflow.cli.later import refuse_command
+from pipeflow.cli.reading import show_findings
+from pipeflow.cli.world import Exit, World
+from pipeflow.errors import InvalidPipeline, MachineError, PipeflowError, UsageError
+
+COMMANDS: Final[dict[str, Command]] = {
+    module.COMMAND.name: module.COMMAND
+    for module in (run, validate, plan, show, graph, schema, stages, explain)
+}
+
+
+def main(arguments: Sequence[str], world: World | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: What follows ``pipeflow``.
+        world: The process around it; this one when left out.
+
+    Returns:
+        The exit code; nothing is raised.
+    """
+    world = world or World()
+    debug = _asks_for_debug(arguments)
+    try:
+        return int(_dispatch(arguments, world))
+    except SystemExit as asked:
+        # argparse ends so after --help.
+        return asked.code if isinstance(asked.code, int) else Exit.DONE
+    except InvalidPipeline as invalid:
+        show_findings(invalid.findings, invalid.sources, world)
+        return Exit.INVALID
+    except UsageError as error:
+        world.say(f"pipeflow: error: {error}")
+        return Exit.INVALID
+    except PipeflowError as error:
+        kind = "this machine: " if isinstance(error, MachineError) else ""
+        world.say(f"pipeflow: error: {kind}{error}")
+        return Exit.FAILED
+    except KeyboardInterrupt:
+        world.say("pipeflow: interrupted")
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output (head, less) has seen enough.
+        _forget_stdout()
+        return Exit.DONE
+    except Exception as error:
+        # The last boundary: a fault of ours, whatever it is, is one line to the user.
+        if debug:
+            world.say(traceback.format_exc())
+        world.say(_confession(error, debug))
+        return Exit.FAILED
+
+
+def _dispatch(arguments: Sequence[str], world: World) -> int:
+    name, rest = (arguments[0], arguments[1:]) if arguments else ("", ())
+    if not name:
+        world.say(usage())
+        return Exit.INVALID
+    if name in {"-h", "--help", "help"}:
+        world.answer(usage())
+        return Exit.DONE
+    if name in {"-V", "--version", "version"}:
+        from pipeflow.api import __version__
+
+        world.answer(f"pipeflow {__version__}")
+        return Exit.DONE
+    if name in LATER:
+        raise refuse_command(name)
+    if name not in COMMANDS:
+        raise UsageError(_unknown_command(name))
+    command = COMMANDS[name]
+    return command.execute(parse(command, rest), world)
+
+
+def usage() -> str:
+    """What ``pipeflow --help`` prints."""
+    width = max(len(name) for name in COMMANDS)
+    lines = [f"  {command.name:{width}}  {command.help}" for command in COMMANDS.values()]
+    return "\n".join(
+        [
+            "usage: pipeflow COMMAND ...",
+            "",
+            "Wire ordinary Python functions in a YAML file; each stage runs in its own process.",
+            "",
+            *lines,
+            "",
+            "'pipeflow COMMAND --help' tells more; 'pipeflow --version' tells the version.",
+        ]
+    )
+
+
+def _unknown_command(name: str) -> str:
+    if name.startswith("-"):
+        return f"unknown option '{name}'; a command comes first: pipeflow run FILE"
+    if os.path.exists(name):  # noqa: PTH110 - a word of the command line, not a path of ours
+        return f"'{name}' is a file, not a command; run it with: pipeflow run {name}"
+    known = [*COMMANDS, *LATER]
+    meant = suggestion(name, known)
+    return f"unknown command '{name}'{meant or '; there are: ' + ', '.join(COMMANDS)}"
+
+
+def _asks_for_debug(arguments: Sequence[str]) -> bool:
+    joined = " ".join(arguments)
+    return "--log-level debug" in joined or "--log-level=debug" in joined
+
+
+def _confession(error: Exception, debug: bool) -> str:
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    more = "" if debug else " (with --log-level debug it shows where)"
+    return f"pipeflow: internal error: {what}; please report it{more}"
+
+
+def _forget_stdout() -> None:
+    """Let the interpreter's last flush go nowhere, instead of failing once more."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.__stdout__.fileno() if sys.__stdout__ else 1)
+    os.close(nowhere)

@@ -1,0 +1,75 @@
+"""A pipeline file for a command: read from a path or standard input, its findings shown."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+
+from pipeflow.api import Reading, read
+from pipeflow.cli.arguments import settings_of
+from pipeflow.cli.wording import plural
+from pipeflow.cli.world import World
+from pipeflow.errors import Finding, Severity
+from pipeflow.spec.pipeline import Pipeline
+
+#: What stands for standard input.
+STDIN = "-"
+
+
+def read_file(file: str, arguments: argparse.Namespace, world: World) -> Reading:
+    """Read one pipeline file with what is laid over it.
+
+    Raises:
+        UsageError: ``--param`` or ``--set`` cannot be understood.
+    """
+    text = stdin_text(world) if file == STDIN else None
+    return read(file, settings_of(arguments), world.environ, stdin_text=text)
+
+
+def require_pipeline(file: str, arguments: argparse.Namespace, world: World) -> Pipeline:
+    """Read one pipeline file; show its warnings.
+
+    Raises:
+        InvalidPipeline: It has mistakes.
+        UsageError: ``--param`` or ``--set`` cannot be understood.
+    """
+    reading = read_file(file, arguments, world)
+    pipeline = reading.require()
+    show_findings(reading.findings, reading.sources, world)
+    return pipeline
+
+
+def stdin_text(world: World) -> str:
+    """All of standard input; what is not UTF-8 becomes replacement characters."""
+    if world.stdin is sys.stdin:
+        return sys.stdin.buffer.read().decode("utf-8-sig", errors="replace")
+    return world.stdin.read()
+
+
+def show_findings(findings: Sequence[Finding], sources: Mapping[str, str], world: World) -> None:
+    """Print findings where they do not mix with results."""
+    if findings:
+        from pipeflow.config.render import render_text
+
+        text = render_text(findings, sources, color=wants_color(world))
+        world.say(text.removesuffix("\n"))
+
+
+def wants_color(world: World) -> bool:
+    """Whether standard error is a terminal that may be coloured."""
+    return (
+        world.stderr.isatty()
+        and not world.environ.get("NO_COLOR")
+        and world.environ.get("TERM") != "dumb"
+    )
+
+
+def count_of(findings: Sequence[Finding]) -> str:
+    """``3 errors, 1 warning``; empty when there are none."""
+    errors = sum(finding.severity is Severity.ERROR for finding in findings)
+    return ", ".join(
+        plural(number, word)
+        for number, word in ((errors, "error"), (len(findings) - errors, "warning"))
+        if number
+    )

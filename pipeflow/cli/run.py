@@ -1,0 +1,234 @@
+"""``pipeflow run``: plan, run, tell, report."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Final, TextIO
+
+from pipeflow.api import EXECUTORS
+from pipeflow.cli.arguments import (
+    Command,
+    add_file,
+    add_later,
+    add_settings,
+    duration,
+    suggestion,
+    whole_number,
+)
+from pipeflow.cli.displays import Display, Plain, Quiet
+from pipeflow.cli.failure import FailureTeller
+from pipeflow.cli.narrator import Narrator
+from pipeflow.cli.pump import Pump
+from pipeflow.cli.reading import read_file, show_findings, wants_color
+from pipeflow.cli.records import EventFile, check_report_path, write_report
+from pipeflow.cli.summary import doubts, summary
+from pipeflow.cli.world import Exit, World
+from pipeflow.errors import Finding, UsageError
+from pipeflow.executors.base import RunOptions
+from pipeflow.planner.plan import Plan
+from pipeflow.spec.pipeline import Pipeline
+from pipeflow.telemetry.events import Event
+from pipeflow.telemetry.export import report_json
+from pipeflow.telemetry.masking import masker
+from pipeflow.telemetry.report import Report, Status
+
+#: Items that --until prints when --take does not say.
+FEW: Final = 10
+
+
+def _add(parser: argparse.ArgumentParser) -> None:
+    add_file(parser)
+    add_settings(parser)
+    add = parser.add_argument
+    add("--executor", default="local", metavar="NAME", help="local (a process each) or inline")
+    add("--report", metavar="FILE", help="write what the run did as JSON")
+    add("--events", metavar="FILE", help="write what happens as JSON lines, as it happens")
+    add("--quiet", action="store_true", help="show no progress")
+    add(
+        "--grace",
+        type=duration,
+        default=30.0,
+        metavar="TIME",
+        help="time for a source in a blocking call when the run is drained (30s)",
+    )
+    add("--seed", type=whole_number(0), default=0, metavar="N", help="of pipeflow.rng (0)")
+    add(
+        "--start-method",
+        choices=("fork", "forkserver", "spawn"),
+        default="",
+        help="how worker processes are started",
+    )
+    add("--until", metavar="STAGE", help="run only what leads to a stage, print its first items")
+    add("--take", type=whole_number(1), metavar="N", help=f"how many items --until prints ({FEW})")
+    for option in ("--fuse", "--resume", "--dashboard"):
+        add_later(parser, option)
+
+
+def _execute(arguments: argparse.Namespace, world: World) -> int:
+    _check(arguments)
+    reading = read_file(arguments.file, arguments, world)
+    pipeline = reading.require()
+    if arguments.until is not None:
+        pipeline = _cut(pipeline, arguments.until, arguments.take or FEW)
+    # Before the machine is looked at: nothing is left behind if this raises.
+    executor = world.executor(arguments.executor)
+    plan = _plan(pipeline, world)
+    show_findings(tuple(dict.fromkeys([*reading.findings, *plan.warnings])), reading.sources, world)
+    with ExitStack() as owned:
+        events = None
+        if arguments.events is not None:
+            events = EventFile(arguments.events, world.clock, plan.secrets)
+            owned.callback(events.close)
+        display = _display(plan, arguments.quiet, world)
+        owned.callback(display.close)
+        narrator = _narrator(display, plan, reading.sources, world)
+
+        def listener(event: Event) -> None:
+            if events is not None:
+                events.write(event)
+            narrator(event)
+
+        with _stdout_fd(display, plan, world) as stdout_fd:
+            options = RunOptions(
+                seed=arguments.seed,
+                grace_s=arguments.grace,
+                start_method=arguments.start_method,
+                log_level=arguments.log_level,
+                stdout_fd=stdout_fd,
+                progress_s=0.0 if arguments.quiet else 0.25,
+            )
+            report = executor.run(plan, options, listener)
+        display.close()
+        _conclude(report, plan, narrator, Quiet(world.stderr), quiet=arguments.quiet)
+        if events is not None and events.trouble:
+            world.say(f"pipeflow: warning: {events.trouble}")
+    return _record(report, arguments.report, plan.secrets, world)
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """Refuse what can be refused before the file is read.
+
+    Raises:
+        UsageError: An option cannot be, or its file cannot be written.
+    """
+    name = arguments.executor
+    if name not in EXECUTORS:
+        if name == "ray":
+            raise UsageError("'--executor ray' comes in a later version; there are local, inline")
+        meant = suggestion(name, EXECUTORS)
+        raise UsageError(f"there is no executor '{name}'{meant or '; there are local, inline'}")
+    if arguments.take is not None and arguments.until is None:
+        raise UsageError("--take goes with --until STAGE: whose items are to be taken?")
+    if arguments.report is not None:
+        check_report_path(arguments.report)
+
+
+def _cut(pipeline: Pipeline, target: str, count: int) -> Pipeline:
+    from pipeflow.cli.until import until
+    from pipeflow.planner.make import only_to
+    from pipeflow.stages.registry import stage_types
+
+    return until(pipeline, target, count, stage_types=stage_types(), only_to=only_to)
+
+
+def _plan(pipeline: Pipeline, world: World) -> Plan:
+    from pipeflow.planner.make import make_plan
+
+    return make_plan(pipeline, world.machine())
+
+
+def _display(plan: Plan, quiet: bool, world: World) -> Display:
+    if quiet:
+        return Quiet(world.stderr)
+    sources = {stage.name for stage in plan.stages if not stage.edges_in}
+    if not world.stderr.isatty() or world.environ.get("TERM") == "dumb":
+        return Plain(world.stderr, plan.pipeline, sources)
+    from rich.console import Console
+
+    from pipeflow.cli.live import LiveTable
+
+    return LiveTable(Console(file=world.stderr), plan.pipeline, sources)
+
+
+def _narrator(display: Display, plan: Plan, sources: Mapping[str, str], world: World) -> Narrator:
+    from pipeflow.config.render import render_text
+
+    def render(finding: Finding, texts: Mapping[str, str]) -> str:
+        return render_text((finding,), texts, color=wants_color(world))
+
+    teller = FailureTeller(plan=plan, sources=sources, render=render)
+    return Narrator(
+        display,
+        replicas={stage.name: stage.replicas for stage in plan.stages},
+        masked=masker(plan.secrets),
+        failure=teller.text,
+        looks=wants_color(world),
+    )
+
+
+@contextmanager
+def _stdout_fd(display: Display, plan: Plan, world: World) -> Iterator[int]:
+    """Where stages print: standard output, or a way around a live table on the same terminal."""
+    try:
+        direct = world.stdout.fileno()
+    except (OSError, ValueError, AttributeError):
+        direct = 1  # a stand-in without a descriptor, as under a test
+    live = not isinstance(display, Quiet)
+    if not (live and _prints(plan) and _same_terminal(direct, world.stderr)):
+        yield direct
+        return
+    pump = Pump(display.say)
+    try:
+        yield pump.fd
+    finally:
+        pump.close()
+
+
+def _prints(plan: Plan) -> bool:
+    return any(
+        stage.operator == "print" or stage.parameters.get("path") == "-" for stage in plan.stages
+    )
+
+
+def _same_terminal(fd: int, stream: TextIO) -> bool:
+    return os.isatty(fd) and os.fstat(fd).st_rdev == os.fstat(stream.fileno()).st_rdev
+
+
+def _conclude(
+    report: Report, plan: Plan, narrator: Narrator, display: Display, *, quiet: bool
+) -> None:
+    """Say how it ended: what was not told yet, doubts, and the summary."""
+    if report.run.status is Status.FAILED and report.errors:
+        narrator.fail(report.errors[0])
+    for finding in report.ledger.findings:
+        display.say(f"pipeflow: error: the ledger does not balance: {finding}")
+    if report.run.status is Status.SUCCEEDED:
+        for doubt in doubts(report, plan):
+            display.say(f"pipeflow: warning: {doubt}")
+    if not quiet:
+        display.say(summary(report, plan))
+
+
+def _record(report: Report, path: str | None, secrets: Sequence[str], world: World) -> int:
+    """Write the report, and give the exit code."""
+    code = report.run.exit_code
+    if not report.ledger.balanced and code == Exit.DONE:
+        code = Exit.FAILED
+    if path is not None:
+        try:
+            write_report(path, report_json(report, secrets))
+        except OSError as error:
+            world.say(f"pipeflow: error: --report {path}: {error.strerror or error}")
+            return code or Exit.FAILED
+    return code
+
+
+COMMAND: Final = Command(
+    name="run",
+    help="run a pipeline file",
+    add=_add,
+    execute=_execute,
+)

@@ -1,0 +1,60 @@
+"""``pipeflow stages``: the operators there are, and the manual page of each."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from typing import Final
+
+from pipeflow.cli.arguments import Command, suggestion
+from pipeflow.cli.world import Exit, World
+from pipeflow.errors import UsageError
+from pipeflow.spec.stage_type import Role, StageType
+
+_HEADINGS: Final = {
+    Role.SOURCE: "Sources",
+    Role.OPERATOR: "Operators",
+    Role.SINK: "Sinks",
+}
+
+
+def _add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", nargs="?", help="show this operator's manual page")
+
+
+def _execute(arguments: argparse.Namespace, world: World) -> int:
+    from pipeflow.stages.manual import manual_page
+    from pipeflow.stages.registry import stage_types
+
+    known = stage_types()
+    if arguments.name is None:
+        world.answer(_listing(known))
+        return Exit.DONE
+    if arguments.name not in known:
+        meant = suggestion(arguments.name, known)
+        raise UsageError(
+            f"there is no operator '{arguments.name}'{meant or '; there are: ' + ', '.join(known)}"
+        )
+    world.answer(manual_page(known[arguments.name]))
+    return Exit.DONE
+
+
+def _listing(known: Mapping[str, StageType]) -> str:
+    width = max((len(name) for name in known), default=0)
+    blocks: list[str] = []
+    for role, heading in _HEADINGS.items():
+        rows = [
+            f"  {each.name:{width}}  {each.summary}" for each in known.values() if each.role is role
+        ]
+        if rows:
+            blocks.append("\n".join([heading, *sorted(rows)]))
+    blocks.append("'pipeflow stages NAME' shows an operator's manual page.")
+    return "\n\n".join(blocks)
+
+
+COMMAND: Final = Command(
+    name="stages",
+    help="list the operators, or show one's manual page",
+    add=_add,
+    execute=_execute,
+)

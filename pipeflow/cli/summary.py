@@ -1,0 +1,71 @@
+"""The last words of a run: items, time, rate, what was given up, and doubts about the result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pipeflow.cli.wording import plural, rate, seconds
+from pipeflow.planner.plan import Join, Plan
+from pipeflow.telemetry.report import Report, Status
+
+
+def summary(report: Report, plan: Plan) -> str:
+    """One line: ``thumbnails: 1,204 items in 3.2 s (376/s), 3 dead letters``."""
+    run = report.run
+    sources = {stage.name for stage in plan.stages if not stage.edges_in}
+    items = sum(sum(stage.emitted.values()) for stage in report.stages if stage.name in sources)
+    counted = plural(items, "item")
+    if run.status is Status.SUCCEEDED:
+        text = f"{run.pipeline}: {counted} in {seconds(run.wall_s)}"
+    else:
+        text = f"{run.pipeline}: {run.status.value} after {counted} and {seconds(run.wall_s)}"
+    if items and run.wall_s > 0:
+        text += f" ({rate(items / run.wall_s)})"
+    return ", ".join([text, *_losses(report), *_early_end(report, plan)])
+
+
+def doubts(report: Report, plan: Plan) -> Iterator[str]:
+    """Sentences about a run that went well by its numbers, but maybe not as it was meant."""
+    readers = {stage.name: bool(stage.edges_out) for stage in plan.stages}
+    calls = {stage.name for stage in plan.stages if stage.call}
+    for stage in report.stages:
+        silent = stage.processed and stage.empty == stage.processed
+        if silent and readers.get(stage.name) and not any(stage.emitted.values()):
+            cause = ": is there a 'return' missing?" if stage.name in calls else ""
+            yield (
+                f"stage '{stage.name}' passed nothing on:"
+                f" its answer to each of {plural(stage.processed, 'item')} was None{cause}"
+            )
+    by_position = {stage.name for stage in plan.stages if stage.join is Join.ZIP_BY_POSITION}
+    for edge in report.edges:
+        if edge.unmatched and edge.target in by_position:
+            yield (
+                f"stage '{edge.target}': {plural(edge.unmatched, 'item')} of input '{edge.input}'"
+                " found no partner, since another input ended before"
+            )
+
+
+def _losses(report: Report) -> Iterator[str]:
+    counts = (
+        (sum(stage.dead_lettered for stage in report.stages), "dead letter"),
+        (sum(edge.dropped for edge in report.edges), "dropped item"),
+    )
+    yield from (plural(number, word) for number, word in counts if number)
+    skipped = sum(stage.skipped for stage in report.stages)
+    if skipped:
+        yield f"{skipped:,} skipped"
+
+
+def _early_end(report: Report, plan: Plan) -> Iterator[str]:
+    if report.run.status is not Status.SUCCEEDED:
+        return
+    early = {stage.name for stage in report.stages if stage.ended_early}
+    for stage in plan.stages:
+        readers = {
+            plan.stages[plan.edges[edge].target].name
+            for edges in stage.edges_out.values()
+            for edge in edges
+        }
+        # The stage that wanted no more, not those before it that ended for want of readers.
+        if stage.name in early and stage.edges_in and not (readers & early):
+            yield f"ended early by '{stage.name}'"

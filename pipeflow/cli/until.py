@@ -1,0 +1,97 @@
+"""``--until STAGE --take N``: a pipeline cut behind a stage, its first items printed. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+
+from pipeflow.errors import UsageError
+from pipeflow.spec.pipeline import OUT, Edge, Pipeline, PortRef, Stage, Use
+from pipeflow.spec.stage_type import Role, StageType
+
+#: Cuts a pipeline down to what leads to a stage.
+OnlyTo = Callable[[Pipeline, str], Pipeline]
+
+
+def until(
+    pipeline: Pipeline,
+    target: str,
+    count: int,
+    *,
+    stage_types: Mapping[str, StageType],
+    only_to: OnlyTo,
+) -> Pipeline:
+    """Keep what leads to a stage, and print its first items.
+
+    Of a sink, which gives nothing, what reaches it is printed, and it does not run.
+
+    Args:
+        pipeline: The whole.
+        target: ``stage`` or ``stage.port``.
+        count: How many items.
+        stage_types: The operators; ``take`` and ``print`` are used.
+        only_to: The planner's cut.
+
+    Raises:
+        UsageError: There is no such stage.
+    """
+    name, _, port = target.partition(".")
+    stage = next((each for each in pipeline.stages if each.name == name), None)
+    if stage is None:
+        raise UsageError(
+            f"--until {target}: there is no stage '{name}';"
+            f" the stages are: {', '.join(each.name for each in pipeline.stages)}"
+        )
+    cut = only_to(pipeline, name)
+    if _is_sink(stage) and not stage.named_inputs:
+        kept = tuple(each for each in cut.stages if each.name != name)
+        edges = stage.edges
+    else:
+        kept = cut.stages
+        edges = (Edge(source=PortRef(name, port or OUT), at=stage.at),)
+    taken = {each.name.casefold() for each in pipeline.stages}
+    take = _operator(stage, _free("take", taken), stage_types["take"], edges, {"n": count})
+    shown = _operator(
+        stage,
+        _free("print", taken),
+        stage_types["print"],
+        (Edge(source=PortRef(take.name), at=stage.at),),
+        {},
+    )
+    return replace(cut, stages=(*kept, take, shown))
+
+
+def _is_sink(stage: Stage) -> bool:
+    match stage.work:
+        case Use(operator=operator):
+            return operator.role is Role.SINK
+        case _:
+            return False
+
+
+def _operator(
+    beside: Stage,
+    name: str,
+    operator: StageType,
+    edges: tuple[Edge, ...],
+    parameters: Mapping[str, object],
+) -> Stage:
+    """A stage that no file holds; what is said of it points at the one it stands behind."""
+    defaults = {option.name: option.default for option in operator.options if not option.required}
+    return Stage(
+        name=name,
+        at=beside.at,
+        work=Use(operator=operator),
+        work_at=beside.at,
+        parameters=defaults | dict(parameters),
+        edges=edges,
+        replicas_at=beside.at,
+        partition_at=beside.at,
+        on_error_at=beside.at,
+    )
+
+
+def _free(name: str, taken: Collection[str]) -> str:
+    """A name that no stage has."""
+    candidates = (name, *(f"{name}-{number}" for number in range(1, len(taken) + 2)))
+    return next(each for each in candidates if each not in taken)

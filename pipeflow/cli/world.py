@@ -1,0 +1,63 @@
+"""What a command may touch of the world outside, as one value that a test can stand in for."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import TextIO
+
+from pipeflow.api import make_executor
+from pipeflow.clock import Clock, RealClock
+from pipeflow.executors.base import Executor
+from pipeflow.planner.plan import Machine
+
+
+class Exit(IntEnum):
+    """What a command's exit code means."""
+
+    DONE = 0  #: also with dead letters, and after an early end
+    FAILED = 1  #: the run, or a limit of the machine, failed it
+    INVALID = 2  #: bad command line or file
+    HANGUP = 129
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+def _this_machine() -> Machine:
+    from pipeflow.runtime.machine import read_machine
+
+    return read_machine()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """The process around a command.
+
+    Attributes:
+        environ: The environment.
+        stdin: Standard input; read only for a pipeline file named ``-``.
+        stdout: For what was asked for.
+        stderr: For everything else.
+        clock: For the times of events.
+        executor: Makes an executor from its name.
+        machine: Looks at the machine.
+    """
+
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    stdin: TextIO = field(default_factory=lambda: sys.stdin)
+    stdout: TextIO = field(default_factory=lambda: sys.stdout)
+    stderr: TextIO = field(default_factory=lambda: sys.stderr)
+    clock: Clock = field(default_factory=RealClock)
+    executor: Callable[[str], Executor] = make_executor
+    machine: Callable[[], Machine] = _this_machine
+
+    def say(self, text: str) -> None:
+        """Print a line where it does not mix with results."""
+        print(text, file=self.stderr, flush=True)
+
+    def answer(self, text: str) -> None:
+        """Print what was asked for, with a newline at its end."""
+        print(text.removesuffix("\n"), file=self.stdout, flush=True)
