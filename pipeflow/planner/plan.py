@@ -192,6 +192,8 @@ class Plan:
         memory: Bytes that shared arrays of the run may take in all.
         descriptors: File descriptors that the run needs in one process, at most.
         warnings: Doubts of the planner, with their places.
+        notes: What the planner did that the file does not say outright: stages taken out by
+            ``enabled``, replicas chosen by ``auto``, capacities lowered.
     """
 
     pipeline: str
@@ -207,6 +209,7 @@ class Plan:
     memory: int = 2**30
     descriptors: int = 0
     warnings: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def workers_of(self, stage: int) -> tuple[WorkerPlan, ...]:
         """The workers of one stage, replica 0 first."""

@@ -1,0 +1,113 @@
+"""Channels: by which route, transport and how many channels the items of an edge cross."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import networkx as nx
+
+from pipeflow.planner.graph import Network
+from pipeflow.planner.numbering import Units
+from pipeflow.planner.plan import Join, Parts, Route
+from pipeflow.spec.pipeline import Stage
+from pipeflow.spec.policies import Broadcast, ByKey, TransportKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """How the units of one edge come to their readers.
+
+    Attributes:
+        route: How they spread over the reading replicas.
+        parts: Which writers make up a unit.
+        ordered: Whether the reader waits for the units in their order.
+    """
+
+    route: Route
+    parts: Parts
+    ordered: bool
+
+
+def find_ways(
+    network: Network, units: Mapping[str, Units], replicas: Mapping[str, int]
+) -> Mapping[str, tuple[Way, ...]]:
+    """The ways of each stage's inputs, in the order of its edges."""
+    ways: dict[str, tuple[Way, ...]] = {}
+    for name in nx.topological_sort(network.graph):
+        stage = network.stages[name]
+        ways[name] = tuple(
+            _way(
+                stage,
+                join=units[name].join,
+                parts=_parts(replicas[writer.name], ways[writer.name]),
+                ordered=units[writer.name].ordered,
+                writers=replicas[writer.name],
+                readers=replicas[name],
+            )
+            for writer in network.writers(stage)
+        )
+    return ways
+
+
+def _parts(writers: int, inputs: tuple[Way, ...]) -> Parts:
+    """Replicas that each see every unit give a part of it each; others give whole units."""
+    in_parts = writers > 1 and any(
+        way.route in {Route.KEY, Route.BROADCAST}
+        or (way.route is Route.ALIGNED and way.parts is Parts.EACH)
+        for way in inputs
+    )
+    return Parts.EACH if in_parts else Parts.ONE
+
+
+def _way(
+    stage: Stage, *, join: Join, parts: Parts, ordered: bool, writers: int, readers: int
+) -> Way:
+    route = _route(
+        stage,
+        join=join,
+        whole=parts is Parts.ONE,
+        ordered=ordered,
+        writers=writers,
+        readers=readers,
+    )
+    return Way(route=route, parts=parts, ordered=ordered)
+
+
+def _route(
+    stage: Stage, *, join: Join, whole: bool, ordered: bool, writers: int, readers: int
+) -> Route:
+    if readers == 1:
+        return Route.SINGLE
+    if isinstance(stage.partition, ByKey):
+        return Route.KEY
+    if isinstance(stage.partition, Broadcast):
+        return Route.BROADCAST
+    if join in {Join.ZIP_BY_ID, Join.ZIP_BY_POSITION}:
+        # The same unit of every input must come to the same replica.
+        return Route.BY_UNIT
+    if writers == 1:
+        return Route.BALANCE
+    if writers == readers and len(stage.edges) == 1:
+        return Route.ALIGNED
+    # Parts of one unit belong together, so only whole units may go to whoever has room.
+    return Route.ANY if whole and not ordered else Route.BY_UNIT
+
+
+def transport_for(asked: TransportKind, route: Route) -> TransportKind:
+    """The transport of an edge.
+
+    A pipe needs no sharing and wakes one reader, so it is the choice everywhere but where a reader
+    should take what its brother has no room for.
+    """
+    if asked is not TransportKind.AUTO:
+        return asked
+    return TransportKind.QUEUE if route is Route.ANY else TransportKind.PIPE
+
+
+def channels_of(transport: TransportKind, route: Route, *, writers: int, readers: int) -> int:
+    """How many channels the edge has at run time (``docs/architecture.md``, "Channels")."""
+    if transport is TransportKind.QUEUE:
+        shared = route in {Route.SINGLE, Route.BALANCE, Route.ANY}
+        return 1 if shared else readers
+    return writers if route is Route.ALIGNED else writers * readers

@@ -1,0 +1,71 @@
+"""Checks: every rule on the graph, all findings at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pipeflow.errors import Finding, Severity
+from pipeflow.planner.graph import Network, network, without_disabled
+from pipeflow.planner.joins import Zips, find_zips, join_findings, one_worker_each
+from pipeflow.planner.references import resolve
+from pipeflow.planner.rules import doubts, network_rules, nothing_starts, stage_rules
+from pipeflow.planner.suggest import listed
+from pipeflow.spec.pipeline import Pipeline, Stage
+
+
+def check(pipeline: Pipeline) -> tuple[Finding, ...]:
+    """Find every mistake and every doubt, sorted by place; nothing is raised.
+
+    A pipeline that earns no error here can be planned, as far as limits allow.
+    """
+    resolved = resolve(pipeline)
+    findings = list(resolved.findings)
+    # Where a name is unknown, the stage that was meant may well be the source.
+    known = all(finding.code != "unknown-stage" for finding in findings)
+    if known and pipeline.stages and all(stage.edges for stage in pipeline.stages):
+        findings.append(nothing_starts(pipeline.stages_at))
+    for stage in resolved.pipeline.stages:
+        findings += stage_rules(stage, incomplete=stage.name in resolved.incomplete)
+    findings += network_rules(network(resolved.pipeline))
+    running = network(without_disabled(resolved.pipeline).pipeline)
+    if pipeline.stages and not running.stages:
+        findings.append(nothing_starts(pipeline.stages_at))
+    zips = find_zips(running)
+    findings += join_findings(running, zips, resolved.incomplete)
+    findings += _spread_zips(running, zips)
+    findings += doubts(running)
+    return by_place(findings)
+
+
+def by_place(findings: list[Finding]) -> tuple[Finding, ...]:
+    """Sorted by place, each once."""
+    return tuple(sorted(dict.fromkeys(findings), key=lambda finding: (finding.at, finding.code)))
+
+
+def errors_of(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """Those that forbid a run."""
+    return tuple(finding for finding in findings if finding.severity is Severity.ERROR)
+
+
+def _spread_zips(running: Network, zips: Zips) -> Iterator[Finding]:
+    """Replicas that pair by position must be able to tell it by the number of a unit alone."""
+    for name, zip_ in zips.by_stage.items():
+        stage = running.stages[name]
+        by_position = zip_.split is None
+        if by_position and _asks_for_several(stage) and not one_worker_each(running, zips, stage):
+            yield _several_by_position(stage)
+
+
+def _asks_for_several(stage: Stage) -> bool:
+    return stage.replicas_given and stage.replicas is not None and stage.replicas > 1
+
+
+def _several_by_position(stage: Stage) -> Finding:
+    inputs = listed(f"'{edge.input}'" for edge in stage.edges)
+    return Finding(
+        at=stage.replicas_at,
+        code="join-replicas",
+        problem=f"stage '{stage.name}' pairs {inputs} by position; {stage.replicas} replicas need "
+        "inputs that each come from a stage with one worker, outside of other joins",
+        hint="write `replicas: 1`, and do the heavy work in a stage behind it",
+    )

@@ -1,0 +1,180 @@
+"""Explain: a plan for people, as text, and for programs, as what JSON can hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from pipeflow.errors import Finding
+from pipeflow.planner.drawing import graph_dot, graph_mermaid, graph_text
+from pipeflow.planner.memory import size
+from pipeflow.planner.plan import EdgePlan, Join, Machine, Plan, Route, StagePlan
+from pipeflow.spec.policies import ArrayMode, OnError, Overflow
+
+__all__ = ["graph_dot", "graph_mermaid", "graph_text", "plan_json", "plan_text"]
+
+#: What a route means, in a few words.
+_ROUTES = {
+    Route.SINGLE: "to one worker",
+    Route.BALANCE: "to whoever has room",
+    Route.ALIGNED: "worker to worker",
+    Route.BY_UNIT: "in turn",
+    Route.ANY: "to whoever has room, as it comes",
+    Route.KEY: "by key",
+    Route.BROADCAST: "to all",
+}
+
+
+def plan_text(plan: Plan, machine: Machine | None = None) -> str:
+    """What would run, for a terminal; ends with a newline.
+
+    Args:
+        plan: The plan.
+        machine: Its cores are shown beside the number of processes, when given.
+    """
+    cores = f" on {_count(machine.cores, 'core')}" if machine is not None else ""
+    held = size(edge_bytes(plan))
+    parts = [
+        [
+            f"{plan.pipeline} ({plan.file}): {_count(len(plan.workers), 'process', 'es')}{cores}",
+            f"memory: shared arrays up to {size(plan.memory)}; all edges together hold up to {held}",
+            f"open files: at most {plan.descriptors} in one process",
+        ],
+        ["stages", *_table(_stage_row(plan, stage) for stage in plan.stages)],
+        ["edges", *_table(_edge_row(plan, edge) for edge in plan.edges)] if plan.edges else [],
+        [f"note: {note}" for note in plan.notes],
+        [str(warning) for warning in plan.warnings],
+    ]
+    return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
+
+
+def edge_bytes(plan: Plan) -> int:
+    """Bytes of shared arrays on all edges together when all are full."""
+    return sum(edge.capacity_bytes * plan.stages[edge.target].replicas for edge in plan.edges)
+
+
+def plan_json(plan: Plan, machine: Machine | None = None) -> dict[str, object]:
+    """What would run, as lists, dicts, texts and numbers; stages and edges go by name."""
+    name = [stage.name for stage in plan.stages]
+    return {
+        "format": 1,
+        "pipeline": plan.pipeline,
+        "file": plan.file,
+        "processes": len(plan.workers),
+        "cores": machine.cores if machine is not None else None,
+        "memory": {"limit_bytes": plan.memory, "edges_bytes": edge_bytes(plan)},
+        "descriptors": plan.descriptors,
+        "stages": [_stage_json(plan, stage) for stage in plan.stages],
+        "edges": [_edge_json(plan, edge) for edge in plan.edges],
+        "start_order": [name[index] for index in plan.start_order],
+        "stop_order": [name[index] for index in plan.stop_order],
+        "notes": list(plan.notes),
+        "warnings": [_finding_json(warning) for warning in plan.warnings],
+    }
+
+
+def _stage_row(plan: Plan, stage: StagePlan) -> tuple[str, ...]:
+    inputs = ", ".join(_input_text(plan, plan.edges[index]) for index in stage.edges_in)
+    return (
+        stage.name,
+        stage.call or stage.operator,
+        stage.role.value,
+        stage.shape.value,
+        _count(stage.replicas, "worker"),
+        _count(stage.threads, "thread") + (" each" if stage.replicas > 1 else ""),
+        f"<- {inputs}{_join_text(stage.join)}" if inputs else "",
+        "" if stage.on_error is OnError.STOP else f"on error: {stage.on_error.value}",
+    )
+
+
+def _input_text(plan: Plan, edge: EdgePlan) -> str:
+    source = _port(plan, edge)
+    return f"{edge.input}={source}" if edge.input else source
+
+
+def _join_text(join: Join) -> str:
+    match join:
+        case Join.ZIP_BY_ID:
+            return " (zip by id)"
+        case Join.ZIP_BY_POSITION:
+            return " (zip by position)"
+        case Join.NONE | Join.MERGE:
+            return ""
+
+
+def _edge_row(plan: Plan, edge: EdgePlan) -> tuple[str, ...]:
+    readers = plan.stages[edge.target].replicas
+    return (
+        f"{_port(plan, edge)} -> {plan.stages[edge.target].name}",
+        edge.transport.value,
+        _ROUTES[edge.route],
+        f"{_count(edge.capacity_items, 'item')} and {size(edge.capacity_bytes)}"
+        + (f" for each of {readers} readers" if readers > 1 else ""),
+        "" if edge.overflow is Overflow.BLOCK else f"overflow: {edge.overflow.value}",
+        "" if edge.arrays is ArrayMode.SHARED else "arrays: copy",
+    )
+
+
+def _port(plan: Plan, edge: EdgePlan) -> str:
+    stage = plan.stages[edge.source].name
+    return stage if edge.port == "out" else f"{stage}.{edge.port}"
+
+
+def _table(rows: Iterator[tuple[str, ...]]) -> list[str]:
+    """Columns side by side, indented by two; columns that are empty throughout are left out."""
+    cells = list(rows)
+    used = [column for column in zip(*cells, strict=True) if any(column)]
+    widths = [max(len(cell) for cell in column) for column in used]
+    lines = zip(*used, strict=True)
+    return ["  " + _padded(line, widths).rstrip() for line in lines]
+
+
+def _padded(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+
+
+def _count(number: int, noun: str, plural: str = "s") -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}{plural}"
+
+
+def _stage_json(plan: Plan, stage: StagePlan) -> dict[str, object]:
+    work = {"call": stage.call} if stage.call else {"use": stage.operator}
+    return {
+        "name": stage.name,
+        **work,
+        "role": stage.role.value,
+        "shape": stage.shape.value,
+        "level": stage.level,
+        "replicas": stage.replicas,
+        "threads": stage.threads,
+        "keeps_state": stage.keeps_state,
+        "join": stage.join.value,
+        "inputs": [_port(plan, plan.edges[index]) for index in stage.edges_in],
+        "ports": list(stage.ports),
+        "on_error": stage.on_error.value,
+        "at": str(stage.at),
+    }
+
+
+def _edge_json(plan: Plan, edge: EdgePlan) -> dict[str, object]:
+    return {
+        "from": f"{plan.stages[edge.source].name}.{edge.port}",
+        "to": plan.stages[edge.target].name,
+        "input": edge.input,
+        "transport": edge.transport.value,
+        "route": edge.route.value,
+        "capacity": {"items": edge.capacity_items, "bytes": edge.capacity_bytes},
+        "overflow": edge.overflow.value,
+        "arrays": edge.arrays.value,
+        "ordered": edge.ordered,
+        "at": str(edge.at),
+    }
+
+
+def _finding_json(finding: Finding) -> dict[str, object]:
+    return {
+        "at": str(finding.at),
+        "code": finding.code,
+        "severity": finding.severity.value,
+        "problem": finding.problem,
+        "hint": finding.hint,
+    }

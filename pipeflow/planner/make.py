@@ -1,0 +1,271 @@
+"""Make: a pipeline and the facts of a machine become a plan; the steps in order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from pipeflow.errors import Finding, InvalidPipeline, UsageError
+from pipeflow.planner.channels import Way, channels_of, find_ways, transport_for
+from pipeflow.planner.checks import by_place, check, errors_of
+from pipeflow.planner.graph import Network, network, without_disabled
+from pipeflow.planner.joins import find_zips
+from pipeflow.planner.memory import Budget, Demand, share_memory
+from pipeflow.planner.numbering import Units, number
+from pipeflow.planner.order import levels, start_order, stop_order
+from pipeflow.planner.placement import (
+    auto_notes,
+    check_machine,
+    descriptors_for,
+    place,
+    process_findings,
+    threads_for,
+)
+from pipeflow.planner.plan import EdgePlan, Join, Machine, Plan, Route, StagePlan, WorkerPlan
+from pipeflow.planner.suggest import listed, nearest
+from pipeflow.planner.traits import keeps_state, ports_of, reads_stdin, shape_of
+from pipeflow.spec.pipeline import ERRORS, Call, Pipeline, PortRef, Stage, Use
+from pipeflow.spec.policies import DEFAULT_CAPACITY_ITEMS, ByKey, OnError
+from pipeflow.spec.stage_type import Role
+
+#: Lanes that a reader tells apart; merges of replicated merges double them each time.
+MOST_LANES = 1024
+
+
+def make_plan(pipeline: Pipeline, machine: Machine) -> Plan:
+    """Decide everything that a run needs to know; same file and same machine, same plan.
+
+    Raises:
+        InvalidPipeline: The file is wrong, or asks for more than its own limits allow; it bears all
+            findings, warnings too.
+        MachineError: The machine does not allow so many processes, open files or so much memory.
+    """
+    findings = check(pipeline)
+    if errors_of(findings):
+        raise InvalidPipeline(findings)
+    trimmed = without_disabled(pipeline)
+    running = network(trimmed.pipeline)
+    zips = find_zips(running)
+    replicas = place(running, zips, machine.cores)
+    workers = sum(replicas.values())
+    units = number(running, zips, replicas)
+    ways = find_ways(running, units, replicas)
+    budget = share_memory(pipeline, _demands(running, replicas), machine)
+    findings = by_place(
+        [
+            *findings,
+            *budget.warnings,
+            *process_findings(pipeline, workers),
+            *_lane_findings(running, units),
+        ]
+    )
+    if errors_of(findings):
+        raise InvalidPipeline(findings)
+    edges = _edges(running, units, ways, budget)
+    descriptors = descriptors_for(workers, _count_channels(edges, tuple(replicas.values())))
+    check_machine(machine, workers=workers, descriptors=descriptors)
+    place_of = {name: index for index, name in enumerate(running.stages)}
+    return Plan(
+        pipeline=pipeline.name,
+        file=pipeline.file,
+        folder=pipeline.folder,
+        stages=_stages(running, replicas, units, edges, threads_for(workers, machine.cores)),
+        edges=edges,
+        workers=_workers(tuple(replicas.values())),
+        start_order=tuple(place_of[name] for name in start_order(running.graph)),
+        stop_order=tuple(place_of[name] for name in stop_order(running.graph)),
+        parameters=pipeline.parameters,
+        secrets=pipeline.secrets,
+        memory=budget.memory,
+        descriptors=descriptors,
+        warnings=findings,
+        notes=(*trimmed.notes, *auto_notes(running, replicas, machine.cores)),
+    )
+
+
+def only_to(pipeline: Pipeline, stage: str) -> Pipeline:
+    """The part of a pipeline that leads to one stage, that stage included.
+
+    Dead letters whose reader is left out are skipped instead.
+
+    Raises:
+        UsageError: There is no such stage, or it is disabled.
+    """
+    running = without_disabled(pipeline).pipeline
+    names = [each.name for each in running.stages]
+    if stage not in names:
+        raise UsageError(_no_such_stage(pipeline, stage, names))
+    kept = _leading_to(stage, running)
+    stages = tuple(each for each in running.stages if each.name in kept)
+    read = {edge.source for each in stages for edge in each.edges}
+    return replace(running, stages=tuple(_without_letters(each, read) for each in stages))
+
+
+def _leading_to(stage: str, pipeline: Pipeline) -> set[str]:
+    """Names found by walking the edges backwards; edges to nowhere are for ``check`` to report."""
+    stages = {each.name: each for each in pipeline.stages}
+    found: set[str] = set()
+    waiting = [stage]
+    while waiting:
+        name = waiting.pop()
+        if name in stages and name not in found:
+            found.add(name)
+            waiting.extend(edge.source.stage for edge in stages[name].edges)
+    return found
+
+
+def _no_such_stage(pipeline: Pipeline, stage: str, names: Sequence[str]) -> str:
+    if any(each.name == stage for each in pipeline.stages):
+        return f"stage '{stage}' is taken out by `enabled: false`"
+    near = nearest(stage, names)
+    meant = f"did you mean '{near}'? " if near else ""
+    return f"no stage has the name '{stage}': {meant}The stages are: {listed(names)}."
+
+
+def _without_letters(stage: Stage, read: set[PortRef]) -> Stage:
+    if stage.on_error is OnError.DEAD_LETTER and PortRef(stage.name, ERRORS) not in read:
+        return replace(stage, on_error=OnError.SKIP)
+    return stage
+
+
+def _demands(running: Network, replicas: Mapping[str, int]) -> list[Demand]:
+    return [
+        Demand(edge=edge, reader=stage.name, replicas=replicas[stage.name])
+        for stage in running.stages.values()
+        for edge in stage.edges
+    ]
+
+
+def _lane_findings(running: Network, units: Mapping[str, Units]) -> list[Finding]:
+    return [
+        Finding(
+            at=running.stages[name].at,
+            code="too-many-lanes",
+            problem=f"stage '{name}' would keep the order of {unit.lanes_in} merged streams apart; "
+            f"the most is {MOST_LANES}",
+            hint="replicas keep the inputs of merges above them apart: "
+            "`replicas: 1` in one of these stages makes one stream of them",
+            length=len(name),
+        )
+        for name, unit in units.items()
+        if unit.lanes_in > MOST_LANES
+    ]
+
+
+def _edges(
+    running: Network,
+    units: Mapping[str, Units],
+    ways: Mapping[str, tuple[Way, ...]],
+    budget: Budget,
+) -> tuple[EdgePlan, ...]:
+    """All edges in the order of the file, which is also the order of the memory demands."""
+    place_of = {name: index for index, name in enumerate(running.stages)}
+    edges: list[EdgePlan] = []
+    for target, stage in enumerate(running.stages.values()):
+        lane_base = 0
+        for edge, way in zip(stage.edges, ways[stage.name], strict=True):
+            lanes = units[edge.source.stage].lanes_out
+            edges.append(
+                EdgePlan(
+                    index=len(edges),
+                    source=place_of[edge.source.stage],
+                    port=edge.source.port,
+                    target=target,
+                    input=edge.input,
+                    transport=transport_for(edge.transport, way.route),
+                    capacity_items=edge.capacity.items or DEFAULT_CAPACITY_ITEMS,
+                    capacity_bytes=budget.capacities[len(edges)],
+                    overflow=edge.overflow,
+                    arrays=edge.arrays,
+                    route=way.route,
+                    key=_key(stage, way.route),
+                    parts=way.parts,
+                    lanes=lanes,
+                    lane_base=lane_base,
+                    ordered=way.ordered,
+                    at=edge.at,
+                )
+            )
+            # The inputs of a zip are held side by side; merged ones one after the other.
+            lane_base += lanes if units[stage.name].join is Join.MERGE else 0
+    return tuple(edges)
+
+
+def _key(stage: Stage, route: Route) -> str:
+    match route, stage.partition:
+        case Route.KEY, ByKey(expression=expression):
+            return expression
+        case _:
+            return ""
+
+
+def _count_channels(edges: Sequence[EdgePlan], replicas: Sequence[int]) -> int:
+    return sum(
+        channels_of(
+            edge.transport,
+            edge.route,
+            writers=replicas[edge.source],
+            readers=replicas[edge.target],
+        )
+        for edge in edges
+    )
+
+
+def _stages(
+    running: Network,
+    replicas: Mapping[str, int],
+    units: Mapping[str, Units],
+    edges: Sequence[EdgePlan],
+    threads: int,
+) -> tuple[StagePlan, ...]:
+    level = levels(running.graph)
+    edges_in: dict[int, list[int]] = {}
+    edges_out: dict[int, dict[str, tuple[int, ...]]] = {}
+    for edge in edges:
+        edges_in.setdefault(edge.target, []).append(edge.index)
+        ports = edges_out.setdefault(edge.source, {})
+        ports[edge.port] = (*ports.get(edge.port, ()), edge.index)
+    return tuple(
+        StagePlan(
+            index=index,
+            name=stage.name,
+            at=stage.at,
+            call=f"{work.module}:{work.attribute}" if isinstance(work := stage.work, Call) else "",
+            operator=work.operator.name if isinstance(work, Use) else "",
+            role=_role(stage, edges_out.get(index, {})),
+            shape=shape_of(stage),
+            parameters=stage.parameters,
+            join=units[stage.name].join,
+            edges_in=tuple(edges_in.get(index, ())),
+            edges_out=edges_out.get(index, {}),
+            ports=ports_of(stage),
+            replicas=replicas[stage.name],
+            numbering=units[stage.name].numbering,
+            keeps_state=keeps_state(stage),
+            on_error=stage.on_error,
+            env=stage.env,
+            cpus=stage.resources.cpus,
+            gpus=stage.resources.gpus,
+            threads=stage.resources.threads or threads,
+            memory=stage.resources.memory,
+            spin=stage.resources.spin,
+            level=level[stage.name],
+            stdin=not stage.edges and (isinstance(work, Call) or reads_stdin(stage)),
+        )
+        for index, stage in enumerate(running.stages.values())
+    )
+
+
+def _role(stage: Stage, edges_out: Mapping[str, tuple[int, ...]]) -> Role:
+    """A stage of which only the dead letters are read is a sink: nobody waits for its results."""
+    if not stage.edges:
+        return Role.SOURCE
+    return Role.OPERATOR if set(edges_out) - {ERRORS} else Role.SINK
+
+
+def _workers(replicas: Sequence[int]) -> tuple[WorkerPlan, ...]:
+    pairs = [(stage, replica) for stage, count in enumerate(replicas) for replica in range(count)]
+    return tuple(
+        WorkerPlan(index=index, stage=stage, replica=replica)
+        for index, (stage, replica) in enumerate(pairs)
+    )

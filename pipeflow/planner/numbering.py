@@ -1,0 +1,103 @@
+"""Numbering: whose results bear new units, who keeps old ones, and where the order is given up.
+
+The words are explained in ``docs/architecture.md``, "Order": units and lanes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import networkx as nx
+
+from pipeflow.planner.graph import Network
+from pipeflow.planner.joins import Zips
+from pipeflow.planner.plan import Join, Numbering
+from pipeflow.planner.traits import is_zip
+from pipeflow.spec.pipeline import Stage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Units:
+    """How one stage deals with units.
+
+    Attributes:
+        join: How its inputs become calls.
+        numbering: Where its results' units come from.
+        lanes_in: Lanes that it reads, over all inputs; 0 for a source.
+        lanes_out: Lanes of each edge that reads it.
+        ordered: Whether its readers wait for its units in their order.
+    """
+
+    join: Join
+    numbering: Numbering
+    lanes_in: int
+    lanes_out: int
+    ordered: bool
+
+
+def number(network: Network, zips: Zips, replicas: Mapping[str, int]) -> Mapping[str, Units]:
+    """Decide the units of every stage, writers before readers."""
+    numberings = {name: _numbering(name, zips, replicas[name]) for name in network.stages}
+    forced = _forced(network, zips, numberings)
+    units: dict[str, Units] = {}
+    for name in nx.topological_sort(network.graph):
+        stage = network.stages[name]
+        above = [units[writer.name] for writer in network.writers(stage)]
+        join = _join(stage, zips)
+        lanes_in = _lanes_in(join, above)
+        keeps = numberings[name] is Numbering.KEEP
+        as_it_comes = replicas[name] > 1 and (
+            not stage.ordered or not all(writer.ordered for writer in above)
+        )
+        units[name] = Units(
+            join=join,
+            numbering=numberings[name],
+            lanes_in=lanes_in,
+            lanes_out=max(1, lanes_in) if keeps else 1,
+            ordered=name in forced or not as_it_comes,
+        )
+    return units
+
+
+def _numbering(name: str, zips: Zips, replicas: int) -> Numbering:
+    if replicas > 1 or name in zips.between:
+        return Numbering.KEEP
+    return Numbering.PER_STAGE if name in zips.splits else Numbering.PER_PORT
+
+
+def _forced(network: Network, zips: Zips, numberings: Mapping[str, Numbering]) -> frozenset[str]:
+    """Stages whose units must go in order, whatever ``ordered`` says.
+
+    A zip by id holds the same unit of each of its inputs side by side, so all on the way to it send
+    in order. They can only if they get the units in order, as far up as these units come from:
+    whoever waits for unit 17 while unit 18 fills the channel in front of it waits for ever.
+    """
+    forced = set(zips.on_the_way)
+    for name in reversed(list(nx.topological_sort(network.graph))):
+        readers = network.graph.successors(name)
+        if any(reader in forced and numberings[reader] is Numbering.KEEP for reader in readers):
+            forced.add(name)
+    return frozenset(forced)
+
+
+def _join(stage: Stage, zips: Zips) -> Join:
+    if not stage.edges:
+        return Join.NONE
+    if not is_zip(stage):
+        return Join.MERGE
+    by_id = zips.by_stage[stage.name].split is not None
+    return Join.ZIP_BY_ID if by_id else Join.ZIP_BY_POSITION
+
+
+def _lanes_in(join: Join, above: list[Units]) -> int:
+    match join:
+        case Join.NONE:
+            return 0
+        case Join.MERGE:
+            return sum(writer.lanes_out for writer in above)
+        case Join.ZIP_BY_ID:
+            # All inputs carry the lanes of the split.
+            return above[0].lanes_out
+        case Join.ZIP_BY_POSITION:
+            return 1

@@ -1,0 +1,171 @@
+"""References: do the edges name stages and ports there are, and do they lead forward?
+
+What is wrong is reported, and taken out, so that the rules after it judge only what is sound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import networkx as nx
+
+from pipeflow.errors import Finding
+from pipeflow.planner.suggest import listed, nearest
+from pipeflow.planner.traits import ports_of
+from pipeflow.spec.pipeline import ERRORS, UNMATCHED, Edge, Pipeline, PortRef, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A pipeline all of whose edges lead somewhere, and what was wrong with the others.
+
+    Attributes:
+        pipeline: Without the edges that were found wrong; it has no cycle.
+        findings: One for each edge that was taken out, and for each cycle.
+        incomplete: Stages that lost an edge: what they lack now is not their mistake.
+    """
+
+    pipeline: Pipeline
+    findings: tuple[Finding, ...]
+    incomplete: frozenset[str]
+
+
+def resolve(pipeline: Pipeline) -> Resolved:
+    """Judge every edge on its own, then look for circles among the sound ones."""
+    stages = {stage.name: stage for stage in pipeline.stages}
+    findings: list[Finding] = []
+    incomplete: set[str] = set()
+    sound: dict[str, Stage] = {}
+    for stage in pipeline.stages:
+        mistakes = [(edge, _judge_edge(stage, edge, stages)) for edge in stage.edges]
+        edges = tuple(edge for edge, mistake in mistakes if mistake is None)
+        findings.extend(mistake for _, mistake in mistakes if mistake is not None)
+        findings.extend(_repeated(replace(stage, edges=edges)))
+        sound[stage.name] = replace(stage, edges=_without_repeats(stage, edges))
+        if len(edges) < len(stage.edges):
+            incomplete.add(stage.name)
+    for circle in _circles(sound):
+        findings.append(_circle_finding(circle, sound))
+        reader, writer = circle[0], circle[-1]
+        stage = sound[reader]
+        left = tuple(edge for edge in stage.edges if edge.source.stage != writer)
+        sound[reader] = replace(stage, edges=left)
+        incomplete.add(reader)
+    return Resolved(
+        replace(pipeline, stages=tuple(sound.values())), tuple(findings), frozenset(incomplete)
+    )
+
+
+def _judge_edge(stage: Stage, edge: Edge, stages: Mapping[str, Stage]) -> Finding | None:
+    if edge.source.stage == stage.name:
+        return Finding(
+            at=edge.at,
+            code="self-edge",
+            problem=f"stage '{stage.name}' reads its own output",
+            hint="name another stage; feedback is refused, since it would wait for itself",
+            length=len(str(edge.source)),
+        )
+    writer = stages.get(edge.source.stage)
+    if writer is None:
+        return _unknown_stage(stage, edge, stages)
+    if edge.source.port not in ports_of(writer):
+        return _unknown_port(stage, edge, writer)
+    return None
+
+
+def _unknown_stage(stage: Stage, edge: Edge, stages: Mapping[str, Stage]) -> Finding:
+    others = [name for name in stages if name != stage.name]
+    near = nearest(edge.source.stage, others)
+    meant = f"did you mean '{near}' (line {stages[near].at.line})? " if near else ""
+    return Finding(
+        at=edge.at,
+        code="unknown-stage",
+        problem=f"stage '{stage.name}' reads from '{edge.source.stage}', "
+        "and no stage has that name",
+        hint=f"{meant}The stages are: {listed(stages)}.",
+        length=len(edge.source.stage),
+    )
+
+
+def _unknown_port(stage: Stage, edge: Edge, writer: Stage) -> Finding:
+    port, name = edge.source.port, writer.name
+    if port == ERRORS:
+        problem = f"stage '{name}' has no port 'errors': its on_error is not dead_letter"
+        hint = f"write `on_error: dead_letter` in stage '{name}' (line {writer.at.line})"
+        code = "errors-not-open"
+    elif port == UNMATCHED:
+        problem = f"stage '{name}' has no port 'unmatched': it does not join several named inputs"
+        hint = f"its ports are: {listed(ports_of(writer))}"
+        code = "unknown-port"
+    else:
+        near = nearest(port, dict.fromkeys((*ports_of(writer), ERRORS)))
+        meant = f"did you mean '{PortRef(name, near)}'? " if near else ""
+        if near == ERRORS and ERRORS not in ports_of(writer):
+            meant += "It opens with `on_error: dead_letter`. "
+        problem = f"stage '{stage.name}' reads '{edge.source}', and '{name}' has no port '{port}'"
+        hint = f"{meant}The ports of '{name}' are: {listed(ports_of(writer))}."
+        code = "unknown-port"
+    return Finding(at=edge.at, code=code, problem=problem, hint=hint, length=len(str(edge.source)))
+
+
+def _repeated(stage: Stage) -> Iterator[Finding]:
+    """Inputs that stand twice in one list; two arguments may well read the same port."""
+    if stage.named_inputs:
+        return
+    seen: set[PortRef] = set()
+    for edge in stage.edges:
+        if edge.source in seen:
+            yield Finding(
+                at=edge.at,
+                code="duplicate-input",
+                problem=f"stage '{stage.name}' lists the input '{edge.source}' twice",
+                hint="take one out: every reader of a port gets every item anyway",
+                length=len(str(edge.source)),
+            )
+        seen.add(edge.source)
+
+
+def _without_repeats(stage: Stage, edges: tuple[Edge, ...]) -> tuple[Edge, ...]:
+    if stage.named_inputs:
+        return edges
+    first: dict[PortRef, Edge] = {}
+    for edge in edges:
+        first.setdefault(edge.source, edge)
+    return tuple(first.values())
+
+
+def _circles(stages: Mapping[str, Stage]) -> Iterator[list[str]]:
+    """Circles of stages, writers before readers, each begun at the stage that is first in the file.
+
+    Each is broken at the edge that leads back to its beginning before the next is looked for.
+    """
+    place = {name: number for number, name in enumerate(stages)}
+    links = [(edge.source.stage, stage.name) for stage in stages.values() for edge in stage.edges]
+    graph: nx.DiGraph[str] = nx.DiGraph(links)
+    knots = [
+        sorted(knot, key=place.__getitem__) for knot in nx.strongly_connected_components(graph)
+    ]
+    for knot in sorted((knot for knot in knots if len(knot) > 1), key=lambda knot: place[knot[0]]):
+        # Built anew in the order of the file: a view would follow the order of a set.
+        tangle: nx.DiGraph[str] = nx.DiGraph()
+        tangle.add_nodes_from(knot)
+        tangle.add_edges_from(link for link in links if link[0] in tangle and link[1] in tangle)
+        while not nx.is_directed_acyclic_graph(tangle):
+            circle = [writer for writer, _ in nx.find_cycle(tangle)]
+            first = min(range(len(circle)), key=lambda number: place[circle[number]])
+            circle = circle[first:] + circle[:first]
+            yield circle
+            tangle.remove_edge(circle[-1], circle[0])
+
+
+def _circle_finding(circle: list[str], stages: Mapping[str, Stage]) -> Finding:
+    closing = next(edge for edge in stages[circle[0]].edges if edge.source.stage == circle[-1])
+    steps = " -> ".join(f"{name} (line {stages[name].at.line})" for name in circle)
+    return Finding(
+        at=closing.at,
+        code="cycle",
+        problem=f"cycle: {steps} -> {circle[0]}",
+        hint="take one of these edges out: items flow one way, feedback is refused",
+        length=len(str(closing.source)),
+    )

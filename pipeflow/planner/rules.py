@@ -1,0 +1,230 @@
+"""Rules on one stage and its place: roles, replicas, partitions, errors, outputs.
+
+Each rule yields what it finds; ``checks`` runs them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pipeflow.errors import Finding, Location, Severity
+from pipeflow.planner.graph import Network
+from pipeflow.planner.traits import (
+    always_alone,
+    answers,
+    is_zip,
+    needs_partition,
+    operator_role,
+    ports_of,
+    reads_stdin,
+    shape_of,
+    title,
+)
+from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED, Call, PortRef, Stage
+from pipeflow.spec.policies import Balance, OnError
+from pipeflow.spec.stage_type import Role, Shape
+
+
+def stage_rules(stage: Stage, *, incomplete: bool) -> Iterator[Finding]:
+    """What can be judged without the neighbours.
+
+    Args:
+        stage: The stage.
+        incomplete: It lost a wrong edge: that it lacks inputs is not its mistake.
+    """
+    yield from _role(stage, incomplete=incomplete)
+    yield from _replicas(stage, incomplete=incomplete)
+    yield from _partition(stage, incomplete=incomplete)
+    yield from _error_policy(stage, incomplete=incomplete)
+
+
+def _role(stage: Stage, *, incomplete: bool) -> Iterator[Finding]:
+    role, stream = operator_role(stage), shape_of(stage) is Shape.STREAM
+    if role is Role.SOURCE and stage.edges:
+        yield Finding(
+            at=stage.edges[0].at,
+            code="source-with-inputs",
+            problem=f"stage '{stage.name}' has inputs, but '{title(stage)}' is a source",
+            hint="take `inputs` out, or use an operator that takes items",
+            length=len(str(stage.edges[0].source)),
+        )
+    needs_inputs = (role is not None and role is not Role.SOURCE) or (role is None and stream)
+    if needs_inputs and not stage.edges and not incomplete:
+        what = "takes items" if role is not None else "is a stream function, which takes items"
+        yield Finding(
+            at=stage.at,
+            code="missing-inputs",
+            problem=f"stage '{stage.name}' has no inputs, but '{title(stage)}' {what}",
+            hint="write `inputs:` and the name of the stage that it reads",
+            length=len(stage.name),
+        )
+    if stream and stage.named_inputs:
+        yield Finding(
+            at=stage.edges[0].at if stage.edges else stage.at,
+            code="named-stream",
+            problem=f"stage '{stage.name}' has named inputs, but '{title(stage)}' is a stream "
+            "function, which takes one stream",
+            hint="give it one input or a list, or zip the inputs in a stage before it",
+        )
+
+
+def _replicas(stage: Stage, *, incomplete: bool) -> Iterator[Finding]:
+    several = stage.replicas_given and stage.replicas is not None and stage.replicas > 1
+    if not several or incomplete:
+        return
+    if always_alone(stage):
+        what = "is a source" if not stage.edges else f"writes by '{title(stage)}'"
+        yield Finding(
+            at=stage.replicas_at,
+            code="single-replicas",
+            problem=f"stage '{stage.name}' {what}, which has one replica, not {stage.replicas}",
+            hint="take `replicas` out",
+        )
+    elif needs_partition(stage):
+        yield Finding(
+            at=stage.replicas_at,
+            code="stateful-replicas",
+            problem=f"stage '{stage.name}' keeps state; {stage.replicas} replicas need a partition",
+            hint="write `partition: {key: EXPR}`, so that equal keys meet in one replica, or "
+            "`partition: broadcast`, or `replicas: 1`",
+        )
+
+
+def _partition(stage: Stage, *, incomplete: bool) -> Iterator[Finding]:
+    if isinstance(stage.partition, Balance):
+        return
+    if is_zip(stage):
+        yield Finding(
+            at=stage.partition_at,
+            code="join-partition",
+            problem=f"stage '{stage.name}' has named inputs, so the join decides how items spread",
+            hint="take `partition` out",
+        )
+    elif not stage.edges and not incomplete:
+        yield Finding(
+            at=stage.partition_at,
+            code="source-partition",
+            problem=f"stage '{stage.name}' is a source: there are no items to spread",
+            hint="take `partition` out, or write it at the stage that reads",
+        )
+
+
+def _error_policy(stage: Stage, *, incomplete: bool) -> Iterator[Finding]:
+    own = isinstance(stage.work, Call)
+    stream = shape_of(stage) is Shape.STREAM
+    if stage.on_error is OnError.STOP or not own or incomplete or (stage.edges and not stream):
+        return
+    what = "a stream function" if stream else "a source of your own"
+    yield Finding(
+        at=stage.on_error_at,
+        code="on-error-misfit",
+        problem=f"stage '{stage.name}' is {what}, which knows only `on_error: stop`",
+        hint="take `on_error` out, and catch what may fail in the function itself",
+    )
+
+
+def network_rules(network: Network) -> Iterator[Finding]:
+    """What can be judged only with the neighbours, in the file as it is written."""
+    yield from _readers_of_sinks(network)
+    yield from _unread_errors(network)
+    yield from _shared_stdin(network)
+
+
+def nothing_starts(at: Location) -> Finding:
+    """No stage is a source."""
+    return Finding(
+        at=at,
+        code="no-source",
+        problem="no stage without inputs: nothing would start this pipeline",
+        hint="a source is a stage without `inputs`, such as `use: files`",
+    )
+
+
+def _readers_of_sinks(network: Network) -> Iterator[Finding]:
+    for stage in network.stages.values():
+        for edge in stage.edges:
+            writer = network.stages[edge.source.stage]
+            if operator_role(writer) is Role.SINK and edge.source.port == OUT:
+                yield Finding(
+                    at=edge.at,
+                    code="reads-a-sink",
+                    problem=f"stage '{stage.name}' reads '{writer.name}', but "
+                    f"'{title(writer)}' is a sink and gives nothing",
+                    hint=f"read what '{writer.name}' reads; a port may have many readers",
+                    length=len(str(edge.source)),
+                )
+
+
+def _unread_errors(network: Network) -> Iterator[Finding]:
+    for stage in network.stages.values():
+        errors = PortRef(stage.name, ERRORS)
+        if stage.on_error is OnError.DEAD_LETTER and errors not in network.readers:
+            yield Finding(
+                at=stage.on_error_at,
+                code="unread-errors",
+                problem=f"nothing reads '{errors}', where the dead letters of '{stage.name}' go",
+                hint=f"add a stage with `inputs: {errors}`, or write `on_error: skip`",
+            )
+
+
+def _shared_stdin(network: Network) -> Iterator[Finding]:
+    readers = [stage for stage in network.stages.values() if reads_stdin(stage) and stage.enabled]
+    for stage in readers[1:]:
+        yield Finding(
+            at=stage.parameter_at.get("path", stage.work_at),
+            code="stdin-twice",
+            problem=f"stages '{readers[0].name}' and '{stage.name}' both read standard input",
+            hint="read it in one stage; its port may have many readers",
+        )
+
+
+def doubts(network: Network) -> Iterator[Finding]:
+    """Warnings on what will run: results that nobody reads, readers that will get nothing."""
+    for stage in network.stages.values():
+        read = [port for port in ports_of(stage) if PortRef(stage.name, port) in network.readers]
+        yield from _unread_outputs(stage, read)
+        yield from _silent(network, stage)
+        if stage.on_error is OnError.DEAD_LETTER and ERRORS not in read:
+            yield Finding(
+                at=stage.on_error_at,
+                code="unread-errors",
+                problem=f"the reader of '{stage.name}.errors' is disabled: dead letters are lost",
+                severity=Severity.WARNING,
+            )
+
+
+def _unread_outputs(stage: Stage, read: list[str]) -> Iterator[Finding]:
+    for port in stage.outputs:
+        if port not in read:
+            yield Finding(
+                at=stage.at,
+                code="unread-output",
+                problem=f"nothing reads the output '{stage.name}.{port}'",
+                hint=f"read it with `inputs: {stage.name}.{port}`, or take it out of `outputs`",
+                severity=Severity.WARNING,
+                length=len(stage.name),
+            )
+    # A stage that has ports of its own may send everything there.
+    if answers(stage) and not set(read) - {ERRORS, UNMATCHED}:
+        yield Finding(
+            at=stage.at,
+            code="unread-output",
+            problem=f"nothing reads the output of '{stage.name}'",
+            hint=f"add a stage with `inputs: {stage.name}`; `use: 'null'` takes what nobody needs",
+            severity=Severity.WARNING,
+            length=len(stage.name),
+        )
+
+
+def _silent(network: Network, stage: Stage) -> Iterator[Finding]:
+    readers = network.readers.get(PortRef(stage.name), ())
+    if readers and answers(stage) is False:
+        yield Finding(
+            at=readers[0].edge.at,
+            code="never-answers",
+            problem=f"stage '{readers[0].stage}' reads '{stage.name}', but '{title(stage)}' never "
+            "returns or yields anything",
+            hint="did it forget a `return`?",
+            severity=Severity.WARNING,
+            length=len(str(readers[0].edge.source)),
+        )
