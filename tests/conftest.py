@@ -1,12 +1,17 @@
-"""What holds for every test: nothing is left behind."""
+"""What holds for every test: nothing is left behind, and a busy machine is no failure."""
 
 from __future__ import annotations
 
+import hypothesis
 import pytest
 
 from pipeflow.testing.leftovers import no_leftovers
 
 __all__ = ["no_leftovers"]
+
+# A loaded machine makes an example slow, not wrong; pytest's own time limit still holds.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture(autouse=True)
