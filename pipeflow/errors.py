@@ -7,6 +7,7 @@
     ├── StageFailed            the user's own code failed, and no policy covers it (exit 1)
     ├── WorkerDied             a worker ended without saying so: a signal, os._exit, memory (exit 1)
     ├── ItemNotSerializable    a result cannot cross to another process
+    ├── ItemNotLoadable        what crossed cannot be made into an object again
     ├── MemoryLimitReached     the shared arrays of the run would pass ``limits.memory`` (exit 1)
     └── ChannelError           one end of a channel cannot go on
         ├── ChannelClosed        this end was closed by its own owner
@@ -155,6 +156,22 @@ class ItemNotSerializable(PipeflowError):
 
     def __str__(self) -> str:
         return f"{self.path} cannot be pickled: {self.reason}"
+
+
+class ItemNotLoadable(PipeflowError):
+    """An item crossed whole, but its pickle cannot be loaded here.
+
+    Attributes:
+        index: Which item of the packet, from 0.
+        reason: What its loading raised.
+    """
+
+    def __init__(self, index: int, reason: str) -> None:
+        super().__init__(index, reason)
+        self.index, self.reason = index, reason
+
+    def __str__(self) -> str:
+        return f"an item cannot be unpickled: {self.reason}"
 
 
 class MemoryLimitReached(PipeflowError):

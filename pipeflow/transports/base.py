@@ -23,12 +23,9 @@ The rules that keep both ends from deadlock and the bytes from being torn:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import Protocol
-
-from pipeflow.errors import PipeflowError
 
 
 class FrameKind(IntEnum):
@@ -96,7 +93,8 @@ class Packet:
     """Some items, pickled once; it may be sent to many.
 
     Attributes:
-        pickled: The pickle (protocol 5) of the list of payloads.
+        pickled: The pickle (protocol 5) of the list of payloads; a received one may be a view
+            of the block in which it was read.
         buffers: Its out-of-band buffers in order: small ones as bytes, large ones by reference.
         items: How many payloads.
         shared_bytes: Bytes that stay where they are (the sum over the references).
@@ -104,7 +102,7 @@ class Packet:
         keep: What must live until every reader holds its own reference.
     """
 
-    pickled: bytes
+    pickled: bytes | memoryview
     buffers: tuple[bytes | SlotRef, ...]
     items: int
     shared_bytes: int = 0
@@ -123,6 +121,7 @@ class Frame:
         meta: What the sender put beside the packet, as bytes: the receiver does not look inside.
         packet: The items; ``None`` for barriers and the end.
         total: Of an ``END``: how many credits its writer sent in all.
+        credits: What its sender gave to ``Sender.send``; to be given back by ``Receiver.took``.
     """
 
     kind: FrameKind
@@ -131,6 +130,7 @@ class Frame:
     meta: bytes
     packet: Packet | None
     total: int = 0
+    credits: int = 0
 
 
 class Bell(Protocol):
@@ -156,12 +156,28 @@ class Sender(Protocol):
         """Polls as ``POLLERR`` when every reader has closed."""
         ...
 
-    def room(self) -> int:
-        """Credits that may be sent now; 0 when full, by items or by bytes."""
+    def room(self, nbytes: int = 0) -> int:
+        """Credits that may be sent now; 0 when full, by items or by bytes.
+
+        Args:
+            nbytes: Shared bytes of the packet that is to be sent, where they are known.
+        """
         ...
 
     def idle(self) -> bool:
         """Whether the readers have received every frame sent so far: flush at once."""
+        ...
+
+    def demand(self) -> int:
+        """Items that readers have asked for by ``Receiver.want`` and that were not sent yet."""
+        ...
+
+    def set_waiting(self, waiting: bool) -> None:
+        """Ask the readers to ring this writer's bell when they take; ``await_room`` does so."""
+        ...
+
+    def settle(self) -> None:
+        """Let go of what the readers hold by now; also done by ``room`` and ``send``."""
         ...
 
     def send(self, meta: bytes, packet: Packet, credits: int) -> None:
@@ -191,14 +207,19 @@ class Receiver(Protocol):
     """The reading end of a channel, for one reader."""
 
     def fileno(self) -> int:
-        """Polls as readable when ``receive`` may return something."""
+        """Polls as readable when ``receive`` may return something; -1 when closed."""
+        ...
+
+    def ready(self) -> bool:
+        """Whether ``receive`` has something that was read already, so that polling would sleep."""
         ...
 
     def receive(self) -> Frame | None:
         """The next whole frame, or ``None`` when none is there yet; never blocks.
 
-        After the ``END`` of every writer (of a queue: after the last writer closed) it raises
-        ``StopIteration`` no more frames will come.
+        Each writer's end of input comes as a frame of kind ``END``, then ``StopIteration`` says
+        that no more will come. Of a queue with several readers every reader gets these frames
+        when the last writer has closed.
 
         Raises:
             StopIteration: Every writer has ended properly.
@@ -216,7 +237,7 @@ class Receiver(Protocol):
         ...
 
     def want(self, items: int = 1) -> None:
-        """Ask for items on a channel whose writers send on demand only (``drop_*``)."""
+        """Ask each writer for items, on a channel whose writers send on demand only (``drop_*``)."""
         ...
 
     def close(self) -> None:
@@ -224,11 +245,3 @@ class Receiver(Protocol):
         ...
 
 
-class WaitInterrupted(PipeflowError):
-    """A wait ended for a reason of the caller's own (a wake-up descriptor became ready)."""
-
-
-class Waiter(Protocol):
-    """Waits on many ends at once."""
-
-    def __call__(self, ends: Sequence[int], deadline_s: float | None) -> None: ...

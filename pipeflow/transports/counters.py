@@ -1,0 +1,220 @@
+"""The shared cells of one channel: what each end has sent, received, taken. Decides nothing.
+
+    writer row (one a writer)            reader row (one a reader and writer)
+    ┌───────────────────────────┐        ┌──────────────────────────────────┐
+    │ credits bytes frames items│        │ received confirmed taken demand  │
+    │ waiting peak ended        │        │ ...                              │
+    └───────────────────────────┘        └──────────────────────────────────┘
+    marks (several readers only): one byte a writer and frame number, modulo ``MARKS_PER_CREDIT``
+    times the capacity, set by whichever reader holds that frame.
+
+Every cell has one writing process (a mark: one at a time, for a frame has one taker), so nothing is
+locked; a sum over cells may be a moment old, never torn. Rows are cache lines. All cells begin as 0.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from pipeflow.transports.base import ChannelSpec
+
+ROW_WORDS = 8
+MARKS_PER_CREDIT = 2
+_LAPS = 256
+
+
+class WriterCell(IntEnum):
+    """Cells that a writer writes."""
+
+    CREDITS = 0
+    BYTES = 1
+    FRAMES = 2
+    ITEMS = 3
+    WAITING = 4
+    PEAK = 5
+    #: The count of credits at its end of input, plus 1; 0 before.
+    ENDED = 6
+
+
+class ReaderCell(IntEnum):
+    """Cells that a reader writes for each writer."""
+
+    FRAMES = 0
+    CREDITS = 1
+    CONFIRMED = 2
+    TAKEN_CREDITS = 3
+    TAKEN_BYTES = 4
+    DEMAND = 5
+
+
+class ChannelCounters:
+    """The cells of one channel over a block of unsigned 64-bit words that its maker owns.
+
+    Any process may read; the supervisor does so for progress and the ledger.
+    """
+
+    def __init__(self, spec: ChannelSpec, words: memoryview) -> None:
+        if words.format != "Q" or len(words) < self.words(spec):
+            raise ValueError(f"a channel needs {self.words(spec)} words of format 'Q'")
+        self.spec = spec
+        self._words = words
+        self._readers_at = spec.writers * ROW_WORDS
+        marks_at = self._readers_at + spec.readers * spec.writers * ROW_WORDS
+        self._mark_count = _mark_words(spec) * 8
+        self._marks = words[marks_at : marks_at + spec.writers * _mark_words(spec)].cast("B")
+
+    @classmethod
+    def words(cls, spec: ChannelSpec) -> int:
+        """How many 64-bit words the channel needs."""
+        rows = spec.writers + spec.readers * spec.writers
+        return rows * ROW_WORDS + spec.writers * _mark_words(spec)
+
+    @classmethod
+    def private(cls, spec: ChannelSpec) -> ChannelCounters:
+        """Cells in this process alone, for a channel that stays within it."""
+        return cls(spec, memoryview(bytearray(8 * cls.words(spec))).cast("Q"))
+
+    # -- single cells
+
+    def of_writer(self, writer: int, cell: WriterCell) -> int:
+        """The value of a writer's cell."""
+        return self._words[writer * ROW_WORDS + cell]
+
+    def set_writer(self, writer: int, cell: WriterCell, value: int) -> None:
+        """Only ``writer`` itself may call this."""
+        self._words[writer * ROW_WORDS + cell] = value
+
+    def add_writer(self, writer: int, cell: WriterCell, amount: int) -> None:
+        """Only ``writer`` itself may call this."""
+        self._words[writer * ROW_WORDS + cell] += amount
+
+    def of_reader(self, reader: int, writer: int, cell: ReaderCell) -> int:
+        """The value of a reader's cell for a writer."""
+        return self._words[self._reader_row(reader, writer) + cell]
+
+    def add_reader(self, reader: int, writer: int, cell: ReaderCell, amount: int) -> None:
+        """Only ``reader`` itself may call this."""
+        self._words[self._reader_row(reader, writer) + cell] += amount
+
+    def over_readers(self, writer: int, cell: ReaderCell) -> int:
+        """The sum of a cell over all readers, for one writer."""
+        words, first = self._words, self._reader_row(0, writer) + cell
+        if self.spec.readers == 1:
+            return words[first]
+        stride = self.spec.writers * ROW_WORDS
+        return sum(words[first + reader * stride] for reader in range(self.spec.readers))
+
+    # -- which frames are held
+
+    def mark_confirmed(self, reader: int, writer: int, seq: int) -> None:
+        """Say that ``reader`` holds what frame ``seq`` refers to."""
+        if self._mark_count:
+            place = writer * self._mark_count + seq % self._mark_count
+            self._marks[place] = _lap(seq, self._mark_count)
+        self.add_reader(reader, writer, ReaderCell.CONFIRMED, 1)
+
+    def is_confirmed(self, writer: int, seq: int) -> bool:
+        """Whether the reader that took frame ``seq`` has confirmed it.
+
+        With one reader frames are confirmed in order and a count tells. With several a frame's
+        mark bears the lap of the last frame confirmed at its place; a later lap says the same,
+        for frames in flight are fewer than places.
+        """
+        if not self._mark_count:
+            return self.over_readers(writer, ReaderCell.CONFIRMED) > seq
+        mark = self._marks[writer * self._mark_count + seq % self._mark_count]
+        return mark != 0 and (mark - _lap(seq, self._mark_count)) % (_LAPS - 1) < _LAPS // 2
+
+    # -- for whoever looks on
+
+    def in_flight(self, writer: int | None = None) -> int:
+        """Credits sent and not yet taken, of one writer or of all."""
+        return self._open(writer, WriterCell.CREDITS, ReaderCell.TAKEN_CREDITS)
+
+    def bytes_in_flight(self, writer: int | None = None) -> int:
+        """Bytes of shared buffers sent and not yet taken, of one writer or of all."""
+        return self._open(writer, WriterCell.BYTES, ReaderCell.TAKEN_BYTES)
+
+    def frames_in_flight(self, writer: int | None = None) -> int:
+        """Frames sent and not yet received, of one writer or of all."""
+        return self._open(writer, WriterCell.FRAMES, ReaderCell.FRAMES)
+
+    def peak_in_flight(self) -> int:
+        """The most credits that any one writer has had in flight."""
+        return max(self.of_writer(w, WriterCell.PEAK) for w in range(self.spec.writers))
+
+    def waiting(self, writer: int) -> bool:
+        """Whether the writer waits for room."""
+        return self.of_writer(writer, WriterCell.WAITING) != 0
+
+    def ended(self, writer: int) -> int | None:
+        """Credits that the writer sent in all, once it has sent its end of input."""
+        ended = self.of_writer(writer, WriterCell.ENDED)
+        return ended - 1 if ended else None
+
+    def demand(self, writer: int) -> int:
+        """Items that the readers have asked this writer for and that it has not sent."""
+        wanted = self.over_readers(writer, ReaderCell.DEMAND)
+        return max(0, wanted - self.of_writer(writer, WriterCell.CREDITS))
+
+    def lost(self, writer: int) -> int:
+        """Credits sent that no reader has received; only says something once all is quiet."""
+        received = self.over_readers(writer, ReaderCell.CREDITS)
+        return self.of_writer(writer, WriterCell.CREDITS) - received
+
+    def _open(self, writer: int | None, sent: WriterCell, got: ReaderCell) -> int:
+        writers = range(self.spec.writers) if writer is None else (writer,)
+        # What was taken is read first: read last, it could outrun an older count of what was sent.
+        taken = sum(self.over_readers(w, got) for w in writers)
+        return max(0, sum(self.of_writer(w, sent) for w in writers) - taken)
+
+    def _reader_row(self, reader: int, writer: int) -> int:
+        return self._readers_at + (reader * self.spec.writers + writer) * ROW_WORDS
+
+
+class WriterAccount:
+    """One writer's side of the books: what its sender asks and notes."""
+
+    def __init__(self, counters: ChannelCounters, writer: int) -> None:
+        self.counters = counters
+        self.writer = writer
+
+    def note_sent(self, *, credits: int, nbytes: int, items: int) -> None:
+        """Count one frame as sent; called before the bytes leave, so no reader can outrun it."""
+        counters, writer = self.counters, self.writer
+        counters.add_writer(writer, WriterCell.FRAMES, 1)
+        if not credits:
+            return
+        counters.add_writer(writer, WriterCell.CREDITS, credits)
+        counters.add_writer(writer, WriterCell.ITEMS, items)
+        if nbytes:
+            counters.add_writer(writer, WriterCell.BYTES, nbytes)
+        in_flight = counters.in_flight(writer)
+        if in_flight > counters.of_writer(writer, WriterCell.PEAK):
+            counters.set_writer(writer, WriterCell.PEAK, in_flight)
+
+    def idle(self) -> bool:
+        """Whether the readers have received every frame."""
+        return self.counters.frames_in_flight(self.writer) == 0
+
+    def set_waiting(self, waiting: bool) -> None:
+        """Ask the readers to ring when they take, or no longer."""
+        self.counters.set_writer(self.writer, WriterCell.WAITING, int(waiting))
+
+    def end(self) -> int:
+        """Note the end of input and give the count of credits that it bears."""
+        total = self.counters.of_writer(self.writer, WriterCell.CREDITS)
+        self.counters.set_writer(self.writer, WriterCell.ENDED, total + 1)
+        return total
+
+
+def _mark_words(spec: ChannelSpec) -> int:
+    """Words of marks for each writer; none where a count is enough."""
+    if spec.readers == 1:
+        return 0
+    return max(8, -(-MARKS_PER_CREDIT * spec.capacity // 8))
+
+
+def _lap(seq: int, places: int) -> int:
+    """The lap of a frame as a byte, never 0: 0 is a place that was not used yet."""
+    return seq // places % (_LAPS - 1) + 1

@@ -1,0 +1,259 @@
+"""Frames as bytes: packing, unpacking, and the checks that a stream of them must pass.
+
+    header (64 bytes) │ meta │ descriptors of buffers │ pickle │ small buffers
+    └─ body bytes ────┴──────────────────────────────────────────────────────
+
+A frame that is too large for a message has ``Flag.IN_SLOT``: its body is one descriptor, of a slot
+that holds the true body. How bytes travel is left to the pipe and the queue.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntFlag
+from typing import Final
+
+from pipeflow.errors import ProtocolError
+from pipeflow.transports.base import Frame, FrameKind, Packet, SlotRef
+
+MAGIC: Final = 0x50464C57
+HEADER: Final = struct.Struct("<IBBHIIQIII4xQQQ")
+DESCRIPTOR: Final = struct.Struct("<iIQQ")  # pool, slot, offset, bytes; pool -1: in the frame
+
+_INLINE: Final = -1  # in place of a pool: the buffer lies in the frame
+
+
+class Flag(IntFlag):
+    """What is special about a frame."""
+
+    NONE = 0
+    IN_SLOT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The fixed part of a frame.
+
+    Attributes:
+        kind: What it carries.
+        flags: What is special.
+        writer: Which of the channel's writers.
+        channel: Number of the channel.
+        attempt: Number of the attempt of the run.
+        seq: Number of the frame among this writer's on this channel.
+        items: Payloads in the packet.
+        buffers: Descriptors.
+        meta: Bytes of meta.
+        pickled: Bytes of the pickle.
+        body: Bytes after the header.
+        credits: Of items: what they cost. Of an end of input: what the writer sent in all.
+    """
+
+    kind: FrameKind
+    flags: Flag
+    writer: int
+    channel: int
+    attempt: int
+    seq: int
+    items: int
+    buffers: int
+    meta: int
+    pickled: int
+    body: int
+    credits: int
+
+    def pack(self) -> bytes:
+        return HEADER.pack(
+            MAGIC,
+            self.kind,
+            self.flags,
+            self.writer,
+            self.channel,
+            self.attempt,
+            self.seq,
+            self.items,
+            self.buffers,
+            self.meta,
+            self.pickled,
+            self.body,
+            self.credits,
+        )
+
+
+def unpack_header(data: memoryview | bytes) -> Header:
+    """Read the header at the start of ``data``, which is long enough.
+
+    Raises:
+        ProtocolError: These are not the bytes of a header.
+    """
+    (
+        magic,
+        kind,
+        flags,
+        writer,
+        channel,
+        attempt,
+        seq,
+        items,
+        buffers,
+        meta,
+        pickled,
+        body,
+        credits,
+    ) = HEADER.unpack_from(data)
+    if magic != MAGIC:
+        raise ProtocolError(f"these bytes are no frame: they begin with {magic:#010x}")
+    try:
+        frame_kind = FrameKind(kind)
+    except ValueError:
+        raise ProtocolError(f"no kind of frame has the number {kind}") from None
+    return Header(
+        kind=frame_kind,
+        flags=Flag(flags),
+        writer=writer,
+        channel=channel,
+        attempt=attempt,
+        seq=seq,
+        items=items,
+        buffers=buffers,
+        meta=meta,
+        pickled=pickled,
+        body=body,
+        credits=credits,
+    )
+
+
+def pack_body(meta: bytes, packet: Packet | None) -> list[bytes | memoryview]:
+    """The parts of a frame after its header, in order; empty parts left out."""
+    parts: list[bytes | memoryview] = [meta] if meta else []
+    if packet is None:
+        return parts
+    if packet.buffers:
+        parts.append(b"".join(_describe(buffer) for buffer in packet.buffers))
+    parts.append(packet.pickled)
+    parts += [buffer for buffer in packet.buffers if isinstance(buffer, bytes) and buffer]
+    return parts
+
+
+def unpack_body(header: Header, body: memoryview, *, own: bool) -> Frame:
+    """The frame behind a header.
+
+    Args:
+        header: Its header.
+        body: Exactly ``header.body`` bytes.
+        own: Whether ``body`` belongs to the frame, so that a long pickle may stay in it; else it
+            is copied out.
+
+    Raises:
+        ProtocolError: The lengths contradict each other.
+    """
+    if header.kind is FrameKind.END:
+        return Frame(header.kind, header.writer, header.seq, b"", None, total=header.credits)
+    meta = bytes(body[: header.meta])
+    if header.kind is FrameKind.BARRIER:
+        return Frame(header.kind, header.writer, header.seq, meta, None)
+    at = header.meta + header.buffers * DESCRIPTOR.size
+    pickled = body[at : at + header.pickled]
+    packet = Packet(
+        pickled=pickled.toreadonly() if own else bytes(pickled), buffers=(), items=header.items
+    )
+    _read_buffers(packet, header, body, inline_at=at + header.pickled)
+    return Frame(header.kind, header.writer, header.seq, meta, packet, credits=header.credits)
+
+
+def pack_reference(ref: SlotRef) -> bytes:
+    """The body of a frame whose true body lies in a slot."""
+    return _describe(ref)
+
+
+def unpack_reference(body: memoryview) -> SlotRef:
+    """Where the true body of a frame lies."""
+    return SlotRef(*DESCRIPTOR.unpack_from(body))
+
+
+class SequenceCheck:
+    """Watches over the frames of a channel that one reader gets.
+
+    Args:
+        channel: Number that frames must bear.
+        attempt: Number that frames must bear.
+        writers: How many writers there are.
+        gapless: Whether this reader gets every frame; of a queue with several readers it gets
+            some, still in rising order.
+    """
+
+    def __init__(self, *, channel: int, attempt: int, writers: int, gapless: bool) -> None:
+        self._channel, self._attempt, self._gapless = channel, attempt, gapless
+        self._next_seq = [0] * writers
+        self._credits = [0] * writers
+
+    def admit(self, header: Header) -> None:
+        """Let one frame pass.
+
+        Raises:
+            ProtocolError: It is of another channel or attempt, repeated, or one is missing.
+        """
+        if header.attempt != self._attempt:
+            raise ProtocolError(
+                f"channel {self._channel}: a frame of attempt {header.attempt} came in attempt "
+                f"{self._attempt}"
+            )
+        if header.channel != self._channel or header.writer >= len(self._next_seq):
+            raise ProtocolError(
+                f"channel {self._channel}: a frame for channel {header.channel}, writer "
+                f"{header.writer} came here"
+            )
+        expected = self._next_seq[header.writer]
+        if header.seq < expected or (self._gapless and header.seq > expected):
+            what = "repeated" if header.seq < expected else "lost"
+            raise ProtocolError(
+                f"channel {self._channel}: frame {expected} of writer {header.writer} was expected,"
+                f" {header.seq} came: {what}"
+            )
+        self._next_seq[header.writer] = header.seq + 1
+        if header.kind is FrameKind.ITEMS:
+            self._credits[header.writer] += header.credits
+        elif header.kind is FrameKind.END and self._gapless:
+            self._check_total(header)
+
+    def _check_total(self, header: Header) -> None:
+        received = self._credits[header.writer]
+        if received != header.credits:
+            raise ProtocolError(
+                f"channel {self._channel}: writer {header.writer} says that it sent "
+                f"{header.credits}, {received} came"
+            )
+
+
+def _describe(buffer: bytes | SlotRef) -> bytes:
+    if isinstance(buffer, bytes):
+        return DESCRIPTOR.pack(_INLINE, 0, 0, len(buffer))
+    return DESCRIPTOR.pack(buffer.pool, buffer.slot, buffer.offset, buffer.nbytes)
+
+
+def _read_buffers(packet: Packet, header: Header, body: memoryview, *, inline_at: int) -> None:
+    """Fill in the packet's buffers: references, and copies of what came along."""
+    buffers: list[bytes | SlotRef] = []
+    at = inline_at
+    for index in range(header.buffers):
+        pool, slot, offset, nbytes = DESCRIPTOR.unpack_from(
+            body, header.meta + index * DESCRIPTOR.size
+        )
+        if pool == _INLINE:
+            # A copy of its own is aligned, and does not keep its neighbours alive.
+            buffers.append(bytes(body[at : at + nbytes]))
+            at += nbytes
+            packet.copied_bytes += nbytes
+        else:
+            buffers.append(SlotRef(pool, slot, offset, nbytes))
+            packet.shared_bytes += nbytes
+    if at != header.body:
+        raise ProtocolError(f"a frame of {header.body} bytes describes {at}: it is torn")
+    packet.buffers = tuple(buffers)
+
+
+def total_bytes(parts: Sequence[bytes | memoryview]) -> int:
+    """Length of the parts together, in bytes."""
+    return sum(len(part) for part in parts)
