@@ -1,0 +1,176 @@
+"""From a plan to the inbox and outbox of one worker. The executors bring the channel ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pipeflow.planner.plan import EdgePlan, Join, Parts, Plan, Route, StagePlan
+from pipeflow.runtime.board import Board
+from pipeflow.runtime.collector import Collector
+from pipeflow.runtime.inbox import Decode, InChannel, Inbox, InPort
+from pipeflow.runtime.joins import Join as Joiner
+from pipeflow.runtime.joins import Merge, ZipById, ZipByPosition
+from pipeflow.runtime.mailbox import DemandSender, DropEdge, Mailbox
+from pipeflow.runtime.outbox import Encode, Outbox, OutPort
+from pipeflow.runtime.targets import BATCH_ITEMS, OutChannel, Spread, Target
+from pipeflow.runtime.wiring import ChannelPlan
+from pipeflow.spec.policies import ArrayMode, OnError, Overflow
+from pipeflow.stages.expression import compile_expression
+from pipeflow.stages.keys import key_hash
+from pipeflow.transports.base import Kind, Receiver
+
+#: Opens the reading end of a channel for its reader of that number.
+OpenReceiver = Callable[[ChannelPlan, int], Receiver]
+#: Opens the writing end of a channel for its writer of that number.
+OpenSender = Callable[[ChannelPlan, int], DemandSender]
+
+#: Routes by which every reader of the edge gets the very same frames, or one queue takes them all.
+_WHOLE = frozenset({Route.SINGLE, Route.BROADCAST, Route.ALIGNED})
+
+
+def make_inbox(
+    plan: Plan,
+    worker: int,
+    channels: Sequence[ChannelPlan],
+    board: Board,
+    open_receiver: OpenReceiver,
+    decode: Decode,
+) -> Inbox | None:
+    """The inputs of a worker; ``None`` for a source."""
+    stage = plan.stages[plan.workers[worker].stage]
+    replica = plan.workers[worker].replica
+    if not stage.edges_in:
+        return None
+    ports = [
+        _in_port(plan, plan.edges[number], worker, channels, board, open_receiver)
+        for number in stage.edges_in
+    ]
+    bases = [plan.edges[number].lane_base for number in stage.edges_in]
+    join = _join(stage, replica, ports, bases, plan.edges[stage.edges_in[0]].lanes)
+    return Inbox(ports, join, bases, decode, board.worker(worker))
+
+
+def _in_port(
+    plan: Plan,
+    edge: EdgePlan,
+    worker: int,
+    channels: Sequence[ChannelPlan],
+    board: Board,
+    open_receiver: OpenReceiver,
+) -> InPort:
+    aligned = edge.route is Route.ALIGNED
+    by_unit = edge.route is Route.BY_UNIT
+    mine = [
+        channel for channel in channels if channel.edge == edge.index and worker in channel.readers
+    ]
+    first_worker = plan.workers_of(edge.source)[0].index
+    return InPort(
+        edge=edge.index,
+        row=board.edge(worker, edge.index),
+        private=edge.arrays is ArrayMode.COPY,
+        collector=Collector(
+            writers=1 if aligned else len(plan.workers_of(edge.source)),
+            lanes=edge.lanes,
+            ordered=edge.ordered,
+            in_parts=edge.parts is Parts.EACH,
+            first=plan.workers[worker].replica if by_unit else 0,
+            step=len(plan.workers_of(edge.target)) if by_unit else 1,
+        ),
+        channels=[
+            InChannel(
+                receiver=open_receiver(channel, channel.readers.index(worker)),
+                first_writer=0 if aligned else channel.writers[0] - first_worker,
+                writers=len(channel.writers),
+                on_demand=edge.overflow is not Overflow.BLOCK,
+            )
+            for channel in mine
+        ],
+    )
+
+
+def _join(
+    stage: StagePlan, replica: int, ports: Sequence[InPort], bases: Sequence[int], lanes: int
+) -> Joiner:
+    collectors = [port.collector for port in ports]
+    match stage.join:
+        case Join.ZIP_BY_ID:
+            return ZipById(collectors, lanes, first=replica, step=stage.replicas)
+        case Join.ZIP_BY_POSITION:
+            return ZipByPosition(collectors, first=replica, step=stage.replicas)
+        case _:
+            return Merge(collectors, bases)
+
+
+def make_outbox(
+    plan: Plan,
+    worker: int,
+    channels: Sequence[ChannelPlan],
+    board: Board,
+    open_sender: OpenSender,
+    encode: Encode,
+    wait_for_room: Callable[[Sequence[Target]], None],
+    *,
+    batch_items: int = BATCH_ITEMS,
+) -> Outbox:
+    """The outputs of a worker."""
+    stage = plan.stages[plan.workers[worker].stage]
+    ports: dict[str, OutPort] = {}
+    for name, edges in stage.edges_out.items():
+        whole: list[OutChannel] = []
+        spreads: list[Spread] = []
+        drops: list[DropEdge] = []
+        for number in edges:
+            edge = plan.edges[number]
+            mine = [c for c in channels if c.edge == number and worker in c.writers]
+            ends = [open_sender(channel, channel.writers.index(worker)) for channel in mine]
+            row = board.edge(worker, number)
+            if edge.overflow is not Overflow.BLOCK:
+                drops.append(_drop_edge(plan, edge, mine, ends, row))
+                continue
+            outs = [OutChannel(end, number, row) for end in ends]
+            if edge.route in _WHOLE or (len(outs) == 1 and mine[0].spec.kind is Kind.QUEUE):
+                whole.extend(outs)
+            else:
+                targets = [Target([out]) for out in outs]
+                spreads.append(Spread(edge.route, targets, _pick_key(plan, edge)))
+        if whole:
+            spreads.insert(0, Spread(Route.SINGLE, [Target(whole)]))
+        ports[name] = OutPort(name, spreads, drops)
+    return Outbox(
+        ports,
+        numbering=stage.numbering,
+        encode=encode,
+        wait_for_room=wait_for_room,
+        counters=(board.words, board.emitted(worker)),
+        careful=stage.on_error is not OnError.STOP,
+        batch_items=batch_items,
+    )
+
+
+def _drop_edge(
+    plan: Plan,
+    edge: EdgePlan,
+    channels: Sequence[ChannelPlan],
+    ends: Sequence[DemandSender],
+    row: memoryview,
+) -> DropEdge:
+    newest = edge.overflow is Overflow.DROP_NEWEST
+    if edge.route in {Route.KEY, Route.BROADCAST, Route.BY_UNIT}:
+        boxes = [
+            Mailbox([end], row, capacity=channel.spec.capacity, newest=newest)
+            for end, channel in zip(ends, channels, strict=True)
+        ]
+    else:
+        capacity = sum(channel.spec.capacity for channel in channels)
+        boxes = [Mailbox(ends, row, capacity=capacity, newest=newest)]
+    return DropEdge(edge.route, boxes, _pick_key(plan, edge))
+
+
+def _pick_key(plan: Plan, edge: EdgePlan) -> Callable[[Any], int] | None:
+    """Which replica an item's key belongs to."""
+    if edge.route is not Route.KEY:
+        return None
+    evaluate = compile_expression(edge.key, plan.parameters)
+    replicas = plan.stages[edge.target].replicas
+    return lambda payload: key_hash(evaluate(payload)) % replicas

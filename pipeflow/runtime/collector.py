@@ -1,0 +1,179 @@
+"""The collector: parts of units from several writers become units in their order. Pure.
+
+One collector serves one edge of one reader. Each writer's units rise on each lane (a channel is
+first in, first out), so the next unit is always at the head of some writer's queue or not here yet.
+
+    writer 0   [18][21]                  waiting for 17: nothing is given out
+    writer 1   [17][20][22]      ──>     17, 18, then 19 is waited for
+    writer 2   [19 ...
+
+What decides is three facts of the plan: whether order is wanted at all, whether a unit comes whole
+from one writer or in parts from each, and which units this reader gets (all, or every m-th).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from pipeflow.errors import ProtocolError
+from pipeflow.runtime.units import Part
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A part that may be worked on now.
+
+    Attributes:
+        part: The part; its items are next.
+        writer: Who sent it, for giving back the credit.
+        frame: What the inbox wants back when the part is used up.
+        ends_unit: With it the unit is complete, from all its writers.
+    """
+
+    part: Part
+    writer: int
+    frame: object
+    ends_unit: bool
+
+
+@dataclass(slots=True)
+class _Lane:
+    """One lane: the unit that is due, and what has come of later ones.
+
+    Attributes:
+        due: Number of the unit that is next.
+        turn: Of units in parts: the writer whose part is next.
+        heads: A queue for each writer.
+    """
+
+    due: int
+    turn: int = 0
+    heads: list[deque[tuple[Part, object]]] = field(default_factory=list)
+
+
+class Collector:
+    """Puts the units of one edge in order.
+
+    Args:
+        writers: How many workers write the edge to this reader.
+        lanes: How many lanes it has.
+        ordered: Whether units are waited for; otherwise parts leave as they come.
+        in_parts: Whether each writer brings a part of each unit.
+        first: Number of the first unit that this reader gets.
+        step: Distance between its units: 1, or the number of reading replicas.
+    """
+
+    def __init__(
+        self, *, writers: int, lanes: int, ordered: bool, in_parts: bool, first: int, step: int
+    ) -> None:
+        self._ordered = ordered and writers > 1
+        self._in_parts = in_parts
+        self._step = step
+        self._ended = [False] * writers
+        self._ready: deque[Arrived] = deque()
+        self._lanes = [
+            _Lane(due=first, heads=[deque() for _ in range(writers)]) for _ in range(lanes)
+        ]
+        #: For each lane, the number after the last unit given out.
+        self.frontier = [0] * lanes
+
+    def feed(self, writer: int, part: Part, frame: object) -> None:
+        """A part has come."""
+        if not self._ordered:
+            self._ready.append(Arrived(part, writer, frame, part.closed))
+            return
+        self._lanes[part.lane].heads[writer].append((part, frame))
+
+    def end(self, writer: int) -> None:
+        """Nothing more comes from this writer."""
+        self._ended[writer] = True
+
+    def take(self) -> Arrived | None:
+        """The next part that may be worked on, or ``None`` when it is not here yet.
+
+        Raises:
+            ProtocolError: A unit came twice, or will never come.
+        """
+        if self._ordered and not self._ready:
+            for lane in self._lanes:
+                self._ready.extend(self._due(lane))
+        if not self._ready:
+            return None
+        arrived = self._ready.popleft()
+        part = arrived.part
+        reached = part.unit + part.span
+        self.frontier[part.lane] = max(self.frontier[part.lane], reached)
+        return arrived
+
+    def exhausted(self) -> bool:
+        """Whether all writers have ended and everything was taken.
+
+        Raises:
+            ProtocolError: Units are left over, since one before them is missing.
+        """
+        if not all(self._ended) or self._ready:
+            return False
+        for number, lane in enumerate(self._lanes):
+            if any(lane.heads):
+                raise ProtocolError(f"unit {lane.due} of lane {number} never came")
+        return True
+
+    def _due(self, lane: _Lane) -> Iterator[Arrived]:
+        """All parts of a lane that are due, in order."""
+        while True:
+            arrived = self._next_part(lane) if self._in_parts else self._next_whole(lane)
+            if arrived is None:
+                return
+            yield arrived
+
+    def _next_whole(self, lane: _Lane) -> Arrived | None:
+        """The due unit, or a piece of it, from whichever writer has it."""
+        for writer, queue in enumerate(lane.heads):
+            if not queue:
+                continue
+            part, frame = queue[0]
+            if part.unit + part.span <= lane.due or (part.unit < lane.due and part.span == 1):
+                raise ProtocolError(f"unit {part.unit} came again; {lane.due} is due")
+            if part.unit <= lane.due:
+                queue.popleft()
+                if part.closed:
+                    lane.due = part.unit + part.span - 1 + self._step
+                return Arrived(part, writer, frame, part.closed)
+        return None
+
+    def _next_part(self, lane: _Lane) -> Arrived | None:
+        """The due part of the due unit: writer 0's first."""
+        while True:
+            queue = lane.heads[lane.turn]
+            if not queue:
+                if not self._ended[lane.turn] or not any(lane.heads):
+                    return None
+                self._pass_turn(lane)  # it ended early: no part of this or a later unit comes
+                continue
+            part, frame = queue[0]
+            if part.unit > lane.due:
+                raise ProtocolError(f"unit {lane.due} never came; {part.unit} did")
+            last = lane.turn == len(lane.heads) - 1
+            if part.span > 1:
+                return self._shorten_run(lane, part, frame)
+            queue.popleft()
+            arrived = Arrived(part, lane.turn, frame, part.closed and last)
+            if part.closed:
+                self._pass_turn(lane)
+            return arrived
+
+    def _shorten_run(self, lane: _Lane, part: Part, frame: object) -> Arrived:
+        """Give out the first unit of a run of empty ones, keep the rest."""
+        turn = lane.turn
+        rest = Part(part.lane, part.unit + 1, part.span - 1, [], closed=True, cost=0)
+        lane.heads[turn][0] = (rest, frame)
+        self._pass_turn(lane)
+        one = Part(part.lane, part.unit, 1, [], closed=True, cost=0)
+        return Arrived(one, turn, frame, turn == len(lane.heads) - 1)
+
+    def _pass_turn(self, lane: _Lane) -> None:
+        lane.turn += 1
+        if lane.turn == len(lane.heads):
+            lane.turn, lane.due = 0, lane.due + self._step

@@ -1,0 +1,90 @@
+"""The user's exceptions as text: type, message, the user's own frames, and a short view of the item.
+
+Text is all that leaves the process: an exception that cannot be pickled, or not be made again,
+is told like any other.
+"""
+
+from __future__ import annotations
+
+import builtins
+import reprlib
+import sys
+import traceback
+from pathlib import Path
+from typing import Any, Final
+
+_OURS: Final = str(Path(__file__).resolve().parent.parent)
+_VIEW_CHARS: Final = 200
+
+
+def kind_of(error: BaseException) -> str:
+    """Type of an exception, with its module unless it is built in."""
+    kind = type(error)
+    if kind.__module__ == builtins.__name__:
+        return kind.__qualname__
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def message_of(error: BaseException) -> str:
+    """The exception as text, with a word on arrays where one helps."""
+    try:
+        text = str(error)
+    except Exception as broken:  # the user's __str__: a boundary
+        text = f"(its text cannot be shown: {kind_of(broken)})"
+    if isinstance(error, ValueError) and "read-only" in text:
+        text += " (arrays are shared, so they are read-only: copy it, or set `arrays: copy` on the edge)"
+    return text
+
+
+def traceback_of(error: BaseException) -> str:
+    """The traceback without our own frames; the causes and contexts too."""
+    try:
+        told = traceback.TracebackException.from_exception(error, compact=True)
+        _strip(told, seen=set())
+        return "".join(told.format())
+    except Exception as broken:  # the user's __str__ or __repr__ again: a boundary
+        return f"{kind_of(error)} (its traceback cannot be shown: {kind_of(broken)})\n"
+
+
+def _strip(told: traceback.TracebackException, seen: set[int]) -> None:
+    if id(told) in seen:
+        return
+    seen.add(id(told))
+    kept = [frame for frame in told.stack if not _is_ours(frame.filename)]
+    told.stack = traceback.StackSummary.from_list(kept)
+    for linked in (told.__cause__, told.__context__, *(told.exceptions or ())):
+        if linked is not None:
+            _strip(linked, seen)
+
+
+def _is_ours(filename: str) -> bool:
+    return filename.startswith((_OURS, "<frozen importlib"))
+
+
+class _View(reprlib.Repr):
+    """Short, and never longer than a line."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxstring = self.maxother = 120
+        self.maxdict = self.maxlist = self.maxtuple = self.maxset = 6
+        self.maxlevel = 3
+
+    def repr_instance(self, x: Any, level: int) -> str:
+        numpy = sys.modules.get("numpy")
+        if numpy is not None and isinstance(x, numpy.ndarray):
+            return f"<array {x.dtype} {x.shape}>"
+        return super().repr_instance(x, level)
+
+    def repr_ndarray(self, x: Any, level: int) -> str:
+        return self.repr_instance(x, level)
+
+
+def view_of(payload: Any) -> str:
+    """A short view of an item, on one line; never raises."""
+    try:
+        text = _View().repr(payload)
+    except Exception as broken:  # the user's __repr__: a boundary
+        text = f"<{type(payload).__qualname__}, which cannot be shown: {kind_of(broken)}>"
+    text = " ".join(text.split())
+    return text if len(text) <= _VIEW_CHARS else text[: _VIEW_CHARS - 3] + "..."

@@ -1,0 +1,226 @@
+"""The inbox: the reading side of a worker, from frames to messages.
+
+    receivers ── frames ──> decoder ── payloads ──> collector of the edge ──> join ──> messages
+
+It counts what is delivered, and gives credit back the moment the user's function is called. It never
+waits: ``take`` answers ``None`` when nothing is there, and the worker decides what to do about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeflow.runtime.board import DELIVERED, EARLY, UNMATCHED, Words
+from pipeflow.runtime.collector import Collector
+from pipeflow.runtime.joins import Call, Join, Lone, Passed, UnitEnd, ZipByPosition
+from pipeflow.runtime.messages import Barrier, EndOfInput
+from pipeflow.runtime.units import parts_of
+from pipeflow.transports.base import FrameKind, Packet, Receiver
+
+#: Turns a packet into payloads; ``private`` makes arrays writable copies.
+Decode = Callable[[Packet, bool], list[Any]]
+
+
+@dataclass(slots=True, kw_only=True)
+class InChannel:
+    """One channel as this reader sees it.
+
+    Attributes:
+        receiver: Its end; closed by the inbox.
+        first_writer: Number, within the edge, of the channel's writer 0.
+        writers: How many writers it has.
+        on_demand: The writers send only what was asked for.
+        wanted: Items asked for that have not come.
+        over: No more frames come.
+    """
+
+    receiver: Receiver
+    first_writer: int
+    writers: int
+    on_demand: bool = False
+    wanted: int = 0
+    over: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class InPort:
+    """One edge as this reader sees it.
+
+    Attributes:
+        edge: Number of the edge.
+        row: Its row of the board.
+        private: Arrays are copied.
+        collector: Puts its units in order.
+        channels: Its channels.
+    """
+
+    edge: int
+    row: Words
+    private: bool
+    collector: Collector
+    channels: list[InChannel]
+
+
+@dataclass(slots=True)
+class _FrameNote:
+    """What is still to be given back of one frame.
+
+    Attributes:
+        channel: Where it came from.
+        writer: Number of the writer within the channel.
+        items: Items not yet delivered.
+        nbytes: Shared bytes, given back with the last item.
+    """
+
+    channel: InChannel
+    writer: int
+    items: int
+    nbytes: int
+
+    def give_back(self) -> None:
+        """One item was delivered."""
+        self.items -= 1
+        self.channel.receiver.took(self.writer, 1, 0 if self.items else self.nbytes)
+
+
+@dataclass(slots=True)
+class Inbox:
+    """The inputs of one worker.
+
+    Args:
+        ports: Its edges, in the order of the file.
+        join: Makes calls of what the ports' collectors give.
+        lane_bases: Number of each port's first lane among all lanes of the stage.
+        decode: Turns packets into payloads.
+        row: The worker's row of the board.
+    """
+
+    ports: Sequence[InPort]
+    join: Join
+    lane_bases: Sequence[int]
+    decode: Decode
+    row: Words
+    closed: bool = False
+    _finished: bool = False
+    _barriers: dict[int, set[int]] = field(default_factory=dict)
+    _pending_barrier: Barrier | None = None
+
+    def take(self) -> Call | Lone | UnitEnd | Barrier | EndOfInput | None:
+        """The next message, or ``None`` when nothing is there yet.
+
+        Whoever gets a ``Call`` says ``delivered`` before the function is called.
+
+        Raises:
+            PeerLost: A writer went away.
+            ProtocolError: A frame or a unit is missing.
+            ItemNotLoadable: An item cannot be unpickled.
+        """
+        while True:
+            output = self.join.take()
+            match output:
+                case None:
+                    if self._pending_barrier is not None:
+                        barrier, self._pending_barrier = self._pending_barrier, None
+                        return barrier
+                    if not self._receive():
+                        return self._end()
+                case Passed(origin, cost):
+                    note: _FrameNote = origin.frame
+                    note.channel.receiver.took(note.writer, cost, 0)
+                case _:
+                    return output
+
+    def delivered(self, call: Call) -> None:
+        """The user's function is called with these items now."""
+        for port, _, note in call.origins:
+            self.ports[port].row[DELIVERED] += 1
+            note.give_back()
+
+    def unmatched(self, lone: Lone) -> None:
+        """An item has no partner and goes its own way."""
+        self.ports[lone.origin.port].row[UNMATCHED] += 1
+        lone.origin.frame.give_back()
+
+    def descriptors(self) -> list[int]:
+        """What becomes readable when something may have come."""
+        return [channel.receiver.fileno() for channel in self._open_channels()]
+
+    def waits_for(self) -> int:
+        """Number of the edge that is waited for, plus 1; 0: any of several."""
+        port = self.join.waits_for()
+        return 0 if port is None else self.ports[port].edge + 1
+
+    def no_more_calls(self) -> bool:
+        """Whether a zip's shortest input has ended: what still comes has no partner."""
+        return isinstance(self.join, ZipByPosition) and self.join.shortest_ended()
+
+    def close(self) -> None:
+        """Need no more. Before the end of input this is an early end."""
+        if self.closed:
+            return
+        self.closed = True
+        if not self._finished:
+            self.row[EARLY] = 1
+        for port in self.ports:
+            for channel in port.channels:
+                channel.receiver.close()
+
+    def _open_channels(self) -> Iterator[InChannel]:
+        for port in self.ports:
+            yield from (channel for channel in port.channels if not channel.over)
+
+    def _receive(self) -> bool:
+        """Take one frame from each channel that has one; whether anything came."""
+        came = False
+        for port in self.ports:
+            for channel in port.channels:
+                if not channel.over:
+                    came |= self._receive_from(port, channel)
+        return came
+
+    def _receive_from(self, port: InPort, channel: InChannel) -> bool:
+        if channel.on_demand and not channel.wanted:
+            channel.wanted = 1
+            channel.receiver.want(1)
+        try:
+            frame = channel.receiver.receive()
+        except StopIteration:
+            channel.over = True
+            for writer in range(channel.writers):
+                port.collector.end(channel.first_writer + writer)
+            return True
+        if frame is None:
+            return False
+        if frame.kind is FrameKind.ITEMS and frame.packet is not None:
+            packet = frame.packet
+            note = _FrameNote(channel, frame.writer, packet.items, packet.shared_bytes)
+            payloads = self.decode(packet, port.private)
+            channel.receiver.confirm()
+            channel.wanted = max(0, channel.wanted - packet.items)
+            writer = channel.first_writer + frame.writer
+            for part in parts_of(frame.meta, payloads):
+                port.collector.feed(writer, part, note)
+        elif frame.kind is FrameKind.BARRIER:
+            self._align(int.from_bytes(frame.meta, "little"), id(channel) + frame.writer)
+        return True
+
+    def _align(self, checkpoint: int, sender: int) -> None:
+        """A barrier counts once every writer has sent it."""
+        seen = self._barriers.setdefault(checkpoint, set())
+        seen.add(sender)
+        if len(seen) == sum(channel.writers for channel in self._open_channels()):
+            del self._barriers[checkpoint]
+            self._pending_barrier = Barrier(checkpoint)
+
+    def _end(self) -> EndOfInput | None:
+        """The end of input, if this is it."""
+        if not self.join.over():
+            return None
+        self._finished = True
+        units: dict[int, int] = {}
+        for port, base in zip(self.ports, self.lane_bases, strict=True):
+            for lane, reached in enumerate(port.collector.frontier):
+                units[base + lane] = max(reached, units.get(base + lane, 0))
+        return EndOfInput(units)

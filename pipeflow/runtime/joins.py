@@ -1,0 +1,347 @@
+"""From the parts of one or more edges to the calls of a stage. Pure.
+
+A join pulls from the collectors of a stage's edges and gives out ``Call``s (one call of the user's
+function each), ``Lone`` items (no partner) and ``UnitEnd``s. It owns no channel and waits for nothing:
+``None`` means that more must come first.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+from pipeflow.runtime.collector import Arrived, Collector
+from pipeflow.runtime.messages import ItemId
+
+
+class Origin(NamedTuple):
+    """Where an item came from, so that its credit can be given back.
+
+    Attributes:
+        port: Position of the edge among the stage's inputs.
+        writer: Number of the writer within the edge.
+        frame: The inbox's own note of the frame.
+    """
+
+    port: int
+    writer: int
+    frame: Any
+
+
+class Call(NamedTuple):
+    """One call of the user's function.
+
+    Attributes:
+        payload: What it gets: an item, or a tuple with one item for each port.
+        id: Of the item; of a pair: of the first port's.
+        lane: Lane of its unit, counted over all inputs.
+        unit: Its unit.
+        origins: One for each item that the call takes.
+    """
+
+    payload: Any
+    id: ItemId
+    lane: int
+    unit: int
+    origins: tuple[Origin, ...]
+
+
+class Lone(NamedTuple):
+    """An item whose partner will never come."""
+
+    payload: Any
+    id: ItemId
+    lane: int
+    unit: int
+    origin: Origin
+
+
+class UnitEnd(NamedTuple):
+    """A unit, or a run of empty ones, is complete.
+
+    Attributes:
+        lane: Lane, counted over all inputs.
+        unit: First unit of the run.
+        span: How many units.
+        free: The run cost no credit, and passing it on shall cost none.
+    """
+
+    lane: int
+    unit: int
+    span: int
+    free: bool
+
+
+class Passed(NamedTuple):
+    """An empty part was passed: its credit goes back."""
+
+    origin: Origin
+    cost: int
+
+
+Output = Call | Lone | UnitEnd | Passed
+
+
+class Join(Protocol):
+    """How the inputs of a stage become calls."""
+
+    def take(self) -> Output | None:
+        """The next thing to do; ``None``: more must come first, or all is over."""
+        ...
+
+    def over(self) -> bool:
+        """Whether nothing will come any more."""
+        ...
+
+    def waits_for(self) -> int | None:
+        """Position of the edge that the next call waits for; ``None``: any of them."""
+        ...
+
+
+class Merge:
+    """One input, or several as they come: each item is a call.
+
+    Args:
+        collectors: One for each edge.
+        lane_bases: Number of each edge's first lane among all lanes of the stage.
+    """
+
+    def __init__(self, collectors: Sequence[Collector], lane_bases: Sequence[int]) -> None:
+        self._collectors = collectors
+        self._bases = lane_bases
+        self._ready: deque[Output] = deque()
+        self._next = 0
+
+    def take(self) -> Output | None:
+        ready = self._ready
+        while not ready:
+            port, arrived = self._arrived()
+            if arrived is None:
+                return None
+            part = arrived.part
+            lane, unit = part.lane + self._bases[port], part.unit
+            origins = (Origin(port, arrived.writer, arrived.frame),)
+            ready.extend([Call(load, item, lane, unit, origins) for item, load in part.items])
+            if part.cost:
+                ready.append(Passed(origins[0], part.cost))
+            if arrived.ends_unit:
+                free = not part.items and not part.cost
+                ready.append(UnitEnd(lane, unit, part.span, free))
+        return ready.popleft()
+
+    def _arrived(self) -> tuple[int, Arrived | None]:
+        """From the edges in turn, so that a busy one does not starve the others."""
+        count = len(self._collectors)
+        for offset in range(count):
+            port = (self._next + offset) % count
+            arrived = self._collectors[port].take()
+            if arrived is not None:
+                self._next = port + 1
+                return port, arrived
+        return 0, None
+
+    def over(self) -> bool:
+        return not self._ready and all(c.exhausted() for c in self._collectors)
+
+    def waits_for(self) -> int | None:
+        return 0 if len(self._collectors) == 1 else None
+
+
+@dataclass(slots=True)
+class _Held:
+    """What one port holds for units that are not complete on all ports yet, on one lane.
+
+    Attributes:
+        items: Unit to its items.
+        reached: Number after the last unit that is complete on this port.
+    """
+
+    items: dict[int, list[tuple[ItemId, Any, Origin]]] = field(default_factory=dict)
+    reached: int = 0
+
+
+class ZipById:
+    """Ports that come from one stage: items with equal ids are one call.
+
+    The stages between keep units, so a unit that is complete on every port holds all partners.
+
+    Args:
+        collectors: One for each port, in the order of the arguments.
+        lanes: Lanes of each of them.
+        first: First unit that this replica gets.
+        step: Distance between its units.
+    """
+
+    def __init__(
+        self, collectors: Sequence[Collector], lanes: int, *, first: int = 0, step: int = 1
+    ) -> None:
+        self._collectors = collectors
+        self._held = [[_Held() for _ in range(lanes)] for _ in collectors]
+        self._due = [first] * lanes
+        self._step = step
+        self._ready: deque[Output] = deque()
+
+    def take(self) -> Output | None:
+        while not self._ready:
+            if not self._pull():
+                return None
+        return self._ready.popleft()
+
+    def _pull(self) -> bool:
+        """Take one part from each port that has one; whether anything moved."""
+        moved = False
+        for port, collector in enumerate(self._collectors):
+            arrived = collector.take()
+            if arrived is None:
+                continue
+            moved = True
+            self._hold(port, arrived)
+        if moved:
+            for lane in range(len(self._due)):
+                self._advance(lane)
+        return moved
+
+    def _hold(self, port: int, arrived: Arrived) -> None:
+        part = arrived.part
+        held = self._held[port][part.lane]
+        origin = Origin(port, arrived.writer, arrived.frame)
+        if part.items:
+            held.items.setdefault(part.unit, []).extend(
+                (item, payload, origin) for item, payload in part.items
+            )
+        if part.cost:
+            self._ready.append(Passed(origin, part.cost))
+        if arrived.ends_unit:
+            held.reached = part.unit + part.span
+
+    def _advance(self, lane: int) -> None:
+        """Pair all units that are complete on every port."""
+        reached = min(ports[lane].reached for ports in self._held)
+        full = sorted(
+            {unit for ports in self._held for unit in ports[lane].items if unit < reached}
+        )
+        for unit in full:
+            self._pass_empty(lane, unit)
+            self._pair(lane, unit)
+            self._ready.append(UnitEnd(lane, unit, 1, free=False))
+            self._due[lane] = unit + self._step
+        self._pass_empty(lane, reached)
+
+    def _pass_empty(self, lane: int, until: int) -> None:
+        """All own units before ``until`` have nothing on any port."""
+        if self._step == 1 and self._due[lane] < until:
+            self._ready.append(UnitEnd(lane, self._due[lane], until - self._due[lane], free=True))
+            self._due[lane] = until
+        while self._due[lane] < until:
+            self._ready.append(UnitEnd(lane, self._due[lane], 1, free=True))
+            self._due[lane] += self._step
+
+    def _pair(self, lane: int, unit: int) -> None:
+        ports = [held[lane].items.pop(unit, []) for held in self._held]
+        by_id = [{item: (payload, origin) for item, payload, origin in port} for port in ports]
+        for item, _, _ in ports[0]:
+            if all(item in known for known in by_id):
+                found = [known.pop(item) for known in by_id]
+                payload = tuple(part for part, _ in found)
+                self._ready.append(
+                    Call(payload, item, lane, unit, tuple(origin for _, origin in found))
+                )
+        for known in by_id:
+            self._ready.extend(
+                Lone(payload, item, lane, unit, origin) for item, (payload, origin) in known.items()
+            )
+
+    def over(self) -> bool:
+        return not self._ready and all(c.exhausted() for c in self._collectors)
+
+    def waits_for(self) -> int | None:
+        for lane, due in enumerate(self._due):
+            for port, held in enumerate(self._held):
+                if held[lane].reached <= due:
+                    return port
+        return None
+
+
+class ZipByPosition:
+    """Ports from different sources: the first of each, the second of each, and so on.
+
+    Ends with its shortest input; what the others still bring is lone.
+
+    Args:
+        collectors: One for each port, in the order of the arguments.
+        first: Position of the first call that this replica makes.
+        step: Distance between its positions.
+    """
+
+    def __init__(self, collectors: Sequence[Collector], *, first: int = 0, step: int = 1) -> None:
+        self._collectors = collectors
+        self._items: list[deque[tuple[ItemId, Any, Origin]]] = [deque() for _ in collectors]
+        self._ready: deque[Output] = deque()
+        self._position = first
+        self._step = step
+        self.cut_short = False
+
+    def take(self) -> Output | None:
+        while not self._ready:
+            if not self._pull():
+                self._find_end()
+                return self._ready.popleft() if self._ready else None
+        return self._ready.popleft()
+
+    def _pull(self) -> bool:
+        moved = False
+        for port, collector in enumerate(self._collectors):
+            arrived = collector.take()
+            if arrived is None:
+                continue
+            moved = True
+            origin = Origin(port, arrived.writer, arrived.frame)
+            self._items[port].extend((item, load, origin) for item, load in arrived.part.items)
+            if arrived.part.cost:
+                self._ready.append(Passed(origin, arrived.part.cost))
+        while all(self._items):
+            row = [queue.popleft() for queue in self._items]
+            payload, origins = tuple(r[1] for r in row), tuple(r[2] for r in row)
+            self._ready.append(Call(payload, row[0][0], 0, self._position, origins))
+            self._ready.append(UnitEnd(0, self._position, 1, free=False))
+            self._position += self._step
+        return moved
+
+    def _find_end(self) -> None:
+        """Once one port has ended, what the others hold has no partner."""
+        ended = [
+            not queue and collector.exhausted()
+            for queue, collector in zip(self._items, self._collectors, strict=True)
+        ]
+        if not any(ended):
+            return
+        for queue in self._items:
+            if queue:
+                self.cut_short = True
+            self._ready.extend(
+                Lone(payload, item, 0, self._position, origin) for item, payload, origin in queue
+            )
+            queue.clear()
+
+    def shortest_ended(self) -> bool:
+        """Whether an input has ended, so that no more calls will come."""
+        return any(
+            not queue and collector.exhausted()
+            for queue, collector in zip(self._items, self._collectors, strict=True)
+        )
+
+    def over(self) -> bool:
+        if self._ready:
+            return False
+        return all(
+            not queue and collector.exhausted()
+            for queue, collector in zip(self._items, self._collectors, strict=True)
+        )
+
+    def waits_for(self) -> int | None:
+        for port, queue in enumerate(self._items):
+            if not queue:
+                return port
+        return None

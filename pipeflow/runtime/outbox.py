@@ -1,0 +1,393 @@
+"""The outbox: the writing side of a worker, from results to frames.
+
+    results ──> port ──> spread(s) ──> target ──> batch ──> encoder ──> senders
+
+It numbers the units, keeps to the readers' credit, and decides when a batch leaves: at once when a
+reader has caught up, else when it is full, has waited a millisecond, or before anything is waited for.
+A second thread sends what a quick burst left behind when the user's code then takes its time; the
+lock is between these two and nobody else.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from time import perf_counter
+from typing import Any, NamedTuple
+
+from pipeflow.errors import ItemNotSerializable, PipeflowError
+from pipeflow.planner.plan import Numbering, Route
+from pipeflow.runtime.board import Words
+from pipeflow.runtime.mailbox import DropEdge, Mailbox
+from pipeflow.runtime.messages import ItemId
+from pipeflow.runtime.targets import BATCH_ITEMS, OutChannel, Spread, Target
+from pipeflow.runtime.units import Batch
+from pipeflow.spec.pipeline import ERRORS
+from pipeflow.transports.base import Packet
+
+#: Longest time that a finished result stays in a batch while its reader could have it.
+LINGER_S = 0.001
+#: Payloads of this size, in bytes, travel at once.
+LARGE_BYTES = 32 * 1024
+
+Encode = Callable[[list[Any]], Packet]
+
+
+class ReadersGone(PipeflowError):
+    """All readers of the stage have closed their edges: nobody needs its results."""
+
+
+class ResultNotSerializable(PipeflowError):
+    """A result cannot cross to its reader.
+
+    Attributes:
+        item: Id of the result.
+        cause: What pickle said.
+    """
+
+    def __init__(self, item: ItemId, cause: ItemNotSerializable) -> None:
+        super().__init__(item, cause)
+        self.item, self.cause = item, cause
+
+
+class Place(NamedTuple):
+    """Where a result belongs: lane and number of its unit, and its id."""
+
+    lane: int
+    unit: int
+    item: ItemId
+
+
+class OutPort:
+    """One output port.
+
+    Args:
+        name: Its name.
+        spreads: Where its items go.
+        drops: Its edges that drop instead of waiting.
+    """
+
+    def __init__(
+        self, name: str, spreads: Sequence[Spread], drops: Sequence[DropEdge] = ()
+    ) -> None:
+        self.name = name
+        self.spreads = spreads
+        self.drops = drops
+        self.units = 0
+        #: Items leave one by one, each pickled once for all: batches differ from reader to reader.
+        self.mixed = bool(drops) or len(spreads) > 1
+
+    def closed(self) -> bool:
+        """Whether every reader is gone."""
+        return all(spread.closed() for spread in self.spreads) and all(
+            drop.closed() for drop in self.drops
+        )
+
+
+class Outbox:
+    """The outputs of one worker.
+
+    Args:
+        ports: Its output ports that are read, by name.
+        numbering: Where the units of results come from.
+        encode: Pickles a batch.
+        wait_for_room: Waits until one of these targets may have room, or a moment.
+        counters: The board's words, and for each port the cell that counts what was emitted.
+        careful: Pickle each item on its own at once, so that a result that cannot be pickled fails
+            the item that gave it (any policy but ``stop``).
+        batch_items: Most items in one frame.
+        now: Seconds, for the linger.
+    """
+
+    def __init__(
+        self,
+        ports: Mapping[str, OutPort],
+        *,
+        numbering: Numbering,
+        encode: Encode,
+        wait_for_room: Callable[[Sequence[Target]], None],
+        counters: tuple[Words, Mapping[str, int]],
+        careful: bool = False,
+        batch_items: int = BATCH_ITEMS,
+        now: Callable[[], float] = perf_counter,
+    ) -> None:
+        self._ports = ports
+        self._numbering = numbering
+        self._encode = encode
+        self._wait_for_room = wait_for_room
+        self._words, self._cells = counters
+        self._careful = careful
+        self._batch_items = batch_items
+        self._now = now
+        self._flushed_at = now()
+        self._units = 0
+        self._readers = [port for name, port in ports.items() if name != ERRORS]
+        self.lock = threading.Lock()
+
+    # ------------------------------------------------------------------ results
+
+    def emit(self, port_name: str, payload: Any, item: ItemId, lane: int, unit: int) -> None:
+        """Send one result; waits while its edges are full.
+
+        Raises:
+            ReadersGone: Nobody needs any more results of this stage.
+            ResultNotSerializable: A result, this one or one before it, cannot be pickled.
+        """
+        with self.lock:
+            self._words[self._cells[port_name]] += 1
+            port = self._ports.get(port_name)
+            if port is None:
+                return
+            if self._numbering is Numbering.KEEP:
+                self._emit(port, payload, Place(lane, unit, item), whole=False)
+            elif self._numbering is Numbering.PER_PORT:
+                port.units += 1
+                self._emit(port, payload, Place(0, port.units - 1, item), whole=True)
+            else:
+                self._units += 1
+                self._emit(port, payload, Place(0, self._units - 1, item), whole=True)
+                for other in self._ports.values():
+                    if other is not port:
+                        self._end_unit(other, 0, self._units - 1, free=True)
+
+    def end_unit(self, lane: int, unit: int, span: int, *, free: bool) -> None:
+        """A unit of the input is complete; with ``KEEP`` so is what it gave."""
+        if self._numbering is not Numbering.KEEP:
+            return
+        with self.lock:
+            for port in self._ports.values():
+                for number in range(unit, unit + span):
+                    self._end_unit(port, lane, number, free=free)
+
+    def flush(self) -> None:
+        """Send all that waits. Called before every wait."""
+        with self.lock:
+            self._flush()
+
+    def flush_old(self) -> None:
+        """Send what has waited longer than the linger; for the second thread."""
+        with self.lock:
+            if self._now() - self._flushed_at >= LINGER_S:
+                self._flush()
+
+    def pending(self) -> bool:
+        """Whether anything waits to be sent."""
+        return any(target.batch for target in self._targets())
+
+    # ---------------------------------------------------------------------- end
+
+    def barrier(self, checkpoint: int) -> None:
+        """Forward a barrier behind all that came before it."""
+        with self.lock:
+            self._flush()
+            for channel in self._channels():
+                channel.sender.barrier(checkpoint.to_bytes(8, "little"))
+
+    def end(self) -> None:
+        """Send the end of input behind the last item, on every channel."""
+        with self.lock:
+            self._flush(quiet=True)
+            for mailbox in self.mailboxes():
+                mailbox.end()
+            for channel in self._channels():
+                channel.sender.end()
+
+    def close(self) -> None:
+        """Close every channel, ended or not."""
+        for channel in self._channels():
+            channel.sender.close()
+        for mailbox in self.mailboxes():
+            mailbox.close()
+
+    def mailboxes(self) -> list[Mailbox]:
+        """All of them; a thread serves them, see ``runtime.worker``."""
+        return [
+            mailbox
+            for port in self._ports.values()
+            for drop in port.drops
+            for mailbox in drop.mailboxes
+        ]
+
+    def watched(self) -> list[int]:
+        """Descriptors that poll as ``POLLERR`` when a reader has closed."""
+        own = [channel.sender.fileno() for channel in self._channels()]
+        return own + [fd for mailbox in self.mailboxes() for fd in mailbox.filenos()]
+
+    def check_readers(self, gone: frozenset[int]) -> None:
+        """Drop the channels of these descriptors, whose readers have closed.
+
+        Raises:
+            ReadersGone: It was the last one.
+        """
+        with self.lock:
+            for target in self._targets():
+                for channel in list(target.channels):
+                    if channel.sender.fileno() in gone:
+                        target.drop(channel)
+            for mailbox in self.mailboxes():
+                mailbox.lose_readers(gone)
+            self._raise_if_unread()
+
+    # ------------------------------------------------------------------ in here
+
+    def _emit(self, port: OutPort, payload: Any, place: Place, *, whole: bool) -> None:
+        """Send a result to every edge of a port; ``whole``: it is a unit of its own."""
+        packet = None
+        if port.mixed or (self._careful and not _plain(payload)):
+            packet = self._encode_one(payload, place.item)
+        for drop in port.drops:
+            assert packet is not None
+            drop.offer(place, payload, packet, whole=whole)
+        for spread in port.spreads:
+            target = self._acquire(spread, place.unit, payload)
+            target.count()
+            if packet is not None:
+                self._send_alone(target, packet, place, whole=whole)
+            else:
+                self._add(target, payload, place, whole=whole)
+            if whole:
+                self._skip_others(spread, target, place)
+                spread.release()
+
+    def _add(self, target: Target, payload: Any, place: Place, *, whole: bool) -> None:
+        if target.large:
+            self._send(target)
+        target.batch.add(place.lane, place.unit, place.item, payload)
+        target.cost += 1
+        target.large = _large(payload)
+        if whole:
+            target.batch.close(place.lane, place.unit)
+            self._send_if_due(target)
+
+    def _skip_others(self, spread: Spread, target: Target, place: Place) -> None:
+        """Of a keyed edge every replica hears of every unit."""
+        if spread.route is Route.KEY:
+            for other in spread.targets:
+                if other is not target:
+                    other.batch.skip(place.lane, place.unit)
+                    self._send_if_due(other)
+
+    def _acquire(self, spread: Spread, unit: int, payload: Any) -> Target:
+        """The target for an item, with one credit taken."""
+        target = spread.pick(unit, payload)
+        while target is None or target.credit <= 0:
+            if target is not None and target.look() > 0:
+                break
+            self._flush()
+            wanted = [target] if target is not None else list(spread.open_targets())
+            if any(one.look() > 0 for one in wanted):
+                target = spread.pick(unit, payload)
+                continue
+            self._wait_for_room(wanted)
+            self._raise_if_unread()
+            target = spread.pick(unit, payload)
+        target.credit -= 1
+        return target
+
+    def _end_unit(self, port: OutPort, lane: int, unit: int, *, free: bool) -> None:
+        """A unit is complete on a port, maybe with nothing in it."""
+        for drop in port.drops:
+            drop.end_unit(lane, unit)
+        for spread in port.spreads:
+            parts = [target for target in spread.targets if target.has_part(lane, unit)]
+            for target in parts:
+                target.close_unit(lane, unit)
+                self._send_if_due(target)
+            if spread.route is Route.KEY:
+                for target in spread.targets:
+                    if target not in parts:
+                        target.batch.skip(lane, unit)
+                        self._send_if_due(target)
+            elif not parts:
+                self._end_empty_unit(spread, lane, unit, free=free)
+            spread.release()
+
+    def _end_empty_unit(self, spread: Spread, lane: int, unit: int, *, free: bool) -> None:
+        """Say that a unit has nothing; this takes a credit, so that nobody runs far ahead."""
+        if not free:
+            target = self._acquire(spread, unit, None)
+            target.cost += target.batch.close(lane, unit)
+        elif spread.route is Route.BY_UNIT:
+            target = spread.targets[unit % len(spread.targets)]
+            target.batch.skip(lane, unit)
+        else:
+            target = next(spread.open_targets(), spread.targets[0])
+            target.batch.skip(lane, unit)
+        self._send_if_due(target)
+
+    def _send_if_due(self, target: Target) -> None:
+        """Send the batch if its reader waits, it is full, or it has waited long enough."""
+        due = target.large or target.cost >= self._batch_items or target.idle()
+        if due or (target.cost and self._late()):
+            self._send(target)
+
+    def _late(self) -> bool:
+        return self._now() - self._flushed_at >= LINGER_S
+
+    def _send(self, target: Target) -> None:
+        batch = target.batch
+        target.large = False
+        if batch.open:
+            target.open_unit = (batch.lanes[-1], batch.units[-1])
+        try:
+            gone = target.send(self._encode)
+        except ItemNotSerializable as error:
+            target.batch, target.cost = Batch(), 0
+            raise ResultNotSerializable(batch.ids[error.index], error) from error
+        self._flushed_at = self._now()
+        if gone:
+            self._raise_if_unread()
+
+    def _send_alone(self, target: Target, packet: Packet, place: Place, *, whole: bool) -> None:
+        """Send a packet of one item, behind what waits for the same target."""
+        if target.batch:
+            self._send(target)
+        batch = Batch()
+        batch.add(place.lane, place.unit, place.item, None)
+        if whole:
+            batch.close(place.lane, place.unit)
+        else:
+            target.open_unit = (place.lane, place.unit)
+        if target.send_packet(batch.meta(), packet, 1):
+            self._raise_if_unread()
+
+    def _encode_one(self, payload: Any, item: ItemId) -> Packet:
+        try:
+            return self._encode([payload])
+        except ItemNotSerializable as error:
+            raise ResultNotSerializable(item, error) from error
+
+    def _flush(self, *, quiet: bool = False) -> None:
+        for target in self._targets():
+            if not target.batch:
+                continue
+            try:
+                self._send(target)
+            except ReadersGone:
+                if not quiet:
+                    raise
+
+    def _raise_if_unread(self) -> None:
+        if self._readers and all(port.closed() for port in self._readers):
+            raise ReadersGone
+
+    def _targets(self) -> list[Target]:
+        return [
+            target
+            for port in self._ports.values()
+            for spread in port.spreads
+            for target in spread.targets
+        ]
+
+    def _channels(self) -> list[OutChannel]:
+        return [channel for target in self._targets() for channel in target.channels]
+
+
+def _large(payload: Any) -> bool:
+    """Whether an item is worth a frame of its own."""
+    return bool(getattr(payload, "nbytes", 0) >= LARGE_BYTES)
+
+
+def _plain(payload: Any) -> bool:
+    """Whether pickling cannot fail."""
+    return type(payload) in {int, float, str, bytes, bool, type(None)}

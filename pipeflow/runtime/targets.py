@@ -1,0 +1,198 @@
+"""Targets: where the frames of an output port go, and how its items spread over them.
+
+A **target** is a set of channels that get the very same frames: all the readers of a plain fan-out, or
+one replica of a partitioned stage. Its batch is pickled once, whatever the number of readers. A
+**spread** is one target for all items, or several with a rule that picks one for each item.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeflow.errors import PeerClosed
+from pipeflow.planner.plan import Route
+from pipeflow.runtime.board import COPIED_BYTES, SENT, SHARED_BYTES, Words
+from pipeflow.runtime.units import Batch
+from pipeflow.transports.base import Packet, Sender
+
+#: Items in one frame at most: enough to make the cost of a frame small beside the items.
+BATCH_ITEMS = 256
+#: How often a balanced spread looks at the readers' counters again, in items.
+LOOK_AGAIN = 4
+
+
+@dataclass(slots=True)
+class OutChannel:
+    """One channel as this writer sees it.
+
+    Attributes:
+        sender: Its end; closed by the outbox.
+        edge: Number of the edge.
+        row: The edge's row of the board.
+    """
+
+    sender: Sender
+    edge: int
+    row: Words
+
+
+@dataclass(slots=True)
+class Target:
+    """Channels that get the same frames.
+
+    Attributes:
+        channels: Those that are still open.
+        batch: What waits to be sent.
+        credit: Credits left as far as we know: never more than there are.
+        cost: Credits that the batch takes.
+        open_unit: Lane and number of a unit that began in a frame already sent.
+        large: The batch ends with an item that is worth a frame of its own.
+        lost_rows: Rows of edges whose channel here was closed by its reader: what goes there still
+            counts as sent.
+    """
+
+    channels: list[OutChannel]
+    batch: Batch = field(default_factory=Batch)
+    credit: int = 0
+    cost: int = 0
+    open_unit: tuple[int, int] | None = None
+    large: bool = False
+    lost_rows: list[Words] = field(default_factory=list)
+
+    def look(self) -> int:
+        """Read the readers' counters: the credits that are free now."""
+        if not self.channels:
+            self.credit = BATCH_ITEMS
+        else:
+            self.credit = min(channel.sender.room() for channel in self.channels) - self.cost
+        return self.credit
+
+    def idle(self) -> bool:
+        """Whether a reader has received everything sent so far."""
+        return any(channel.sender.idle() for channel in self.channels)
+
+    def has_part(self, lane: int, unit: int) -> bool:
+        """Whether an item of this unit went this way and the unit is not closed yet."""
+        batch = self.batch
+        if batch.open and batch.units[-1] == unit and batch.lanes[-1] == lane:
+            return True
+        return self.open_unit == (lane, unit)
+
+    def close_unit(self, lane: int, unit: int) -> None:
+        """The unit, of which a part went this way, is complete."""
+        cost = self.batch.close(lane, unit)
+        self.cost += cost
+        self.credit -= cost
+        self.open_unit = None
+
+    def count(self) -> None:
+        """One more item was sent this way."""
+        for channel in self.channels:
+            channel.row[SENT] += 1
+        for row in self.lost_rows:
+            row[SENT] += 1
+
+    def send(self, encode: Callable[[list[Any]], Packet]) -> bool:
+        """Send the batch; whether a reader turned out to be gone."""
+        batch, cost = self.batch, self.cost
+        if not batch or not self.channels:
+            self.batch, self.cost = Batch(), 0
+            return False
+        packet = encode(batch.payloads)
+        self.batch, self.cost = Batch(), 0
+        return self.send_packet(batch.meta(), packet, cost)
+
+    def send_packet(self, meta: bytes, packet: Packet, cost: int) -> bool:
+        """Send one packet to every channel; whether a reader turned out to be gone."""
+        gone: list[OutChannel] = []
+        for channel in self.channels:
+            try:
+                channel.sender.send(meta, packet, cost)
+            except PeerClosed:
+                gone.append(channel)
+                continue
+            channel.row[COPIED_BYTES] += packet.copied_bytes
+            channel.row[SHARED_BYTES] += packet.shared_bytes
+        for channel in gone:
+            self.drop(channel)
+        return bool(gone)
+
+    def drop(self, channel: OutChannel) -> None:
+        """The reader of this channel needs no more."""
+        self.channels.remove(channel)
+        self.lost_rows.append(channel.row)
+        channel.sender.close()
+
+
+class Spread:
+    """How the items of one output port reach one or several edges.
+
+    Args:
+        route: The rule.
+        targets: One, or one for each reading replica.
+        pick_key: Number of the replica for a payload, for ``Route.KEY``.
+    """
+
+    def __init__(
+        self,
+        route: Route,
+        targets: Sequence[Target],
+        pick_key: Callable[[Any], int] | None = None,
+    ) -> None:
+        self.route = route
+        self.targets = targets
+        self._pick_key = pick_key
+        self._held: Target | None = None
+        self._looked = 0
+        self._turn = 0
+
+    def open_targets(self) -> Iterator[Target]:
+        """Those that still have a reader."""
+        return (target for target in self.targets if target.channels)
+
+    def closed(self) -> bool:
+        """Whether every reader is gone."""
+        return not any(target.channels for target in self.targets)
+
+    def pick(self, unit: int, payload: Any) -> Target | None:
+        """The target for an item; ``None``: any with room, and none has room now."""
+        match self.route:
+            case Route.BY_UNIT:
+                return self.targets[unit % len(self.targets)]
+            case Route.KEY:
+                assert self._pick_key is not None
+                return self.targets[self._pick_key(payload)]
+            case Route.BALANCE | Route.ANY if len(self.targets) > 1:
+                if self._held is None:
+                    self._held = self._roomiest()
+                return self._held
+            case _:
+                return self.targets[0]
+
+    def release(self) -> None:
+        """The unit is over: the next may go elsewhere."""
+        self._held = None
+
+    def _roomiest(self) -> Target | None:
+        """The open target with the most credit left, as far as we know; ``None``: all full.
+
+        Among equals they take turns.
+        """
+        turn, count = self._turn, len(self.targets)
+        in_turn = [self.targets[(turn + offset) % count] for offset in range(count)]
+        candidates = [target for target in in_turn if target.channels]
+        if not candidates:
+            return self.targets[0]
+        self._turn = turn + 1
+        self._looked -= 1
+        best = max(candidates, key=_credit)
+        if self._looked < 0 or best.credit <= 0:
+            self._looked = LOOK_AGAIN
+            best = max(candidates, key=Target.look)
+        return best if best.credit > 0 else None
+
+
+def _credit(target: Target) -> int:
+    return target.credit

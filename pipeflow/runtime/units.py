@@ -1,0 +1,168 @@
+"""A batch of units, and the few bytes that tell a reader which item belongs to which unit. Pure.
+
+    items      a        b  c            d
+    units      17       18       19     20          lane 0
+    counts     1        2        0      1           unit 19 gave nothing
+    counts     negative: so many units in a row that gave nothing and cost no credit
+
+A unit without items costs one credit, so that a replica runs at most one capacity ahead; a run of
+units that were not for this reader, or were dropped, costs none. The last unit of a batch may be
+open: more of its items follow.
+"""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeflow.runtime.messages import ItemId
+
+
+@dataclass(slots=True)
+class Batch:
+    """Units on their way into one frame.
+
+    Attributes:
+        payloads: The items of all units, in order.
+        ids: Their ids, in step.
+        lanes: Lane of each unit.
+        units: Number of each unit (of a run: of its first).
+        counts: Items of each unit; ``-n``: a run of n empty units without cost.
+        open: Whether the last unit goes on in the next batch.
+    """
+
+    payloads: list[Any] = field(default_factory=list)
+    ids: list[ItemId] = field(default_factory=list)
+    lanes: list[int] = field(default_factory=list)
+    units: list[int] = field(default_factory=list)
+    counts: list[int] = field(default_factory=list)
+    open: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.units)
+
+    def add(self, lane: int, unit: int, item: ItemId, payload: Any) -> None:
+        """One more item of a unit, which stays open until ``close``."""
+        if self.open and self.units[-1] == unit and self.lanes[-1] == lane:
+            self.counts[-1] += 1
+        else:
+            self._begin(lane, unit, 1)
+        self.payloads.append(payload)
+        self.ids.append(item)
+        self.open = True
+
+    def close(self, lane: int, unit: int) -> int:
+        """The unit is complete; returns what this costs: 1 if it had no item, in this batch, else 0.
+
+        A unit of which an earlier batch took all items is closed by an empty part of it, which
+        costs a credit as well: it is one more thing that the reader has to pass.
+        """
+        if self.open and self.units[-1] == unit and self.lanes[-1] == lane:
+            self.open = False
+            return 0
+        self._begin(lane, unit, 0)
+        return 1
+
+    def skip(self, lane: int, unit: int) -> None:
+        """The unit has nothing for this reader, at no cost."""
+        self.skip_run(lane, unit, 1)
+
+    def skip_run(self, lane: int, unit: int, span: int) -> None:
+        """The same for a run of units."""
+        same_lane = bool(self.units) and self.lanes[-1] == lane and not self.open
+        if same_lane and self.counts[-1] < 0 and self.units[-1] - self.counts[-1] == unit:
+            self.counts[-1] -= span
+        else:
+            self._begin(lane, unit, -span)
+
+    def _begin(self, lane: int, unit: int, count: int) -> None:
+        self.lanes.append(lane)
+        self.units.append(unit)
+        self.counts.append(count)
+        self.open = False
+
+    def meta(self) -> bytes:
+        """Everything but the payloads, as bytes; a plain run of single items takes about 40."""
+        first = self.units[0]
+        count = len(self.units)
+        lanes: object = self.lanes
+        if self.lanes.count(self.lanes[0]) == count:
+            lanes = self.lanes[0]
+        units: object = self.units
+        if self.units == list(range(first, first + count)):
+            units = first
+        counts: object = self.counts
+        if self.counts.count(1) == count:
+            counts = count
+        return pickle.dumps((lanes, units, counts, self.open, _squeeze(self.ids)), protocol=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some items of one unit, or a run of empty units, as a reader gets them.
+
+    Attributes:
+        lane: Lane of the unit.
+        unit: Its number; of a run: of the first.
+        span: How many units: 1, or more for a run of empty ones.
+        items: (id, payload) in order.
+        closed: Whether the unit ends here.
+        cost: Credits to give back for the part beside one for each item.
+    """
+
+    lane: int
+    unit: int
+    span: int
+    items: list[tuple[ItemId, Any]]
+    closed: bool
+    cost: int
+
+
+def parts_of(meta: bytes, payloads: list[Any]) -> list[Part]:
+    """The units of one frame, in order."""
+    lanes, units, counts, is_open, squeezed = pickle.loads(meta)
+    if isinstance(counts, int):
+        counts = [1] * counts
+    number = len(counts)
+    if isinstance(lanes, int):
+        lanes = [lanes] * number
+    if isinstance(units, int):
+        units = range(units, units + number)
+    items = list(zip(_unsqueeze(squeezed), payloads, strict=True))
+    parts: list[Part] = []
+    at = 0
+    for index, (lane, unit, count) in enumerate(zip(lanes, units, counts, strict=True)):
+        closed = not (is_open and index == number - 1)
+        if count == 1:
+            parts.append(Part(lane, unit, 1, items[at : at + 1], closed, 0))
+            at += 1
+        elif count > 0:
+            parts.append(Part(lane, unit, 1, items[at : at + count], closed, 0))
+            at += count
+        elif count == 0:
+            parts.append(Part(lane, unit, 1, [], closed, 1))
+        else:
+            parts.append(Part(lane, unit, -count, [], closed=True, cost=0))
+    return parts
+
+
+def _squeeze(ids: list[ItemId]) -> object:
+    """Ids that count up from one origin become (origin, first, count)."""
+    if not ids:
+        return ids
+    first = ids[0]
+    if len(first) != 2:
+        return ids
+    origin, start = first
+    if ids == [(origin, ordinal) for ordinal in range(start, start + len(ids))]:
+        return (origin, start, len(ids))
+    return ids
+
+
+def _unsqueeze(squeezed: object) -> list[ItemId]:
+    if isinstance(squeezed, tuple):
+        origin, start, count = squeezed
+        return [(origin, ordinal) for ordinal in range(start, start + count)]
+    assert isinstance(squeezed, list)
+    return squeezed
