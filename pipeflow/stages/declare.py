@@ -166,7 +166,8 @@ def operator(
 
 def declaration_of(target: object) -> Declaration | None:
     """The declaration of an operator's code; ``None`` when it has none."""
-    found = getattr(target, DECLARATION, None)
+    # Not by getattr: an author's class that inherits from an operator is no operator.
+    found = getattr(target, "__dict__", {}).get(DECLARATION)
     return found if isinstance(found, Declaration) else None
 
 

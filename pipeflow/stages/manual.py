@@ -85,7 +85,7 @@ def _kind(option: Option) -> str:
         parts.append(f"at most {option.maximum:g}")
     if option.required:
         parts.append("required")
-    elif option.default not in {None, ""}:
+    elif option.default is not None and option.default != "":
         parts.append(f"default `{_yaml(option.default)}`")
     return ", ".join(parts)
 

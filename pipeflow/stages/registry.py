@@ -1,0 +1,109 @@
+"""The operators there are, by name; the code of each is imported when it is asked for.
+
+Built-in names have no slash. Plug-ins add theirs by the entry points ``pipeflow.operators``, named
+``plugin/operator``; they are listed from metadata, without running their code.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+from pipeflow.spec.stage_type import Role, Shape, StageType
+from pipeflow.stages.declare import Declaration, declaration_of
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+ENTRY_POINTS: Final = "pipeflow.operators"
+
+#: Where the code of each built-in operator lies.
+BUILT_IN: Final[Mapping[str, str]] = {
+    "files": "pipeflow.stages.sources.files:Files",
+    "lines": "pipeflow.stages.sources.lines:Lines",
+    "jsonl.read": "pipeflow.stages.sources.jsonl:ReadJsonLines",
+    "csv.read": "pipeflow.stages.sources.csv:ReadCsv",
+    "range": "pipeflow.stages.sources.range:numbers",
+    "map": "pipeflow.stages.operators.map:Map",
+    "filter": "pipeflow.stages.operators.filter:Filter",
+    "take": "pipeflow.stages.operators.take:take",
+    "count": "pipeflow.stages.operators.count:Count",
+    "top": "pipeflow.stages.operators.top:Top",
+    "print": "pipeflow.stages.sinks.print:Print",
+    "null": "pipeflow.stages.sinks.null:null",
+    "jsonl.write": "pipeflow.stages.sinks.jsonl:WriteJsonLines",
+    "csv.write": "pipeflow.stages.sinks.csv:WriteCsv",
+}
+
+
+class UnknownOperator(LookupError):
+    """No operator has that name."""
+
+
+def stage_types() -> Mapping[str, StageType]:
+    """All operators by name: the built-in ones, then those of installed plug-ins."""
+    built_in = {name: _built_in(name).stage_type() for name in BUILT_IN}
+    return built_in | {name: _minimal(name, point) for name, point in _plugins().items()}
+
+
+def find(name: str) -> StageType | None:
+    """One operator by name, or ``None``. A plug-in's is known by its metadata alone."""
+    if name in BUILT_IN:
+        return _built_in(name).stage_type()
+    if "/" in name and name in _plugins():
+        return _minimal(name, _plugins()[name])
+    return None
+
+
+def load_operator(name: str) -> Any:
+    """The class or function of an operator: imports its module, and no other operator's.
+
+    Raises:
+        UnknownOperator: There is none of that name.
+    """
+    if name in BUILT_IN:
+        module, _, attribute = BUILT_IN[name].partition(":")
+        return getattr(importlib.import_module(module), attribute)
+    if "/" in name and name in _plugins():
+        return _plugins()[name].load()
+    near = difflib.get_close_matches(name, BUILT_IN, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise UnknownOperator(f"no operator is named {name!r}{hint}")
+
+
+def examples() -> dict[str, str]:
+    """A pipeline file that runs, for each built-in operator; see ``example_files``."""
+    return {name: _built_in(name).example for name in BUILT_IN}
+
+
+def example_files(name: str) -> Mapping[str, str]:
+    """The files that an operator's example reads: name to text, for the folder that it runs in."""
+    return _built_in(name).example_files
+
+
+def _built_in(name: str) -> Declaration:
+    declaration = declaration_of(load_operator(name))
+    assert declaration is not None, f"{name} lacks its @operator"
+    return declaration
+
+
+@cache
+def _plugins() -> Mapping[str, EntryPoint]:
+    # Costs tens of milliseconds, and a worker that runs built-in operators never needs it.
+    from importlib.metadata import entry_points
+
+    points = [point for point in entry_points(group=ENTRY_POINTS) if "/" in point.name]
+    # Sorted backwards, so that of two with one name the first distribution's stays: one plan.
+    points.sort(key=_origin, reverse=True)
+    return dict(sorted((point.name, point) for point in points))
+
+
+def _minimal(name: str, point: EntryPoint) -> StageType:
+    return StageType(name=name, role=Role.OPERATOR, shape=Shape.UNKNOWN, origin=_origin(point))
+
+
+def _origin(point: EntryPoint) -> str:
+    return point.dist.name if point.dist is not None else point.value

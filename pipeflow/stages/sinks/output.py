@@ -1,0 +1,181 @@
+"""Where sinks write: a file that appears when it is whole, or the command's standard output.
+
+Every write is one or several whole lines, in one call to the system: there is no buffer of ours, so
+nothing is left behind when the items pause, and a killed worker leaves no half line.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import sys
+import time
+import zlib
+from pathlib import Path
+from typing import BinaryIO, Final, Protocol
+
+from pipeflow.spec.options import Option, OptionType
+from pipeflow.stages.context import current
+from pipeflow.stages.rendering import utf8
+from pipeflow.stages.work import OutputClosed
+
+STDOUT: Final = "-"
+#: A compressed file is brought up to date so often, at the next write.
+FLUSH_S: Final = 1.0
+
+PATH: Final = Option(
+    name="path",
+    types=(OptionType.PATH,),
+    description=(
+        'The file to write; `"-"` is standard output. Folders are made. It is written as '
+        "`NAME.partial` and gets its name when all items are in it."
+    ),
+    examples=("out/result.jsonl",),
+)
+LIVE: Final = Option(
+    name="live",
+    types=(OptionType.BOOLEAN,),
+    default=False,
+    description=(
+        "Write to the file itself from the first item on: it can be followed while the run goes "
+        "on, and stays when the run fails."
+    ),
+)
+COMPRESSION: Final = Option(
+    name="compression",
+    types=(OptionType.STRING,),
+    default="auto",
+    description="How to compress the file.",
+    choices=("auto", "gzip", "none"),
+    choice_docs=("gzip if the name ends in `.gz`", "gzip, whatever its name", "plain"),
+)
+
+
+class Output(Protocol):
+    """Takes whole lines."""
+
+    def write(self, text: str) -> None:
+        """Write text that ends a line.
+
+        Raises:
+            OutputClosed: Nobody reads standard output any more.
+            OSError: The disk is full, and the like.
+        """
+        ...
+
+    def commit(self) -> None:
+        """All items are written: the file gets its name."""
+        ...
+
+    def close(self) -> None:
+        """Give up what is open; what was not committed stays ``NAME.partial``."""
+        ...
+
+
+def open_output(path: Path, *, live: bool = False, compression: str = "auto") -> Output:
+    """The output that a ``path`` option means.
+
+    Raises:
+        OSError: The file or its folder cannot be made, or another process is writing it.
+    """
+    if str(path) == STDOUT:
+        return StandardOutput()
+    zipped = compression == "gzip" or (compression == "auto" and path.suffix == ".gz")
+    return FileOutput(path, live=live, zipped=zipped)
+
+
+class StandardOutput:
+    """The command's standard output; outside a run, this process's. Closes nothing."""
+
+    def write(self, text: str) -> None:
+        context = current()
+        stream = context.stdout if context is not None else None
+        try:
+            if stream is None:
+                _write_here(text)
+            else:
+                _write_whole(stream, utf8(text))
+                stream.flush()
+        except BrokenPipeError:
+            raise OutputClosed("nobody reads standard output any more") from None
+
+    def commit(self) -> None:
+        """Nothing to do: what is written is out."""
+
+    def close(self) -> None:
+        """Nothing to do: it is not ours."""
+
+
+class FileOutput:
+    """A file, plain or gzip. Owns its descriptor, from the constructor to ``close``."""
+
+    def __init__(self, path: Path, *, live: bool, zipped: bool) -> None:
+        # Behind a link, the file that it leads to: replacing the link itself would lose it.
+        self._path = path.resolve() if path.is_symlink() else path
+        special = self._path.exists() and not self._path.is_file()
+        if self._path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "is a folder, not a file", str(path))
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        # A pipe or /dev/null cannot be replaced by another file.
+        direct = live or special
+        name = self._path.name if direct else f"{self._path.name}.partial"
+        self._written = self._path.with_name(name)
+        self._zip = zlib.compressobj(wbits=31) if zipped else None
+        self._flushed = time.monotonic()
+        self._descriptor = os.open(self._written, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        if not special:
+            self._claim()
+
+    def write(self, text: str) -> None:
+        data = utf8(text)
+        if self._zip is not None:
+            data = self._zip.compress(data)
+            if time.monotonic() - self._flushed >= FLUSH_S:
+                data += self._zip.flush(zlib.Z_SYNC_FLUSH)
+                self._flushed = time.monotonic()
+        self._put(data)
+
+    def commit(self) -> None:
+        if self._zip is not None:
+            self._put(self._zip.flush())
+            self._zip = None
+        if self._written != self._path:
+            # On the disk before it is in place: after a power cut there is no empty file.
+            os.fsync(self._descriptor)
+            self._written.replace(self._path)
+
+    def close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    def _claim(self) -> None:
+        """Empty the file, unless another process is at it: two writers would mix their lines."""
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.close()
+            raise BlockingIOError(
+                errno.EWOULDBLOCK, "another stage or run is writing this file", str(self._path)
+            ) from None
+        except OSError:
+            pass  # a file system without locks: then nobody can tell
+        os.ftruncate(self._descriptor, 0)
+
+    def _put(self, data: bytes) -> None:
+        while data:
+            data = data[os.write(self._descriptor, data) :]
+
+
+def _write_whole(stream: BinaryIO, data: bytes) -> None:
+    """Write all bytes; a stream without a buffer may take fewer at a time."""
+    view = memoryview(data)
+    while view:
+        view = view[stream.write(view) :]
+
+
+def _write_here(text: str) -> None:
+    """Outside a run ``sys.stdout`` may be anything that takes text, a test's capture too."""
+    sys.stdout.write(text)
+    sys.stdout.flush()

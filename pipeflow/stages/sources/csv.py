@@ -1,0 +1,252 @@
+"""csv.read: the rows of a CSV file, as dicts."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from pipeflow.spec.options import Option, OptionType
+from pipeflow.spec.stage_type import Role
+from pipeflow.stages.declare import operator
+from pipeflow.stages.sources.opening import COMPRESSION, ENCODING, PATH, Input
+from pipeflow.stages.work import BadRecord
+
+#: Longest field, in characters. The csv module's own 131,072 is less than some documents have; a
+#: bound there must be, since a quote that is never closed swallows the rest of the file.
+FIELD_LIMIT: Final = 16 * 2**20
+
+_BOOLEANS: Final = {"true": True, "1": True, "false": False, "0": False}
+#: What ``surrogateescape`` puts in place of bytes that cannot be decoded.
+_UNDECODED: Final = re.compile("[\udc80-\udcff]")
+
+
+def _boolean(text: str) -> bool:
+    try:
+        return _BOOLEANS[text.lower()]
+    except KeyError:
+        raise ValueError(f"{text!r} is neither true nor false") from None
+
+
+_TYPES: Final[Mapping[str, Callable[[str], Any]]] = {
+    "integer": int,
+    "number": float,
+    "boolean": _boolean,
+    "string": str,
+}
+
+
+@operator(
+    name="csv.read",
+    role=Role.SOURCE,
+    summary="The rows of a CSV file, as dicts from column to text.",
+    details=(
+        "Empty lines are skipped. A row with another number of fields, with bad quotes, with bytes "
+        "that cannot be decoded or a value that is not of its type is a bad record; its item is "
+        "the text of the row."
+    ),
+    options=(
+        PATH,
+        Option(
+            name="delimiter",
+            types=(OptionType.STRING,),
+            default=",",
+            description="The character between two fields.",
+            pattern=r"(?s:.)",
+            examples=(";", "\t"),
+        ),
+        Option(
+            name="header",
+            types=(OptionType.BOOLEAN,),
+            default=True,
+            description="Whether the first row names the columns.",
+        ),
+        Option(
+            name="columns",
+            types=(OptionType.LIST,),
+            default=None,
+            description=(
+                "With a header: the columns to keep. Without one: the names of the columns; "
+                'when left out they are `"1"`, `"2"` and so on.'
+            ),
+            examples=(["name", "age"],),
+        ),
+        Option(
+            name="types",
+            types=(OptionType.MAPPING,),
+            default=None,
+            description=(
+                "Column to `integer`, `number`, `boolean` (`true`, `false`, `1`, `0`) or `string`, "
+                "the default. Empty fields of the first three become null."
+            ),
+            examples=({"age": "integer"},),
+        ),
+        COMPRESSION,
+        ENCODING,
+    ),
+    single=True,
+    uses_stdin=True,
+    example="""
+stages:
+  read:
+    use: csv.read
+    with:
+      path: people.csv
+      types:
+        age: integer
+
+  adults:
+    use: filter
+    inputs: read
+    with:
+      where: 'item["age"] >= 18'
+
+  show:
+    use: print
+    inputs: adults
+    with:
+      format: table
+""",
+    example_files={"people.csv": "name,age\nAda,36\nTim,7\n"},
+)
+class ReadCsv:
+    """Reads rows as they are asked for."""
+
+    def __init__(
+        self,
+        path: Path,
+        delimiter: str,
+        header: bool,
+        columns: list[Any] | None,
+        types: dict[str, Any] | None,
+        compression: str,
+        encoding: str,
+    ) -> None:
+        self._input = Input(path, compression)
+        self._delimiter = delimiter
+        self._header = header
+        self._columns = None if columns is None else [str(column) for column in columns]
+        self._types = {column: _parser(column, kind) for column, kind in (types or {}).items()}
+        self._encoding = "utf-8-sig" if encoding.lower() in {"utf-8", "utf8"} else encoding
+
+    def __call__(self) -> Iterator[dict[str, Any] | BadRecord]:
+        # The limit is the process's own: it is raised, never lowered.
+        csv.field_size_limit(max(FIELD_LIMIT, csv.field_size_limit()))
+        text = self._input.open_text(self._encoding, errors="surrogateescape", newline="")
+        return self._rows(_Records(text, self._delimiter))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._input.close()
+
+    def _rows(self, records: _Records) -> Iterator[dict[str, Any] | BadRecord]:
+        names = self._names_of_header(records) if self._header else self._columns
+        for record in records:
+            try:
+                fields = record.fields()
+                if names is None:
+                    names = [str(number) for number in range(1, len(fields) + 1)]
+                yield self._row(names, fields)
+            except ValueError as error:
+                place = f"{self._input.name}, line {record.line}"
+                item = _as_found(record.text, self._encoding)
+                yield BadRecord(item, ValueError(f"{place}: {error}"))
+
+    def _names_of_header(self, records: _Records) -> list[str]:
+        """The first row; what is wrong with it is wrong with the file, and ends the run."""
+        first = next(records, None)
+        if first is None:
+            return []
+        names = first.fields()
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"{self._input.name}: two columns are named {twice[0]!r}")
+        for name in (*(self._columns or ()), *self._types):
+            if name not in names:
+                raise ValueError(
+                    f"{self._input.name} has no column {name!r}; it has {', '.join(names)}"
+                )
+        return names
+
+    def _row(self, names: list[str], fields: list[str]) -> dict[str, Any]:
+        if len(fields) != len(names):
+            raise ValueError(f"{len(fields)} fields, but there are {len(names)} columns")
+        row: dict[str, Any] = dict(zip(names, fields, strict=True))
+        for column, parse in self._types.items():
+            text = row.get(column, "").strip()
+            try:
+                row[column] = parse(text) if text else None
+            except ValueError as error:
+                raise ValueError(f"column {column!r}: {error}") from None
+        if self._header and self._columns is not None:
+            return {column: row[column] for column in self._columns}
+        return row
+
+
+class _Record:
+    """One row as it was found.
+
+    Attributes:
+        text: Its line, or lines when a field spans several.
+        line: Number of its last line, from 1.
+    """
+
+    def __init__(self, text: str, line: int, result: list[str] | csv.Error) -> None:
+        self.text, self.line, self._result = text, line, result
+
+    def fields(self) -> list[str]:
+        """Its fields.
+
+        Raises:
+            ValueError: It cannot be read.
+        """
+        if isinstance(self._result, csv.Error):
+            raise ValueError(str(self._result))  # noqa: TRY004 - of the text, not of a type
+        if not self.text.isascii() and (bad := _UNDECODED.search(self.text)):
+            raise ValueError(f"byte 0x{ord(bad[0]) - 0xDC00:02x} cannot be decoded")
+        return self._result
+
+
+class _Records:
+    """The rows of a text, each with the text that it was made from; empty lines are skipped."""
+
+    def __init__(self, lines: io.TextIOWrapper, delimiter: str) -> None:
+        self._lines = lines
+        self._taken: list[str] = []
+        # Strict: sloppy quotes are an error of the row, never silently another text.
+        self._reader = csv.reader(self._remembered(), delimiter=delimiter, strict=True)
+
+    def __iter__(self) -> _Records:
+        return self
+
+    def __next__(self) -> _Record:
+        while True:
+            self._taken.clear()
+            try:
+                fields: list[str] | csv.Error = next(self._reader)
+            except csv.Error as error:
+                fields = error
+            if fields or isinstance(fields, csv.Error):
+                text = "".join(self._taken).rstrip("\r\n")
+                return _Record(text, self._reader.line_num, fields)
+
+    def _remembered(self) -> Iterator[str]:
+        for line in self._lines:
+            self._taken.append(line)
+            yield line
+
+
+def _parser(column: str, kind: object) -> Callable[[str], Any]:
+    if not isinstance(kind, str) or kind not in _TYPES:
+        raise ValueError(f"parameter 'types': {column} is one of {', '.join(_TYPES)}, not {kind!r}")
+    return _TYPES[kind]
+
+
+def _as_found(text: str, encoding: str) -> str | bytes:
+    """The text, or its bytes when some cannot be decoded."""
+    if _UNDECODED.search(text):
+        return text.encode(encoding.removesuffix("-sig"), "surrogateescape")
+    return text

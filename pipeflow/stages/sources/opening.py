@@ -1,0 +1,90 @@
+"""Opening what a source reads: a file, gzip or plain, or standard input."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Final, cast
+
+from pipeflow.spec.options import Option, OptionType
+
+STDIN: Final = "-"
+
+PATH: Final = Option(
+    name="path",
+    types=(OptionType.PATH,),
+    description='The file to read; `"-"` is standard input.',
+    examples=("data/input.txt",),
+)
+COMPRESSION: Final = Option(
+    name="compression",
+    types=(OptionType.STRING,),
+    default="auto",
+    description="How the file is compressed.",
+    choices=("auto", "gzip", "none"),
+    choice_docs=("gzip if the name ends in `.gz`", "gzip, whatever its name", "plain"),
+)
+ENCODING: Final = Option(
+    name="encoding",
+    types=(OptionType.STRING,),
+    default="utf-8",
+    description="Encoding of the text, by its Python name; a byte order mark is skipped.",
+    examples=("latin-1",),
+)
+
+
+class Input:
+    """One file, or standard input. Opened and closed here, read by a source.
+
+    Attributes:
+        name: For errors: the path, or ``standard input``.
+    """
+
+    def __init__(self, path: Path, compression: str) -> None:
+        self._path = path
+        self._gzip = compression == "gzip" or (compression == "auto" and path.suffix == ".gz")
+        self._opened: list[BinaryIO] = []
+        self._text: io.TextIOWrapper | None = None
+        self.name = "standard input" if str(path) == STDIN else str(path)
+
+    def open(self) -> BinaryIO:
+        """The bytes of the file, from its beginning.
+
+        Raises:
+            OSError: It is missing, a folder, or may not be read.
+        """
+        if str(self._path) == STDIN:
+            raw = sys.stdin.buffer  # not ours to close
+        else:
+            raw = cast("BinaryIO", self._path.open("rb"))
+            self._opened.append(raw)
+        if not self._gzip:
+            return raw
+        unpacked = cast("BinaryIO", gzip.GzipFile(fileobj=raw, mode="rb"))
+        self._opened.append(unpacked)
+        return unpacked
+
+    def open_text(self, encoding: str, *, errors: str, newline: str | None) -> io.TextIOWrapper:
+        """The text of the file; ``errors`` and ``newline`` as for ``open``."""
+        self._text = io.TextIOWrapper(self.open(), encoding, errors, newline)
+        return self._text
+
+    def close(self) -> None:
+        """Close what was opened; closing twice is harmless."""
+        if self._text is not None:
+            self._text.detach()  # else it would close standard input when it is collected
+            self._text = None
+        while self._opened:
+            self._opened.pop().close()
+
+
+def lines_of(stream: BinaryIO) -> Iterator[bytes]:
+    """The lines without their ends (LF or CR LF) and without a UTF-8 byte order mark."""
+    first = True
+    for line in stream:
+        text = line.removesuffix(b"\n").removesuffix(b"\r")
+        yield text.removeprefix(b"\xef\xbb\xbf") if first else text
+        first = False
