@@ -1,0 +1,87 @@
+"""From the bytes of a file to text: UTF-8 only, bounded, without control characters."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from pipeflow.config.lines import Lines
+from pipeflow.errors import Finding, Location
+
+#: Largest pipeline file, in bytes.
+MAX_BYTES: Final = 10**6
+
+#: All that YAML does not allow in a file as it is.
+_CONTROL: Final = re.compile(
+    "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|\ufeff"
+)
+#: Marks that turn the direction of text: what is read is not what is run.
+_BIDI: Final = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_MOST_FINDINGS: Final = 5
+_UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def decode(data: bytes | str, file: str) -> tuple[str, tuple[Finding, ...], bool]:
+    """Text of a file, what is wrong with it, and whether it is worth parsing.
+
+    Characters that YAML forbids come back as U+FFFD, so every index stays what it was.
+    """
+    if len(data) > MAX_BYTES:
+        problem = f"{len(data) / 1e6:.1f} MB; the limit is {MAX_BYTES / 1e6:.0f} MB"
+        return "", (_finding(file, "too-large", problem, "keep data in files of its own"),), False
+    if isinstance(data, bytes):
+        if data.startswith(_UTF16) or b"\0" in data[:2]:
+            return "", (_finding(file, "encoding", "encoded as UTF-16", "save as UTF-8"),), False
+        try:
+            text = data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            return data.decode("utf-8", "replace"), (_not_utf8(data, file, error.start),), False
+    else:
+        text = data
+    # A byte order mark says nothing in UTF-8, and no column counts it.
+    text = text.removeprefix("\ufeff")
+    lines = Lines(file, text)
+    if "\0" in text:
+        hint = "save the pipeline as plain text in UTF-8"
+        problem = "NUL character; is this a binary or UTF-16 file?"
+        at = lines.at(text.index("\0"))
+        nul = Finding(at=at, code="control-character", problem=problem, hint=hint)
+        return text.replace("\0", "\ufffd"), (nul,), False
+    return _CONTROL.sub("\ufffd", text), tuple(_control_characters(lines)), True
+
+
+def odd_character(name: str) -> str | None:
+    """A control or direction character in a name, as ``U+001B``; ``None`` without one."""
+    found = _CONTROL.search(name) or _BIDI.search(name) or re.search("[\n\r\x85\u2028\u2029]", name)
+    return None if found is None else f"U+{ord(found[0]):04X}"
+
+
+def _control_characters(lines: Lines) -> Iterator[Finding]:
+    for count, found in enumerate(_CONTROL.finditer(lines.text)):
+        if count == _MOST_FINDINGS:
+            return
+        before = lines.line(lines.number(found.start()))[: lines.at(found.start()).column - 1]
+        where = "" if re.search(r":\s|#", before) else " in a name"
+        yield Finding(
+            at=lines.at(found.start()),
+            code="control-character",
+            problem=f"control character U+{ord(found[0]):04X}{where}",
+            hint='remove it, or write it as an escape in double quotes: "\\x1b"',
+        )
+
+
+def _not_utf8(data: bytes, file: str, start: int) -> Finding:
+    before = data[:start].decode("utf-8")
+    at = Lines(file, before + "?").at(len(before.removeprefix("\ufeff")))
+    return Finding(
+        at=at,
+        code="encoding",
+        problem=f"byte 0x{data[start]:02x} is not UTF-8",
+        hint="looks like Latin-1: iconv -f latin1 -t utf8",
+    )
+
+
+def _finding(file: str, code: str, problem: str, hint: str) -> Finding:
+    return Finding(at=Location(file, 1, 1), code=code, problem=problem, hint=hint)
