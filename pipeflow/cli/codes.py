@@ -1,8 +1,150 @@
-"""What each error code means, in a sentence or three; for ``pipeflow explain``."""
+"""What each error code means, and what to do about it; for ``pipeflow explain``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
 
-CODES: Final[Mapping[str, str]] = {}
+_YAML: Final[Mapping[str, str]] = {
+    "alias-expansion": "Aliases (*name) repeat what an anchor (&name) holds, and here they grow "
+    "to more values than a pipeline can sensibly have. Write the repeated part once, in "
+    "`defaults` or an overlay.",
+    "bad-escape": 'In double quotes a backslash begins an escape. Double it ("\\\\d"), or use '
+    "single quotes, in which a backslash is itself.",
+    "bad-first-character": "YAML gives this character a meaning at the start of a value. Put the "
+    "value in quotes.",
+    "behind-bracket": "Something stands behind a closing bracket where the value has ended.",
+    "behind-quote": "Something stands behind a closing quote where the value has ended. Quote the "
+    "whole value.",
+    "colon-in-text": 'A colon with a space behind it begins a new key. Quote the text: "a: b".',
+    "comma-in-expression": "Inside { } a comma separates entries, so the expression was cut in "
+    "two. Put it in quotes.",
+    "control-character": "An invisible character stands in the file: a control character, or one "
+    "that turns the direction of writing. Remove it; editors often paste it unseen.",
+    "cut-by-comment": "A # with a space before it begins a comment, so the rest of the value is "
+    "lost. Quote the value.",
+    "duplicate-key": "The same key stands twice in one mapping; one of the two would be lost.",
+    "encoding": "Pipeline files are UTF-8. Save the file anew in that encoding.",
+    "indentation": "The line is not indented like those beside it. Entries of one mapping start in "
+    "the same column, and tabs do not indent.",
+    "key-not-text": "Keys are text. A list, a mapping or a number as a key is often a missing "
+    "quote.",
+    "leading-zero": "0755 is 493 to some programs and 755 to others. Write 0o755 for an octal "
+    'number, or "0755" for a text.',
+    "list-beside-keys": "A list entry (-) stands where a key is expected; a mapping cannot hold "
+    "both.",
+    "merge-key": "<< takes an alias of a mapping, or a list of such aliases.",
+    "missing-colon": "A key is followed by a colon and a space.",
+    "missing-comma": "Inside [ ] and { } a comma separates the entries.",
+    "missing-space": 'A colon needs a space behind it: "a: 1".',
+    "missing-value": "A key has no value here.",
+    "number-too-large": "The number is larger than programs can keep exactly.",
+    "number-too-long": "The number has more digits than any program would keep.",
+    "recursive-alias": "An alias lies inside its own anchor, so it would contain itself.",
+    "second-document": "--- begins a second document. A file holds one pipeline.",
+    "syntax": "The text is not YAML from here on.",
+    "tag": "Tags (!!python/object and the like) make objects from text. Pipeline files hold data "
+    "only.",
+    "too-deep": "Values are nested deeper than any pipeline needs.",
+    "too-large": "The file is larger than any pipeline needs. Is it the right file?",
+    "unclosed-bracket": "A bracket or brace that opens here is never closed.",
+    "unclosed-quote": "A quote that opens here is never closed.",
+    "unknown-anchor": "An alias (*name) needs an anchor (&name) before it.",
+    "unquoted-expression": "Inside { } an expression with brackets, commas or colons needs quotes.",
+    "unquoted-reference": 'Inside { } a reference needs quotes: {width: "${params.width}"}. '
+    "The block style needs none.",
+}
+
+_LANGUAGE: Final[Mapping[str, str]] = {
+    "bad-expression": "The text is no Python expression. Expressions see `item`, `params`, the "
+    "builtins, math, re, json and datetime.",
+    "bad-join": "`join` says how named inputs are paired.",
+    "bad-name": "Names begin with a letter and hold letters, digits, - and _; at most 64.",
+    "bad-on-error": "`on_error` is stop, skip or dead_letter.",
+    "bad-output": "`outputs` lists the stage's own ports. out, errors and unmatched belong to "
+    "pipeflow.",
+    "bad-value": "The value is none of those that are allowed here.",
+    "call-or-use": "A stage has exactly one kind of work: `call` for your own Python, or `use` for "
+    "an operator.",
+    "cut-expression": "A comment cut the expression. Quote it.",
+    "directory": "A folder stands where a pipeline file is expected.",
+    "duplicate-name": "Two stages may not have the same name, nor names that differ in case only.",
+    "duration": "A duration has a unit: 50ms, 2s, 5m, 1h.",
+    "empty-file": "The file has no pipeline in it.",
+    "file-missing": "There is no such file.",
+    "missing-key": "A key that is needed is not there.",
+    "newer-version": "The file is written in a newer version of the language. Upgrade pipeflow.",
+    "no-stages": "A pipeline has at least one stage.",
+    "not-a-mapping": "A mapping is expected: lines of `key: value`.",
+    "not-yet": "The word belongs to the language, but this version does not have it yet.",
+    "out-of-range": "The number is too small or too large for this setting.",
+    "size": "A size has a unit: 64KiB, 4GB. KB is 10^3 bytes, KiB is 2^10.",
+    "unknown-key": "There is no such key here. Keys of your own begin with x-.",
+    "unknown-operator": "There is no such operator; `pipeflow stages` lists those there are. Names "
+    "with a / belong to plug-ins, which must be installed.",
+    "unknown-parameter": "The function, class or operator has no such parameter.",
+    "unreadable": "The file cannot be read.",
+    "wrong-type": "The value is of another type than the setting takes.",
+}
+
+_GRAPH: Final[Mapping[str, str]] = {
+    "cycle": "Stages feed each other in a circle, so none could begin. Remove one of the edges.",
+    "duplicate-input": "A stage reads the same port twice.",
+    "errors-not-open": "Port `errors` exists only on stages with `on_error: dead_letter`.",
+    "join-drops": "A join by position pairs the n-th item of each input, so nothing on the way may "
+    "filter, skip or drop.",
+    "join-mixed": "Some of the inputs come from one stage and some do not, so neither ids nor "
+    "positions can pair them.",
+    "join-not-one-to-one": "A join by item id needs one-to-one stages between the split and the "
+    "join; flat-maps, streams and joins there make new ids.",
+    "join-partition": "With named inputs the join decides which replica gets what.",
+    "join-repeated-ids": "After a merge the same id may come twice, so ids cannot pair items.",
+    "join-replicas": "This join cannot be spread over replicas, since positions are counted once.",
+    "join-unordered": "A join by position needs its inputs in order.",
+    "missing-inputs": "The operator takes items, and the stage has no `inputs`.",
+    "named-stream": "A stream function takes one stream, so it has no named inputs.",
+    "never-answers": "The function returns nothing, yet another stage reads what it gives. Is a "
+    "`return` missing?",
+    "no-source": "Every stage has inputs, so nothing would start the pipeline.",
+    "on-error-misfit": "Sources and stream functions of your own know only `on_error: stop`.",
+    "reads-a-sink": "A sink gives nothing that could be read.",
+    "self-edge": "A stage reads its own output.",
+    "single-replicas": "Sources and file sinks have one replica.",
+    "source-partition": "A source has no inputs to spread.",
+    "source-with-inputs": "The operator is a source, and takes no inputs.",
+    "stateful-replicas": "A stage that keeps state has one replica, unless `partition` says which "
+    "replica sees which items: by a key, or all of them.",
+    "stdin-twice": "Standard input can be read by one stage only.",
+    "unknown-port": "The stage has no such output port.",
+    "unknown-stage": "An input names a stage that is not there.",
+    "unread-errors": "Dead letters must be read: let a stage have `inputs: NAME.errors`, or say "
+    "`on_error: skip`.",
+    "unread-output": "Nobody reads what this port gives.",
+}
+
+_MACHINE: Final[Mapping[str, str]] = {
+    "capacity-lowered": "All edges together would hold more than `limits.memory`, so the planner "
+    "lowered their byte bounds.",
+    "memory-above-free": "`limits.memory` is more than what this machine has free.",
+    "memory-limit": "`limits.memory` leaves less than one item of 1 MiB for each edge.",
+    "too-many-lanes": "Merges of replicated merges would have to keep too many streams apart.",
+    "too-many-processes": "The replicas of all stages together are more than `limits.processes`.",
+}
+
+_RUN: Final[Mapping[str, str]] = {
+    "close-failed": "close() of a stage's class raised, and that ends the run.",
+    "constructor-failed": "A stage's class could not be built; `on_error` covers items only.",
+    "finish-failed": "finish() of a stage raised; `on_error` covers items only.",
+    "import-failed": "The module that `call` names raised while it was imported, or its function "
+    "does not fit the stage.",
+    "not-serializable": "What a stage gave cannot be pickled, so it cannot cross to another "
+    "process. Open files, locks, lambdas and generators are the usual causes.",
+    "run-failed": "The run as a whole could not go on.",
+    "stage-failed": "The stage's own code raised, and its `on_error` is stop. `on_error: skip` or "
+    "`dead_letter` lets the run go on past such items.",
+    "worker-died": "A process ended without a word: by a signal, by os._exit, or for want of "
+    "memory.",
+}
+
+#: Every code with its meaning.
+CODES: Final[Mapping[str, str]] = {**_YAML, **_LANGUAGE, **_GRAPH, **_MACHINE, **_RUN}

@@ -7,7 +7,7 @@ import json
 from typing import Final
 
 from pipeflow.cli.arguments import Command, add_file, add_settings
-from pipeflow.cli.reading import require_pipeline
+from pipeflow.cli.reading import read_file, show_findings
 from pipeflow.cli.world import Exit, World
 
 
@@ -21,12 +21,16 @@ def _execute(arguments: argparse.Namespace, world: World) -> int:
     from pipeflow.planner.explain import plan_json, plan_text
     from pipeflow.planner.make import make_plan
 
-    pipeline = require_pipeline(arguments.file, arguments, world)
-    decided = make_plan(pipeline, world.machine())
+    reading = read_file(arguments.file, arguments, world)
+    machine = world.machine()
+    decided = make_plan(reading.require(), machine)
+    # The planner's own doubts are part of the plan.
+    others = tuple(each for each in reading.findings if each not in decided.warnings)
+    show_findings(others, reading.sources, world)
     if arguments.format == "json":
-        world.answer(json.dumps(plan_json(decided), indent=2))
+        world.answer(json.dumps(plan_json(decided, machine), indent=2))
     else:
-        world.answer(plan_text(decided))
+        world.answer(plan_text(decided, machine))
     return Exit.DONE
 
 

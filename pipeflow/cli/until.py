@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from pipeflow.errors import UsageError
-from pipeflow.spec.pipeline import OUT, Edge, Pipeline, PortRef, Stage, Use
+from pipeflow.spec.pipeline import ERRORS, OUT, Edge, Pipeline, PortRef, Stage, Use
 from pipeflow.spec.stage_type import Role, StageType
 
 #: Cuts a pipeline down to what leads to a stage.
@@ -43,6 +43,10 @@ def until(
             f" the stages are: {', '.join(each.name for each in pipeline.stages)}"
         )
     cut = only_to(pipeline, name)
+    if port == ERRORS:
+        # The cut has no reader of dead letters, so it skips them; here is their reader again.
+        stages = tuple(stage if each.name == name else each for each in cut.stages)
+        cut = replace(cut, stages=stages)
     if _is_sink(stage) and not stage.named_inputs:
         kept = tuple(each for each in cut.stages if each.name != name)
         edges = stage.edges
