@@ -27,7 +27,7 @@ from pipeflow.spec.language import (
     VERSION,
 )
 from pipeflow.spec.options import Option, OptionType
-from pipeflow.spec.stage_type import StageType
+from pipeflow.spec.stage_type import Shape, StageType
 from pipeflow.spec.table import Table, expected
 
 Schema: TypeAlias = dict[str, Any]
@@ -336,6 +336,8 @@ def _operators(stage_types: Mapping[str, StageType]) -> Schema:
 
 
 def _parameters(stage_type: StageType) -> Schema:
+    if stage_type.shape is Shape.UNKNOWN and not stage_type.options:
+        return {}  # a plug-in that says nothing of its parameters before it is loaded
     required = [option.name for option in stage_type.options if option.required]
     node: Schema = {
         "additionalProperties": False,

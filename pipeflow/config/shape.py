@@ -15,7 +15,7 @@ import referencing
 from jsonschema import Draft7Validator
 from jsonschema.exceptions import ValidationError
 
-from pipeflow.config.nodes import Map, Node, Scalar, Seq, TreePath, at_path, plain
+from pipeflow.config.nodes import Map, Node, Scalar, Seq, TreePath, at_path, plain, walk
 from pipeflow.config.problem import Problem
 from pipeflow.config.scalars import reread
 from pipeflow.config.schema import pipeline_schema
@@ -67,11 +67,13 @@ def check_shape(tree: Node, stage_types: Mapping[str, StageType]) -> Shape:
         errors = list(validator.iter_errors(plain(tree)))
     told = _Retelling(tree, stage_types)
     findings: dict[tuple[Location, str], Finding] = {}
-    wrong: set[TreePath] = set()
+    # What could not be read has had its finding.
+    broken = {path for path, node in walk(tree) if isinstance(node, Scalar) and node.broken}
+    wrong: set[TreePath] = set(broken)
     for error in sorted(errors, key=_weight):
         path = tuple(error.absolute_path)
         for bad, finding in told.retell(path, error):
-            if bad in wrong and finding.code not in {"unknown-key", "missing-key"}:
+            if bad in broken or (bad in wrong and finding.code not in _ABOUT_KEYS):
                 continue
             findings.setdefault((finding.at, finding.problem), finding)
             wrong.add(bad)
@@ -374,6 +376,9 @@ class _Retelling:
                 return entry.key_at, entry.key_length
         return node.at, node.length
 
+
+#: Codes of findings about a key: they say nothing of its value.
+_ABOUT_KEYS: Final = frozenset({"unknown-key", "unknown-parameter", "missing-key"})
 
 _CODES: Final = {
     "type": "wrong-type",

@@ -7,7 +7,7 @@ from typing import Final
 
 from pipeflow.config.nodes import Map, Node, Scalar, Seq, TreePath, kind_of
 from pipeflow.config.problem import Problem
-from pipeflow.config.scalars import reread
+from pipeflow.config.scalars import resolve
 from pipeflow.config.suggest import did_you_mean
 from pipeflow.config.units import duration, size
 from pipeflow.spec.language import EDGE, ROOT, VERSION
@@ -27,7 +27,7 @@ def table_at(path: TreePath) -> Table | None:
             steps = steps[1:]
         elif table.name == "stage" and step == "inputs":
             table = EDGE
-            steps = [rest for rest in steps if rest == "capacity"][-1:]
+            steps = list[str | int](rest for rest in steps if rest == "capacity")[-1:]
         else:
             table = table.within.get(step)
     return table
@@ -168,9 +168,8 @@ def mended(node: Node, option: Option | None) -> str:
         near = did_you_mean(value, option.choices)
         if near:
             return f"did you mean '{near}'?"
-        read = reread(node)
         numbers = {OptionType.INTEGER, OptionType.NUMBER, OptionType.BOOLEAN}
-        is_number = isinstance(read, Scalar) and isinstance(read.value, int | float)
+        is_number = isinstance(resolve(node.text), int | float)
         if node.quoted and is_number and numbers.intersection(option.types):
             return f"remove the quotes: {key}: {node.text}"
         if OptionType.BOOLEAN in option.types and value.lower() in _TRUTHS:

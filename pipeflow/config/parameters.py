@@ -1,0 +1,110 @@
+"""From ``with`` to the parameters of a stage: of an operator, or of the user's own function."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pipeflow.config.cursor import Cursor, Findings, unfilled
+from pipeflow.config.expressions import check_expression
+from pipeflow.config.nodes import Node, Scalar, plain
+from pipeflow.config.problem import Problem
+from pipeflow.config.scalars import reread
+from pipeflow.config.units import duration, size
+from pipeflow.errors import Location
+from pipeflow.spec.options import Option, OptionType
+from pipeflow.spec.stage_type import CallFacts, StageType
+
+#: Annotations for which a text from outside is read as YAML, and a quantity is its number.
+_NUMBERS = {"int", "float", "bool", "int | None", "float | None", "bool | None"}
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """``with``, read.
+
+    Attributes:
+        values: Name to value.
+        at: Name to the place of the value.
+    """
+
+    values: Mapping[str, object] = field(default_factory=dict)
+    at: Mapping[str, Location] = field(default_factory=dict)
+
+
+def operator_parameters(stage: Cursor, operator: StageType) -> Parameters:
+    """Read the parameters of an operator; the schema has judged names and types already."""
+    given = stage.inner("with")
+    if given is None:
+        return Parameters()
+    options = {option.name: option for option in operator.options}
+    values: dict[str, object] = {}
+    places: dict[str, Location] = {}
+    for entry in given.entries():
+        option = options.get(entry.key)
+        if unfilled(entry.value):
+            continue
+        if option is None:
+            # A plug-in that says nothing of its parameters before it is loaded.
+            values[entry.key] = plain(entry.value)
+        else:
+            values[entry.key] = _option_value(option, entry.value, stage.findings)
+        places[entry.key] = entry.value.at
+    return Parameters(values, places)
+
+
+def call_parameters(stage: Cursor, facts: CallFacts) -> Parameters:
+    """Read the parameters of the user's function; ``source`` judges them."""
+    given = stage.inner("with")
+    if given is None:
+        return Parameters()
+    annotations = {parameter.name: parameter.annotation for parameter in facts.parameters}
+    values = {
+        entry.key: _own_value(entry.value, annotations.get(entry.key, ""))
+        for entry in given.entries()
+    }
+    return Parameters(values, {entry.key: entry.value.at for entry in given.entries()})
+
+
+def given_to(stage: Cursor) -> dict[str, Node]:
+    """The nodes under ``with`` that are right so far."""
+    given = stage.inner("with")
+    return {entry.key: entry.value for entry in given.entries()} if given else {}
+
+
+def _own_value(node: Node, annotation: str) -> object:
+    """A value as the worker gets it; it turns texts into the annotated types itself."""
+    if not isinstance(node, Scalar):
+        return plain(node)
+    if node.quantity is not None and annotation in {"", *_NUMBERS}:
+        return node.quantity
+    if node.from_text and annotation in {"", *_NUMBERS}:
+        read = reread(node)
+        return read.value if isinstance(read, Scalar) else node.value
+    return node.value
+
+
+def _option_value(option: Option, node: Node, findings: Findings) -> object:
+    if not isinstance(node, Scalar):
+        return plain(node)
+    kinds, value = option.types, node.value
+    if isinstance(value, str):
+        for kind, read in ((OptionType.DURATION, duration), (OptionType.SIZE, size)):
+            if kind in kinds:
+                return _quantity(node, read(value), findings)
+        if OptionType.EXPRESSION in kinds:
+            problem = check_expression(option.name, node)
+            if problem is not None:
+                findings.add(*problem)
+    if OptionType.INTEGER in kinds and OptionType.NUMBER not in kinds and isinstance(value, float):
+        return int(value)  # 1.0 is a whole number to the schema
+    return value
+
+
+def _quantity(node: Scalar, read: float | Problem, findings: Findings) -> object:
+    if node.quantity is not None:
+        return node.quantity
+    if isinstance(read, Problem):
+        findings.add(read, node.at, node.length)
+        return node.value
+    return read

@@ -1,0 +1,116 @@
+"""The resolved file as YAML, for ``pipeflow show``: references filled in, defaults merged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import yaml
+
+from pipeflow.config.nodes import Map, Node, Scalar, Seq, TreePath
+from pipeflow.config.scalars import resolve
+from pipeflow.spec.pipeline import Edge, Pipeline, Stage
+from pipeflow.spec.policies import ArrayMode, Overflow, TransportKind
+
+#: Stands for what must not be shown.
+HIDDEN: Final = "***"
+
+#: What is used up when the file is resolved.
+_USED_UP: Final = frozenset({"params", "defaults"})
+
+
+def show(tree: Map, pipeline: Pipeline) -> str:
+    """The file as it is after parameters, environment, overlays and defaults.
+
+    What it gives can be loaded again, and means the same; secrets are hidden.
+    """
+    resolved = {
+        entry.key: _shown(entry.value, (entry.key,), pipeline.secrets)
+        for entry in tree.entries
+        if entry.key not in _USED_UP and not entry.key.startswith(("x-", "$"))
+    }
+    stages = resolved.get("stages")
+    defaults = tree.get("defaults")
+    if isinstance(stages, dict) and isinstance(defaults, Map):
+        for stage in pipeline.stages:
+            if isinstance(stages.get(stage.name), dict):
+                stages[stage.name] |= _merged(stage, stages[stage.name], defaults)
+    head = {"version": pipeline.version, "name": pipeline.name}
+    return yaml.dump(
+        {**head, **resolved}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100
+    )
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes YAML 1.2, without anchors: a text that would read as anything else is quoted."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the signature is PyYAML's
+        return True
+
+
+def _quoted_where_needed(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = None if isinstance(resolve(text), str) else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _quoted_where_needed)
+
+
+def _shown(node: Node, path: TreePath, secrets: tuple[str, ...]) -> Any:
+    match node:
+        case Map():
+            return {
+                entry.key: _shown(entry.value, (*path, entry.key), secrets)
+                for entry in node.entries
+                if not entry.key.startswith("x-")
+            }
+        case Seq():
+            return [_shown(item, (*path, index), secrets) for index, item in enumerate(node.items)]
+        case Scalar(secret=True):
+            return HIDDEN
+        case Scalar(value=str() as text):
+            for secret in secrets:
+                text = text.replace(secret, HIDDEN) if secret else text
+            return text
+        case Scalar():
+            return node.value
+
+
+def _merged(stage: Stage, own: Mapping[str, Any], defaults: Map) -> dict[str, Any]:
+    """What ``defaults`` gave to a stage."""
+    given: dict[str, Any] = {}
+    if "replicas" in defaults and "replicas" not in own and stage.replicas_at != stage.at:
+        given["replicas"] = "auto" if stage.replicas is None else stage.replicas
+    if "on_error" in defaults and "on_error" not in own and stage.on_error_at != stage.at:
+        given["on_error"] = stage.on_error.value
+    for key in ("resources", "env"):
+        base = defaults.get(key)
+        if isinstance(base, Map):
+            given[key] = {**_shown(base, (), ()), **own.get(key, {})}
+    if "edge" in defaults and stage.edges:
+        given["inputs"] = _inputs(stage)
+    return given
+
+
+def _inputs(stage: Stage) -> Any:
+    if stage.named_inputs:
+        return {edge.input: _edge(edge) for edge in stage.edges}
+    edges = [_edge(edge) for edge in stage.edges]
+    return edges[0] if len(edges) == 1 else edges
+
+
+def _edge(edge: Edge) -> dict[str, Any]:
+    shown: dict[str, Any] = {"from": str(edge.source)}
+    if edge.transport is not TransportKind.AUTO:
+        shown["transport"] = edge.transport.value
+    items, size = edge.capacity.items, edge.capacity.bytes
+    if size is not None:
+        sizes = {"bytes": f"{size}B"}
+        shown["capacity"] = sizes if items is None else {"items": items, **sizes}
+    elif items is not None:
+        shown["capacity"] = items
+    if edge.overflow is not Overflow.BLOCK:
+        shown["overflow"] = edge.overflow.value
+    if edge.arrays is not ArrayMode.SHARED:
+        shown["arrays"] = edge.arrays.value
+    return shown

@@ -1,0 +1,168 @@
+"""The JSON Schema: fresh, valid, closed, and free of what editors answer badly."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from jsonschema import Draft7Validator
+
+from pipeflow.config.schema import option_schema, pipeline_schema, schema_path, schema_text
+from pipeflow.spec.language import ROOT, STAGE, TABLES
+from pipeflow.spec.options import Option, OptionType
+from pipeflow.stages.registry import stage_types
+
+
+@pytest.fixture(scope="module")
+def schema() -> dict[str, Any]:
+    return pipeline_schema(stage_types())
+
+
+def verdict(schema: dict[str, Any], stage: dict[str, Any]) -> bool:
+    pipeline = {"stages": {"load": {"call": "m:f"}, "it": stage}}
+    return bool(Draft7Validator(schema).is_valid(pipeline))
+
+
+def nodes(schema: Any) -> Iterator[dict[str, Any]]:
+    match schema:
+        case dict():
+            yield schema
+            for value in schema.values():
+                yield from nodes(value)
+        case list():
+            for value in schema:
+                yield from nodes(value)
+
+
+def test_the_schema_in_the_repository_is_fresh() -> None:
+    built_in = {name: one for name, one in stage_types().items() if "/" not in name}
+
+    assert schema_path().read_text(encoding="utf-8") == schema_text(built_in), (
+        "write it again: pipeflow schema > schemas/pipeline.schema.json"
+    )
+
+
+def test_the_schema_is_valid_draft_07(schema: dict[str, Any]) -> None:
+    Draft7Validator.check_schema(schema)
+
+    assert schema["$schema"].startswith("http://json-schema.org/draft-07/")
+
+
+def test_the_schema_refers_to_nothing_outside_and_never_says_one_of(schema: dict[str, Any]) -> None:
+    references = [node["$ref"] for node in nodes(schema) if isinstance(node.get("$ref"), str)]
+
+    assert references
+    assert all(reference.startswith("#/definitions/") for reference in references)
+    assert not [node for node in nodes(schema) if isinstance(node.get("oneOf"), list)]
+
+
+def test_every_key_of_the_language_is_described() -> None:
+    bare = [
+        f"{table.name}.{option.name}"
+        for table in TABLES
+        for option in table.options
+        if not option.description
+    ]
+
+    assert bare == []
+
+
+def test_every_default_of_the_language_fits_its_own_declaration() -> None:
+    for table in TABLES:
+        for option in table.options:
+            if option.required or option.later or option.default in {None, ""}:
+                continue
+
+            fits = Draft7Validator(option_schema(option)).is_valid(option.default)
+
+            assert fits, f"{table.name}.{option.name}"
+
+
+def test_every_example_of_the_language_fits_its_own_declaration() -> None:
+    for table in TABLES:
+        for option in table.options:
+            for example in option.examples:
+                fits = Draft7Validator(option_schema(option)).is_valid(example)
+
+                assert fits, f"{table.name}.{option.name}: {example}"
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        {"call": "m:f"},
+        {"call": "m:f", "inputs": "load"},
+        {"call": "m:f", "inputs": "load.errors"},
+        {"call": "m:f", "inputs": ["load", {"from": "load", "capacity": 3}]},
+        {"call": "m:f", "inputs": {"from": "load", "capacity": {"items": 3, "bytes": "1GiB"}}},
+        {"call": "m:f", "inputs": {"a": "load", "b": {"from": "load"}}},
+        {"call": "m:f", "inputs": {"capacity": "load", "transport": "load"}},
+        {"call": "m:f", "replicas": "auto"},
+        {"call": "m:f", "replicas": "${params.workers}"},
+        {"call": "m:f", "ordered": "${env.ORDERED}"},
+        {"call": "m:f", "partition": {"key": "item[0]"}},
+        {"call": "m:f", "x-mine": [1, 2]},
+        {"call": "m:f", "with": {"anything": {"goes": [1]}}},
+        {"use": "range", "with": {"stop": 3}},
+        {"use": "range", "with": {"stop": "${params.stop}"}},
+        {"use": "acme/kafka.read", "with": {"topic": "t"}},
+    ],
+)
+def test_a_stage_of_the_language_fits(schema: dict[str, Any], stage: dict[str, Any]) -> None:
+    assert verdict(schema, stage)
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        {},
+        {"call": "m:f", "use": "range"},
+        {"call": "m:f", "inputs": []},
+        {"call": "m:f", "inputs": {}},
+        {"call": "m:f", "inputs": {"form": "load", "capacity": 8}},
+        {"call": "m:f", "inputs": {"from": "load", "capcity": 8}},
+        {"call": "m:f", "inputs": {"a": {"capacity": 8}}},
+        {"call": "m:f", "replicas": 0},
+        {"call": "m:f", "replicas": True},
+        {"call": "m:f", "replicas": "many"},
+        {"call": "m:f", "ordered": "no"},
+        {"call": "m:f", "on_error": {"then": "skip"}},
+        {"call": "m:f", "batch": 8},
+        {"call": "m:f", "partition": {"kye": "item"}},
+        {"use": "rnage", "with": {"stop": 3}},
+        {"use": "range", "with": {"stpo": 3}},
+        {"use": "range", "with": {"stop": "three"}},
+    ],
+)
+def test_a_stage_with_a_mistake_does_not_fit(schema: dict[str, Any], stage: dict[str, Any]) -> None:
+    assert not verdict(schema, stage)
+
+
+def test_words_of_later_versions_are_declared_but_not_offered() -> None:
+    later = {option.name for table in (ROOT, STAGE) for option in table.options if option.later}
+
+    assert later == {
+        *("shared", "delivery", "checkpoint", "restart", "inputs", "outputs", "tests"),
+        *("run", "pipeline", "batch", "concurrency", "timeout"),
+    }
+
+
+def test_a_union_is_one_flat_node() -> None:
+    option = Option(
+        name="size",
+        types=(OptionType.INTEGER, OptionType.STRING),
+        choices=("auto",),
+        minimum=1,
+    )
+
+    node = option_schema(option)
+
+    assert node["type"] == ["integer", "string"]
+    assert node["minimum"] == 1
+    assert node["errorMessage"] == "must be a whole number of at least 1 or 'auto'"
+
+
+def test_the_schema_is_plain_json() -> None:
+    assert json.loads(schema_text(stage_types())) == pipeline_schema(stage_types())
