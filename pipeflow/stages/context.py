@@ -30,6 +30,7 @@ class StageContext:
         item_id: Gives the id of the item in hand as numbers, for ``rng``.
         stdout: The command's standard output as bytes; for ``print`` and writers to ``-``.
         parameters: The pipeline's ``params``, for expressions.
+        input_names: The named inputs, in the order in which payloads come.
         metrics: Name to sum; goes into the report.
         drawn: The item id that ``rng`` was last asked for, and its generator, which goes on while
             the id stays the same. Cleared before an item is tried again.
@@ -45,6 +46,7 @@ class StageContext:
     item_id: Callable[[], tuple[int, ...]] = lambda: ()
     stdout: BinaryIO | None = None
     parameters: Mapping[str, object] = field(default_factory=dict)
+    input_names: tuple[str, ...] = ()
     metrics: dict[str, float] = field(default_factory=dict)
     drawn: tuple[tuple[int, ...], np.random.Generator] | None = None
 

@@ -45,18 +45,23 @@ def import_target(call: str, folder: str) -> Any:
     return found
 
 
-def _put_first(folder: str) -> None:
+def forget() -> None:
+    """Undo what ``import_target`` did to this process: the path, and the modules of the folder."""
     global _folder  # noqa: PLW0603 - the path is the process's own, and so is what we did to it
-    if _folder is not None and _folder != folder:
-        if _folder in sys.path:
-            sys.path.remove(_folder)
-        for name in _modules:
-            sys.modules.pop(name, None)
-        _modules.clear()
-    _folder = folder
-    if sys.path[:1] != [folder]:
-        if folder in sys.path:
-            sys.path.remove(folder)
+    if _folder in sys.path:
+        sys.path.remove(_folder)
+    for name in _modules:
+        sys.modules.pop(name, None)
+    _modules.clear()
+    _folder = None
+
+
+def _put_first(folder: str) -> None:
+    global _folder  # noqa: PLW0603 - as above
+    if _folder != folder:
+        forget()
+        _folder = folder
+        # Also when it stands further back: that entry is another's, and stays when ours goes.
         sys.path.insert(0, folder)
     # A file written a moment ago may be missing in the finder's listing of its folder.
     importlib.invalidate_caches()

@@ -42,7 +42,7 @@ def _digest(key: object) -> bytes:
     return blake2b(_canonical(key), digest_size=8).digest()
 
 
-def _canonical(key: object) -> bytes:
+def _canonical(key: Any) -> bytes:
     """The same bytes for equal keys; the first letter tells the kinds apart."""
     match key:
         # str and numbers before Enum: a member of a StrEnum or IntEnum equals its value.
@@ -50,7 +50,8 @@ def _canonical(key: object) -> bytes:
             return b"s" + str.encode(key, "utf-8", "surrogatepass")
         case None:
             return b"N"
-        case Number():
+        # numpy counts its spans of time among the numbers; they equal Python's timedelta.
+        case Number() if not _is_numpy_span(key):
             return b"n" + _numeric(key)
         case bytes():
             return b"b" + bytes(key)
@@ -70,6 +71,11 @@ def _canonical(key: object) -> bytes:
             return b"p" + str(key).encode("utf-8", "surrogatepass")
         case _:
             return _other(key)
+
+
+def _is_numpy_span(key: object) -> bool:
+    dtype = getattr(key, "dtype", None)
+    return dtype is not None and dtype.kind == "m"
 
 
 def _numeric(key: Any) -> bytes:
@@ -125,8 +131,9 @@ def _other(key: Any) -> bytes:
         instead = "a frozenset" if isinstance(key, set) else "a tuple"
         raise TypeError(f"unhashable key of type {kind.__name__}: use {instead} instead")
     raise TypeError(
-        f"a {kind.__name__} cannot be a key: use text, bytes, a number, a bool, None, a date or "
-        "time, an Enum, a UUID, a Path, a frozen dataclass, or a tuple or frozenset of these"
+        f"a value of type {kind.__name__} cannot be a key: use text, bytes, a number, a bool, "
+        "None, a date or time, an Enum, a UUID, a Path, a frozen dataclass, or a tuple or "
+        "frozenset of these"
     )
 
 

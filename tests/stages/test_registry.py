@@ -1,0 +1,154 @@
+"""The operators there are, their manual pages and examples."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import inspect
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint, EntryPoints
+from typing import Any
+
+import pytest
+import yaml
+
+from pipeflow.spec.stage_type import Role, Shape
+from pipeflow.stages import registry
+from pipeflow.stages.author import STREAM_MARK
+from pipeflow.stages.manual import manual_page
+from pipeflow.stages.registry import BUILT_IN, examples, find, load_operator, stage_types
+
+NAMES = sorted(BUILT_IN)
+
+
+def test_the_operators_of_the_language_are_there() -> None:
+    assert list(stage_types())[:14] == [
+        "files", "lines", "jsonl.read", "csv.read", "range",
+        "map", "filter", "take", "count", "top",
+        "print", "null", "jsonl.write", "csv.write",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_declaration_says_what_the_code_is(name: str) -> None:
+    target = load_operator(name)
+    stage_type = find(name)
+    assert stage_type is not None
+    code = target.__init__ if inspect.isclass(target) else target
+    taken = [each for each in inspect.signature(code).parameters if each not in {"self", "items"}]
+    if stage_type.role is not Role.SOURCE and not inspect.isclass(target):
+        taken = [each for each in taken if each != "item"]
+    with_state = hasattr(target, "finish") or getattr(target, STREAM_MARK, False)
+
+    assert taken == [option.name for option in stage_type.options]
+    assert stage_type.name == name
+    assert stage_type.keeps_state == with_state
+    assert stage_type.single or stage_type.role is not Role.SOURCE
+    assert stage_type.summary.endswith(".")
+    assert all(option.description.endswith(".") for option in stage_type.options)
+    assert all(len(o.choices) == len(o.choice_docs) for o in stage_type.options)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_manual_page_names_every_parameter_and_ends_with_an_example(name: str) -> None:
+    stage_type = stage_types()[name]
+
+    page = manual_page(stage_type)
+
+    assert page.startswith(f"# {name}\n\n{stage_type.summary}\n")
+    assert all(f"- `{option.name}` (" in page for option in stage_type.options)
+    assert page.endswith("```\n")
+
+
+def test_a_manual_page_gives_types_units_bounds_and_defaults() -> None:
+    page = manual_page(stage_types()["take"]) + manual_page(stage_types()["csv.read"])
+
+    assert "- `n` (whole number, in items, at least 0, required): How many." in page
+    assert "- `header` (true or false, default `true`): Whether" in page
+    assert '- `delimiter` (text, default `","`): The character' in page
+    assert "    - `gzip`: gzip, whatever its name\n" in page
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_example_uses_its_operator_with_parameters_that_exist(name: str) -> None:
+    document = yaml.safe_load(examples()[name])
+    known = stage_types()
+
+    used = []
+    for stage in document["stages"].values():
+        used.append(stage["use"])
+        options = {option.name for option in known[stage["use"]].options}
+        assert set(stage.get("with", {})) <= options
+
+    assert set(document) == {"stages"}
+    assert name in used
+
+
+def test_the_files_that_an_example_reads_are_given() -> None:
+    assert registry.example_files("csv.read").keys() == {"people.csv"}
+    assert registry.example_files("range") == {}
+
+
+@pytest.fixture
+def plugin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    points = EntryPoints(
+        EntryPoint(name, value, registry.ENTRY_POINTS)
+        for name, value in [
+            ("acme/kafka.read", "math:floor"),
+            ("acme/broken", "no_such_module:x"),
+            ("noslash", "math:ceil"),
+        ]
+    )
+
+    def entry_points(**select: Any) -> EntryPoints:
+        return points.select(**select)
+
+    monkeypatch.setattr(importlib.metadata, "entry_points", entry_points)
+    registry._plugins.cache_clear()
+    yield
+    registry._plugins.cache_clear()
+
+
+def test_plugins_are_listed_without_running_their_code(plugin: None) -> None:
+    listed = stage_types()
+
+    assert list(listed)[14:] == ["acme/broken", "acme/kafka.read"]
+    assert listed["acme/broken"].shape is Shape.UNKNOWN
+    assert listed["acme/broken"].origin == "no_such_module:x"
+    assert find("acme/kafka.read") == listed["acme/kafka.read"]
+    assert manual_page(listed["acme/kafka.read"]).startswith("# acme/kafka.read\n")
+
+
+def test_a_plugin_is_loaded_when_it_is_asked_for(plugin: None) -> None:
+    assert load_operator("acme/kafka.read")(1.5) == 1
+    with pytest.raises(ModuleNotFoundError):
+        load_operator("acme/broken")
+
+
+@pytest.mark.parametrize("name", ["nul", "acme/none", "noslash", ""])
+def test_a_name_that_is_unknown_is_found_nowhere(name: str, plugin: None) -> None:
+    assert find(name) is None
+    with pytest.raises(registry.UnknownOperator):
+        load_operator(name)
+
+
+PROGRAM = """
+import sys
+from pipeflow.stages.loading import load_work
+load_work(call="", operator="map", folder=".", parameters={"expr": "item"}, source=False,
+          input_names=())
+print(sorted(name for name in sys.modules
+             if name.split(".")[0] in {"yaml", "jsonschema", "networkx", "rich", "numpy"}
+             or name.startswith(("pipeflow.stages.sinks.", "pipeflow.stages.sources."))
+             or name in {"pipeflow.stages.operators.top", "importlib.metadata"}))
+"""
+
+
+@pytest.mark.processes
+def test_a_worker_imports_the_one_operator_that_it_runs_and_nothing_heavy() -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True, timeout=30
+    )
+
+    assert told.stdout == "[]\n"
