@@ -140,6 +140,13 @@ class StageLoop:
                 yield from self._run_calls()
         except (ReadersGone, OutputClosed):
             pass  # an early end: nobody needs more
+
+    def wind_up(self) -> None:
+        """The work is over, early or not: close the user's code and the inputs.
+
+        Raises:
+            StageStopped: The user's ``close`` failed.
+        """
         self._close_work()
         if self.inbox is not None:
             self.inbox.close()

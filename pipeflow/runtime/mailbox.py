@@ -155,6 +155,12 @@ class Mailbox:
             for sender in [one for one in self._senders if one.fileno() in gone]:
                 self._lose(sender)
 
+    def lose(self, gone: Sequence[Sender]) -> None:
+        """The readers of these senders have closed."""
+        with self._lock:
+            for sender in [one for one in self._senders if one in gone]:
+                self._lose(sender)
+
     def _lose(self, sender: DemandSender) -> None:
         self._senders.remove(sender)
         sender.close()

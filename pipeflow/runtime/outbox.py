@@ -23,7 +23,7 @@ from pipeflow.runtime.messages import ItemId
 from pipeflow.runtime.targets import BATCH_ITEMS, OutChannel, Spread, Target
 from pipeflow.runtime.units import Batch
 from pipeflow.spec.pipeline import ERRORS
-from pipeflow.transports.base import Packet
+from pipeflow.transports.base import Packet, Sender
 
 #: Longest time that a finished result stays in a batch while its reader could have it.
 LINGER_S = 0.001
@@ -122,6 +122,10 @@ class Outbox:
         self._flushed_at = now()
         self._units = 0
         self._readers = [port for name, port in ports.items() if name != ERRORS]
+        self._refused: PipeflowError | None = None
+        self._woken = False
+        #: Called when something waits to be sent, once until ``flush_old``.
+        self.wake: Callable[[], None] = lambda: None
         self.lock = threading.Lock()
 
     # ------------------------------------------------------------------ results
@@ -134,6 +138,8 @@ class Outbox:
             ResultNotSerializable: A result, this one or one before it, cannot be pickled.
         """
         with self.lock:
+            if self._refused is not None:
+                raise self._refused
             self._words[self._cells[port_name]] += 1
             port = self._ports.get(port_name)
             if port is None:
@@ -162,17 +168,19 @@ class Outbox:
     def flush(self) -> None:
         """Send all that waits. Called before every wait."""
         with self.lock:
+            if self._refused is not None:
+                raise self._refused
             self._flush()
 
     def flush_old(self) -> None:
-        """Send what has waited longer than the linger; for the second thread."""
+        """Send what has waited since ``wake`` was called; for the second thread."""
         with self.lock:
-            if self._now() - self._flushed_at >= LINGER_S:
-                self._flush()
+            self._woken = False
+            self._flush()
 
-    def pending(self) -> bool:
-        """Whether anything waits to be sent."""
-        return any(target.batch for target in self._targets())
+    def refuse(self, error: PipeflowError) -> None:
+        """The second thread could not send: the next emit or flush raises what it met."""
+        self._refused = error
 
     # ---------------------------------------------------------------------- end
 
@@ -184,11 +192,9 @@ class Outbox:
                 channel.sender.barrier(checkpoint.to_bytes(8, "little"))
 
     def end(self) -> None:
-        """Send the end of input behind the last item, on every channel."""
+        """Send the end of input behind the last item, on every channel but the mailboxes'."""
         with self.lock:
             self._flush(quiet=True)
-            for mailbox in self.mailboxes():
-                mailbox.end()
             for channel in self._channels():
                 channel.sender.end()
 
@@ -228,6 +234,21 @@ class Outbox:
                 mailbox.lose_readers(gone)
             self._raise_if_unread()
 
+    def lose(self, senders: Sequence[Sender]) -> None:
+        """The same for ends that have no descriptor.
+
+        Raises:
+            ReadersGone: It was the last one.
+        """
+        with self.lock:
+            for target in self._targets():
+                for channel in list(target.channels):
+                    if channel.sender in senders:
+                        target.drop(channel)
+            for mailbox in self.mailboxes():
+                mailbox.lose(senders)
+            self._raise_if_unread()
+
     # ------------------------------------------------------------------ in here
 
     def _emit(self, port: OutPort, payload: Any, place: Place, *, whole: bool) -> None:
@@ -258,6 +279,8 @@ class Outbox:
         if whole:
             target.batch.close(place.lane, place.unit)
             self._send_if_due(target)
+        else:
+            self._wake_once()
 
     def _skip_others(self, spread: Spread, target: Target, place: Place) -> None:
         """Of a keyed edge every replica hears of every unit."""
@@ -320,6 +343,14 @@ class Outbox:
         due = target.large or target.cost >= self._batch_items or target.idle()
         if due or (target.cost and self._late()):
             self._send(target)
+        else:
+            self._wake_once()
+
+    def _wake_once(self) -> None:
+        """Let the second thread know that something waits."""
+        if not self._woken:
+            self._woken = True
+            self.wake()
 
     def _late(self) -> bool:
         return self._now() - self._flushed_at >= LINGER_S

@@ -1,0 +1,407 @@
+"""The inline executor: the whole run in one process, one stage at a time.
+
+It is the oracle: the same loop, inbox and outbox as in worker processes, over channels that are
+deques. Whoever lies furthest downstream and can do something has the turn, so a source is asked for
+its next item only when the one before has gone all the way. Items go through the codec on every
+edge, so a reader's copy is its own, arrays are read-only, and what cannot be pickled is an error.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from pipeflow.executors.base import Listener, RunOptions
+from pipeflow.executors.coroutine import Baton, Steps
+from pipeflow.executors.interrupts import Interrupts
+from pipeflow.executors.printed import Printed
+from pipeflow.planner.plan import Plan, StagePlan
+from pipeflow.runtime.assemble import make_inbox, make_outbox
+from pipeflow.runtime.board import BUSY_NS, Board
+from pipeflow.runtime.failures import kind_of, message_of, traceback_of
+from pipeflow.runtime.loop import WAITS, StageLoop, failure_of
+from pipeflow.runtime.mailbox import Mailbox
+from pipeflow.runtime.messages import Failure, Logged, WorkerReport
+from pipeflow.runtime.outbox import ReadersGone
+from pipeflow.runtime.progress import events_of, progress
+from pipeflow.runtime.reporting import RunEnd, error_facts, make_report
+from pipeflow.runtime.root_cause import Cause
+from pipeflow.runtime.targets import Target
+from pipeflow.runtime.wiring import ChannelPlan, wire
+from pipeflow.stages.context import StageContext, enter
+from pipeflow.stages.loading import load_work
+from pipeflow.stages.work import Work
+from pipeflow.telemetry import events
+from pipeflow.telemetry.report import Report, WorkerFacts
+from pipeflow.transports.base import Packet
+from pipeflow.transports.codec import Decoder, Encoder
+from pipeflow.transports.inline import InlineChannel, InlineReceiver, InlineSender
+
+
+class InlineExecutor:
+    """Runs a plan in this process: for debuggers, coverage and tests."""
+
+    name = "inline"
+
+    def run(self, plan: Plan, options: RunOptions, listener: Listener) -> Report:
+        """See ``Executor.run``."""
+        return _InlineRun(plan, options, listener).run()
+
+
+@dataclass(slots=True, kw_only=True)
+class _Turn:
+    """One replica, as the executor sees it.
+
+    Attributes:
+        index: Number of the worker.
+        stage: Its stage.
+        context: What its code may ask.
+        loop: Its loop; made when it is loaded.
+        runner: Resumes it.
+        stirred: Something came, or an end closed, since it last had to wait.
+        source: It has no inputs.
+        done: It has ended.
+    """
+
+    index: int
+    stage: StagePlan
+    context: StageContext
+    loop: StageLoop | None = None
+    runner: Steps | Baton | None = None
+    stirred: bool = True
+    source: bool = False
+    done: bool = False
+    senders: list[InlineSender] = field(default_factory=list)
+
+
+class _InlineRun:
+    """One run. Owns the board, the channels and the threads of its stream functions."""
+
+    def __init__(self, plan: Plan, options: RunOptions, listener: Listener) -> None:
+        self._plan = plan
+        self._options = options
+        self._listener = listener
+        self._printed = Printed(listener)
+        self._tell = self._printed.tell
+        self._channels = wire(plan)
+        words = memoryview(bytearray(8 * Board.size(plan, self._channels))).cast("Q")
+        self._board = Board(plan, self._channels, words)
+        self._names = tuple(stage.name for stage in plan.stages)
+        self._encoder = Encoder(None)
+        self._decoder = Decoder(None)
+        self._stdout = open(options.stdout_fd, "wb", buffering=0, closefd=False)  # noqa: SIM115 - closed in run
+        self._started = datetime.now(UTC)
+        self._began = time.monotonic()
+        self._progress_at = self._began
+        self._causes: list[Cause] = []
+        self._turns = [self._turn(worker.index) for worker in plan.workers]
+        self._inline = {
+            channel.spec.number: InlineChannel(
+                channel.spec, self._board.channel(channel.spec.number), self._stir(channel)
+            )
+            for channel in self._channels
+        }
+        #: Furthest downstream first; replicas of a stage in order.
+        self._order = sorted(
+            self._turns, key=lambda turn: (-turn.stage.level, turn.stage.index, turn.index)
+        )
+
+    def run(self) -> Report:
+        """The run, from start to report."""
+        run_id = uuid.uuid4().hex[:12]
+        self._tell(events.RunStarted(id=run_id, pipeline=self._plan.pipeline))
+        interrupts = Interrupts(self._options.signals, self._options.grace_s)
+        with self._printed, interrupts:
+            try:
+                if self._load_all():
+                    self._go_round(interrupts)
+            finally:
+                self._cancel_all()
+                self._stdout.close()
+        return self._report(run_id, interrupts)
+
+    # -------------------------------------------------------------------- start
+
+    def _turn(self, index: int) -> _Turn:
+        worker = self._plan.workers[index]
+        stage = self._plan.stages[worker.stage]
+        edges = [self._plan.edges[number] for number in stage.edges_in]
+        context = StageContext(
+            stage=stage.name,
+            replica=worker.replica,
+            replicas=stage.replicas,
+            seed=self._options.seed,
+            stopping=lambda: self._board.draining,
+            stdout=self._stdout,
+            parameters=self._plan.parameters,
+            input_names=tuple(edge.input for edge in edges if edge.input),
+        )
+        return _Turn(index=index, stage=stage, context=context, source=not stage.edges_in)
+
+    def _stir(self, channel: ChannelPlan) -> Callable[[], None]:
+        turns = [self._turns[number] for number in (*channel.readers, *channel.writers)]
+
+        def stir() -> None:
+            for turn in turns:
+                turn.stirred = True
+
+        return stir
+
+    def _load_all(self) -> bool:
+        """Load every replica's code, readers first; whether all of it could be."""
+        for number in self._plan.start_order:
+            for turn in (each for each in self._turns if each.stage.index == number):
+                name, replica, pid = turn.stage.name, turn.context.replica, os.getpid()
+                self._tell(events.WorkerStarted(stage=name, replica=replica, pid=pid))
+                before = enter(turn.context)
+                self._printed.turn_to(turn.context)
+                try:
+                    self._load(turn)
+                except BaseException as error:  # the user's module or constructor: a boundary
+                    phase = (
+                        "import" if isinstance(error, ImportError | SyntaxError) else "constructor"
+                    )
+                    self._fail(turn, _failure(error, phase))
+                    return False
+                finally:
+                    enter(before)
+                self._tell(events.WorkerReady(stage=name, replica=replica, pid=pid))
+        return True
+
+    def _load(self, turn: _Turn) -> None:
+        stage, context = turn.stage, turn.context
+        work = load_work(
+            call=stage.call,
+            operator=stage.operator,
+            folder=self._plan.folder,
+            parameters=stage.parameters,
+            source=turn.source,
+            input_names=context.input_names,
+        )
+        loop = self._make_loop(turn, work)
+        turn.loop = loop
+        context.item_id = lambda: loop.hand
+        context.log = lambda level, text: self._hear(turn, Logged(level, text))
+        turn.runner = Baton(loop.steps) if work.stream is not None else Steps(loop.steps())
+
+    def _make_loop(self, turn: _Turn, work: Work) -> StageLoop:
+        def receiver(channel: ChannelPlan, reader: int) -> InlineReceiver:
+            return self._inline[channel.spec.number].receiver(reader)
+
+        def sender(channel: ChannelPlan, writer: int) -> InlineSender:
+            end = self._inline[channel.spec.number].sender(writer)
+            turn.senders.append(end)
+            return end
+
+        inbox = make_inbox(
+            self._plan, turn.index, self._channels, self._board, receiver, self._decode
+        )
+        outbox = make_outbox(
+            self._plan,
+            turn.index,
+            self._channels,
+            self._board,
+            sender,
+            self._encoder.encode,
+            _never_waits,
+            batch_items=1,
+        )
+        return StageLoop(
+            stage=turn.stage,
+            replica=turn.context.replica,
+            names=self._names,
+            work=work,
+            inbox=inbox,
+            outbox=outbox,
+            row=self._board.worker(turn.index),
+            tell=lambda report: self._hear(turn, report),
+            waits=_InputWait(turn),
+            stopping=lambda: self._board.draining,
+        )
+
+    def _decode(self, packet: Packet, private: bool) -> list[object]:
+        return self._decoder.decode(packet, private=private)
+
+    # ---------------------------------------------------------------------- run
+
+    def _go_round(self, interrupts: Interrupts) -> None:
+        """Give turns until all have ended, one has failed, or the user has had enough."""
+        while not self._causes and not all(turn.done for turn in self._turns):
+            if interrupts.number and not self._board.draining:
+                self._board.drain()
+                self._tell(events.Draining(signal=interrupts.name))
+            if interrupts.insisted:
+                return
+            turn = self._next_turn()
+            if turn is None:
+                self._fail(None, _stuck(self._turns))
+                return
+            self._give(turn, interrupts)
+            self._show_progress()
+
+    def _next_turn(self) -> _Turn | None:
+        """Who can do something and lies furthest downstream; a source comes last."""
+        for turn in self._order:
+            if not turn.done and not turn.source and turn.stirred:
+                return turn
+        return next((turn for turn in self._order if turn.source and not turn.done), None)
+
+    def _give(self, turn: _Turn, interrupts: Interrupts) -> None:
+        """One turn: until the stage waits, gives way, ends or fails."""
+        assert turn.runner is not None
+        assert turn.loop is not None
+        before = enter(turn.context)
+        self._printed.turn_to(turn.context)
+        interrupts.turn_to(turn.loop)
+        turn.stirred = False
+        began = time.perf_counter_ns()
+        try:
+            self._notice_closed_readers(turn)
+            yielded = turn.runner.resume()
+            if yielded is None:
+                self._end(turn)
+            elif yielded is not WAITS:
+                turn.stirred = True
+            for mailbox in turn.loop.outbox.mailboxes():
+                mailbox.serve()
+        except ReadersGone:
+            turn.runner.cancel()
+            self._end_or_fail(turn)
+        except BaseException as error:  # whatever ends a stage is told: a boundary
+            stages = tuple(worker.stage for worker in self._plan.workers)
+            self._fail(turn, failure_of(error, self._names, stages))
+            turn.loop.abandon()
+        finally:
+            self._board.worker(turn.index)[BUSY_NS] += time.perf_counter_ns() - began
+            interrupts.turn_to(None)
+            enter(before)
+
+    def _notice_closed_readers(self, turn: _Turn) -> None:
+        """What a poll tells a process: whose readers have closed."""
+        assert turn.loop is not None
+        gone = [end for end in turn.senders if end.readers_gone()]
+        if gone:
+            turn.senders = [end for end in turn.senders if end not in gone]
+            turn.loop.outbox.lose(gone)
+
+    def _end_or_fail(self, turn: _Turn) -> None:
+        try:
+            self._end(turn)
+        except BaseException as error:  # the user's close(): a boundary
+            stages = tuple(worker.stage for worker in self._plan.workers)
+            self._fail(turn, failure_of(error, self._names, stages))
+
+    def _end(self, turn: _Turn) -> None:
+        """A stage has done all it had to."""
+        assert turn.loop is not None
+        turn.loop.wind_up()
+        outbox = turn.loop.outbox
+        outbox.end()
+        turn.done = True
+        for mailbox in outbox.mailboxes():
+            mailbox.end()
+            turn.done &= mailbox.finished()
+        if not turn.done:
+            turn.runner = Steps(_hand_over(outbox.mailboxes()))
+            return
+        if all(other.done for other in self._turns if other.stage is turn.stage):
+            self._tell(events.StageFinished(stage=turn.stage.name))
+
+    def _cancel_all(self) -> None:
+        """Whatever has not ended is given up: generators closed, threads ended, ``close`` called."""
+        for turn in self._turns:
+            if turn.done or turn.loop is None or turn.runner is None:
+                continue
+            before = enter(turn.context)
+            self._printed.turn_to(turn.context)
+            try:
+                turn.runner.cancel()
+            finally:
+                turn.loop.abandon()
+                enter(before)
+
+    # -------------------------------------------------------------------- words
+
+    def _hear(self, turn: _Turn, report: WorkerReport) -> None:
+        """What a worker would report to its supervisor."""
+        for event in events_of(report, turn.stage.name, turn.context.replica):
+            self._tell(event)
+
+    def _fail(self, turn: _Turn | None, failure: Failure) -> None:
+        worker = -1 if turn is None else turn.index
+        cause = Cause(worker=worker, failure=failure, order=len(self._causes))
+        self._causes.append(cause)
+        self._tell(events.RunFailed(error=error_facts(self._plan, cause)))
+
+    def _show_progress(self) -> None:
+        now = time.monotonic()
+        if self._options.progress_s and now - self._progress_at >= self._options.progress_s:
+            self._progress_at = now
+            self._tell(progress(self._plan, self._channels, self._board, now - self._began))
+
+    def _report(self, run_id: str, interrupts: Interrupts) -> Report:
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        end = RunEnd(
+            id=run_id,
+            executor="inline",
+            started=self._started,
+            wall_s=time.monotonic() - self._began,
+            seed=self._options.seed,
+            signal=interrupts.number,
+            causes=tuple(self._causes),
+            workers={
+                turn.index: WorkerFacts(
+                    replica=turn.context.replica,
+                    pid=os.getpid(),
+                    cpu_s=self._board.worker(turn.index)[BUSY_NS] / 1e9,
+                    peak_rss_bytes=peak,
+                )
+                for turn in self._turns
+            },
+            metrics={turn.index: dict(turn.context.metrics) for turn in self._turns},
+        )
+        report = make_report(self._plan, self._channels, self._board, end)
+        self._listener(events.RunFinished(report=report))
+        return report
+
+
+class _InputWait:
+    """How a stream function waits here: the baton goes back until something has come."""
+
+    def __init__(self, turn: _Turn) -> None:
+        self._turn = turn
+
+    def for_input(self, timeout_s: float | None) -> None:
+        del timeout_s  # nobody waits in time here
+        assert isinstance(self._turn.runner, Baton)
+        self._turn.runner.wait()
+
+
+def _never_waits(_targets: Sequence[Target]) -> None:
+    raise AssertionError("there is always room in a deque")
+
+
+def _hand_over(mailboxes: Sequence[Mailbox]) -> Iterator[bool]:
+    """What is left of a stage whose readers have not asked for everything yet."""
+    while not all(mailbox.finished() for mailbox in mailboxes):
+        yield WAITS
+
+
+def _failure(error: BaseException, phase: str) -> Failure:
+    return Failure(
+        phase=phase, kind=kind_of(error), message=message_of(error), traceback=traceback_of(error)
+    )
+
+
+def _stuck(turns: Sequence[_Turn]) -> Failure:
+    """Nobody can go on: who waits."""
+    waiting = ", ".join(f"'{turn.stage.name}'" for turn in turns if not turn.done)
+    text = f"the run is stuck: every stage that is left waits for another: {waiting}"
+    return Failure(phase="run", kind="Deadlock", message=text)

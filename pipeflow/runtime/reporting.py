@@ -1,0 +1,98 @@
+"""From how a run ended to its report. Pure: both executors end here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from pipeflow.planner.plan import Plan
+from pipeflow.runtime.account import edge_facts, stage_facts
+from pipeflow.runtime.board import Board
+from pipeflow.runtime.root_cause import Cause, root_cause
+from pipeflow.runtime.wiring import ChannelPlan
+from pipeflow.telemetry.bottleneck import find_bottleneck
+from pipeflow.telemetry.ledger import check_ledger
+from pipeflow.telemetry.report import ErrorFacts, Report, RunFacts, Status, WorkerFacts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEnd:
+    """How a run ended.
+
+    Attributes:
+        id: Of the run.
+        executor: ``inline`` or ``local``.
+        started: When it began.
+        wall_s: How long it took.
+        seed: Of ``pipeflow.rng``.
+        signal: Number of the signal that drained or stopped it, or 0.
+        causes: All failures, victims too.
+        workers: Number of a worker to what is known of its process.
+        metrics: Number of a worker to its sums.
+        slots: Number of a worker to the slots that its pool made.
+    """
+
+    id: str
+    executor: str
+    started: datetime
+    wall_s: float
+    seed: int
+    signal: int = 0
+    causes: Sequence[Cause] = ()
+    workers: Mapping[int, WorkerFacts] = field(default_factory=dict)
+    metrics: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+    slots: Mapping[int, int] = field(default_factory=dict)
+
+
+def make_report(plan: Plan, channels: tuple[ChannelPlan, ...], board: Board, end: RunEnd) -> Report:
+    """The account of a run: counts from the board, the ledger's judgement, the root cause."""
+    whole = not end.causes and not end.signal
+    stages = stage_facts(plan, board, end.workers, end.metrics, whole=whole)
+    edges = edge_facts(plan, channels, board, whole=whole, slots=end.slots)
+    ledger = check_ledger(stages, edges, clean=whole)
+    failed = bool(end.causes) or not ledger.balanced
+    exit_code = 1 if failed else 128 + end.signal if end.signal else 0
+    status = Status.FAILED if failed else Status.INTERRUPTED if end.signal else Status.SUCCEEDED
+    cause = root_cause(end.causes)
+    return Report(
+        run=RunFacts(
+            id=end.id,
+            pipeline=plan.pipeline,
+            file=plan.file,
+            executor=end.executor,
+            started=end.started.isoformat(timespec="milliseconds"),
+            wall_s=round(end.wall_s, 6),
+            status=status,
+            exit_code=exit_code,
+            attempts=1,
+            seed=end.seed,
+        ),
+        stages=stages,
+        edges=edges,
+        ledger=ledger,
+        bottleneck=find_bottleneck(stages, edges),
+        errors=() if cause is None else (error_facts(plan, cause),),
+    )
+
+
+def error_facts(plan: Plan, cause: Cause) -> ErrorFacts:
+    """One failure as the report keeps it; a failure of the run as a whole has no stage."""
+    failure = cause.failure
+    if cause.worker < 0:
+        stage, at, replica = "", plan.file, 0
+    else:
+        worker = plan.workers[cause.worker]
+        stage, at = plan.stages[worker.stage].name, str(plan.stages[worker.stage].at)
+        replica = worker.replica
+    return ErrorFacts(
+        stage=stage,
+        item=failure.item,
+        type=failure.kind,
+        message=failure.message,
+        traceback=failure.traceback,
+        at=at,
+        view=failure.view,
+        replica=replica,
+        phase=failure.phase,
+    )

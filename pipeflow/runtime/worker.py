@@ -1,0 +1,495 @@
+"""One worker process: take the brief, load the stage, run its loop, say how it ended.
+
+    supervisor ──brief──> worker ──reports──> supervisor
+                          │  ▲
+       neighbours <═══════╛  ╘═══════ neighbours        items, by channels
+                  ──bell──>                             "there is room again"
+
+The process waits at two places only, ``for_input`` and ``for_room``, both of which have flushed before,
+are visible on the board, and watch the neighbours' ends: a reader that closed or died shows there.
+A second thread flushes what a burst left behind, and serves mailboxes.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import resource
+import select
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from types import FrameType
+from typing import Any
+
+from pipeflow.errors import ChannelError, PipeflowError
+from pipeflow.planner.plan import StagePlan
+from pipeflow.runtime.assemble import make_inbox, make_outbox
+from pipeflow.runtime.board import (
+    BUSY_NS,
+    SINCE_NS,
+    STATE,
+    TURNS,
+    WAIT_IN_NS,
+    WAIT_OUT_NS,
+    WAITS_ON,
+    Board,
+    State,
+    Words,
+)
+from pipeflow.runtime.brief import WorkerBrief
+from pipeflow.runtime.failures import kind_of, message_of, traceback_of
+from pipeflow.runtime.inbox import Inbox
+from pipeflow.runtime.loop import WAITS, DrainInterrupt, StageLoop, failure_of
+from pipeflow.runtime.mailbox import Mailbox
+from pipeflow.runtime.messages import (
+    EXIT_FAILED,
+    EXIT_VICTIM,
+    Failed,
+    Failure,
+    Finished,
+    Logged,
+    Ready,
+    WorkerReport,
+    pack_report,
+)
+from pipeflow.runtime.outbox import LINGER_S, Outbox, ReadersGone
+from pipeflow.runtime.targets import Target
+from pipeflow.runtime.wiring import ChannelPlan, wire
+from pipeflow.stages.context import StageContext, enter
+from pipeflow.stages.loading import load_work
+from pipeflow.stages.work import Work
+from pipeflow.transports.base import Packet
+from pipeflow.transports.bell import Bell
+from pipeflow.transports.codec import Decoder, Encoder
+from pipeflow.transports.open import open_receiver, open_sender
+from pipeflow.transports.shm import Arena
+
+#: Sent by the supervisor to a source whose grace is over: leave the blocking call.
+DRAIN_SIGNAL = signal.SIGUSR1
+#: A wake-up that was missed costs this much, in milliseconds, and no more.
+BACKSTOP_MS = 100
+#: A worker whose neighbours ended says that it is a victim; the root cause lies elsewhere.
+_VICTIM_ERRORS = (ChannelError,)
+
+_LEVELS = ("debug", "info", "warning", "error")
+
+
+def run_worker(brief: WorkerBrief) -> int:
+    """Be one worker, from its brief to its end.
+
+    Returns:
+        The exit status of the process.
+    """
+    reports = Reports(brief.report_fd, brief.log_level)
+    plan = brief.plan
+    stage = plan.stages[plan.workers[brief.worker].stage]
+    channels = wire(plan)
+    board = Board(plan, channels, _map_board(brief.board_fd))
+    row = board.worker(brief.worker)
+    context = _context(brief, stage, board, reports)
+    enter(context)
+    try:
+        work = _load(stage, plan.folder, context)
+    except BaseException as error:  # the user's module or constructor: a boundary
+        reports.tell(Failed(_start_failure(error)))
+        return EXIT_FAILED
+    process = Process(brief, stage, board, channels)
+    loop = StageLoop(
+        stage=stage,
+        replica=context.replica,
+        names=tuple(each.name for each in plan.stages),
+        work=work,
+        inbox=process.inbox,
+        outbox=process.outbox,
+        row=row,
+        tell=reports.tell,
+        waits=process,
+        stopping=lambda: board.draining,
+    )
+    context.item_id = lambda: loop.hand
+    context.empty = process.empty
+    _leave_blocking_calls_on_signal(loop)
+    reports.tell(Ready())
+    status = _run(loop, process, reports, plan)
+    if status == 0:
+        reports.tell(_finished(context, process))
+    return status
+
+
+def _run(loop: StageLoop, process: Process, reports: Reports, plan: Any) -> int:
+    """Run the loop to its end, and tell a failure if there is one."""
+    process.begin()
+    try:
+        for wants in loop.steps():
+            if wants is WAITS:
+                try:
+                    process.for_input(None)
+                except ReadersGone:
+                    break
+        loop.wind_up()
+        process.end()
+    except BaseException as error:  # whatever ends a worker is reported: a boundary
+        victim = isinstance(error, _VICTIM_ERRORS)
+        failure = failure_of(
+            error,
+            tuple(each.name for each in plan.stages),
+            tuple(worker.stage for worker in plan.workers),
+        )
+        if victim:
+            failure = _as_victim(failure)
+        reports.tell(Failed(failure))
+        loop.abandon()
+        return EXIT_VICTIM if victim else EXIT_FAILED
+    return 0
+
+
+class Reports:
+    """The pipe to the supervisor.
+
+    Args:
+        fd: Its writing end.
+        level: Least level of log lines that are sent.
+    """
+
+    def __init__(self, fd: int, level: str) -> None:
+        self._fd = fd
+        self._least = _LEVELS.index(level) if level in _LEVELS else 1
+        self._lock = threading.Lock()
+
+    def tell(self, report: WorkerReport) -> None:
+        """Send one report, whole; a supervisor that is gone hears nothing."""
+        data = memoryview(pack_report(report))
+        with self._lock:
+            try:
+                while data:
+                    data = data[os.write(self._fd, data) :]
+            except BrokenPipeError:
+                return  # the life-line ends us in a moment
+
+    def log(self, level: str, text: str) -> None:
+        """Send a line of the log, if its level is asked for."""
+        if level not in _LEVELS or _LEVELS.index(level) >= self._least:
+            self.tell(Logged(level, text))
+
+
+class Process:
+    """The worker's ends, and its two waits. Owns them: ``end`` and ``close`` close them all.
+
+    Args:
+        brief: What the worker was told.
+        stage: Its stage.
+        board: The board.
+        channels: All channels of the run.
+    """
+
+    def __init__(
+        self,
+        brief: WorkerBrief,
+        stage: StagePlan,
+        board: Board,
+        channels: tuple[ChannelPlan, ...],
+    ) -> None:
+        self._brief = brief
+        self._row: Words = board.worker(brief.worker)
+        self._share = Arena.attach(brief.arena, brief.worker)
+        self._bell = Bell.attach(brief.bells[brief.worker])
+        self._encoder = Encoder(self._share)
+        decoder = Decoder(self._share)
+
+        def receiver(channel: ChannelPlan, reader: int) -> Any:
+            bells = brief.mail_bells if self._is_mail(channel) else brief.bells
+            return open_receiver(
+                channel.spec,
+                brief.channels[channel.spec.number],
+                reader,
+                board.channel(channel.spec.number),
+                brief.attempt,
+                [Bell.attach(bells[writer]) for writer in channel.writers],
+                self._share,
+            )
+
+        def sender(channel: ChannelPlan, writer: int) -> Any:
+            return open_sender(
+                channel.spec,
+                brief.channels[channel.spec.number],
+                writer,
+                board.channel(channel.spec.number),
+                brief.attempt,
+                self._share,
+            )
+
+        self._plan = brief.plan
+        self.inbox: Inbox | None = make_inbox(
+            brief.plan,
+            brief.worker,
+            channels,
+            board,
+            receiver,
+            lambda packet, private: decoder.decode(packet, private=private),
+        )
+        self.outbox: Outbox = make_outbox(
+            brief.plan,
+            brief.worker,
+            channels,
+            board,
+            sender,
+            self._encode,
+            self.for_room,
+        )
+        self._linger = Linger(self.outbox)
+        mailboxes = self.outbox.mailboxes()
+        self._postman: Postman | None = None
+        if mailboxes:
+            self._postman = Postman(mailboxes, Bell.attach(brief.mail_bells[brief.worker]))
+        self._since = time.monotonic_ns()
+
+    def empty(self, shape: Any, dtype: Any) -> Any:
+        """An array in this worker's own pool."""
+        return self._share.pool.empty(shape, dtype)
+
+    def slots(self) -> int:
+        """Slots that this worker's pool made."""
+        return self._share.slots()
+
+    def begin(self) -> None:
+        """The loop begins."""
+        self._since = time.monotonic_ns()
+        self._enter_state(State.BUSY, 0)
+        self._linger.start()
+        if self._postman is not None:
+            self._postman.start()
+
+    def for_input(self, timeout_s: float | None) -> None:
+        """Wait until something may have come; everything was flushed before.
+
+        Raises:
+            ReadersGone: Nobody needs the results any more.
+        """
+        assert self.inbox is not None
+        before = self._enter_state(State.WAITING_IN, self.inbox.waits_for())
+        self._row[BUSY_NS] += before
+        poll = select.poll()
+        for fd in self.inbox.descriptors():
+            poll.register(fd, select.POLLIN)
+        watched = self.outbox.watched()
+        for fd in watched:
+            poll.register(fd, 0)
+        ready = poll.poll(None if timeout_s is None else timeout_s * 1000)
+        self._row[WAIT_IN_NS] += self._enter_state(State.BUSY, 0)
+        gone = frozenset(fd for fd, events in ready if events and fd in watched)
+        if gone:
+            self.outbox.check_readers(gone)
+
+    def for_room(self, targets: Sequence[Target]) -> None:
+        """Wait until one of the targets may have room, a reader has closed, or a moment."""
+        channels = [channel for target in targets for channel in target.channels]
+        before = self._enter_state(State.WAITING_OUT, channels[0].edge + 1 if channels else 0)
+        self._row[BUSY_NS] += before
+        for channel in channels:
+            channel.sender.set_waiting(waiting=True)
+        poll = select.poll()
+        poll.register(self._bell.fileno(), select.POLLIN)
+        for channel in channels:
+            poll.register(channel.sender.fileno(), 0)
+        while not any(target.look() > 0 for target in targets):
+            ready = {fd for fd, _ in poll.poll(BACKSTOP_MS)}
+            self._bell.clear()
+            gone = [c for c in channels if c.sender.fileno() in ready]
+            if gone:
+                for target in targets:
+                    for channel in [c for c in gone if c in target.channels]:
+                        target.drop(channel)
+                break
+        for channel in channels:
+            channel.sender.set_waiting(waiting=False)
+        self._row[WAIT_OUT_NS] += self._enter_state(State.BUSY, 0)
+
+    def end(self) -> None:
+        """Send the end of input everywhere, and let go of everything."""
+        self._linger.stop()
+        self.outbox.end()
+        if self._postman is not None:
+            self._row[BUSY_NS] += self._enter_state(State.WAITING_OUT, 0)
+            self._postman.finish()
+        self._enter_state(State.DONE, 0)
+
+    def _encode(self, payloads: list[Any]) -> Packet:
+        return self._encoder.encode(payloads)
+
+    def _is_mail(self, channel: ChannelPlan) -> bool:
+        return self._plan.edges[channel.edge].overflow.value != "block"
+
+    def _enter_state(self, state: State, waits_on: int) -> int:
+        """Note a new state; nanoseconds spent in the one before."""
+        now = time.monotonic_ns()
+        spent, self._since = now - self._since, now
+        row = self._row
+        row[WAITS_ON] = waits_on
+        row[STATE] = state
+        row[SINCE_NS] = now
+        row[TURNS] += 1
+        return spent
+
+
+class Linger:
+    """The second thread: sends what a burst left behind, when the user's code takes its time.
+
+    Args:
+        outbox: The worker's outputs.
+    """
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="pipeflow-linger", daemon=True)
+
+    def start(self) -> None:
+        """Begin, if there is anything to send to."""
+        if self._outbox.watched():
+            self._outbox.wake = self._wake.set
+            self._thread.start()
+
+    def stop(self) -> None:
+        """End, and wait for it."""
+        self._stopping.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            self._wake.wait()
+            if self._stopping.wait(LINGER_S):
+                return
+            self._wake.clear()
+            try:
+                self._outbox.flush_old()
+            except PipeflowError as error:
+                self._outbox.refuse(error)
+                return
+
+
+class Postman:
+    """The thread that hands over what the readers of mailboxes ask for.
+
+    Args:
+        mailboxes: All mailboxes of the worker.
+        bell: Rung by their readers.
+    """
+
+    def __init__(self, mailboxes: Sequence[Mailbox], bell: Bell) -> None:
+        self._mailboxes = mailboxes
+        self._bell = bell
+        self._thread = threading.Thread(target=self._run, name="pipeflow-mail", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def finish(self) -> None:
+        """Wait until the readers have asked for everything, or are gone."""
+        for mailbox in self._mailboxes:
+            mailbox.end()
+        self._bell.ring()
+        self._thread.join()
+
+    def _run(self) -> None:
+        waiting = list(self._mailboxes)
+        while waiting:
+            poll = select.poll()
+            poll.register(self._bell.fileno(), select.POLLIN)
+            fds = {fd for mailbox in waiting for fd in mailbox.filenos()}
+            for fd in fds:
+                poll.register(fd, 0)
+            ready = {fd for fd, _ in poll.poll()}
+            self._bell.clear()
+            for mailbox in waiting:
+                mailbox.lose_readers(frozenset(ready & fds))
+            waiting = [mailbox for mailbox in waiting if not mailbox.finished()]
+
+
+def _load(stage: StagePlan, folder: str, context: StageContext) -> Work:
+    """Import and build the stage's code, and see that it is what was planned."""
+    names = tuple(context.input_names)
+    work = load_work(
+        call=stage.call,
+        operator=stage.operator,
+        folder=folder,
+        parameters=stage.parameters,
+        source=not stage.edges_in,
+        input_names=names,
+    )
+    if work.keeps_state and not stage.keeps_state and stage.replicas > 1:
+        raise TypeError(
+            f"stage '{stage.name}' keeps state, so its {stage.replicas} replicas need "
+            "`partition: {key: …}` or `broadcast`"
+        )
+    return work
+
+
+def _context(brief: WorkerBrief, stage: StagePlan, board: Board, reports: Reports) -> StageContext:
+    edges = [brief.plan.edges[number] for number in stage.edges_in]
+    return StageContext(
+        stage=stage.name,
+        replica=brief.plan.workers[brief.worker].replica,
+        replicas=stage.replicas,
+        seed=brief.seed,
+        stopping=lambda: board.draining,
+        log=reports.log,
+        stdout=None if brief.stdout_fd < 0 else _open_stdout(brief.stdout_fd),
+        parameters=brief.plan.parameters,
+        input_names=tuple(edge.input for edge in edges if edge.input),
+    )
+
+
+def _open_stdout(fd: int) -> Any:
+    return open(fd, "wb", buffering=0, closefd=False)
+
+
+def _map_board(fd: int) -> Words:
+    size = os.fstat(fd).st_size
+    return memoryview(mmap.mmap(fd, size)).cast("Q")
+
+
+def _start_failure(error: BaseException) -> Failure:
+    phase = "import" if isinstance(error, ImportError | SyntaxError) else "constructor"
+    return Failure(
+        phase=phase, kind=kind_of(error), message=message_of(error), traceback=traceback_of(error)
+    )
+
+
+def _as_victim(failure: Failure) -> Failure:
+    return Failure(
+        phase=failure.phase,
+        kind=failure.kind,
+        message=failure.message,
+        item=failure.item,
+        victim=True,
+    )
+
+
+def _leave_blocking_calls_on_signal(loop: StageLoop) -> None:
+    """A drained source whose grace is over leaves its blocking call, and nothing else is cut."""
+
+    def leave(_number: int, _frame: FrameType | None) -> None:
+        if loop.in_users_source:
+            raise DrainInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(DRAIN_SIGNAL, leave)
+
+
+def _finished(context: StageContext, process: Process) -> Finished:
+    own = resource.getrusage(resource.RUSAGE_SELF)
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    scale = 1 if sys.platform == "darwin" else 1024
+    return Finished(
+        metrics=dict(context.metrics),
+        cpu_s=own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime,
+        peak_rss_bytes=own.ru_maxrss * scale,
+        slots=process.slots(),
+    )
