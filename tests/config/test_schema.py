@@ -34,6 +34,8 @@ def nodes(schema: Any) -> Iterator[dict[str, Any]]:
         case list():
             for value in schema:
                 yield from nodes(value)
+        case _:
+            pass
 
 
 def test_the_schema_in_the_repository_is_fresh() -> None:
