@@ -24,7 +24,11 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
     "planner": {"spec"},
     "stages": {"spec", "telemetry"},
     "runtime": {"planner.plan", "spec", "stages", "transports", "telemetry"},
-    "executors": {"runtime", "planner.plan", "transports", "telemetry", "stages.context"},
+    # The inline executor is its own worker, so it loads stages and holds their contexts.
+    "executors": {
+        *("runtime", "planner.plan", "transports", "telemetry"),
+        *("stages.context", "stages.loading", "stages.work"),
+    },
     "testing": {"stages", "transports", "executors", "telemetry", "planner", "spec"},
     "cli": {
         *("spec", "transports", "telemetry", "config", "planner", "stages"),
