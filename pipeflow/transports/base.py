@@ -13,8 +13,8 @@ The rules that keep both ends from deadlock and the bytes from being torn:
 2. A writer sends no more than its credit: ``capacity`` less what was sent and not yet taken. Credit
    counts the units of ``Sender.send(credits=...)``, the bytes count shared buffers, and one send is
    always allowed when nothing is in flight.
-3. Whoever waits has first flushed what it holds back, says so in its counter, looks again, and waits
-   with a deadline: a wake-up that was missed costs a moment, never a hang.
+3. Whoever waits has first flushed what it holds back, says so in its counter, looks again, and
+   waits with a deadline: a wake-up that was missed costs a moment, never a hang.
 4. A frame is read whole or not at all; it bears the attempt and a number. A number that is missing,
    repeated or of another attempt is a ``ProtocolError``, never skipped.
 5. A buffer that travels by reference is kept by its sender until the reader has said that it holds
@@ -237,11 +237,9 @@ class Receiver(Protocol):
         ...
 
     def want(self, items: int = 1) -> None:
-        """Ask each writer for items, on a channel whose writers send on demand only (``drop_*``)."""
+        """Ask each writer for items, where writers send on demand only (``drop_*``)."""
         ...
 
     def close(self) -> None:
         """Need no more: the writers get ``PeerClosed`` once all readers have closed."""
         ...
-
-

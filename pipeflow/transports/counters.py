@@ -9,7 +9,7 @@
     times the capacity, set by whichever reader holds that frame.
 
 Every cell has one writing process (a mark: one at a time, for a frame has one taker), so nothing is
-locked; a sum over cells may be a moment old, never torn. Rows are cache lines. All cells begin as 0.
+locked; a sum over cells may be a moment old, never torn. Rows are cache lines; all begins as 0.
 """
 
 from __future__ import annotations

@@ -88,41 +88,14 @@ def unpack_header(data: memoryview | bytes) -> Header:
     Raises:
         ProtocolError: These are not the bytes of a header.
     """
-    (
-        magic,
-        kind,
-        flags,
-        writer,
-        channel,
-        attempt,
-        seq,
-        items,
-        buffers,
-        meta,
-        pickled,
-        body,
-        credits,
-    ) = HEADER.unpack_from(data)
+    magic, kind, flags, *numbers = HEADER.unpack_from(data)
     if magic != MAGIC:
         raise ProtocolError(f"these bytes are no frame: they begin with {magic:#010x}")
     try:
         frame_kind = FrameKind(kind)
     except ValueError:
         raise ProtocolError(f"no kind of frame has the number {kind}") from None
-    return Header(
-        kind=frame_kind,
-        flags=Flag(flags),
-        writer=writer,
-        channel=channel,
-        attempt=attempt,
-        seq=seq,
-        items=items,
-        buffers=buffers,
-        meta=meta,
-        pickled=pickled,
-        body=body,
-        credits=credits,
-    )
+    return Header(frame_kind, Flag(flags), *numbers)
 
 
 def pack_body(meta: bytes, packet: Packet | None) -> list[bytes | memoryview]:

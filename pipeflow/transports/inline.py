@@ -1,10 +1,10 @@
-"""A channel within one process, for the inline executor: a queue of packets, with the same credit."""
+"""A channel within one process, for the inline executor: packets in a row, the same credit."""
 
 from __future__ import annotations
 
 from collections import deque
 
-from pipeflow.errors import ChannelClosed, PeerClosed, PeerLost
+from pipeflow.errors import ChannelClosed, PeerLost
 from pipeflow.transports.base import ChannelSpec, Frame, FrameKind, Packet
 from pipeflow.transports.counters import ChannelCounters
 from pipeflow.transports.outgoing import Incoming, Outgoing
@@ -63,8 +63,10 @@ class InlineSender(Outgoing):
     def _put(self, kind: FrameKind, meta: bytes, packet: Packet | None, credits: int) -> None:
         self._check_open()
         if not self._channel.readers_open:
-            raise PeerClosed(f"channel {self._spec.number}: every reader has closed")
+            raise self._peer_closed()
+        self.settle()
         seq = self._next_seq()
+        self._keep(seq, packet.keep if packet is not None else ())
         self._note_sent(packet, credits)
         frame = Frame(kind, self._writer, seq, meta, packet, credits=credits)
         self._channel.frames.append(frame)

@@ -1,0 +1,145 @@
+"""Who holds which slot: the table in shared memory, and this process's own row of it.
+
+A cell says "held" while it is odd and grows by one at each change. A slot is free when two looks at
+its row in a row are alike and all even: then no cell changed between them, so there was a moment
+at which nobody held it. One look would not do: a holder may pass the slot on to someone whose
+cell was read just before, and let go just before its own is read.
+"""
+
+from __future__ import annotations
+
+import mmap
+import threading
+import weakref
+from collections import deque
+from typing import Any
+
+from pipeflow.transports.base import SlotRef
+
+
+class HolderTable:
+    """One byte for each slot and worker, for the slots of every pool.
+
+    Args:
+        memory: The mapped header of the arena.
+        first: Where each pool's table begins, in bytes.
+        workers: Cells in a row.
+    """
+
+    def __init__(self, memory: mmap.mmap, first: tuple[int, ...], workers: int) -> None:
+        self._memory = memory
+        self._first = first
+        self._workers = workers
+        self._odd = int.from_bytes(b"\1" * workers, "little")
+
+    def flip(self, pool: int, slot: int, worker: int) -> None:
+        """Change a cell from free to held or back; only by ``worker`` itself, or once it died."""
+        cell = self._first[pool] + slot * self._workers + worker
+        self._memory[cell] = (self._memory[cell] + 1) & 0xFF
+
+    def holders(self, pool: int, slot: int) -> tuple[int, ...]:
+        """Numbers of the workers that hold a slot."""
+        row = self._row(pool, slot)
+        return tuple(worker for worker, cell in enumerate(row) if cell & 1)
+
+    def is_free(self, pool: int, slot: int) -> bool:
+        """Whether nobody holds a slot; only its owner may conclude that nobody will."""
+        row = self._row(pool, slot)
+        if int.from_bytes(row, "little") & self._odd:
+            return False
+        return row == self._row(pool, slot)
+
+    def _row(self, pool: int, slot: int) -> bytes:
+        start = self._first[pool] + slot * self._workers
+        return self._memory[start : start + self._workers]
+
+
+class Hold(weakref.ref[Any]):
+    """One object that keeps a slot: a lease, or the base of arrays over it. Its death lets go."""
+
+    __slots__ = ("address", "holdings", "ref", "target_id")
+
+    address: int
+    holdings: Holdings
+    ref: SlotRef
+    target_id: int
+
+
+class Holdings:
+    """All slots that this process keeps, of its own pool and of others.
+
+    Counts the objects that keep a slot; the first sets this worker's cell, the death of the last
+    clears it. Objects die at any time, also while the garbage is collected in the middle of a
+    method here: a death is queued, and whoever has the lock works the queue off.
+    """
+
+    def __init__(self, table: HolderTable, worker: int) -> None:
+        self._table = table
+        self._worker = worker
+        self._counts: dict[tuple[int, int], int] = {}
+        self._holds: dict[int, Hold] = {}
+        self._dead: deque[Hold] = deque()
+        self._lock = threading.Lock()
+
+    def keep(self, target: object, ref: SlotRef, *, address: int = 0) -> None:
+        """Keep a slot until ``target`` dies.
+
+        Args:
+            target: Any object with weak references.
+            ref: The slot, and which part of it ``target`` covers.
+            address: Where that part is mapped, if arrays over ``target`` are to be found.
+        """
+        hold = Hold(target, _on_death)
+        hold.address, hold.holdings, hold.ref, hold.target_id = address, self, ref, id(target)
+        key = (ref.pool, ref.slot)
+        with self._lock:
+            count = self._counts.get(key, 0)
+            if not count:
+                self._table.flip(ref.pool, ref.slot, self._worker)
+            self._counts[key] = count + 1
+            self._holds[id(target)] = hold
+        self._bury()
+
+    def of(self, target: object) -> Hold | None:
+        """The hold that ``target`` itself has on a slot."""
+        hold = self._holds.get(id(target))
+        return hold if hold is not None and hold() is target else None
+
+    def pin(self, target: object) -> None:
+        """Hold for good, also when this process has ended, what ``target`` holds.
+
+        For buffers that are still on their way when a worker ends: if its cell were cleared, their
+        memory could be lent again before their reader holds them.
+        """
+        hold = self.of(target)
+        if hold is not None:
+            with self._lock:
+                self._counts[hold.ref.pool, hold.ref.slot] += 1
+
+    def mourn(self, hold: Hold) -> None:
+        """Take note of a death; called by the interpreter."""
+        self._dead.append(hold)
+        self._bury()
+
+    def _bury(self) -> None:
+        # Not entered twice: a death in the middle of another is left to the one at work.
+        while self._dead and self._lock.acquire(blocking=False):
+            try:
+                while self._dead:
+                    self._forget(self._dead.popleft())
+            finally:
+                self._lock.release()
+
+    def _forget(self, hold: Hold) -> None:
+        if self._holds.get(hold.target_id) is hold:
+            del self._holds[hold.target_id]
+        key = (hold.ref.pool, hold.ref.slot)
+        self._counts[key] -= 1
+        if not self._counts[key]:
+            del self._counts[key]
+            self._table.flip(hold.ref.pool, hold.ref.slot, self._worker)
+
+
+def _on_death(hold: weakref.ref[Any]) -> None:
+    assert isinstance(hold, Hold)
+    hold.holdings.mourn(hold)

@@ -1,0 +1,168 @@
+"""Where everything lies in the arena, and the arena as one process sees it.
+
+┌ header of worker 0 ┬ header of worker 1 ┬ … ┬ range of worker 0 ┬ range of worker 1 ┬ …
+│ usage              │                    │   │ slot 0 │ slot 1 … │                   │
+│ directory of slots │                    │   │
+│ table of holders   │                    │   │
+└ all may write their own cells ──────────┴───┴ written by its worker, read by all ───────
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cached_property
+from typing import Final
+
+from pipeflow.transports.backing import GRANULE, LINUX, Backing
+from pipeflow.transports.holdings import HolderTable
+
+#: Slots that a pool can have; beyond, buffers travel in their frames.
+MAX_SLOTS: Final = 65_536
+#: Address space of an arena, in bytes; small enough to look sane in ``ps``.
+_ADDRESS_SPACE: Final = 2**42 if LINUX else 0
+#: Slots keep their size, so a range needs more addresses than it may ever have memory.
+_ADDRESSES_PER_BYTE: Final = 64
+
+
+class Usage(IntEnum):
+    """Words at the head of a worker's header; it alone writes them."""
+
+    RESERVED = 0  #: bytes of memory that its pool has
+    SLOTS = 1  #: slots that it ever made
+    GROWTHS = 2  #: how often it took memory
+    FALLBACKS = 3  #: buffers that found no slot
+    PINCHED = 4  #: whether it just found the limit reached
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArenaHandle:
+    """What a process needs to attach: the inherited descriptor, and the sizes.
+
+    Attributes:
+        fd: Descriptor of the arena's memory.
+        workers: How many pools.
+        limit_bytes: What all pools together may reserve.
+        max_slots: Slots in a pool.
+    """
+
+    fd: int
+    workers: int
+    limit_bytes: int
+    max_slots: int = MAX_SLOTS
+
+    @property
+    def directory_at(self) -> int:
+        """Where a header's directory begins: two words a slot, its offset and its bytes."""
+        return GRANULE
+
+    @property
+    def holders_at(self) -> int:
+        """Where a header's table of holders begins."""
+        return self.directory_at + _granules(16 * self.max_slots)
+
+    @property
+    def header_bytes(self) -> int:
+        """Length of one header."""
+        return self.holders_at + _granules(self.workers * self.max_slots)
+
+    @property
+    def ranges_at(self) -> int:
+        """Where the ranges begin."""
+        return self.workers * self.header_bytes
+
+    @property
+    def range_bytes(self) -> int:
+        """Addresses of one pool."""
+        most = self.limit_bytes * (_ADDRESSES_PER_BYTE if LINUX else 1)
+        fair = max(self.limit_bytes, _ADDRESS_SPACE // self.workers)
+        return max(GRANULE, _granules(min(most, fair)))
+
+    def range_at(self, worker: int) -> int:
+        """Where the range of a worker begins."""
+        return self.ranges_at + worker * self.range_bytes
+
+    @property
+    def total_bytes(self) -> int:
+        """Length of the whole."""
+        return self.ranges_at + self.workers * self.range_bytes
+
+
+class Maps:
+    """The parts of the arena as one process sees them, each mapped when it is first needed."""
+
+    def __init__(self, handle: ArenaHandle, backing: Backing) -> None:
+        self.handle = handle
+        self.backing = backing
+
+    @cached_property
+    def header(self) -> mmap.mmap:
+        return self.backing.map(0, self.handle.ranges_at, writable=True)
+
+    @cached_property
+    def words(self) -> memoryview:
+        """The headers as unsigned 64-bit words."""
+        return memoryview(self.header).cast("Q")
+
+    @cached_property
+    def views(self) -> mmap.mmap:
+        """Everything, to read."""
+        return self.backing.map(0, self.handle.total_bytes, writable=False)
+
+    @cached_property
+    def holders(self) -> HolderTable:
+        handle = self.handle
+        first = tuple(
+            worker * handle.header_bytes + handle.holders_at for worker in range(handle.workers)
+        )
+        return HolderTable(self.header, first, handle.workers)
+
+    def own(self, worker: int) -> mmap.mmap:
+        """One worker's range, to write."""
+        return self.backing.map(
+            self.handle.range_at(worker), self.handle.range_bytes, writable=True
+        )
+
+    # -- the words of a header
+
+    def usage(self, worker: int, cell: Usage) -> int:
+        return self.words[worker * self.handle.header_bytes // 8 + cell]
+
+    def set_usage(self, worker: int, cell: Usage, value: int) -> None:
+        """Only for ``worker`` itself, or once it is dead."""
+        self.words[worker * self.handle.header_bytes // 8 + cell] = value
+
+    def usage_of_all(self, cell: Usage) -> int:
+        """The sum of a cell over all pools."""
+        step = self.handle.header_bytes // 8
+        return sum(self.words[worker * step + cell] for worker in range(self.handle.workers))
+
+    def describe(self, worker: int, slot: int, offset: int, nbytes: int) -> None:
+        """Write down where a slot of ``worker`` lies and how much memory it has."""
+        at = (worker * self.handle.header_bytes + self.handle.directory_at) // 8 + 2 * slot
+        self.words[at], self.words[at + 1] = offset, nbytes
+
+    def described(self, worker: int) -> Iterator[tuple[int, int, int]]:
+        """Number, offset and bytes of each slot of ``worker`` that has memory."""
+        first = (worker * self.handle.header_bytes + self.handle.directory_at) // 8
+        for slot in range(self.usage(worker, Usage.SLOTS)):
+            offset, nbytes = self.words[first + 2 * slot], self.words[first + 2 * slot + 1]
+            if nbytes:
+                yield slot, offset, nbytes
+
+    def held_bytes(self) -> tuple[tuple[int, int], ...]:
+        """Worker number to the bytes of the slots that it holds, greatest first."""
+        held: Counter[int] = Counter()
+        for pool in range(self.handle.workers):
+            for slot, _, nbytes in self.described(pool):
+                for worker in self.holders.holders(pool, slot):
+                    held[worker] += nbytes
+        return tuple(held.most_common())
+
+
+def _granules(nbytes: int) -> int:
+    """Rounded up to whole granules."""
+    return -(-nbytes // GRANULE) * GRANULE

@@ -1,0 +1,119 @@
+"""What the senders of all transports do alike: count, keep what is in flight, let go of it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+from pipeflow.errors import ChannelClosed, PeerClosed
+from pipeflow.transports import credit
+from pipeflow.transports.base import ChannelSpec, Frame, FrameKind, Packet
+from pipeflow.transports.counters import ChannelCounters, ReaderCell, WriterAccount, WriterCell
+
+
+class Outgoing:
+    """One writer's books of a channel, and the buffers that its readers do not hold yet."""
+
+    def __init__(self, spec: ChannelSpec, counters: ChannelCounters, writer: int) -> None:
+        self._spec, self._counters, self._writer = spec, counters, writer
+        self._account = WriterAccount(counters, writer)
+        self._kept: deque[tuple[int, tuple[object, ...]]] = deque()
+        self._closed = False
+
+    def room(self, nbytes: int = 0) -> int:
+        self.settle()
+        return credit.room(
+            in_flight=self._counters.in_flight(self._writer),
+            capacity=self._spec.capacity,
+            bytes_in_flight=self._counters.bytes_in_flight(self._writer),
+            capacity_bytes=self._spec.capacity_bytes,
+            nbytes=nbytes,
+        )
+
+    def idle(self) -> bool:
+        return self._account.idle()
+
+    def demand(self) -> int:
+        return self._counters.demand(self._writer)
+
+    def set_waiting(self, waiting: bool) -> None:
+        self._account.set_waiting(waiting)
+
+    def settle(self) -> None:
+        kept, counters = self._kept, self._counters
+        for _ in range(len(kept)):
+            seq, keep = kept.popleft()
+            if not counters.is_confirmed(self._writer, seq):
+                # With one reader frames are confirmed in order; with several each for itself.
+                kept.append((seq, keep))
+                if self._spec.readers == 1:
+                    kept.rotate(1)
+                    return
+
+    def kept(self) -> Iterator[object]:
+        """What the readers may not hold yet; also after the end."""
+        self.settle()
+        for _, keep in self._kept:
+            yield from keep
+
+    # -- for the senders
+
+    def _peer_closed(self) -> PeerClosed:
+        """Nobody will read what is in flight: let go of it."""
+        self._kept.clear()
+        return PeerClosed(f"channel {self._spec.number}: every reader has closed")
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ChannelClosed(f"channel {self._spec.number} was closed by its writer")
+
+    def _next_seq(self) -> int:
+        return self._counters.of_writer(self._writer, WriterCell.FRAMES)
+
+    def _keep(self, seq: int, keep: tuple[object, ...]) -> None:
+        if keep:
+            self._kept.append((seq, keep))
+
+    def _note_sent(self, packet: Packet | None, credits: int) -> None:
+        self._account.note_sent(
+            credits=credits,
+            nbytes=packet.shared_bytes if packet is not None else 0,
+            items=packet.items if packet is not None else 0,
+        )
+
+    def _note_end(self) -> int:
+        return self._account.end()
+
+
+class Incoming:
+    """One reader's books of a channel."""
+
+    def __init__(self, spec: ChannelSpec, counters: ChannelCounters, reader: int) -> None:
+        self._spec, self._counters, self._reader = spec, counters, reader
+        self._unconfirmed: list[tuple[int, int]] = []
+
+    def confirm(self) -> None:
+        for writer, seq in self._unconfirmed:
+            self._counters.mark_confirmed(self._reader, writer, seq)
+        self._unconfirmed.clear()
+
+    def _note_received(self, frame: Frame) -> Frame:
+        counters, reader = self._counters, self._reader
+        counters.add_reader(reader, frame.writer, ReaderCell.FRAMES, 1)
+        if frame.kind is FrameKind.ITEMS:
+            counters.add_reader(reader, frame.writer, ReaderCell.CREDITS, frame.credits)
+        self._unconfirmed.append((frame.writer, frame.seq))
+        return frame
+
+    def _note_taken(self, writer: int, credits: int, nbytes: int) -> bool:
+        """Give credit back; whether the writer waits for it."""
+        counters, reader = self._counters, self._reader
+        # Bytes first: a writer that sees the credit sees them too.
+        if nbytes:
+            counters.add_reader(reader, writer, ReaderCell.TAKEN_BYTES, nbytes)
+        counters.add_reader(reader, writer, ReaderCell.TAKEN_CREDITS, credits)
+        return counters.waiting(writer)
+
+    def _note_wanted(self, items: int) -> None:
+        for writer in range(self._spec.writers):
+            self._counters.add_reader(self._reader, writer, ReaderCell.DEMAND, items)

@@ -1,0 +1,263 @@
+"""A channel over a pipe of the kernel: one writer, one reader, frames back to back.
+
+PipeSender ── writev ──> [ up to 1 MiB in the kernel ] ── readv ──> block ──> frames
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+from typing import Final
+
+from pipeflow.errors import ChannelClosed, PeerLost
+from pipeflow.transports.base import ChannelSpec, Frame, FrameKind, Packet
+from pipeflow.transports.bell import Bell
+from pipeflow.transports.counters import ChannelCounters
+from pipeflow.transports.ends import Ends
+from pipeflow.transports.frames import (
+    HEADER,
+    Flag,
+    Header,
+    SequenceCheck,
+    pack_body,
+    total_bytes,
+    unpack_body,
+    unpack_header,
+)
+from pipeflow.transports.outgoing import Incoming, Outgoing
+
+_PIPE_BYTES: Final = 2**20
+_F_SETPIPE_SZ: Final = 1031
+#: The block that a reader reads into; larger frames get one of their own.
+_BLOCK_BYTES: Final = 256 * 1024
+_IOV_MAX: Final = 512
+
+
+def create_pipe(spec: ChannelSpec) -> Ends:
+    """Make the pipe. Its ends do not block, and programs that are started do not inherit them.
+
+    Raises:
+        OSError: No descriptors are left.
+    """
+    read, write = os.pipe()
+    os.set_blocking(read, False)
+    os.set_blocking(write, False)
+    if sys.platform == "linux":
+        import fcntl
+
+        try:
+            fcntl.fcntl(write, _F_SETPIPE_SZ, _PIPE_BYTES)
+        except OSError:
+            pass  # the user has used up what pipes may take: 64 KiB work as well, more slowly
+    return Ends(spec=spec, read=read, write=write)
+
+
+class PipeSender(Outgoing):
+    """The writing end; see ``base.Sender``. It owns the descriptor."""
+
+    def __init__(self, ends: Ends, counters: ChannelCounters, attempt: int) -> None:
+        super().__init__(ends.spec, counters, 0)
+        self._fd, self._attempt = ends.write, attempt
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def send(self, meta: bytes, packet: Packet, credits: int) -> None:
+        self.settle()
+        self._keep(self._next_seq(), packet.keep)
+        self._put(FrameKind.ITEMS, pack_body(meta, packet), packet, credits, meta=len(meta))
+
+    def barrier(self, meta: bytes) -> None:
+        self._put(FrameKind.BARRIER, pack_body(meta, None), None, 0, meta=len(meta))
+
+    def end(self) -> None:
+        self._check_open()
+        self._put(FrameKind.END, [], None, self._note_end())
+        self.close()
+
+    def close(self) -> None:
+        fd, self._fd, self._closed = self._fd, -1, True
+        if fd >= 0:
+            os.close(fd)
+
+    def _put(
+        self,
+        kind: FrameKind,
+        body: list[bytes | memoryview],
+        packet: Packet | None,
+        credits: int,
+        *,
+        meta: int = 0,
+    ) -> None:
+        self._check_open()
+        header = Header(
+            kind=kind,
+            flags=Flag.NONE,
+            writer=0,
+            channel=self._spec.number,
+            attempt=self._attempt,
+            seq=self._next_seq(),
+            items=packet.items if packet is not None else 0,
+            buffers=len(packet.buffers) if packet is not None else 0,
+            meta=meta,
+            pickled=len(packet.pickled) if packet is not None else 0,
+            body=total_bytes(body),
+            credits=credits,
+        )
+        self._note_sent(packet, credits if kind is FrameKind.ITEMS else 0)
+        self._write([header.pack(), *body])
+
+    def _write(self, parts: list[bytes | memoryview]) -> None:
+        """Write all of it, waiting for the kernel where it must."""
+        while parts:
+            try:
+                written = os.writev(self._fd, parts[:_IOV_MAX])
+            except BlockingIOError:
+                wait_writable(self._fd)
+                continue
+            except BrokenPipeError:
+                raise self._peer_closed() from None
+            parts = _after(parts, written)
+
+
+class PipeReceiver(Incoming):
+    """The reading end; see ``base.Receiver``. It owns the descriptor."""
+
+    def __init__(
+        self, ends: Ends, counters: ChannelCounters, attempt: int, writer_bell: Bell | None
+    ) -> None:
+        super().__init__(ends.spec, counters, 0)
+        self._fd, self._bell = ends.read, writer_bell
+        self._check = SequenceCheck(
+            channel=ends.spec.number, attempt=attempt, writers=1, gapless=True
+        )
+        self._block = memoryview(bytearray(_BLOCK_BYTES))
+        self._start = self._stop = 0  # what was read and not yet handed out
+        self._large: _LargeFrame | None = None
+        self._ended = False
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def ready(self) -> bool:
+        return self._ended or (self._large is None and self._whole() is not None)
+
+    def receive(self) -> Frame | None:
+        if self._fd < 0:
+            raise ChannelClosed(f"channel {self._spec.number} was closed by its reader")
+        if self._ended:
+            raise StopIteration
+        while True:
+            frame = self._large_frame() if self._large is not None else self._small_frame()
+            if frame is not None:
+                self._ended = frame.kind is FrameKind.END
+                return self._note_received(frame)
+            if not self._read():
+                return None
+
+    def took(self, writer: int, credits: int, nbytes: int) -> None:
+        if self._note_taken(writer, credits, nbytes) and self._bell is not None:
+            self._bell.ring()
+
+    def want(self, items: int = 1) -> None:
+        self._note_wanted(items)
+        if self._bell is not None:
+            self._bell.ring()
+
+    def close(self) -> None:
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    # -- from bytes to frames
+
+    def _whole(self) -> Header | None:
+        """The header of the next frame if all of it is in the block."""
+        if self._stop - self._start < HEADER.size:
+            return None
+        header = unpack_header(self._block[self._start : self._stop])
+        return header if self._stop - self._start >= HEADER.size + header.body else None
+
+    def _small_frame(self) -> Frame | None:
+        header = self._whole()
+        if header is None:
+            self._make_place()
+            return None
+        self._check.admit(header)
+        body_at = self._start + HEADER.size
+        self._start = body_at + header.body
+        return unpack_body(header, self._block[body_at : self._start], own=False)
+
+    def _make_place(self) -> None:
+        """Have place in the block for the rest of a frame, or begin one that is too large."""
+        have = self._stop - self._start
+        if have >= HEADER.size:
+            header = unpack_header(self._block[self._start : self._stop])
+            if HEADER.size + header.body > _BLOCK_BYTES:
+                self._check.admit(header)
+                self._large = _LargeFrame(header)
+                self._large.fill(self._block[self._start + HEADER.size : self._stop])
+                self._start = self._stop = 0
+                return
+        if self._start:
+            self._block[:have] = self._block[self._start : self._stop]
+            self._start, self._stop = 0, have
+
+    def _large_frame(self) -> Frame | None:
+        large = self._large
+        if large is None or large.missing:
+            return None
+        self._large = None
+        return unpack_body(large.header, large.body, own=True)
+
+    def _read(self) -> bool:
+        """Read what is there; whether there was anything."""
+        target = self._block[self._stop :] if self._large is None else self._large.rest()
+        try:
+            count = os.readv(self._fd, [target])
+        except BlockingIOError:
+            return False
+        if not count:
+            raise PeerLost(f"channel {self._spec.number}: its writer is gone, without an end")
+        if self._large is None:
+            self._stop += count
+        else:
+            self._large.filled += count
+        return True
+
+
+class _LargeFrame:
+    """A frame that gets a block of its own, so that its pickle need not be copied again."""
+
+    def __init__(self, header: Header) -> None:
+        self.header = header
+        self.body = memoryview(bytearray(header.body))
+        self.filled = 0
+
+    @property
+    def missing(self) -> int:
+        return len(self.body) - self.filled
+
+    def fill(self, data: memoryview) -> None:
+        self.body[: len(data)] = data
+        self.filled = len(data)
+
+    def rest(self) -> memoryview:
+        return self.body[self.filled :]
+
+
+def wait_writable(fd: int) -> None:
+    """Wait until the kernel takes more, or says that nobody will read."""
+    poll = select.poll()
+    poll.register(fd, select.POLLOUT)
+    poll.poll()
+
+
+def _after(parts: list[bytes | memoryview], written: int) -> list[bytes | memoryview]:
+    """What is left of the parts after so many bytes."""
+    for index, part in enumerate(parts):
+        if written < len(part):
+            return [memoryview(part)[written:], *parts[index + 1 :]]
+        written -= len(part)
+    return []
