@@ -1,148 +1,206 @@
-"""From the board to the account of a run: what each stage and each edge did. Pure.
+"""The account of a run: from the board's cells to what the report and the live table say. Pure.
 
-Writers and readers counted on their own, and so do the two sides of a stage; nothing here makes the
-numbers agree. Only where a reader ended early or the run did not end by itself is what never
-reached a function taken as unread, and what a worker had in hand when it was ended as failed.
+Writers count ``sent`` and ``dropped``, readers ``delivered`` and ``unmatched``; nothing is derived
+from the other side, so that what a transport loses shows as an edge that does not balance. Only where
+a reader ended early, or its worker was torn away, is what never reached a function called *unread*,
+and what was in hand *failed*.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from math import ceil
 
-from pipeflow.planner.plan import EdgePlan, Plan, StagePlan
-from pipeflow.runtime.board import (
-    BUSY_NS,
-    COPIED_BYTES,
-    DEAD_LETTERED,
-    DELIVERED,
-    DROPPED,
-    EARLY,
-    EMPTY,
-    FAILED,
-    PROCESSED,
-    RECEIVED,
-    RETRIED,
-    SENT,
-    SHARED_BYTES,
-    SKIPPED,
-    UNMATCHED,
-    WAIT_IN_NS,
-    WAIT_OUT_NS,
-    Board,
-)
+from pipeflow.planner.plan import EdgePlan, Plan, StagePlan, WorkerPlan
+from pipeflow.runtime import board as cells
+from pipeflow.runtime.board import Board
 from pipeflow.runtime.wiring import ChannelPlan
+from pipeflow.telemetry.events import EdgeGauge, StageGauge
 from pipeflow.telemetry.report import EdgeFacts, StageFacts, WorkerFacts
+from pipeflow.transports.counters import WriterCell
+
+_NS = 1e9
+
+#: Ports that a stage has without having named them: shown when they are read or used.
+_IMPLIED_PORTS = frozenset({"errors", "unmatched"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerRecord:
+    """What is known of one worker beside the board, once it has ended.
+
+    Attributes:
+        pid: Of the process that ran the user's code.
+        cpu_s: Its processor time.
+        peak_rss_bytes: Its greatest resident size.
+        slots: Slots that its pool made.
+        metrics: Sums by name.
+        torn: It did not come to its own end: it failed, was killed, or was stopped.
+        cut: It was ended because nobody needed its results any more.
+    """
+
+    pid: int
+    cpu_s: float = 0.0
+    peak_rss_bytes: int = 0
+    slots: int = 0
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    torn: bool = False
+    cut: bool = False
 
 
 def stage_facts(
-    plan: Plan,
-    board: Board,
-    workers: Mapping[int, WorkerFacts],
-    metrics: Mapping[int, Mapping[str, float]],
-    *,
-    whole: bool = True,
+    plan: Plan, board: Board, records: Mapping[int, WorkerRecord]
 ) -> tuple[StageFacts, ...]:
-    """Every stage, all its replicas together.
+    """Every stage of the plan, its workers' counts together.
 
     Args:
-        plan: Of the run.
-        board: Of the run.
-        workers: Number of a worker to what is known of its process.
-        metrics: Number of a worker to its sums.
-        whole: The run ended by itself, so nothing was in hand.
+        plan: What ran.
+        board: Its counts.
+        records: By number of the worker; those that never started have none.
     """
-    return tuple(_stage(plan, stage, board, workers, metrics, whole) for stage in plan.stages)
+    return tuple(_stage(stage, plan, board, records) for stage in plan.stages)
 
 
 def edge_facts(
     plan: Plan,
     channels: tuple[ChannelPlan, ...],
     board: Board,
-    *,
-    whole: bool,
-    slots: Mapping[int, int],
+    records: Mapping[int, WorkerRecord],
 ) -> tuple[EdgeFacts, ...]:
-    """Every edge, all its channels together.
+    """Every edge of the plan, all its channels together."""
+    return tuple(_edge(edge, plan, channels, board, records) for edge in plan.edges)
+
+
+def stage_gauges(
+    plan: Plan, board: Board, running: Collection[int], now_ns: int
+) -> tuple[StageGauge, ...]:
+    """Every stage as it is now.
 
     Args:
-        plan: Of the run.
-        channels: Its channels.
-        board: Of the run.
-        whole: The run ended by itself: what is missing was lost.
-        slots: Number of a worker to the slots that its pool made.
+        plan: What runs.
+        board: Its counts so far.
+        running: Numbers of the workers whose process lives.
+        now_ns: The monotonic clock in nanoseconds, for what is still going on.
     """
-    return tuple(_edge(plan, edge, channels, board, whole, slots) for edge in plan.edges)
+    return tuple(_stage_gauge(stage, plan, board, running, now_ns) for stage in plan.stages)
+
+
+def edge_gauges(
+    plan: Plan, channels: tuple[ChannelPlan, ...], board: Board
+) -> tuple[EdgeGauge, ...]:
+    """Every edge as it is now."""
+    return tuple(_edge_gauge(edge, plan, channels, board) for edge in plan.edges)
+
+
+def total_items(plan: Plan, board: Board) -> int | None:
+    """Items that the sources will give in all; ``None`` when one of them does not know."""
+    totals = [
+        board.worker(worker.index)[cells.TOTAL]
+        for worker in plan.workers
+        if not plan.stages[worker.stage].edges_in
+    ]
+    if not totals or not all(totals):
+        return None
+    return sum(total - 1 for total in totals)  # 0 is "not known", so each is one more than it says
+
+
+def ended_early(board: Board, worker: int, records: Mapping[int, WorkerRecord]) -> bool:
+    """Whether a worker closed its inputs before their end, or was ended for want of readers."""
+    record = records.get(worker)
+    return bool(board.worker(worker)[cells.EARLY]) or (record is not None and record.cut)
 
 
 def _stage(
-    plan: Plan,
-    stage: StagePlan,
-    board: Board,
-    workers: Mapping[int, WorkerFacts],
-    metrics: Mapping[int, Mapping[str, float]],
-    whole: bool,
+    stage: StagePlan, plan: Plan, board: Board, records: Mapping[int, WorkerRecord]
 ) -> StageFacts:
-    own = plan.workers_of(stage.index)
-    rows = [board.worker(worker.index) for worker in own]
-
-    def total(cell: int) -> int:
-        return sum(row[cell] for row in rows)
-
-    ended_early = any(row[EARLY] for row in rows)
-    answered = total(PROCESSED) + total(SKIPPED) + total(DEAD_LETTERED) + total(FAILED)
-    in_hand = total(RECEIVED) - answered if ended_early or not whole else 0
-    sums: dict[str, float] = {}
-    for worker in own:
-        for name, value in metrics.get(worker.index, {}).items():
-            sums[name] = sums.get(name, 0) + value
+    workers = plan.workers_of(stage.index)
+    rows = [board.worker(worker.index) for worker in workers]
+    lost = sum(
+        _in_hand(board.worker(worker.index))
+        for worker in workers
+        if worker.index in records and records[worker.index].torn
+    )
     return StageFacts(
         name=stage.name,
         replicas=stage.replicas,
-        workers=tuple(workers[worker.index] for worker in own if worker.index in workers),
-        received=total(RECEIVED),
-        processed=total(PROCESSED),
-        empty=total(EMPTY),
-        skipped=total(SKIPPED),
-        dead_lettered=total(DEAD_LETTERED),
-        failed=total(FAILED) + max(0, in_hand),
-        retried=total(RETRIED),
-        emitted=_emitted(plan, stage, board),
-        busy_s=total(BUSY_NS) / 1e9,
-        wait_in_s=total(WAIT_IN_NS) / 1e9,
-        wait_out_s=total(WAIT_OUT_NS) / 1e9,
-        metrics=sums,
-        ended_early=ended_early,
+        workers=tuple(
+            _worker(worker, records[worker.index]) for worker in workers if worker.index in records
+        ),
+        received=_sum(rows, cells.RECEIVED),
+        processed=_sum(rows, cells.PROCESSED),
+        empty=_sum(rows, cells.EMPTY),
+        skipped=_sum(rows, cells.SKIPPED),
+        dead_lettered=_sum(rows, cells.DEAD_LETTERED),
+        failed=_sum(rows, cells.FAILED) + lost,
+        retried=_sum(rows, cells.RETRIED),
+        emitted=_emitted(stage, workers, board),
+        busy_s=_sum(rows, cells.BUSY_NS) / _NS,
+        wait_in_s=_sum(rows, cells.WAIT_IN_NS) / _NS,
+        wait_out_s=_sum(rows, cells.WAIT_OUT_NS) / _NS,
+        metrics=_metrics(workers, records),
+        ended_early=any(ended_early(board, worker.index, records) for worker in workers),
     )
 
 
-def _emitted(plan: Plan, stage: StagePlan, board: Board) -> dict[str, int]:
-    cells = [board.emitted(worker.index) for worker in plan.workers_of(stage.index)]
-    return {port: sum(board.words[own[port]] for own in cells) for port in stage.ports}
+def _worker(worker: WorkerPlan, record: WorkerRecord) -> WorkerFacts:
+    return WorkerFacts(
+        replica=worker.replica,
+        pid=record.pid,
+        cpu_s=record.cpu_s,
+        peak_rss_bytes=record.peak_rss_bytes,
+    )
+
+
+def _in_hand(row: cells.Words) -> int:
+    """Items that a torn worker had received and not yet answered for."""
+    answered = (cells.PROCESSED, cells.SKIPPED, cells.DEAD_LETTERED, cells.FAILED)
+    return max(0, row[cells.RECEIVED] - sum(row[cell] for cell in answered))
+
+
+def _emitted(stage: StagePlan, workers: tuple[WorkerPlan, ...], board: Board) -> dict[str, int]:
+    emitted = dict.fromkeys(stage.ports, 0)
+    for worker in workers:
+        for port, cell in board.emitted(worker.index).items():
+            emitted[port] += board.words[cell]
+    return {
+        port: count
+        for port, count in emitted.items()
+        if count or port in stage.edges_out or port not in _IMPLIED_PORTS
+    }
+
+
+def _metrics(
+    workers: tuple[WorkerPlan, ...], records: Mapping[int, WorkerRecord]
+) -> dict[str, float]:
+    sums: dict[str, float] = {}
+    for worker in workers:
+        if worker.index in records:
+            for name, value in records[worker.index].metrics.items():
+                sums[name] = sums.get(name, 0.0) + value
+    return sums
 
 
 def _edge(
-    plan: Plan,
     edge: EdgePlan,
+    plan: Plan,
     channels: tuple[ChannelPlan, ...],
     board: Board,
-    whole: bool,
-    slots: Mapping[int, int],
+    records: Mapping[int, WorkerRecord],
 ) -> EdgeFacts:
-    source, target = plan.stages[edge.source], plan.stages[edge.target]
     writers = [worker.index for worker in plan.workers_of(edge.source)]
     readers = [worker.index for worker in plan.workers_of(edge.target)]
     written = [board.edge(worker, edge.index) for worker in writers]
     read = [board.edge(worker, edge.index) for worker in readers]
-    sent, dropped = sum(row[SENT] for row in written), sum(row[DROPPED] for row in written)
-    delivered = sum(row[DELIVERED] for row in read)
-    unmatched = sum(row[UNMATCHED] for row in read)
-    ended_early = any(board.worker(worker)[EARLY] for worker in readers)
-    missing = sent - delivered - dropped - unmatched
-    mine = [channel for channel in channels if channel.edge == edge.index]
-    peaks = [board.channel(channel.spec.number).peak_in_flight() for channel in mine]
+    sent, dropped = _sum(written, cells.SENT), _sum(written, cells.DROPPED)
+    delivered, unmatched = _sum(read, cells.DELIVERED), _sum(read, cells.UNMATCHED)
+    excused = any(
+        ended_early(board, worker, records) or _torn(worker, records) for worker in readers
+    ) or any(_torn(worker, records) for worker in writers)
+    unread = sent - delivered - dropped - unmatched if excused else _sum(read, cells.DISCARDED)
     return EdgeFacts(
-        source=f"{source.name}.{edge.port}",
-        target=target.name,
+        source=f"{plan.stages[edge.source].name}.{edge.port}",
+        target=plan.stages[edge.target].name,
         input=edge.input,
         transport=edge.transport.value,
         capacity=edge.capacity_items,
@@ -150,10 +208,69 @@ def _edge(
         delivered=delivered,
         dropped=dropped,
         unmatched=unmatched,
-        unread=max(0, missing) if ended_early or not whole else 0,
-        bytes_copied=sum(row[COPIED_BYTES] for row in written),
-        bytes_shared=sum(row[SHARED_BYTES] for row in written),
-        slots=sum(slots.get(worker, 0) for worker in writers),
-        slot_waits=0,
-        peak_in_flight=max(peaks, default=0),
+        unread=max(0, unread),  # more delivered than sent must show as an edge out of balance
+        bytes_copied=_sum(written, cells.COPIED_BYTES),
+        bytes_shared=_sum(written, cells.SHARED_BYTES),
+        slots=sum(records[worker].slots for worker in writers if worker in records),
+        peak_in_flight=_peak(edge, channels, board),
     )
+
+
+def _torn(worker: int, records: Mapping[int, WorkerRecord]) -> bool:
+    return worker not in records or records[worker].torn
+
+
+def _peak(edge: EdgePlan, channels: tuple[ChannelPlan, ...], board: Board) -> int:
+    """The most items in flight to one reading replica, as far as each writer's own peak tells."""
+    to_readers: dict[tuple[int, ...], int] = {}
+    for channel in channels:
+        if channel.edge == edge.index:
+            counters = board.channel(channel.spec.number)
+            peak = sum(counters.of_writer(w, WriterCell.PEAK) for w in range(channel.spec.writers))
+            to_readers[channel.readers] = to_readers.get(channel.readers, 0) + peak
+    return max((ceil(peak / len(readers)) for readers, peak in to_readers.items()), default=0)
+
+
+def _stage_gauge(
+    stage: StagePlan, plan: Plan, board: Board, running: Collection[int], now_ns: int
+) -> StageGauge:
+    workers = plan.workers_of(stage.index)
+    rows = [board.worker(worker.index) for worker in workers]
+    alive = [board.worker(worker.index) for worker in workers if worker.index in running]
+
+    def seconds(cell: int, state: cells.State) -> float:
+        going_on = sum(
+            max(0, now_ns - row[cells.SINCE_NS])
+            for row in alive
+            if row[cells.STATE] == state and row[cells.SINCE_NS]
+        )
+        return (_sum(rows, cell) + going_on) / _NS
+
+    return StageGauge(
+        name=stage.name,
+        replicas=stage.replicas,
+        received=_sum(rows, cells.RECEIVED),
+        emitted=sum(_emitted(stage, workers, board).values()),
+        skipped=_sum(rows, cells.SKIPPED),
+        dead_lettered=_sum(rows, cells.DEAD_LETTERED),
+        busy_s=seconds(cells.BUSY_NS, cells.State.BUSY),
+        wait_in_s=seconds(cells.WAIT_IN_NS, cells.State.WAITING_IN),
+        wait_out_s=seconds(cells.WAIT_OUT_NS, cells.State.WAITING_OUT),
+        running=bool(alive),
+    )
+
+
+def _edge_gauge(
+    edge: EdgePlan, plan: Plan, channels: tuple[ChannelPlan, ...], board: Board
+) -> EdgeGauge:
+    mine = [channel.spec for channel in channels if channel.edge == edge.index]
+    return EdgeGauge(
+        source=f"{plan.stages[edge.source].name}.{edge.port}",
+        target=plan.stages[edge.target].name,
+        in_flight=sum(board.channel(spec.number).in_flight() for spec in mine),
+        capacity=sum(spec.capacity * spec.writers for spec in mine),
+    )
+
+
+def _sum(rows: list[cells.Words], cell: int) -> int:
+    return sum(row[cell] for row in rows)
