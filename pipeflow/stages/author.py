@@ -6,7 +6,6 @@ through ``stages.context`` and fall back to plain numpy and logging when there i
 
 from __future__ import annotations
 
-import logging
 import zlib
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
@@ -90,26 +89,29 @@ class Log:
 
     def debug(self, message: object, *args: object) -> None:
         """Say what only helps to find a mistake. ``args`` fill in ``%s`` and the like."""
-        self._tell(logging.DEBUG, message, args)
+        self._tell("debug", message, args)
 
     def info(self, message: object, *args: object) -> None:
         """Say what is good to know."""
-        self._tell(logging.INFO, message, args)
+        self._tell("info", message, args)
 
     def warning(self, message: object, *args: object) -> None:
         """Say what may be wrong."""
-        self._tell(logging.WARNING, message, args)
+        self._tell("warning", message, args)
 
     def error(self, message: object, *args: object) -> None:
         """Say what went wrong. The run goes on; raise to fail the item."""
-        self._tell(logging.ERROR, message, args)
+        self._tell("error", message, args)
 
-    def _tell(self, level: int, message: object, args: tuple[object, ...]) -> None:
+    def _tell(self, level: str, message: object, args: tuple[object, ...]) -> None:
         context = current()
-        if context is None:
-            logging.getLogger("pipeflow").log(level, message, *args)
-        else:
-            context.log(logging.getLevelName(level).lower(), _filled_in(str(message), args))
+        if context is not None:
+            context.log(level, _filled_in(str(message), args))
+            return
+        import logging  # a worker does without it
+
+        number = logging.getLevelNamesMapping()[level.upper()]
+        logging.getLogger("pipeflow").log(number, message, *args)
 
 
 def _filled_in(text: str, args: tuple[object, ...]) -> str:

@@ -50,6 +50,8 @@ def _canonical(key: Any) -> bytes:
             return b"s" + str.encode(key, "utf-8", "surrogatepass")
         case None:
             return b"N"
+        case int() | float():  # before Number, which takes long to ask for
+            return b"n" + _numeric(key)
         # numpy counts its spans of time among the numbers; they equal Python's timedelta.
         case Number() if not _is_numpy_span(key):
             return b"n" + _numeric(key)

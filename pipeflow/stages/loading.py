@@ -138,13 +138,19 @@ def _results(function: Callable[[], Any], name: str) -> Iterable[Any]:
 
 
 def _iterable(result: Any, name: str) -> Iterable[Any]:
+    """What a source, a stream or ``finish`` gave, as something whose truth may be asked for."""
     if result is None:
         return ()
-    if isinstance(result, Iterable) or hasattr(result, "__getitem__"):
-        return result  # type: ignore[no-any-return]  # the old protocol iterates by __getitem__
-    raise TypeError(
-        f"{name} must give an iterable (a list, a generator) or None, not {type(result).__name__}"
-    )
+    if isinstance(result, list | tuple | range):
+        return result
+    try:
+        items: Iterator[Any] = iter(result)  # of an array, too, which is neither true nor false
+    except TypeError:
+        kind = type(result).__name__
+        raise TypeError(
+            f"{name} must give an iterable (a list, a generator) or None, not {kind}"
+        ) from None
+    return items
 
 
 def _refuse_async(target: Any, name: str) -> None:

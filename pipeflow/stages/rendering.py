@@ -10,8 +10,11 @@ from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
 from pathlib import PurePath
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
+
+#: Elements of an array that are worth showing; numpy's own threshold.
+LONG_ARRAY: Final = 1000
 
 
 def json_text(item: object, *, lenient: bool = False) -> str:
@@ -22,7 +25,8 @@ def json_text(item: object, *, lenient: bool = False) -> str:
 
     Args:
         item: What to write.
-        lenient: Objects that JSON has no form for become their ``repr``; for showing only.
+        lenient: Objects that JSON has no form for, and long arrays, become their ``repr``; where
+            something must be shown whatever it is.
 
     Raises:
         TypeError: It holds such an object.
@@ -92,6 +96,8 @@ def _sorted(values: Iterable[Any]) -> list[Any]:
 
 
 def _lenient(value: Any) -> object:
+    if getattr(value, "size", 0) > LONG_ARRAY and hasattr(value, "dtype"):
+        return repr(value)
     try:
         return plain(value)
     except TypeError:

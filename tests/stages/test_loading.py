@@ -31,6 +31,9 @@ def words(line: str) -> Iterator[str]:
 def numbers(stop: int): return iter(range(stop))
 def listed(): return [1, 2]
 def nothing(): return None
+def array():
+    import numpy
+    return numpy.arange(3)
 def five(): return 5
 def join(image, mask, strength: int = 1): return (image, mask, strength)
 def backwards(strength: int, mask, image): return (image, mask, strength)
@@ -204,6 +207,13 @@ def test_a_source_gives_any_iterable_or_nothing(folder: Path) -> None:
     assert given(load(folder, "nothing", source=True)) == []
     assert given(load(folder, "Camera", source=True, frames=2)) == [0, 1]
     assert given(load(folder, "Tape", source=True)) == ["a", "b"]
+
+
+def test_whether_there_is_a_result_may_be_asked_of_an_array_too(folder: Path) -> None:
+    work = load(folder, "array", source=True)
+    assert work.source is not None
+
+    assert list(work.source() or ()) == [0, 1, 2]
 
 
 def test_a_source_that_gives_a_list_knows_its_total(folder: Path) -> None:

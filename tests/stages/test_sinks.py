@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import os
 from collections.abc import Iterator
 from datetime import date
@@ -64,9 +65,12 @@ def test_print_shows_text_as_it_is_and_records_as_json(stdout: Stdout) -> None:
 
 def test_print_has_other_formats(stdout: Stdout) -> None:
     feed(sink("print", format="text"), [[42, None, "hello"]])
-    feed(sink("print", format="json", end=";\n"), ["a", object])
+    feed(sink("print", format="json", end=";\n"), ["a", Path("b")])
+    feed(sink("print"), [{"a": len, "b": np.zeros(2)}])
 
-    assert stdout.flushed.decode() == "[42, None, 'hello']\n\"a\";\n\"<class 'object'>\";\n"
+    assert stdout.flushed.decode() == (
+        '[42, None, \'hello\']\n"a";\n"b";\n{"a": "<built-in function len>", "b": [0.0, 0.0]}\n'
+    )
 
 
 def test_each_item_is_out_before_the_next_one_comes(stdout: Stdout) -> None:
@@ -236,6 +240,27 @@ def test_an_item_that_json_has_no_form_for_fails_alone(tmp_path: Path) -> None:
     feed(work, [1])
 
     assert path.read_text() == "1\n"
+
+
+def test_a_dead_letter_is_always_written(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    letter = {
+        "item": {"socket": len, "frame": np.zeros((1000, 1000))},
+        "id": "find:3",
+        "stage": "decode",
+        "replica": 0,
+        "attempt": 1,
+        "emitted": 0,
+        "time": 1.5,
+        "error": {"type": "ValueError", "message": "no", "traceback": ""},
+    }
+
+    feed(sink("jsonl.write", path=str(path)), [letter])
+
+    written = json.loads(path.read_text())
+    assert written["item"]["socket"] == "<built-in function len>"
+    assert len(written["item"]["frame"]) < 1000
+    assert written["error"]["type"] == "ValueError"
 
 
 def test_csv_takes_its_columns_from_the_first_row(tmp_path: Path) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 from pipeflow.spec.stage_type import Role
 from pipeflow.stages.declare import operator
 from pipeflow.stages.rendering import json_text
 from pipeflow.stages.sinks.output import COMPRESSION, LIVE, PATH, open_output
+
+#: Keys by which a dead letter is known, whatever the item in it.
+_DEAD_LETTER: Final = frozenset({"item", "id", "stage", "replica", "attempt", "error"})
 
 
 @operator(
@@ -16,7 +20,8 @@ from pipeflow.stages.sinks.output import COMPRESSION, LIVE, PATH, open_output
     summary="Writes each item as one line of JSON.",
     details=(
         "Paths, dates and bytes become text, numpy numbers numbers, arrays and sets lists, "
-        "dataclasses objects. An object of another class is an error of its item."
+        "dataclasses objects. An object of another class is an error of its item; in dead letters "
+        "it is written as Python shows it, so that they can always be kept."
     ),
     options=(PATH, LIVE, COMPRESSION),
     keeps_state=True,
@@ -49,7 +54,7 @@ class WriteJsonLines:
         self._output = open_output(path, live=live, compression=compression)
 
     def __call__(self, item: object) -> None:
-        self._output.write(json_text(item) + "\n")
+        self._output.write(json_text(item, lenient=_is_dead_letter(item)) + "\n")
 
     def finish(self) -> None:
         """Give the file its name."""
@@ -58,3 +63,7 @@ class WriteJsonLines:
     def close(self) -> None:
         """Close the file."""
         self._output.close()
+
+
+def _is_dead_letter(item: object) -> bool:
+    return isinstance(item, dict) and item.keys() >= _DEAD_LETTER

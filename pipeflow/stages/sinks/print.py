@@ -96,11 +96,7 @@ def _auto(item: Any) -> str:
     return json_text(item, lenient=True) if isinstance(item, dict | list) else str(item)
 
 
-def _json(item: Any) -> str:
-    return json_text(item, lenient=True)
-
-
-_TEXTS: Final[Mapping[str, Callable[[Any], str]]] = {"auto": _auto, "text": str, "json": _json}
+_TEXTS: Final[Mapping[str, Callable[[Any], str]]] = {"auto": _auto, "text": str, "json": json_text}
 
 
 def _row(item: Any) -> Mapping[str, object]:

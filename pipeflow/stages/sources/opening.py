@@ -57,6 +57,8 @@ class Input:
             OSError: It is missing, a folder, or may not be read.
         """
         if str(self._path) == STDIN:
+            if sys.stdin is None:
+                raise OSError("there is no standard input to read")
             raw = sys.stdin.buffer  # not ours to close
         else:
             raw = cast("BinaryIO", self._path.open("rb"))
