@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
-from pipeflow.errors import UsageError
 from pipeflow.spec.pipeline import ERRORS, OUT, Edge, Pipeline, PortRef, Stage, Use
 from pipeflow.spec.stage_type import Role, StageType
 
@@ -33,16 +32,11 @@ def until(
         only_to: The planner's cut.
 
     Raises:
-        UsageError: There is no such stage.
+        UsageError: There is no such stage, or it is disabled.
     """
     name, _, port = target.partition(".")
-    stage = next((each for each in pipeline.stages if each.name == name), None)
-    if stage is None:
-        raise UsageError(
-            f"--until {target}: there is no stage '{name}';"
-            f" the stages are: {', '.join(each.name for each in pipeline.stages)}"
-        )
     cut = only_to(pipeline, name)
+    stage = next(each for each in pipeline.stages if each.name == name)
     if port == ERRORS:
         # The cut has no reader of dead letters, so it skips them; here is their reader again.
         stages = tuple(stage if each.name == name else each for each in cut.stages)

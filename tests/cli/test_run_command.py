@@ -1,0 +1,360 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pipeflow.api import Reading
+from pipeflow.cli.main import main
+from pipeflow.errors import MachineError, Severity
+from pipeflow.spec.pipeline import Pipeline
+from pipeflow.spec.policies import OnError
+from pipeflow.telemetry.events import (
+    Draining,
+    EdgeGauge,
+    Event,
+    LogLine,
+    Progress,
+    RunFailed,
+    StageGauge,
+    WorkerStarted,
+)
+from pipeflow.telemetry.report import EdgeFacts, ErrorFacts, Ledger, Status
+from tests.cli.fakes import (
+    FILE,
+    FakeExecutor,
+    Terminal,
+    Theatre,
+    finding,
+    pipeline,
+    reading,
+    report,
+    stage,
+)
+
+ERROR = ErrorFacts(
+    stage="save",
+    item="find:17",
+    type="ValueError",
+    message="no\nroom",
+    traceback="Traceback (most recent call last):\n  m.py, line 3, in save\nValueError: no\n",
+    at=f"{FILE}:4:3",
+    view="{'path': 'a.jpg'}",
+)
+
+
+def play(
+    monkeypatch: pytest.MonkeyPatch,
+    *arguments: str,
+    found: Reading | None = None,
+    executor: FakeExecutor | None = None,
+    theatre: Theatre | None = None,
+) -> tuple[int, Theatre]:
+    theatre = theatre or Theatre()
+    theatre.executor = executor or FakeExecutor()
+    answer = found or reading()
+    monkeypatch.setattr("pipeflow.cli.reading.read", lambda *_, **__: answer)
+    return main(["run", FILE, *arguments], theatre.world), theatre
+
+
+def look(elapsed_s: float, emitted: int, total: int | None = None) -> Progress:
+    def gauge(name: str, received: int, busy_s: float) -> StageGauge:
+        return StageGauge(
+            name=name,
+            replicas=1,
+            received=received,
+            emitted=emitted if name == "find" else 0,
+            skipped=0,
+            dead_lettered=0,
+            busy_s=busy_s,
+            wait_in_s=elapsed_s - busy_s,
+            wait_out_s=0.0,
+            running=True,
+        )
+
+    return Progress(
+        elapsed_s=elapsed_s,
+        stages=(gauge("find", 0, 0.0), gauge("save", emitted, elapsed_s)),
+        edges=(EdgeGauge(source="find.out", target="save", in_flight=128, capacity=256),),
+        total=total,
+    )
+
+
+def test_a_run_that_succeeds_ends_with_0_and_a_summary(monkeypatch: pytest.MonkeyPatch) -> None:
+    code, theatre = play(monkeypatch)
+
+    assert code == 0
+    assert theatre.err == "photos: 10 items in 2.0 s (5.0/s)\n"
+    assert theatre.out == ""
+
+
+def test_quiet_says_nothing_of_a_good_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    executor = FakeExecutor(events=[look(9.0, 100)])
+
+    code, theatre = play(monkeypatch, "--quiet", executor=executor)
+
+    assert (code, theatre.err, theatre.out) == (0, "", "")
+
+
+def test_the_options_reach_the_executor(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, theatre = play(
+        monkeypatch,
+        *("--seed", "7", "--grace", "1m", "--start-method", "spawn", "--log-level", "debug"),
+    )
+
+    [(_, options)] = theatre.executor.asked
+    assert (options.seed, options.grace_s) == (7, 60.0)
+    assert (options.start_method, options.log_level) == ("spawn", "debug")
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (Status.SUCCEEDED, 0),
+        (Status.FAILED, 1),
+        (Status.INTERRUPTED, 129),
+        (Status.INTERRUPTED, 130),
+        (Status.INTERRUPTED, 143),
+    ],
+)
+def test_the_exit_code_is_the_reports(
+    monkeypatch: pytest.MonkeyPatch, status: Status, code: int
+) -> None:
+    found, theatre = play(monkeypatch, executor=FakeExecutor(report(status, code)))
+
+    assert found == code
+    assert "photos: " in theatre.err
+
+
+def test_a_file_with_mistakes_never_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    code, theatre = play(monkeypatch, found=reading(None, finding()))
+
+    assert code == 2
+    assert theatre.executor.asked == []
+    assert theatre.err.startswith(f"{FILE}:6:13: error[unknown-stage]: no stage 'fnid'\n")
+    assert "hint: did you mean 'find'?" in theatre.err
+
+
+def test_warnings_are_shown_and_the_run_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    doubt = finding("unread-output", Severity.WARNING)
+
+    code, theatre = play(monkeypatch, found=reading(None, doubt))
+
+    assert code == 0
+    assert theatre.err.startswith(f"{FILE}:6:13: warning[unread-output]: ")
+
+
+def test_a_limit_of_the_machine_ends_with_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    executor = FakeExecutor(MachineError("needs 500 processes, ulimit -u leaves 100"))
+
+    code, theatre = play(monkeypatch, executor=executor)
+
+    assert code == 1
+    assert "pipeflow: error: this machine: needs 500 processes" in theatre.err
+
+
+def test_a_failure_shows_traceback_place_item_and_hint(monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = report(Status.FAILED, 1, errors=(ERROR,))
+    executor = FakeExecutor(failed, events=[RunFailed(error=ERROR)])
+
+    code, theatre = play(monkeypatch, executor=executor)
+
+    assert code == 1
+    lines = theatre.err.splitlines()
+    assert lines[0] == "Traceback (most recent call last):"
+    assert lines[3] == (
+        "a.yaml:4:3: error[stage-failed]: stage 'save' failed on item find:17: ValueError: no room"
+    )
+    assert "  save:" in lines[4]
+    assert "^^^^" in lines[5]
+    assert "  item: {'path': 'a.jpg'}" in lines
+    assert lines[-2].startswith("  hint: to go on past such items, give the stage 'on_error: skip'")
+    assert lines[-1] == "photos: failed after 10 items and 2.0 s (5.0/s)"
+
+
+def test_a_failure_is_told_once_and_also_when_no_event_told_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    failed = report(Status.FAILED, 1, errors=(ERROR,))
+
+    _, silent = play(monkeypatch, executor=FakeExecutor(failed))
+    _, told = play(monkeypatch, executor=FakeExecutor(failed, events=[RunFailed(error=ERROR)]))
+
+    assert silent.err.count("error[stage-failed]") == 1
+    assert told.err == silent.err
+
+
+def test_a_ledger_that_does_not_balance_ends_with_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    unbalanced = report(ledger=Ledger(balanced=False, findings=("edge a.out -> b: 3 sent",)))
+
+    code, theatre = play(monkeypatch, executor=FakeExecutor(unbalanced))
+
+    assert code == 1
+    assert "the ledger does not balance: edge a.out -> b: 3 sent" in theatre.err
+
+
+def test_what_stages_say_bears_their_name_and_no_control_characters(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    many = pipeline(stage("find", 2), stage("save", 4, "find", replicas=2), secrets=("hunter2",))
+    events: list[Event] = [
+        LogLine(stage="find", replica=0, level="print", text="hello\nworld"),
+        LogLine(stage="save", replica=1, level="warning", text="\x1b[31mhunter2\x1b[0m\x1b[2J"),
+        Draining(signal="SIGINT"),
+        Draining(signal="SIGTERM"),
+    ]
+
+    _, theatre = play(monkeypatch, found=reading(many), executor=FakeExecutor(events=events))
+
+    assert theatre.err.splitlines()[:-1] == [
+        "find | hello",
+        "find | world",
+        r"save[1] | warning: ***\x1b[2J",
+        "^C: draining; once more to stop at once",
+        "SIGTERM: draining; once more to stop at once",
+    ]
+
+
+def test_without_a_terminal_lines_come_ever_more_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = [look(second, 10 * second, total=2000) for second in range(1, 200)]
+
+    _, theatre = play(monkeypatch, executor=FakeExecutor(events=looks))
+
+    lines = [line for line in theatre.err.splitlines() if " of 2,000" in line]
+    assert [line.split(",")[0] for line in lines] == [
+        "photos: 5.0 s",
+        "photos: 15.0 s",
+        "photos: 35.0 s",
+        "photos: 1 min 15 s",
+        "photos: 2 min 15 s",
+        "photos: 3 min 15 s",
+    ]
+    assert lines[0] == ("photos: 5.0 s, 50 items of 2,000, 2 % (10.0/s); 'save' is the bottleneck")
+
+
+def test_on_a_terminal_a_table_is_drawn_and_taken_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Theatre(stderr=Terminal(), environ={"TERM": "xterm"})
+    monkeypatch.setenv("TERM", "xterm")
+    looks: list[Event] = [
+        look(1.0, 10, total=40),
+        LogLine(stage="find", replica=0, level="print", text="hello"),
+    ]
+
+    code, theatre = play(monkeypatch, executor=FakeExecutor(events=looks), theatre=terminal)
+
+    assert code == 0
+    for text in ("stage", "save", "10.0/s", "bottleneck", "25 % of 40", "find | hello"):
+        assert text in theatre.err
+    assert "\x1b[1A\x1b[2K" in theatre.err  # lines taken away
+    assert theatre.err.splitlines()[-1].endswith("photos: 10 items in 2.0 s (5.0/s)")
+
+
+def test_a_dumb_terminal_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Theatre(stderr=Terminal(), environ={"TERM": "dumb"})
+
+    _, theatre = play(monkeypatch, executor=FakeExecutor(events=[look(6.0, 60)]), theatre=terminal)
+
+    assert "\x1b" not in theatre.err
+    assert "photos: 6.0 s, 60 items (10.0/s)" in theatre.err
+
+
+def test_report_and_events_are_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    failed = report(Status.FAILED, 1, errors=(ERROR,))
+    started = WorkerStarted(stage="find", replica=0, pid=12)
+    executor = FakeExecutor(failed, events=[started, look(1.0, 1), RunFailed(error=ERROR)])
+    target, events = tmp_path / "r.json", tmp_path / "e.jsonl"
+
+    code, _ = play(monkeypatch, "--report", str(target), "--events", str(events), executor=executor)
+
+    lines = [json.loads(line) for line in events.read_text().splitlines()]
+    assert code == 1
+    assert json.loads(target.read_text())["run"]["exit_code"] == 1
+    assert [line["event"] for line in lines] == ["run_started", "worker_started", "run_finished"]
+    assert {line["time"] for line in lines} == {1000.0}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["e.jsonl", "r.json"]
+
+
+def test_an_events_file_that_cannot_be_opened_is_a_bad_command_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    code, theatre = play(monkeypatch, "--events", str(tmp_path))
+
+    assert code == 2
+    assert theatre.executor.asked == []
+
+
+def test_until_runs_only_what_leads_to_a_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = pipeline(
+        stage("find", 2),
+        stage("decode", 3, "find", on_error=OnError.DEAD_LETTER),
+        stage("save", 4, "decode"),
+        stage("broken", 5, "decode.errors"),
+    )
+
+    code, theatre = play(monkeypatch, "--until", "decode", "--take", "3", found=reading(whole))
+
+    [(plan, _)] = theatre.executor.asked
+    assert code == 0
+    assert [each.name for each in plan.stages] == ["find", "decode", "take", "print"]
+    assert plan.stages[2].parameters["n"] == 3
+
+
+def test_until_may_name_a_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = pipeline(
+        stage("find", 2),
+        stage("decode", 3, "find", on_error=OnError.DEAD_LETTER),
+        stage("broken", 5, "decode.errors"),
+    )
+
+    code, theatre = play(monkeypatch, "--until", "decode.errors", found=reading(whole))
+
+    [(plan, _)] = theatre.executor.asked
+    assert code == 0
+    assert [(edge.port, edge.target) for edge in plan.edges] == [
+        ("out", 1),
+        ("errors", 2),
+        ("out", 3),
+    ]
+
+
+def test_until_an_unknown_stage_is_a_bad_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    code, theatre = play(monkeypatch, "--until", "sav")
+
+    assert code == 2
+    assert "no stage has the name 'sav': did you mean 'save'?" in theatre.err
+
+
+def test_a_forgotten_return_and_a_short_zip_are_doubts(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec: Pipeline = pipeline(stage("find", 2), stage("mid", 3, "find"), stage("save", 4, "mid"))
+    silent = report().stages[1]
+    stages = (report().stages[0], replace(silent, name="mid"))
+
+    _, theatre = play(
+        monkeypatch, found=reading(spec), executor=FakeExecutor(report(stages=stages))
+    )
+
+    assert (
+        "pipeflow: warning: stage 'mid' passed nothing on:"
+        " its answer to each of 10 items was None: is there a 'return' missing?"
+    ) in theatre.err
+
+
+def test_losses_and_an_early_end_are_in_the_summary(monkeypatch: pytest.MonkeyPatch) -> None:
+    find, save = report().stages
+    edge = EdgeFacts(
+        source="find.out", target="save", input="", transport="pipe", capacity=1, dropped=2
+    )
+    ended = report(
+        stages=(
+            replace(find, skipped=1, ended_early=True),
+            replace(save, dead_lettered=1200, ended_early=True),
+        ),
+        edges=(edge,),
+    )
+
+    _, theatre = play(monkeypatch, executor=FakeExecutor(ended))
+
+    assert theatre.err == (
+        "photos: 10 items in 2.0 s (5.0/s), 1,200 dead letters, 2 dropped items, 1 skipped,"
+        " ended early by 'save'\n"
+    )
