@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pipeflow.errors import Finding, Severity
 from pipeflow.planner.graph import Network, network, without_disabled
 from pipeflow.planner.joins import Zips, find_zips, join_findings, one_worker_each
+from pipeflow.planner.memory import demands_of, limit_findings
+from pipeflow.planner.placement import place, process_findings
 from pipeflow.planner.references import resolve
 from pipeflow.planner.rules import doubts, network_rules, nothing_starts, stage_rules
 from pipeflow.planner.suggest import listed
@@ -34,6 +36,10 @@ def check(pipeline: Pipeline) -> tuple[Finding, ...]:
     findings += join_findings(running, zips, resolved.incomplete)
     findings += _spread_zips(running, zips)
     findings += doubts(running)
+    # On any machine there are at least so many; make_plan asks again with what ``auto`` gives.
+    fewest = place(running, zips, cores=1)
+    findings += process_findings(pipeline, sum(fewest.values()))
+    findings += limit_findings(pipeline, demands_of(running, fewest))
     return by_place(findings)
 
 

@@ -36,7 +36,7 @@ def plan_text(plan: Plan, machine: Machine | None = None) -> str:
     parts = [
         [
             f"{plan.pipeline} ({plan.file}): {_count(len(plan.workers), 'process', 'es')}{cores}",
-            f"memory: shared arrays up to {size(plan.memory)}; all edges together hold up to {held}",
+            f"memory: shared arrays up to {size(plan.memory)}; all edges together up to {held}",
             f"open files: at most {plan.descriptors} in one process",
         ],
         ["stages", *_table(_stage_row(plan, stage) for stage in plan.stages)],

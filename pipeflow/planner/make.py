@@ -10,7 +10,7 @@ from pipeflow.planner.channels import Way, channels_of, find_ways, transport_for
 from pipeflow.planner.checks import by_place, check, errors_of
 from pipeflow.planner.graph import Network, network, without_disabled
 from pipeflow.planner.joins import find_zips
-from pipeflow.planner.memory import Budget, Demand, share_memory
+from pipeflow.planner.memory import Budget, demands_of, share_memory
 from pipeflow.planner.numbering import Units, number
 from pipeflow.planner.order import levels, start_order, stop_order
 from pipeflow.planner.placement import (
@@ -50,11 +50,11 @@ def make_plan(pipeline: Pipeline, machine: Machine) -> Plan:
     workers = sum(replicas.values())
     units = number(running, zips, replicas)
     ways = find_ways(running, units, replicas)
-    budget = share_memory(pipeline, _demands(running, replicas), machine)
+    budget = share_memory(pipeline, demands_of(running, replicas), machine)
     findings = by_place(
         [
             *findings,
-            *budget.warnings,
+            *budget.findings,
             *process_findings(pipeline, workers),
             *_lane_findings(running, units),
         ]
@@ -126,14 +126,6 @@ def _without_letters(stage: Stage, read: set[PortRef]) -> Stage:
     if stage.on_error is OnError.DEAD_LETTER and PortRef(stage.name, ERRORS) not in read:
         return replace(stage, on_error=OnError.SKIP)
     return stage
-
-
-def _demands(running: Network, replicas: Mapping[str, int]) -> list[Demand]:
-    return [
-        Demand(edge=edge, reader=stage.name, replicas=replicas[stage.name])
-        for stage in running.stages.values()
-        for edge in stage.edges
-    ]
 
 
 def _lane_findings(running: Network, units: Mapping[str, Units]) -> list[Finding]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeflow.errors import Finding, MachineError, Severity
+from pipeflow.planner.graph import Network
 from pipeflow.planner.plan import Machine
 from pipeflow.spec.pipeline import Edge, Pipeline
 from pipeflow.spec.policies import DEFAULT_CAPACITY_BYTES
@@ -50,12 +51,13 @@ class Budget:
     Attributes:
         memory: Bytes that shared arrays may take in all.
         capacities: Bytes for each reading replica, one for each demand.
-        warnings: Explicit bounds that had to be lowered, a limit above what is free.
+        findings: An error when ``limits.memory`` is too small, and then there are no capacities;
+            warnings for explicit bounds that had to be lowered and a limit above what is free.
     """
 
     memory: int
     capacities: tuple[int, ...]
-    warnings: tuple[Finding, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 def share_memory(pipeline: Pipeline, demands: Sequence[Demand], machine: Machine) -> Budget:
@@ -72,20 +74,51 @@ def share_memory(pipeline: Pipeline, demands: Sequence[Demand], machine: Machine
     """
     limit = pipeline.limits.memory
     memory = machine.memory // 2 if limit is None else min(limit, machine.memory)
-    least = sum(demand.least * demand.replicas for demand in demands)
-    if demands and least > memory:
-        if limit is None or limit > memory:
-            raise MachineError(
-                f"the edges need {size(least)} for one item of 1 MiB each, and {size(memory)} may "
-                "be used (machine, cgroup): lower `replicas`, or make room"
-            )
-        return Budget(memory=memory, capacities=(), warnings=(_too_small(pipeline, memory, least),))
+    too_small = limit_findings(pipeline, demands)
+    if too_small:
+        return Budget(memory=memory, capacities=(), findings=too_small)
+    least = least_bytes(demands)
+    if least > memory:
+        raise MachineError(
+            f"the edges need {size(least)} for one item of 1 MiB each, and {size(memory)} may be "
+            "used (half of what is free where limits.memory is not given): lower `replicas`, or "
+            "make room"
+        )
     capacities = _level(demands, memory // 2, [d.asked for d in demands], explicit=False)
     capacities = _level(demands, memory, capacities, explicit=True)
     return Budget(
         memory=memory,
         capacities=tuple(capacities),
-        warnings=(*_limit_above_free(pipeline, memory), *_lowered(demands, capacities)),
+        findings=(*_limit_above_free(pipeline, memory), *_lowered(demands, capacities)),
+    )
+
+
+def least_bytes(demands: Sequence[Demand]) -> int:
+    """Bytes below which the edges together cannot be bounded: one item each."""
+    return sum(demand.least * demand.replicas for demand in demands)
+
+
+def limit_findings(pipeline: Pipeline, demands: Sequence[Demand]) -> tuple[Finding, ...]:
+    """Whether ``limits.memory`` has room for one item on each edge."""
+    limit, least = pipeline.limits.memory, least_bytes(demands)
+    if limit is None or least <= limit:
+        return ()
+    finding = Finding(
+        at=pipeline.limits_at,
+        code="memory-limit",
+        problem=f"the edges need {size(least)} for one item of 1 MiB each, and limits.memory is "
+        f"{size(limit)}",
+        hint=f"raise `memory` to {size(least)} or more, or lower `replicas`",
+    )
+    return (finding,)
+
+
+def demands_of(network: Network, replicas: Mapping[str, int]) -> tuple[Demand, ...]:
+    """What the edges ask for, in the order of the file."""
+    return tuple(
+        Demand(edge=edge, reader=stage.name, replicas=replicas[stage.name])
+        for stage in network.stages.values()
+        for edge in stage.edges
     )
 
 
@@ -113,16 +146,6 @@ def _level(
 def total(demands: Sequence[Demand], capacities: Sequence[int]) -> int:
     """Bytes of all edges together when all are full."""
     return sum(bound * demand.replicas for demand, bound in zip(demands, capacities, strict=True))
-
-
-def _too_small(pipeline: Pipeline, memory: int, least: int) -> Finding:
-    return Finding(
-        at=pipeline.limits_at,
-        code="memory-limit",
-        problem=f"the edges need {size(least)} for one item of 1 MiB each, and limits.memory is "
-        f"{size(memory)}",
-        hint=f"raise `memory` to {size(least)} or more, or lower `replicas`",
-    )
 
 
 def _limit_above_free(pipeline: Pipeline, memory: int) -> tuple[Finding, ...]:
