@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint, EntryPoints
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ import yaml
 from pipeflow.spec.stage_type import Role, Shape
 from pipeflow.stages import registry
 from pipeflow.stages.author import STREAM_MARK
+from pipeflow.stages.loading import load_work
 from pipeflow.stages.manual import manual_page
 from pipeflow.stages.registry import BUILT_IN, examples, find, load_operator, stage_types
 
@@ -83,6 +85,69 @@ def test_an_example_uses_its_operator_with_parameters_that_exist(name: str) -> N
 
     assert set(document) == {"stages"}
     assert name in used
+
+
+SHOWN = {
+    "files": "notes/monday.txt\nnotes/old/sunday.txt\n",
+    "lines": "THE FOG COMES\nON LITTLE CAT FEET.\n",
+    "jsonl.read": '{"name": "Ada", "age": 36}\n',
+    "csv.read": "name  age\n----  ---\nAda    36\n",
+    "range": "0\n1\n2\n3\n4\n",
+    "map": "0\n1\n4\n9\n16\n",
+    "filter": "0\n2\n4\n6\n8\n",
+    "take": "0\n1\n2\n",
+    "count": '{"value": "even", "count": 5}\n{"value": "odd", "count": 5}\n',
+    "top": "rank  value  count\n----  -----  -----\n   1      0     15\n   2      1     15\n"
+    "   3      2     14\n",
+    "print": "number  square\n------  ------\n     0       0\n     1       1\n     2       4\n",
+    "null": "",
+    "jsonl.write": '{"number": 0, "square": 0}\n{"number": 1, "square": 1}\n'
+    '{"number": 2, "square": 4}\n',
+    "csv.write": "number,square\n0,0\n1,1\n2,4\n",
+}
+
+
+def run_chain(stages: dict[str, Any]) -> None:
+    """Run stages that read one another in the order of the file, all of one before the next."""
+    items: list[Any] = []
+    for number, stage in enumerate(stages.values()):
+        work = load_work(
+            call="",
+            operator=stage["use"],
+            folder=".",
+            parameters=stage.get("with", {}),
+            source=number == 0,
+            input_names=(),
+        )
+        if work.source is not None:
+            results = list(work.source())
+        elif work.stream is not None:
+            results = list(work.stream(iter(items)))
+        else:
+            assert work.call is not None
+            results = [work.call(item) for item in items]
+        results += list((work.finish and work.finish()) or ())
+        if work.close is not None:
+            work.close()
+        items = [result for result in results if result is not None]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_example_does_what_its_page_says(
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for file, text in registry.example_files(name).items():
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+        Path(file).write_text(text)
+
+    run_chain(yaml.safe_load(examples()[name])["stages"])
+
+    written = "".join(path.read_text() for path in tmp_path.glob("out/*"))
+    assert capsys.readouterr().out + written == SHOWN[name]
 
 
 def test_the_files_that_an_example_reads_are_given() -> None:
