@@ -73,7 +73,7 @@ def _edges(inputs: Inputs, more: Mapping[str, Any]) -> tuple[Edge, ...]:
             named = [("", inputs)]
         case list():
             named = [("", source) for source in inputs]
-        case dict():
+        case _:
             named = list(inputs.items())
     return tuple(
         replace(Edge(source=_port(source), at=at(1, 51 + number), input=argument), **more)
