@@ -13,20 +13,21 @@ import resource
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Final
 
 from pipeflow.executors.base import Listener, RunOptions
 from pipeflow.executors.coroutine import Baton, Steps
 from pipeflow.executors.interrupts import Interrupts
 from pipeflow.executors.printed import Printed
 from pipeflow.planner.plan import Plan, StagePlan
+from pipeflow.runtime.account import WorkerRecord
 from pipeflow.runtime.assemble import make_inbox, make_outbox
 from pipeflow.runtime.board import BUSY_NS, Board
 from pipeflow.runtime.failures import kind_of, message_of, traceback_of
 from pipeflow.runtime.loop import WAITS, StageLoop, failure_of
-from pipeflow.runtime.mailbox import Mailbox
 from pipeflow.runtime.messages import Failure, Logged, WorkerReport
 from pipeflow.runtime.outbox import ReadersGone
 from pipeflow.runtime.progress import events_of, progress
@@ -38,10 +39,13 @@ from pipeflow.stages.context import StageContext, enter
 from pipeflow.stages.loading import load_work
 from pipeflow.stages.work import Work
 from pipeflow.telemetry import events
-from pipeflow.telemetry.report import Report, WorkerFacts
+from pipeflow.telemetry.report import Report
 from pipeflow.transports.base import Packet
 from pipeflow.transports.codec import Decoder, Encoder
 from pipeflow.transports.inline import InlineChannel, InlineReceiver, InlineSender
+
+#: Nothing waits for room here: readers have their turn before the next item is made.
+_NO_LIMIT: Final = 2**60
 
 
 class InlineExecutor:
@@ -64,9 +68,11 @@ class _Turn:
         context: What its code may ask.
         loop: Its loop; made when it is loaded.
         runner: Resumes it.
-        stirred: Something came, or an end closed, since it last had to wait.
+        goes_on: It has more to do without anything new.
         source: It has no inputs.
         done: It has ended.
+        mail_only: All that is left is what its mailboxes hold.
+        outlets: Numbers of the channels that it writes and whose readers have not closed.
     """
 
     index: int
@@ -74,10 +80,11 @@ class _Turn:
     context: StageContext
     loop: StageLoop | None = None
     runner: Steps | Baton | None = None
-    stirred: bool = True
+    goes_on: bool = True
     source: bool = False
     done: bool = False
-    senders: list[InlineSender] = field(default_factory=list)
+    mail_only: bool = False
+    outlets: list[int] = field(default_factory=list)
 
 
 class _InlineRun:
@@ -103,7 +110,8 @@ class _InlineRun:
         self._turns = [self._turn(worker.index) for worker in plan.workers]
         self._inline = {
             channel.spec.number: InlineChannel(
-                channel.spec, self._board.channel(channel.spec.number), self._stir(channel)
+                replace(channel.spec, capacity=_NO_LIMIT, capacity_bytes=_NO_LIMIT),
+                self._board.channel(channel.spec.number),
             )
             for channel in self._channels
         }
@@ -144,15 +152,6 @@ class _InlineRun:
         )
         return _Turn(index=index, stage=stage, context=context, source=not stage.edges_in)
 
-    def _stir(self, channel: ChannelPlan) -> Callable[[], None]:
-        turns = [self._turns[number] for number in (*channel.readers, *channel.writers)]
-
-        def stir() -> None:
-            for turn in turns:
-                turn.stirred = True
-
-        return stir
-
     def _load_all(self) -> bool:
         """Load every replica's code, readers first; whether all of it could be."""
         for number in self._plan.start_order:
@@ -192,12 +191,11 @@ class _InlineRun:
 
     def _make_loop(self, turn: _Turn, work: Work) -> StageLoop:
         def receiver(channel: ChannelPlan, reader: int) -> InlineReceiver:
-            return self._inline[channel.spec.number].receiver(reader)
+            return self._inline[channel.spec.number].receivers[reader]
 
         def sender(channel: ChannelPlan, writer: int) -> InlineSender:
-            end = self._inline[channel.spec.number].sender(writer)
-            turn.senders.append(end)
-            return end
+            turn.outlets.append(channel.spec.number)
+            return self._inline[channel.spec.number].senders[writer]
 
         inbox = make_inbox(
             self._plan, turn.index, self._channels, self._board, receiver, self._decode
@@ -248,9 +246,20 @@ class _InlineRun:
     def _next_turn(self) -> _Turn | None:
         """Who can do something and lies furthest downstream; a source comes last."""
         for turn in self._order:
-            if not turn.done and not turn.source and turn.stirred:
+            if not turn.done and not turn.source and self._can_go_on(turn):
                 return turn
-        return next((turn for turn in self._order if turn.source and not turn.done), None)
+        return next((turn for turn in self._order if turn.source and self._can_go_on(turn)), None)
+
+    def _can_go_on(self, turn: _Turn) -> bool:
+        """Whether a turn of this one would do anything."""
+        if turn.done or turn.mail_only:
+            return False
+        loop = turn.loop
+        came = loop is not None and loop.inbox is not None and loop.inbox.ready()
+        return turn.goes_on or came or bool(self._closed_outlets(turn))
+
+    def _closed_outlets(self, turn: _Turn) -> list[int]:
+        return [number for number in turn.outlets if not self._inline[number].readers_open]
 
     def _give(self, turn: _Turn, interrupts: Interrupts) -> None:
         """One turn: until the stage waits, gives way, ends or fails."""
@@ -259,7 +268,7 @@ class _InlineRun:
         before = enter(turn.context)
         self._printed.turn_to(turn.context)
         interrupts.turn_to(turn.loop)
-        turn.stirred = False
+        turn.goes_on = False
         began = time.perf_counter_ns()
         try:
             self._notice_closed_readers(turn)
@@ -267,9 +276,8 @@ class _InlineRun:
             if yielded is None:
                 self._end(turn)
             elif yielded is not WAITS:
-                turn.stirred = True
-            for mailbox in turn.loop.outbox.mailboxes():
-                mailbox.serve()
+                turn.goes_on = True
+            self._serve_mailboxes()
         except ReadersGone:
             turn.runner.cancel()
             self._end_or_fail(turn)
@@ -284,11 +292,22 @@ class _InlineRun:
 
     def _notice_closed_readers(self, turn: _Turn) -> None:
         """What a poll tells a process: whose readers have closed."""
-        assert turn.loop is not None
-        gone = [end for end in turn.senders if end.readers_gone()]
-        if gone:
-            turn.senders = [end for end in turn.senders if end not in gone]
-            turn.loop.outbox.lose(gone)
+        gone = self._closed_outlets(turn)
+        if gone and turn.loop is not None:
+            turn.outlets = [number for number in turn.outlets if number not in gone]
+            turn.loop.outbox.lose([end for number in gone for end in self._inline[number].senders])
+
+    def _serve_mailboxes(self) -> None:
+        """Hand over what readers have asked for; a stage that only waited for that is done."""
+        for turn in self._turns:
+            if turn.loop is None:
+                continue
+            mailboxes = turn.loop.outbox.mailboxes()
+            for mailbox in mailboxes:
+                mailbox.serve()
+            if turn.mail_only and all(mailbox.finished() for mailbox in mailboxes):
+                turn.mail_only = False
+                self._done(turn)
 
     def _end_or_fail(self, turn: _Turn) -> None:
         try:
@@ -303,13 +322,16 @@ class _InlineRun:
         turn.loop.wind_up()
         outbox = turn.loop.outbox
         outbox.end()
-        turn.done = True
-        for mailbox in outbox.mailboxes():
+        mailboxes = outbox.mailboxes()
+        for mailbox in mailboxes:
             mailbox.end()
-            turn.done &= mailbox.finished()
-        if not turn.done:
-            turn.runner = Steps(_hand_over(outbox.mailboxes()))
-            return
+        if all(mailbox.finished() for mailbox in mailboxes):
+            self._done(turn)
+        else:
+            turn.mail_only = True
+
+    def _done(self, turn: _Turn) -> None:
+        turn.done = True
         if all(other.done for other in self._turns if other.stage is turn.stage):
             self._tell(events.StageFinished(stage=turn.stage.name))
 
@@ -343,7 +365,17 @@ class _InlineRun:
         now = time.monotonic()
         if self._options.progress_s and now - self._progress_at >= self._options.progress_s:
             self._progress_at = now
-            self._tell(progress(self._plan, self._channels, self._board, now - self._began))
+            running = [turn.index for turn in self._turns if not turn.done]
+            self._tell(
+                progress(
+                    self._plan,
+                    self._channels,
+                    self._board,
+                    elapsed_s=now - self._began,
+                    running=running,
+                    now_ns=time.monotonic_ns(),
+                )
+            )
 
     def _report(self, run_id: str, interrupts: Interrupts) -> Report:
         usage = resource.getrusage(resource.RUSAGE_SELF)
@@ -356,16 +388,16 @@ class _InlineRun:
             seed=self._options.seed,
             signal=interrupts.number,
             causes=tuple(self._causes),
-            workers={
-                turn.index: WorkerFacts(
-                    replica=turn.context.replica,
+            records={
+                turn.index: WorkerRecord(
                     pid=os.getpid(),
                     cpu_s=self._board.worker(turn.index)[BUSY_NS] / 1e9,
                     peak_rss_bytes=peak,
+                    metrics=dict(turn.context.metrics),
+                    torn=not turn.done,
                 )
                 for turn in self._turns
             },
-            metrics={turn.index: dict(turn.context.metrics) for turn in self._turns},
         )
         report = make_report(self._plan, self._channels, self._board, end)
         self._listener(events.RunFinished(report=report))
@@ -386,12 +418,6 @@ class _InputWait:
 
 def _never_waits(_targets: Sequence[Target]) -> None:
     raise AssertionError("there is always room in a deque")
-
-
-def _hand_over(mailboxes: Sequence[Mailbox]) -> Iterator[bool]:
-    """What is left of a stage whose readers have not asked for everything yet."""
-    while not all(mailbox.finished() for mailbox in mailboxes):
-        yield WAITS
 
 
 def _failure(error: BaseException, phase: str) -> Failure:

@@ -8,22 +8,22 @@ from typing import Any
 from pipeflow.planner.plan import EdgePlan, Join, Parts, Plan, Route, StagePlan
 from pipeflow.runtime.board import Board
 from pipeflow.runtime.collector import Collector
-from pipeflow.runtime.inbox import Decode, InChannel, Inbox, InPort
+from pipeflow.runtime.inbox import Decode, Inbox, InChannel, InPort
 from pipeflow.runtime.joins import Join as Joiner
 from pipeflow.runtime.joins import Merge, ZipById, ZipByPosition
-from pipeflow.runtime.mailbox import DemandSender, DropEdge, Mailbox
+from pipeflow.runtime.mailbox import DropEdge, Mailbox
 from pipeflow.runtime.outbox import Encode, Outbox, OutPort
 from pipeflow.runtime.targets import BATCH_ITEMS, OutChannel, Spread, Target
 from pipeflow.runtime.wiring import ChannelPlan
 from pipeflow.spec.policies import ArrayMode, OnError, Overflow
 from pipeflow.stages.expression import compile_expression
 from pipeflow.stages.keys import key_hash
-from pipeflow.transports.base import Kind, Receiver
+from pipeflow.transports.base import Kind, Receiver, Sender
 
 #: Opens the reading end of a channel for its reader of that number.
 OpenReceiver = Callable[[ChannelPlan, int], Receiver]
 #: Opens the writing end of a channel for its writer of that number.
-OpenSender = Callable[[ChannelPlan, int], DemandSender]
+OpenSender = Callable[[ChannelPlan, int], Sender]
 
 #: Routes by which every reader of the edge gets the very same frames, or one queue takes them all.
 _WHOLE = frozenset({Route.SINGLE, Route.BROADCAST, Route.ALIGNED})
@@ -152,7 +152,7 @@ def _drop_edge(
     plan: Plan,
     edge: EdgePlan,
     channels: Sequence[ChannelPlan],
-    ends: Sequence[DemandSender],
+    ends: Sequence[Sender],
     row: memoryview,
 ) -> DropEdge:
     newest = edge.overflow is Overflow.DROP_NEWEST

@@ -147,6 +147,10 @@ class Inbox:
         """What becomes readable when something may have come."""
         return [channel.receiver.fileno() for channel in self._open_channels()]
 
+    def ready(self) -> bool:
+        """Whether something has come that was not taken yet."""
+        return any(channel.receiver.ready() for channel in self._open_channels())
+
     def waits_for(self) -> int:
         """Number of the edge that is waited for, plus 1; 0: any of several."""
         port = self.join.waits_for()

@@ -14,7 +14,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from pipeflow.errors import PeerClosed
 from pipeflow.planner.plan import Route
@@ -22,14 +22,6 @@ from pipeflow.runtime.board import COPIED_BYTES, DROPPED, SENT, SHARED_BYTES, Wo
 from pipeflow.runtime.messages import ItemId
 from pipeflow.runtime.units import Batch
 from pipeflow.transports.base import Packet, Sender
-
-
-class DemandSender(Sender, Protocol):
-    """A sender whose reader says how many items it wants."""
-
-    def demand(self) -> int:
-        """Items asked for and not yet sent."""
-        ...
 
 
 @dataclass(slots=True)
@@ -62,7 +54,7 @@ class Mailbox:
     """
 
     def __init__(
-        self, senders: Sequence[DemandSender], row: Words, *, capacity: int, newest: bool
+        self, senders: Sequence[Sender], row: Words, *, capacity: int, newest: bool
     ) -> None:
         self._senders = list(senders)
         self._row = row
@@ -161,7 +153,7 @@ class Mailbox:
             for sender in [one for one in self._senders if one in gone]:
                 self._lose(sender)
 
-    def _lose(self, sender: DemandSender) -> None:
+    def _lose(self, sender: Sender) -> None:
         self._senders.remove(sender)
         sender.close()
         if not self._senders:
@@ -182,7 +174,7 @@ class Mailbox:
     def _mark(self, lane: int, unit: int) -> None:
         self._marks = _joined(self._marks, [(lane, unit, 1)])
 
-    def _hand_over(self, sender: DemandSender, entry: _Entry) -> None:
+    def _hand_over(self, sender: Sender, entry: _Entry) -> None:
         batch = Batch()
         for lane, unit, span in entry.marks:
             batch.skip_run(lane, unit, span)
@@ -192,14 +184,14 @@ class Mailbox:
             batch.close(lane, unit)
         self._send(sender, batch, entry.packet, 1)
 
-    def _send_marks(self, sender: DemandSender, marks: list[tuple[int, int, int]]) -> None:
+    def _send_marks(self, sender: Sender, marks: list[tuple[int, int, int]]) -> None:
         batch = Batch()
         for lane, unit, span in marks:
             batch.skip_run(lane, unit, span)
         if batch:
             self._send(sender, batch, Packet(pickled=_EMPTY_LIST, buffers=(), items=0), 0)
 
-    def _send(self, sender: DemandSender, batch: Batch, packet: Packet, credits: int) -> None:
+    def _send(self, sender: Sender, batch: Batch, packet: Packet, credits: int) -> None:
         try:
             sender.send(batch.meta(), packet, credits)
         except PeerClosed:

@@ -130,13 +130,11 @@ class Finished:
         metrics: Sums by name.
         cpu_s: Processor time of the process, its own children included.
         peak_rss_bytes: Greatest resident size.
-        slots: Slots that its pool made.
     """
 
     metrics: Mapping[str, float] = field(default_factory=dict)
     cpu_s: float = 0.0
     peak_rss_bytes: int = 0
-    slots: int = 0
 
 
 WorkerReport = Ready | Failed | ItemGivenUp | Logged | Finished

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from pipeflow.planner.plan import Plan
-from pipeflow.runtime.account import edge_facts, stage_facts
+from pipeflow.runtime.account import WorkerRecord, edge_facts, stage_facts
 from pipeflow.runtime.board import Board
 from pipeflow.runtime.root_cause import Cause, root_cause
 from pipeflow.runtime.wiring import ChannelPlan
 from pipeflow.telemetry.bottleneck import find_bottleneck
 from pipeflow.telemetry.ledger import check_ledger
-from pipeflow.telemetry.report import ErrorFacts, Report, RunFacts, Status, WorkerFacts
+from pipeflow.telemetry.report import ErrorFacts, Report, RunFacts, Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,9 +28,7 @@ class RunEnd:
         seed: Of ``pipeflow.rng``.
         signal: Number of the signal that drained or stopped it, or 0.
         causes: All failures, victims too.
-        workers: Number of a worker to what is known of its process.
-        metrics: Number of a worker to its sums.
-        slots: Number of a worker to the slots that its pool made.
+        records: Number of a worker to what is known of it beside the board.
     """
 
     id: str
@@ -40,16 +38,14 @@ class RunEnd:
     seed: int
     signal: int = 0
     causes: Sequence[Cause] = ()
-    workers: Mapping[int, WorkerFacts] = field(default_factory=dict)
-    metrics: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
-    slots: Mapping[int, int] = field(default_factory=dict)
+    records: Mapping[int, WorkerRecord] = field(default_factory=dict)
 
 
 def make_report(plan: Plan, channels: tuple[ChannelPlan, ...], board: Board, end: RunEnd) -> Report:
     """The account of a run: counts from the board, the ledger's judgement, the root cause."""
     whole = not end.causes and not end.signal
-    stages = stage_facts(plan, board, end.workers, end.metrics, whole=whole)
-    edges = edge_facts(plan, channels, board, whole=whole, slots=end.slots)
+    stages = stage_facts(plan, board, end.records)
+    edges = edge_facts(plan, channels, board, end.records)
     ledger = check_ledger(stages, edges, clean=whole)
     failed = bool(end.causes) or not ledger.balanced
     exit_code = 1 if failed else 128 + end.signal if end.signal else 0

@@ -64,13 +64,12 @@ from pipeflow.stages.work import Work
 from pipeflow.transports.base import Packet
 from pipeflow.transports.bell import Bell
 from pipeflow.transports.codec import Decoder, Encoder
-from pipeflow.transports.open import open_receiver, open_sender
+from pipeflow.transports.channel import open_receiver, open_sender
 from pipeflow.transports.shm import Arena
+from pipeflow.transports.waiting import await_room
 
 #: Sent by the supervisor to a source whose grace is over: leave the blocking call.
 DRAIN_SIGNAL = signal.SIGUSR1
-#: A wake-up that was missed costs this much, in milliseconds, and no more.
-BACKSTOP_MS = 100
 #: A worker whose neighbours ended says that it is a victim; the root cause lies elsewhere.
 _VICTIM_ERRORS = (ChannelError,)
 
@@ -96,7 +95,7 @@ def run_worker(brief: WorkerBrief) -> int:
     except BaseException as error:  # the user's module or constructor: a boundary
         reports.tell(Failed(_start_failure(error)))
         return EXIT_FAILED
-    process = Process(brief, stage, board, channels)
+    process = Process(brief, board, channels)
     loop = StageLoop(
         stage=stage,
         replica=context.replica,
@@ -115,7 +114,7 @@ def run_worker(brief: WorkerBrief) -> int:
     reports.tell(Ready())
     status = _run(loop, process, reports, plan)
     if status == 0:
-        reports.tell(_finished(context, process))
+        reports.tell(_finished(context))
     return status
 
 
@@ -180,7 +179,6 @@ class Process:
 
     Args:
         brief: What the worker was told.
-        stage: Its stage.
         board: The board.
         channels: All channels of the run.
     """
@@ -188,7 +186,6 @@ class Process:
     def __init__(
         self,
         brief: WorkerBrief,
-        stage: StagePlan,
         board: Board,
         channels: tuple[ChannelPlan, ...],
     ) -> None:
@@ -196,8 +193,8 @@ class Process:
         self._row: Words = board.worker(brief.worker)
         self._share = Arena.attach(brief.arena, brief.worker)
         self._bell = Bell.attach(brief.bells[brief.worker])
-        self._encoder = Encoder(self._share)
-        decoder = Decoder(self._share)
+        self._encoder = Encoder(self._share.pool)
+        decoder = Decoder(self._share.views)
 
         def receiver(channel: ChannelPlan, reader: int) -> Any:
             bells = brief.mail_bells if self._is_mail(channel) else brief.bells
@@ -208,7 +205,7 @@ class Process:
                 board.channel(channel.spec.number),
                 brief.attempt,
                 [Bell.attach(bells[writer]) for writer in channel.writers],
-                self._share,
+                self._share.views,
             )
 
         def sender(channel: ChannelPlan, writer: int) -> Any:
@@ -218,7 +215,7 @@ class Process:
                 writer,
                 board.channel(channel.spec.number),
                 brief.attempt,
-                self._share,
+                self._share.pool,
             )
 
         self._plan = brief.plan
@@ -250,10 +247,6 @@ class Process:
         """An array in this worker's own pool."""
         return self._share.pool.empty(shape, dtype)
 
-    def slots(self) -> int:
-        """Slots that this worker's pool made."""
-        return self._share.slots()
-
     def begin(self) -> None:
         """The loop begins."""
         self._since = time.monotonic_ns()
@@ -277,6 +270,8 @@ class Process:
         watched = self.outbox.watched()
         for fd in watched:
             poll.register(fd, 0)
+        if self.inbox.ready():
+            timeout_s = 0
         ready = poll.poll(None if timeout_s is None else timeout_s * 1000)
         self._row[WAIT_IN_NS] += self._enter_state(State.BUSY, 0)
         gone = frozenset(fd for fd, events in ready if events and fd in watched)
@@ -288,23 +283,14 @@ class Process:
         channels = [channel for target in targets for channel in target.channels]
         before = self._enter_state(State.WAITING_OUT, channels[0].edge + 1 if channels else 0)
         self._row[BUSY_NS] += before
-        for channel in channels:
-            channel.sender.set_waiting(waiting=True)
+        await_room([channel.sender for channel in channels], self._bell)
         poll = select.poll()
-        poll.register(self._bell.fileno(), select.POLLIN)
         for channel in channels:
             poll.register(channel.sender.fileno(), 0)
-        while not any(target.look() > 0 for target in targets):
-            ready = {fd for fd, _ in poll.poll(BACKSTOP_MS)}
-            self._bell.clear()
-            gone = [c for c in channels if c.sender.fileno() in ready]
-            if gone:
-                for target in targets:
-                    for channel in [c for c in gone if c in target.channels]:
-                        target.drop(channel)
-                break
-        for channel in channels:
-            channel.sender.set_waiting(waiting=False)
+        gone = {fd for fd, _ in poll.poll(0)}
+        for target in targets:
+            for channel in [one for one in target.channels if one.sender.fileno() in gone]:
+                target.drop(channel)
         self._row[WAIT_OUT_NS] += self._enter_state(State.BUSY, 0)
 
     def end(self) -> None:
@@ -483,7 +469,7 @@ def _leave_blocking_calls_on_signal(loop: StageLoop) -> None:
         signal.signal(DRAIN_SIGNAL, leave)
 
 
-def _finished(context: StageContext, process: Process) -> Finished:
+def _finished(context: StageContext) -> Finished:
     own = resource.getrusage(resource.RUSAGE_SELF)
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     scale = 1 if sys.platform == "darwin" else 1024
@@ -491,5 +477,4 @@ def _finished(context: StageContext, process: Process) -> Finished:
         metrics=dict(context.metrics),
         cpu_s=own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime,
         peak_rss_bytes=own.ru_maxrss * scale,
-        slots=process.slots(),
     )
