@@ -10,11 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 
-from pipeflow.runtime.loop import WAITS
-
-
-class Cancelled(BaseException):
-    """Ends a stream function that nobody will feed any more."""
+from pipeflow.runtime.loop import WAITS, Cancelled
 
 
 class Steps:

@@ -31,7 +31,7 @@ from pipeflow.runtime.loop import WAITS, StageLoop, failure_of
 from pipeflow.runtime.messages import Failure, Logged, WorkerReport
 from pipeflow.runtime.outbox import ReadersGone
 from pipeflow.runtime.progress import events_of, progress
-from pipeflow.runtime.reporting import RunEnd, error_facts, make_report
+from pipeflow.runtime.reporting import RunEnd, error_facts, make_report, silence_warnings
 from pipeflow.runtime.root_cause import Cause
 from pipeflow.runtime.targets import Target
 from pipeflow.runtime.wiring import ChannelPlan, wire
@@ -279,6 +279,7 @@ class _InlineRun:
                 turn.goes_on = True
             self._serve_mailboxes()
         except ReadersGone:
+            turn.loop.unneeded = True
             turn.runner.cancel()
             self._end_or_fail(turn)
         except BaseException as error:  # whatever ends a stage is told: a boundary
@@ -400,6 +401,8 @@ class _InlineRun:
             },
         )
         report = make_report(self._plan, self._channels, self._board, end)
+        for line in silence_warnings(self._plan, report):
+            self._listener(line)
         self._listener(events.RunFinished(report=report))
         return report
 

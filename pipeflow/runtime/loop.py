@@ -70,6 +70,14 @@ class DrainInterrupt(BaseException):
     """Raised in a source's blocking call when its grace is over."""
 
 
+class Cancelled(BaseException):
+    """Ends a stage where it is: nobody will feed it any more."""
+
+
+#: What passes through the user's code without being a failure of it.
+_CONTROL: Final = (PipeflowError, OutputClosed, GeneratorExit, DrainInterrupt, Cancelled)
+
+
 class Waits(Protocol):
     """How a stage waits for others."""
 
@@ -98,6 +106,9 @@ class StageLoop:
         waits: How to wait.
         stopping: Whether the run is being drained.
         now: Seconds since 1970, for dead letters.
+        in_users_source: The user's source is being asked for its next item.
+        unneeded: It is being ended because all its readers have closed, not because of a failure.
+        hand: Id of the item in hand.
     """
 
     stage: StagePlan
@@ -112,6 +123,7 @@ class StageLoop:
     stopping: Callable[[], bool]
     now: Callable[[], float] = time.time
     in_users_source: bool = False
+    unneeded: bool = False
     hand: ItemId = ()
     _payload: Any = None
     _place: tuple[int, int] = (0, 0)
@@ -139,7 +151,7 @@ class StageLoop:
             else:
                 yield from self._run_calls()
         except (ReadersGone, OutputClosed):
-            pass  # an early end: nobody needs more
+            self._processed()  # an early end: nobody needs more
 
     def wind_up(self) -> None:
         """The work is over, early or not: close the user's code and the inputs.
@@ -150,7 +162,6 @@ class StageLoop:
         self._close_work()
         if self.inbox is not None:
             self.inbox.close()
-        self._warn_of_silence()
 
     # ------------------------------------------------------------------ sources
 
@@ -288,6 +299,8 @@ class StageLoop:
                 if close is not None:
                     close()
         except GeneratorExit:
+            if self.unneeded:
+                self._call_done(call)
             raise
         except BaseException as error:  # the user's code, sys.exit too: a boundary
             self._call_failed(error, call)
@@ -318,7 +331,7 @@ class StageLoop:
                 raise self._not_serializable(error) from None
             case ResultNotSerializable(cause=cause):
                 self._give_up(cause, "pickling", count, place)
-            case PipeflowError() | DrainInterrupt():
+            case PipeflowError() | DrainInterrupt() | Cancelled():
                 self.row[FAILED] += count
                 raise error
             case _:
@@ -355,7 +368,7 @@ class StageLoop:
                     if result is not None:
                         self._emit(result, self._new_id(), place)
                         yield GOES_ON
-            except (PipeflowError, OutputClosed, GeneratorExit):
+            except _CONTROL:
                 raise
             except BaseException as error:  # the user's code: a boundary
                 raise self._stopped(error, "finish") from None
@@ -381,7 +394,9 @@ class StageLoop:
                 yield GOES_ON
         except ResultNotSerializable as error:
             raise self._not_serializable(error) from None
-        except (PipeflowError, OutputClosed, GeneratorExit, DrainInterrupt):
+        except _CONTROL:
+            if self.unneeded:
+                self._processed()
             raise
         except BaseException as error:  # the user's code: a boundary
             if self.hand:
@@ -432,7 +447,7 @@ class StageLoop:
 
     def _processed(self) -> None:
         """The item that a stream function pulled last is done with."""
-        if self.hand:
+        if self.hand and self.work.stream is not None:
             self.row[PROCESSED] += 1
             self.row[HAND_DEPTH] = 0
             self.hand = ()
@@ -522,16 +537,6 @@ class StageLoop:
             self._close_work()
         except StageStopped as second:
             self.tell(Logged("error", f"close() failed as well: {second.failure.message}"))
-
-    def _warn_of_silence(self) -> None:
-        """Every item was answered by None: a forgotten ``return``?"""
-        row = self.row
-        if self.stage.call and OUT in self.stage.edges_out and row[PROCESSED]:
-            if row[EMPTY] == row[PROCESSED] and self.work.finish is None:
-                text = (
-                    "every item was answered by None, so nothing was passed on: a forgotten return?"
-                )
-                self.tell(Logged("warning", text))
 
 
 def failure_of(

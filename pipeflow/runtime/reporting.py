@@ -11,7 +11,9 @@ from pipeflow.runtime.account import WorkerRecord, edge_facts, stage_facts
 from pipeflow.runtime.board import Board
 from pipeflow.runtime.root_cause import Cause, root_cause
 from pipeflow.runtime.wiring import ChannelPlan
+from pipeflow.spec.pipeline import OUT
 from pipeflow.telemetry.bottleneck import find_bottleneck
+from pipeflow.telemetry.events import LogLine
 from pipeflow.telemetry.ledger import check_ledger
 from pipeflow.telemetry.report import ErrorFacts, Report, RunFacts, Status
 
@@ -91,4 +93,15 @@ def error_facts(plan: Plan, cause: Cause) -> ErrorFacts:
         view=failure.view,
         replica=replica,
         phase=failure.phase,
+    )
+
+
+def silence_warnings(plan: Plan, report: Report) -> tuple[LogLine, ...]:
+    """Stages whose every item was answered by None although they are read: a forgotten return?"""
+    text = "every item was answered by None, so nothing was passed on: a forgotten return?"
+    return tuple(
+        LogLine(stage=stage.name, replica=0, level="warning", text=text)
+        for stage, facts in zip(plan.stages, report.stages, strict=True)
+        if stage.call and OUT in stage.edges_out and facts.empty and facts.empty == facts.processed
+        if not any(facts.emitted.values())
     )

@@ -63,8 +63,8 @@ from pipeflow.stages.loading import load_work
 from pipeflow.stages.work import Work
 from pipeflow.transports.base import Packet
 from pipeflow.transports.bell import Bell
-from pipeflow.transports.codec import Decoder, Encoder
 from pipeflow.transports.channel import open_receiver, open_sender
+from pipeflow.transports.codec import Decoder, Encoder
 from pipeflow.transports.shm import Arena
 from pipeflow.transports.waiting import await_room
 
@@ -121,13 +121,16 @@ def run_worker(brief: WorkerBrief) -> int:
 def _run(loop: StageLoop, process: Process, reports: Reports, plan: Any) -> int:
     """Run the loop to its end, and tell a failure if there is one."""
     process.begin()
+    steps = loop.steps()
     try:
-        for wants in loop.steps():
+        for wants in steps:
             if wants is WAITS:
                 try:
                     process.for_input(None)
                 except ReadersGone:
+                    loop.unneeded = True
                     break
+        steps.close()
         loop.wind_up()
         process.end()
     except BaseException as error:  # whatever ends a worker is reported: a boundary
