@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeflow.errors import Finding, InvalidPipeline, Severity, UsageError
@@ -262,6 +263,8 @@ def as_text(value: object) -> str:
             return value
         case os.PathLike():
             return str(os.fspath(value))
+        case timedelta():
+            return f"{value.total_seconds():g}s"
         case _:
             return json.dumps(value, default=str)
 

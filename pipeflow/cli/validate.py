@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
+from pipeflow.api import Reading
 from pipeflow.cli.arguments import Command, add_settings
 from pipeflow.cli.formats import github, sarif
 from pipeflow.cli.reading import count_of, read_file
@@ -24,42 +25,43 @@ def _add(parser: argparse.ArgumentParser) -> None:
 
 
 def _execute(arguments: argparse.Namespace, world: World) -> int:
+    text = arguments.format == "text"
     findings: list[Finding] = []
-    sources: dict[str, str] = {}
     marred = 0
     for file in arguments.files:
         reading = read_file(file, arguments, world)
         findings += reading.findings
-        sources |= reading.sources
         marred += bool(reading.findings)
-        if not reading.findings and arguments.format == "text":
-            world.answer(f"{file}: ok")
-    _print(findings, sources, arguments.format, world)
+        if text:
+            world.answer(_told(file, reading, world))
+    if not text:
+        _answer(findings, arguments.format, world)
     if findings:
         world.say(f"{count_of(findings)} in {plural(marred, 'file')}")
     fatal = any(each.severity is Severity.ERROR for each in findings)
     return Exit.INVALID if fatal or (arguments.strict and findings) else Exit.DONE
 
 
-def _print(
-    findings: Sequence[Finding], sources: Mapping[str, str], form: str, world: World
-) -> None:
+def _told(file: str, reading: Reading, world: World) -> str:
+    from pipeflow.config.render import render_text
+
+    if not reading.findings:
+        return f"{file}: ok"
+    color = world.stdout.isatty() and not world.environ.get("NO_COLOR")
+    return render_text(reading.findings, reading.sources, color=color)
+
+
+def _answer(findings: Sequence[Finding], form: str, world: World) -> None:
     match form:
         case "json":
             from pipeflow.config.render import render_json
 
             world.answer(render_json(findings))
-        case "github":
-            if findings:
-                world.answer(github(findings))
         case "sarif":
             world.answer(sarif(findings))
         case _:
             if findings:
-                from pipeflow.config.render import render_text
-
-                color = world.stdout.isatty() and not world.environ.get("NO_COLOR")
-                world.answer(render_text(findings, sources, color=color))
+                world.answer(github(findings))
 
 
 COMMAND: Final = Command(

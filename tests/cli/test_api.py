@@ -1,0 +1,86 @@
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+import pipeflow
+from pipeflow import api
+from pipeflow.errors import InvalidPipeline, UsageError
+from pipeflow.planner.plan import Plan
+from pipeflow.telemetry.events import Event
+from pipeflow.telemetry.report import Status
+from tests.cli.fakes import MACHINE, FakeExecutor, finding, reading, report
+
+
+def test_every_public_name_is_there() -> None:
+    assert all(hasattr(pipeflow, name) for name in pipeflow.__all__)
+    assert dir(pipeflow) == sorted(pipeflow.__all__)
+    assert pipeflow.__version__.count(".") == 2
+
+
+def test_other_names_are_told_apart() -> None:
+    with pytest.raises(AttributeError, match="'pipeflow' has no attribute 'rnu'"):
+        _ = pipeflow.rnu
+
+
+def test_stream_marks_a_function() -> None:
+    def rolling(xs: object) -> object:
+        return xs
+
+    marked = pipeflow.stream(rolling)
+
+    assert marked is rolling
+    assert getattr(marked, "__pipeflow_stream__", False) is True
+
+
+@pytest.mark.parametrize("target", ["a.yaml", Path("a.yaml"), {"stages": {}}])
+def test_reading_a_running_pipeline_comes_later(target: object) -> None:
+    with pytest.raises(UsageError, match="comes in a later version"):
+        pipeflow.stream(target, stage="shrink")
+
+
+def test_stream_takes_nothing_else() -> None:
+    with pytest.raises(TypeError, match="no int"):
+        pipeflow.stream(3)
+
+
+def test_a_pipeline_with_mistakes_raises_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "read", lambda *_, **__: reading(None, finding(), finding("cycle")))
+
+    with pytest.raises(InvalidPipeline) as caught:
+        pipeflow.load("a.yaml")
+
+    assert [each.code for each in caught.value.findings] == ["unknown-stage", "cycle"]
+    assert "a.yaml:6:13: error[unknown-stage]" in str(caught.value)
+
+
+def test_run_gives_the_report_of_a_failed_run_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = report(Status.FAILED, 1)
+    executor = FakeExecutor(failed)
+    heard: list[Event] = []
+    monkeypatch.setattr(api, "read", lambda *_, **__: reading())
+    monkeypatch.setattr(api, "make_executor", lambda name: executor)
+    monkeypatch.setattr("pipeflow.runtime.machine.read_machine", lambda: MACHINE)
+
+    found = pipeflow.run("a.yaml", seed=7, listener=heard.append)
+
+    [(plan, options)] = executor.asked
+    assert found is failed
+    assert isinstance(plan, Plan)
+    assert (options.seed, options.signals) == (7, True)
+    assert len(heard) == 2
+
+
+def test_an_unknown_executor_is_told_before_anything_is_read() -> None:
+    with pytest.raises(UsageError, match="there is no executor 'lokal'; there are local, inline"):
+        pipeflow.run("no such file", executor="lokal")
+    with pytest.raises(UsageError, match="'ray' comes in a later version"):
+        pipeflow.run("no such file", executor="ray")
+
+
+def test_params_are_written_as_on_the_command_line() -> None:
+    values = ["a b", 3, 1.5, True, None, ["a", 1], Path("x/y"), timedelta(seconds=1)]
+
+    texts = [api.as_text(value) for value in values]
+
+    assert texts == ["a b", "3", "1.5", "true", "null", '["a", 1]', "x/y", "1s"]

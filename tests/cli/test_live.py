@@ -1,0 +1,138 @@
+import io
+import threading
+
+import pytest
+from rich.console import Console
+
+from pipeflow.cli.live import LiveTable, drawing
+from pipeflow.cli.pump import Pump
+from pipeflow.cli.rates import Rates
+from pipeflow.telemetry.events import EdgeGauge, Progress, StageGauge
+
+
+def gauge(name: str, received: int, emitted: int, busy_s: float, wait_s: float) -> StageGauge:
+    return StageGauge(
+        name=name,
+        replicas=2 if name == "model" else 1,
+        received=received,
+        emitted=emitted,
+        skipped=1 if name == "model" else 0,
+        dead_lettered=2 if name == "model" else 0,
+        busy_s=busy_s,
+        wait_in_s=wait_s,
+        wait_out_s=0.0,
+        running=name != "find",
+    )
+
+
+def look(at_s: float, busiest: str = "model", total: int | None = 400) -> Progress:
+    done = int(100 * at_s)
+    names = {"find": (0, done), "model": (done, done - 3), "save": (done - 3, 0)}
+    stages = tuple(
+        gauge(name, *counts, at_s if name == busiest else 0.1, 0 if name == busiest else at_s)
+        for name, counts in names.items()
+    )
+    edges = (
+        EdgeGauge(source="find.out", target="model", in_flight=64, capacity=64),
+        EdgeGauge(source="model.out", target="save", in_flight=0, capacity=64),
+    )
+    return Progress(elapsed_s=at_s, stages=stages, edges=edges, total=total)
+
+
+def seen(*looks: Progress) -> Rates:
+    rates = Rates()
+    for each in looks:
+        rates.see(each)
+    return rates
+
+
+def drawn(progress: Progress, rates: Rates, rows: int = 20) -> str:
+    console = Console(width=100, record=True, file=io.StringIO(), color_system=None)
+    console.print(drawing("photos", progress, rates, {"find"}, rows))
+    return console.export_text()
+
+
+def test_each_stage_has_a_row_with_counts_rate_and_queue() -> None:
+    newest = look(2.0)
+
+    text = drawn(newest, seen(look(1.0), newest))
+
+    rows = {line.split()[0]: line.split() for line in text.splitlines() if line.strip()}
+    assert rows["stage"] == ["stage", "x", "in", "out", "rate", "given", "up", "queue"]
+    assert rows["find"][:4] == ["find", "1", "200", "100/s"]
+    assert rows["find"][-1] == "done"
+    assert rows["model"][:6] == ["model", "2", "200", "197", "100/s", "3"]
+    assert rows["model"][-1] == "bottleneck"
+    assert set(rows["model"][6]) == {"━"}
+    assert rows["photos"][-6:] == ["50", "%", "of", "400", "2.0", "s"]
+
+
+def test_without_a_total_items_are_counted() -> None:
+    newest = look(2.0, total=None)
+
+    text = drawn(newest, seen(newest))
+
+    assert "photos  200 items  2.0 s" in text
+
+
+def test_of_too_many_stages_the_bottleneck_and_the_busiest_are_shown() -> None:
+    newest = look(2.0, busiest="save")
+
+    text = drawn(newest, seen(newest), rows=1)
+
+    assert "save" in text
+    assert "model" not in text
+    assert "and 2 stages more" in text
+
+
+def test_rates_are_those_of_the_last_seconds() -> None:
+    slow = Progress(elapsed_s=100.0, stages=(gauge("find", 0, 10, 1, 0),), edges=())
+    fast = [
+        Progress(elapsed_s=100.0 + i, stages=(gauge("find", 0, 10 + 50 * i, 1, 0),), edges=())
+        for i in range(1, 20)
+    ]
+
+    rates = seen(slow, *fast)
+
+    assert rates.of(fast[-1].stages[0]) == pytest.approx(50.0)
+
+
+def test_nothing_seen_is_no_rate_and_no_bottleneck() -> None:
+    assert Rates().of(look(1.0).stages[0]) == 0.0
+    assert Rates().bottleneck() is None
+
+
+def test_no_colour_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    stream = io.StringIO()
+    table = LiveTable(
+        Console(file=stream, force_terminal=True, width=80, height=20), "photos", {"find"}
+    )
+
+    table.show(look(1.0))
+    table.say("\x1b[31mred\x1b[0m")
+    table.close()
+    table.close()
+
+    assert "\x1b[31m" not in stream.getvalue()
+    assert "\x1b[33m" not in stream.getvalue()
+    assert "red\n" in stream.getvalue()
+
+
+def test_the_pump_passes_whole_lines_and_the_rest_at_the_end() -> None:
+    told: list[str] = []
+    first = threading.Event()
+
+    def say(text: str) -> None:
+        told.append(text)
+        first.set()
+
+    pump = Pump(say)
+    with open(pump.fd, "wb", buffering=0, closefd=False) as stream:
+        stream.write(b"one\ntwo\nth")
+        assert first.wait(10)
+        stream.write("reé".encode())
+    pump.close()
+    pump.close()
+
+    assert told == ["one\ntwo", "threé"]
