@@ -19,27 +19,20 @@ def comment_behind(text: str, index: int) -> str:
     return found[1].rstrip() if found else ""
 
 
-def cut_by_comment(scalar: Scalar, *, expression: bool = False) -> Finding | None:
+def cut_by_comment(scalar: Scalar) -> Finding | None:
     """What to tell when ``" #"`` ended a value too early, as far as that can be seen.
 
-    A bracket or quote left open before the ``#`` and closed behind it is a sure sign. Where an
-    ``expression`` is due, any comment behind it is one: ``item.x == "a" # b`` reads both ways.
+    A bracket or quote left open before the ``#`` and closed behind it is a sure sign.
     """
-    if not scalar.comment or scalar.quoted:
-        return None
-    if not expression and not _left_open(scalar.text, scalar.comment):
+    if not scalar.comment or scalar.quoted or not _left_open(scalar.text, scalar.comment):
         return None
     whole = f"{scalar.text} {scalar.comment}"
     quote = "'" if '"' in whole else '"'
-    hint = f"write {quote}{whole}{quote}"
-    if expression:
-        quote = "'" if '"' in scalar.text else '"'
-        hint += f", or {quote}{scalar.text}{quote} before the comment"
     return Finding(
         at=scalar.at,
         code="cut-by-comment",
         problem=f'" #" begins a comment: the value ends at "{scalar.text}"',
-        hint=hint,
+        hint=f"write {quote}{whole}{quote}",
         length=scalar.length,
     )
 

@@ -1,0 +1,268 @@
+"""Filling in ``${params.x}``, ``${env.NAME:-default}``, ``${file.dir}``, ``${run.id}`` and ``$$``.
+
+Once, in values only: what a reference brings is never searched for references again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from pipeflow.config.lines import Lines
+from pipeflow.config.nodes import Map, Node, Scalar, Seq, TreePath, moved
+from pipeflow.config.problem import Problem
+from pipeflow.config.suggest import did_you_mean
+from pipeflow.errors import Finding, Location
+
+_NAMESPACES: Final = ("params", "env", "file", "run", "shared")
+_REFERENCE: Final = re.compile(
+    r"(?P<space>[A-Za-z_]+)(?:\.(?P<name>[A-Za-z_][\w.-]*?))?(?::(?P<mark>[-?])(?P<rest>.*))?",
+    re.DOTALL,
+)
+_TOKEN: Final = re.compile(r"\$\$|\$\{")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What references can name.
+
+    Attributes:
+        environ: The environment.
+        folder: Folder of the file, for ``${file.dir}``.
+        run_id: For ``${run.id}``.
+        params: Parameter name to the node that stands for its value; ``None`` inside the
+            ``params`` block itself, where there are none yet.
+        failed: Parameters without a value that have had their finding.
+        sources: File name to text: finds the exact place of a ``${`` in a long value.
+    """
+
+    environ: Mapping[str, str]
+    folder: str
+    run_id: str = ""
+    params: Mapping[str, Node] | None = None
+    failed: frozenset[str] = frozenset()
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+
+def fill(
+    root: Map, scope: Scope, skip: Callable[[TreePath], bool] = lambda _: False
+) -> tuple[Map, tuple[Finding, ...]]:
+    """The tree with its references filled in, and what is wrong with them.
+
+    A value that could not be filled in stays, with ``broken``. ``params`` and ``x-`` keys at
+    the top are passed over.
+
+    Args:
+        root: The tree of a whole file.
+        scope: What the references can name.
+        skip: Whether the value at a path is taken as it is.
+    """
+    filler = _Filler(scope, skip)
+    entries = tuple(
+        entry
+        if entry.key == "params" or entry.key.startswith("x-")
+        else replace(entry, value=filler.node(entry.value, (entry.key,)))
+        for entry in root.entries
+    )
+    # An alias brings the same value, and the same mistake, to several places.
+    return replace(root, entries=entries), tuple(dict.fromkeys(filler.findings))
+
+
+def fill_node(node: Node, scope: Scope) -> tuple[Node, tuple[Finding, ...]]:
+    """Any node with its references filled in, and what is wrong with them."""
+    filler = _Filler(scope, lambda _: False)
+    return filler.node(node, ()), tuple(dict.fromkeys(filler.findings))
+
+
+class _Filler:
+    """Walks a tree and collects findings."""
+
+    def __init__(self, scope: Scope, skip: Callable[[TreePath], bool]) -> None:
+        self.findings: list[Finding] = []
+        self._scope = scope
+        self._skip = skip
+        self._lines: dict[str, Lines] = {}
+
+    def node(self, node: Node, path: TreePath) -> Node:
+        match node:
+            case Map():
+                entries = tuple(
+                    replace(entry, value=self.node(entry.value, (*path, entry.key)))
+                    for entry in node.entries
+                )
+                return replace(node, entries=entries)
+            case Seq():
+                items = (self.node(item, (*path, i)) for i, item in enumerate(node.items))
+                return replace(node, items=tuple(items))
+            case Scalar(value=str() as text) if "$" in text and not node.broken:
+                return node if self._skip(path) else self._scalar(node, text, path)
+            case _:
+                return node
+
+    def _scalar(self, scalar: Scalar, text: str, path: TreePath) -> Node:
+        pieces: list[str | Scalar] = []
+        position = 0
+        while token := _TOKEN.search(text, position):
+            pieces.append(text[position : token.start()])
+            if token[0] == "$$":
+                pieces.append("$")
+                position = token.end()
+                continue
+            end = text.find("}", token.end())
+            if end < 0:
+                problem = Problem(
+                    code="unclosed-reference",
+                    problem='"${" is not closed',
+                    hint='close it with "}", or write "$${" for the text itself',
+                )
+                self._found(problem, scalar, token.start(), 2)
+                return replace(scalar, broken=True)
+            value = self._reference(text[token.end() : end], path)
+            if isinstance(value, Problem):
+                self._found(value, scalar, token.start(), end + 1 - token.start())
+                return replace(scalar, broken=True)
+            if token.start() == 0 and end + 1 == len(text):
+                return moved(value, scalar.at, scalar.length)
+            if not isinstance(value, Scalar):
+                reference = text[token.start() : end + 1]
+                problem = Problem(
+                    code="bad-reference",
+                    problem=f"{reference} is a list, and cannot stand inside text",
+                    hint="let the reference be the whole value",
+                )
+                self._found(problem, scalar, token.start(), end + 1 - token.start())
+                return replace(scalar, broken=True)
+            pieces.append(value)
+            position = end + 1
+        pieces.append(text[position:])
+        return _joined(scalar, pieces)
+
+    def _reference(self, inside: str, path: TreePath) -> Node | Problem:
+        nowhere = Location("", 1, 1)
+        found = _REFERENCE.fullmatch(inside.strip())
+        if found is None:
+            return _bad(inside, self._scope)
+        space, name, mark = found["space"], found["name"], found["mark"]
+        if space == "replica" and name is None and mark is None:
+            return _replica(path, nowhere)
+        if space not in _NAMESPACES or name is None:
+            return _bad(inside, self._scope)
+        if mark is not None and space != "env":
+            hint = "a parameter gets its default under 'params'" if space == "params" else ""
+            problem = f'":{mark}" works for ${{env.NAME}} only'
+            return Problem(code="bad-reference", problem=problem, hint=hint)
+        match space:
+            case "params":
+                return _parameter(name, self._scope)
+            case "env":
+                return _variable(name, mark, found["rest"] or "", self._scope.environ)
+            case "file" if name == "dir":
+                return Scalar(at=nowhere, value=self._scope.folder, text=self._scope.folder)
+            case "run" if name == "id":
+                return Scalar(at=nowhere, value=self._scope.run_id, text=self._scope.run_id)
+            case "shared":
+                problem = f"${{shared.{name}}}: this version does not have 'shared' yet"
+                return Problem(code="not-yet", problem=problem)
+            case _:
+                known = "${file.dir}" if space == "file" else "${run.id}"
+                problem = f'"${{{space}.{name}}}" is not known'
+                return Problem(code="bad-reference", problem=problem, hint=f"there is {known}")
+
+    def _found(self, problem: Problem, scalar: Scalar, offset: int, length: int) -> None:
+        self.findings.append(problem.found_at(self._place(scalar, offset), length))
+
+    def _place(self, scalar: Scalar, offset: int) -> Location:
+        """Where the ``${`` at an offset of a value stands in the file.
+
+        Quotes, escapes and folded lines shift what comes behind them, so it is counted: the
+        third in the value is the third in the file behind the value's start.
+        """
+        at = scalar.at
+        text = self._scope.sources.get(at.file)
+        if text is None:
+            return at
+        lines = self._lines.setdefault(at.file, Lines(at.file, text))
+        index = lines.start(at.line) + at.column - 2
+        for _ in range(str(scalar.value).count("${", 0, offset) + 1):
+            index = text.find("${", index + 1)
+            if index < 0:
+                return at
+        return lines.at(index)
+
+
+def _joined(scalar: Scalar, pieces: list[str | Scalar]) -> Scalar:
+    values = [piece for piece in pieces if isinstance(piece, Scalar)]
+    text = "".join(piece if isinstance(piece, str) else piece.text for piece in pieces)
+    return replace(
+        scalar,
+        value=text,
+        text=text,
+        from_text=scalar.from_text or any(value.from_text for value in values),
+        secret=scalar.secret or any(value.secret for value in values),
+        broken=any(value.broken for value in values),
+    )
+
+
+def _replica(path: TreePath, at: Location) -> Scalar | Problem:
+    match path:
+        case ("stages", _, "env", *_) | ("defaults", "env", *_):
+            # Known when the worker starts, and filled in there.
+            return Scalar(at=at, value="${replica}", text="${replica}")
+        case _:
+            problem = "${replica} is known under 'env' only"
+            return Problem(code="bad-reference", problem=problem)
+
+
+def _parameter(name: str, scope: Scope) -> Node | Problem:
+    if scope.params is None:
+        problem = f"${{params.{name}}}: a parameter cannot be made of another"
+        return Problem(code="bad-reference", problem=problem, hint="use ${env.NAME}, or a text")
+    if name in scope.params:
+        return scope.params[name]
+    if name in scope.failed:
+        # It has had its finding; this only keeps the reference from being filled in.
+        return Scalar(at=Location("", 1, 1), value=None, text="", broken=True)
+    near = did_you_mean(name, scope.params)
+    hint = f'did you mean "{near}"?' if near else _names("params: ", scope.params)
+    return Problem(code="unknown-param", problem=f'no parameter "{name}"', hint=hint)
+
+
+def _variable(
+    name: str, mark: str | None, rest: str, environ: Mapping[str, str]
+) -> Scalar | Problem:
+    value = environ.get(name)
+    # As in a shell: with ":" an empty variable counts as unset.
+    if value is None or (mark and not value):
+        if mark != "-":
+            return _unset(name, rest, environ)
+        value = rest
+    return Scalar(at=Location("", 1, 1), value=value, text=value, from_text=True)
+
+
+def _unset(name: str, message: str, environ: Mapping[str, str]) -> Problem:
+    near = did_you_mean(name, sorted(environ))
+    meant = f"did you mean {near}? " if near else ""
+    problem = f"environment variable {name} is not set" + (f": {message}" if message else "")
+    hint = f"{meant}default: ${{env.{name}:-value}}"
+    return Problem(code="unset-variable", problem=problem, hint=hint)
+
+
+def _bad(inside: str, scope: Scope) -> Problem:
+    shown = inside if len(inside) <= 40 else inside[:37] + "..."
+    word = re.match(r"[A-Za-z_]\w*", inside.strip())
+    space = did_you_mean(word[0], _NAMESPACES) if word else None
+    if word and word[0] in (scope.params or {}):
+        hint = f"did you mean ${{params.{word[0]}}}?"
+    elif word and "." in inside and space:
+        hint = f'did you mean "{space}"?'
+    elif word and "." not in inside.split(":", maxsplit=1)[0]:
+        hint = f"write ${{env.{inside.strip()}}} or ${{params.{word[0]}}}"
+    else:
+        hint = 'there are params, env, file, run; "$${" is the text itself'
+    return Problem(code="bad-reference", problem=f'"${{{shown}}}" names nothing', hint=hint)
+
+
+def _names(lead: str, names: Mapping[str, Node]) -> str:
+    return lead + ", ".join(names) if names else "declare it under 'params'"

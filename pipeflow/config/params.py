@@ -1,0 +1,264 @@
+"""The ``params`` block and what ``--param`` says, as values of the declared types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import PurePath
+from typing import Final
+
+from pipeflow.config.interpolate import Scope, fill_node
+from pipeflow.config.nodes import FROM_PARAM, Entry, Map, Node, Scalar, plain
+from pipeflow.config.param_types import ParamType, typed
+from pipeflow.config.problem import Problem
+from pipeflow.config.reader import from_mapping
+from pipeflow.config.suggest import did_you_mean
+from pipeflow.errors import Finding, Location
+
+_HIDDEN: Final = "***"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Param:
+    """A parameter with its value.
+
+    Attributes:
+        name: Its name.
+        kind: Its declared type.
+        node: What stands in the place of ``${params.NAME}``; a duration or size keeps its text,
+            with ``quantity``.
+        value: The value for expressions and reports: seconds and bytes for duration and size.
+        secret: It must not be shown.
+    """
+
+    name: str
+    kind: ParamType
+    node: Node
+    value: object
+    secret: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Params:
+    """All parameters of a file.
+
+    Attributes:
+        params: Name to parameter, of those that have a value.
+        failed: Names of those that are declared and have no good value; that is in ``findings``.
+        findings: What is wrong.
+    """
+
+    params: Mapping[str, Param] = field(default_factory=dict)
+    failed: frozenset[str] = frozenset()
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def nodes(self) -> dict[str, Node]:
+        """Name to node, for ``Scope.params``."""
+        return {name: param.node for name, param in self.params.items()}
+
+    @property
+    def values(self) -> dict[str, object]:
+        """Name to value, secrets left out, for expressions and reports."""
+        return {name: param.value for name, param in self.params.items() if not param.secret}
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Texts that must never be shown."""
+        hidden = (param for param in self.params.values() if param.secret)
+        texts = (text for param in hidden for text in _texts(param.node))
+        return tuple(dict.fromkeys(text for text in texts if text))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Declared:
+    """A parameter as the file declares it."""
+
+    entry: Entry
+    kind: ParamType
+    default: Node | None
+    block: Map | None
+
+    def setting(self, key: str) -> Node | None:
+        return self.block.get(key) if self.block else None
+
+
+def read_params(block: Node | None, given: Mapping[str, object], scope: Scope) -> Params:
+    """The parameters of a file.
+
+    Args:
+        block: ``params`` of the file, or ``None``.
+        given: What ``--param`` says (texts), or ``pipeflow.run(params=...)`` (values).
+        scope: For references in defaults, to all but other parameters.
+    """
+    findings: list[Finding] = []
+    params: dict[str, Param] = {}
+    failed: set[str] = set()
+    declared = _declarations(block, replace(scope, params=None), findings)
+    for name, one in declared.items():
+        param = _value_of(one, given, findings)
+        if param is None:
+            failed.add(name)
+        else:
+            params[name] = param
+    for number, name in enumerate(given, 1):
+        if name not in declared:
+            findings.append(_unknown(str(name), declared, Location(FROM_PARAM, number, 1)))
+    return Params(params=params, failed=frozenset(failed), findings=tuple(findings))
+
+
+def _declarations(
+    block: Node | None, scope: Scope, findings: list[Finding]
+) -> dict[str, _Declared]:
+    if not isinstance(block, Map):
+        return {}
+    filled, more = fill_node(block, scope)
+    findings.extend(more)
+    assert isinstance(filled, Map)
+    return {entry.key: _declaration(entry) for entry in filled.entries}
+
+
+def _declaration(entry: Entry) -> _Declared:
+    block = entry.value if isinstance(entry.value, Map) else None
+    default = block.get("default") if block else entry.value
+    kind = block.get("type") if block else None
+    known = {one.value: one for one in ParamType}
+    if isinstance(kind, Scalar) and kind.text in known:
+        declared = known[kind.text]
+    else:
+        declared = ParamType.STRING if default is None else ParamType.of(default)
+    return _Declared(entry=entry, kind=declared, default=default, block=block)
+
+
+def _value_of(
+    declared: _Declared, given: Mapping[str, object], findings: list[Finding]
+) -> Param | None:
+    name = declared.entry.key
+    secret = plain(declared.setting("secret")) is True
+    if name in given:
+        raw = _given(given[name], list(given).index(name) + 1)
+    elif declared.default is None:
+        findings.append(_missing(declared))
+        return None
+    elif isinstance(declared.default, Scalar) and declared.default.broken:
+        return None
+    else:
+        raw = declared.default
+    if isinstance(raw, Scalar) and raw.value is None and name not in given:
+        # "default: null" means: none, and that is fine.
+        return Param(name=name, kind=declared.kind, node=raw, value=None, secret=secret)
+    read = typed(declared.kind, raw)
+    if isinstance(read, Problem):
+        problem = replace(read, problem=f'parameter "{name}": {read.problem}')
+        if secret:
+            problem = Problem(
+                code=read.code, problem=f'parameter "{name}" must be {declared.kind.words}'
+            )
+        findings.append(problem.found_at(raw.at, raw.length))
+        return None
+    node, value = read
+    refused = _out_of_bounds(declared, value, secret=secret)
+    if refused is not None:
+        findings.append(refused.found_at(raw.at, raw.length))
+        return None
+    return Param(
+        name=name,
+        kind=declared.kind,
+        node=_hidden(node) if secret else node,
+        value=value,
+        secret=secret,
+    )
+
+
+def _given(value: object, number: int) -> Node:
+    at = Location(FROM_PARAM, number, 1)
+    if isinstance(value, str):
+        return Scalar(at=at, length=max(1, len(value)), value=value, text=value, from_text=True)
+    if isinstance(value, PurePath):
+        value = str(value)
+    root = from_mapping({"value": value}, FROM_PARAM).root
+    assert root is not None
+    node = root.get("value")
+    assert node is not None
+    return replace(node, at=at)
+
+
+def _out_of_bounds(declared: _Declared, value: object, *, secret: bool) -> Problem | None:
+    name, shown = declared.entry.key, _HIDDEN if secret else _shown(value)
+    enum = declared.setting("enum")
+    choices = plain(enum)
+    if isinstance(choices, list) and choices:
+        allowed = [_comparable(declared.kind, choice) for choice in choices]
+        if not any(_same(value, choice) for choice in allowed):
+            listed = ", ".join(_shown(choice) for choice in choices)
+            near = did_you_mean(shown, [str(choice) for choice in choices])
+            hint = f'did you mean "{near}"?' if near and not secret else f"one of: {listed}"
+            problem = f'parameter "{name}" must be one of {listed}, got {shown}'
+            return Problem(code="param-value", problem=problem, hint=hint)
+    for key, word in (("minimum", "at least"), ("maximum", "at most")):
+        node = declared.setting(key)
+        bound = _comparable(declared.kind, plain(node)) if node else None
+        if not _is_number(bound) or not _is_number(value):
+            continue
+        assert isinstance(bound, int | float)
+        assert isinstance(value, int | float)
+        if value < bound if key == "minimum" else value > bound:
+            limit = node.text if isinstance(node, Scalar) else str(bound)
+            problem = f'parameter "{name}" must be {word} {limit}, got {shown}'
+            return Problem(code="param-value", problem=problem)
+    return None
+
+
+def _comparable(kind: ParamType, value: object) -> object:
+    """A bound or choice in the unit of the value: ``1s`` as seconds."""
+    if isinstance(value, str) and kind in {ParamType.DURATION, ParamType.SIZE}:
+        at = Location("", 1, 1)
+        read = typed(kind, Scalar(at=at, value=value, text=value))
+        return None if isinstance(read, Problem) else read[1]
+    return value
+
+
+def _same(a: object, b: object) -> bool:
+    return isinstance(a, bool) == isinstance(b, bool) and a == b
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _shown(value: object) -> str:
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def _missing(declared: _Declared) -> Finding:
+    entry = declared.entry
+    problem = f'parameter "{entry.key}" has no default and must be given'
+    hint = f"--param {entry.key}={declared.kind.example}"
+    code = "missing-param"
+    return Finding(at=entry.key_at, code=code, problem=problem, hint=hint, length=entry.key_length)
+
+
+def _unknown(name: str, declared: Mapping[str, object], at: Location) -> Finding:
+    near = did_you_mean(name, declared)
+    if near:
+        hint = f'did you mean "{near}"?'
+    else:
+        hint = "params: " + ", ".join(declared) if declared else "the file declares no 'params'"
+    problem = f'no parameter "{name}"'
+    return Finding(at=at, code="unknown-param", problem=problem, hint=hint, length=len(name) or 1)
+
+
+def _hidden(node: Node) -> Node:
+    return replace(node, secret=True) if isinstance(node, Scalar) else node
+
+
+def _texts(node: Node) -> Iterator[str]:
+    match node:
+        case Scalar():
+            yield node.text
+        case Map():
+            for entry in node.entries:
+                yield from _texts(entry.value)
+        case _:
+            for item in node.items:
+                yield from _texts(item)
