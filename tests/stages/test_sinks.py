@@ -6,6 +6,8 @@ import gzip
 import io
 import json
 import os
+import resource
+import threading
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -222,6 +224,60 @@ def test_files_are_compressed_by_suffix_or_by_word(tmp_path: Path) -> None:
     assert gzip.decompress((tmp_path / "a.jsonl.gz").read_bytes()) == b"1\n2\n"
     assert gzip.decompress((tmp_path / "b").read_bytes()) == b"1,2\n"
     assert (tmp_path / "c.gz").read_text() == "1\n"
+
+
+@pytest.fixture
+def small_disk() -> Iterator[None]:
+    """Files may not grow beyond 20 bytes: a write goes half-way, then fails."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_write_that_fails_leaves_no_half_line(tmp_path: Path, small_disk: None) -> None:
+    path = tmp_path / "a.jsonl"
+    work = sink("jsonl.write", path=str(path))
+    assert work.call is not None
+
+    work.call("first")
+    with pytest.raises(OSError, match="File too large"):
+        work.call("much too long for it")
+    feed(work, ["last"])
+
+    assert path.read_text() == '"first"\n"last"\n'
+
+
+def test_a_broken_compressed_file_never_gets_its_name(tmp_path: Path, small_disk: None) -> None:
+    path = tmp_path / "a.jsonl.gz"
+    work = sink("jsonl.write", path=str(path))
+
+    with pytest.raises(OSError, match="File too large"):
+        feed(work, list("abcdefghijklmnopqrstuvwxyz"))
+
+    assert not path.exists()
+
+
+def test_a_stdout_that_does_not_block_is_waited_for() -> None:
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    text = "x" * 300_000
+    received: list[bytes] = []
+
+    def drain() -> None:
+        with os.fdopen(read, "rb") as stream:
+            received.append(stream.read())
+
+    reader = threading.Thread(target=drain)
+    with os.fdopen(write, "wb", buffering=0) as stream:
+        before = enter(StageContext(stage="show", replica=0, stdout=stream))
+        reader.start()
+        feed(sink("print"), [text])
+        enter(before)
+
+    reader.join(30)
+
+    assert received == [text.encode() + b"\n"]
 
 
 def test_jsonl_writes_to_standard_output(stdout: Stdout) -> None:

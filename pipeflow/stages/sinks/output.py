@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import select
 import sys
 import time
 import zlib
@@ -113,18 +114,20 @@ class FileOutput:
     def __init__(self, path: Path, *, live: bool, zipped: bool) -> None:
         # Behind a link, the file that it leads to: replacing the link itself would lose it.
         self._path = path.resolve() if path.is_symlink() else path
-        special = self._path.exists() and not self._path.is_file()
+        self._special = self._path.exists() and not self._path.is_file()
         if self._path.is_dir():
             raise IsADirectoryError(errno.EISDIR, "is a folder, not a file", str(path))
         self._path.parent.mkdir(parents=True, exist_ok=True)
         # A pipe or /dev/null cannot be replaced by another file.
-        direct = live or special
+        direct = live or self._special
         name = self._path.name if direct else f"{self._path.name}.partial"
         self._written = self._path.with_name(name)
         self._zip = zlib.compressobj(wbits=31) if zipped else None
         self._flushed = time.monotonic()
+        self._size = 0  # bytes of whole writes
+        self._broken = False
         self._descriptor = os.open(self._written, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        if not special:
+        if not self._special:
             self._claim()
 
     def write(self, text: str) -> None:
@@ -139,7 +142,6 @@ class FileOutput:
     def commit(self) -> None:
         if self._zip is not None:
             self._put(self._zip.flush())
-            self._zip = None
         if self._written != self._path:
             # On the disk before it is in place: after a power cut there is no empty file.
             os.fsync(self._descriptor)
@@ -164,15 +166,35 @@ class FileOutput:
         os.ftruncate(self._descriptor, 0)
 
     def _put(self, data: bytes) -> None:
-        while data:
-            data = data[os.write(self._descriptor, data) :]
+        if self._broken:
+            raise OSError(errno.EIO, "an earlier write failed half-way", str(self._written))
+        rest = data
+        try:
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+        except OSError:
+            self._take_back()
+            raise
+        self._size += len(data)
+
+    def _take_back(self) -> None:
+        """After a write that failed, on a full disk say: no half line stays before the next one."""
+        # What was compressed already cannot be taken back, and a device has no end to cut.
+        self._broken = self._zip is not None
+        if not self._special:
+            os.ftruncate(self._descriptor, self._size)
+            os.lseek(self._descriptor, self._size, os.SEEK_SET)
 
 
 def _write_whole(stream: BinaryIO, data: bytes) -> None:
     """Write all bytes; a stream without a buffer may take fewer at a time."""
     view = memoryview(data)
     while view:
-        view = view[stream.write(view) :]
+        written: int | None = stream.write(view)
+        if written is None:  # another process made our terminal or pipe non-blocking
+            select.select([], [stream], [])
+        else:
+            view = view[written:]
 
 
 def _write_here(text: str) -> None:
