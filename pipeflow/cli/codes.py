@@ -63,6 +63,8 @@ _LANGUAGE: Final[Mapping[str, str]] = {
     "bad-on-error": "`on_error` is stop, skip or dead_letter.",
     "bad-output": "`outputs` lists the stage's own ports. out, errors and unmatched belong to "
     "pipeflow.",
+    "bad-reference": "${...} names params.NAME, env.NAME, file.dir or run.id; $$ is a $.",
+    "bad-set": "--set takes a path and a value: stages.shrink.replicas=4.",
     "bad-value": "The value is none of those that are allowed here.",
     "call-or-use": "A stage has exactly one kind of work: `call` for your own Python, or `use` for "
     "an operator.",
@@ -73,17 +75,23 @@ _LANGUAGE: Final[Mapping[str, str]] = {
     "empty-file": "The file has no pipeline in it.",
     "file-missing": "There is no such file.",
     "missing-key": "A key that is needed is not there.",
+    "missing-param": "The param has no default, so it must be given: --param NAME=VALUE.",
     "newer-version": "The file is written in a newer version of the language. Upgrade pipeflow.",
     "no-stages": "A pipeline has at least one stage.",
     "not-a-mapping": "A mapping is expected: lines of `key: value`.",
     "not-yet": "The word belongs to the language, but this version does not have it yet.",
     "out-of-range": "The number is too small or too large for this setting.",
+    "param-type": "A param is one of string, integer, number, boolean, path, duration, size, list.",
+    "param-value": "The value does not fit what the param says of its type, range or choices.",
     "size": "A size has a unit: 64KiB, 4GB. KB is 10^3 bytes, KiB is 2^10.",
     "unknown-key": "There is no such key here. Keys of your own begin with x-.",
     "unknown-operator": "There is no such operator; `pipeflow stages` lists those there are. Names "
     "with a / belong to plug-ins, which must be installed.",
+    "unclosed-reference": "${ is closed by }; $$ is a $ that begins nothing.",
+    "unknown-param": "The file declares no param of that name.",
     "unknown-parameter": "The function, class or operator has no such parameter.",
     "unreadable": "The file cannot be read.",
+    "unset-variable": "The environment has no such variable. ${env.NAME:-default} gives a default.",
     "wrong-type": "The value is of another type than the setting takes.",
 }
 

@@ -49,7 +49,7 @@ class FailureTeller:
         blocks = [escape_controls(masked(error.traceback)).rstrip()] if error.traceback else []
         at = place(error.at)
         if at is None:
-            blocks.append(f"pipeflow: error[{code}]: {problem}")
+            blocks.append(f"{error.at or self.plan.file}: error[{code}]: {problem}")
         else:
             length = len(error.stage) if error.stage else 1
             finding = Finding(at=at, code=code, problem=problem, length=length)

@@ -22,15 +22,14 @@ def _execute(arguments: argparse.Namespace, world: World) -> int:
     from pipeflow.planner.make import make_plan
 
     reading = read_file(arguments.file, arguments, world)
-    machine = world.machine()
-    decided = make_plan(reading.require(), machine)
+    decided = make_plan(reading.require(), world.machine())
     # The planner's own doubts are part of the plan.
     others = tuple(each for each in reading.findings if each not in decided.warnings)
     show_findings(others, reading.sources, world)
     if arguments.format == "json":
-        world.answer(json.dumps(plan_json(decided, machine), indent=2))
+        world.answer(json.dumps(plan_json(decided), indent=2))
     else:
-        world.answer(plan_text(decided, machine))
+        world.answer(plan_text(decided))
     return Exit.DONE
 
 

@@ -172,13 +172,10 @@ def _narrator(display: Display, plan: Plan, sources: Mapping[str, str], world: W
 @contextmanager
 def _stdout_fd(display: Display, plan: Plan, world: World) -> Iterator[int]:
     """Where stages print: standard output, or a way around a live table on the same terminal."""
-    try:
-        direct = world.stdout.fileno()
-    except (OSError, ValueError, AttributeError):
-        direct = 1  # a stand-in without a descriptor, as under a test
+    direct = _descriptor(world.stdout)
     live = not isinstance(display, Quiet)
-    if not (live and _prints(plan) and _same_terminal(direct, world.stderr)):
-        yield direct
+    if not (live and _prints(plan) and _same_terminal(direct, _descriptor(world.stderr))):
+        yield 1 if direct is None else direct
         return
     pump = Pump(display.say)
     try:
@@ -193,8 +190,17 @@ def _prints(plan: Plan) -> bool:
     )
 
 
-def _same_terminal(fd: int, stream: TextIO) -> bool:
-    return os.isatty(fd) and os.fstat(fd).st_rdev == os.fstat(stream.fileno()).st_rdev
+def _same_terminal(first: int | None, second: int | None) -> bool:
+    if first is None or second is None or not os.isatty(first):
+        return False
+    return os.fstat(first).st_rdev == os.fstat(second).st_rdev
+
+
+def _descriptor(stream: TextIO) -> int | None:
+    try:
+        return stream.fileno()
+    except (OSError, ValueError):
+        return None  # a stand-in that lives in memory, or a closed stream
 
 
 def _conclude(

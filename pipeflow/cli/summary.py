@@ -25,17 +25,10 @@ def summary(report: Report, plan: Plan) -> str:
 
 
 def doubts(report: Report, plan: Plan) -> Iterator[str]:
-    """Sentences about a run that went well by its numbers, but maybe not as it was meant."""
-    readers = {stage.name: bool(stage.edges_out) for stage in plan.stages}
-    calls = {stage.name for stage in plan.stages if stage.call}
-    for stage in report.stages:
-        silent = stage.processed and stage.empty == stage.processed
-        if silent and readers.get(stage.name) and not any(stage.emitted.values()):
-            cause = ": is there a 'return' missing?" if stage.name in calls else ""
-            yield (
-                f"stage '{stage.name}' passed nothing on:"
-                f" its answer to each of {plural(stage.processed, 'item')} was None{cause}"
-            )
+    """Sentences about a run that went well by its numbers, but maybe not as it was meant.
+
+    Stages that pass nothing on are told by the executor, as their own warnings.
+    """
     by_position = {stage.name for stage in plan.stages if stage.join is Join.ZIP_BY_POSITION}
     for edge in report.edges:
         if edge.unmatched and edge.target in by_position:

@@ -7,7 +7,7 @@ import pytest
 from pipeflow.api import Reading
 from pipeflow.cli.main import main
 from pipeflow.errors import MachineError, Severity
-from pipeflow.spec.pipeline import Pipeline
+from pipeflow.spec.pipeline import Edge, PortRef
 from pipeflow.spec.policies import OnError
 from pipeflow.telemetry.events import (
     Draining,
@@ -324,18 +324,28 @@ def test_until_an_unknown_stage_is_a_bad_command_line(monkeypatch: pytest.Monkey
     assert "no stage has the name 'sav': did you mean 'save'?" in theatre.err
 
 
-def test_a_forgotten_return_and_a_short_zip_are_doubts(monkeypatch: pytest.MonkeyPatch) -> None:
-    spec: Pipeline = pipeline(stage("find", 2), stage("mid", 3, "find"), stage("save", 4, "mid"))
-    silent = report().stages[1]
-    stages = (report().stages[0], replace(silent, name="mid"))
+def test_a_zip_that_leaves_items_over_is_a_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
+    at = stage("both", 4).at
+    both = replace(
+        stage("both", 4),
+        named_inputs=True,
+        edges=(
+            Edge(source=PortRef("a"), at=at, input="a"),
+            Edge(source=PortRef("b"), at=at, input="b"),
+        ),
+    )
+    spec = pipeline(stage("a", 2), stage("b", 3), both)
+    edge = EdgeFacts(
+        source="b.out", target="both", input="b", transport="pipe", capacity=1, unmatched=2
+    )
 
     _, theatre = play(
-        monkeypatch, found=reading(spec), executor=FakeExecutor(report(stages=stages))
+        monkeypatch, found=reading(spec), executor=FakeExecutor(report(edges=(edge,)))
     )
 
     assert (
-        "pipeflow: warning: stage 'mid' passed nothing on:"
-        " its answer to each of 10 items was None: is there a 'return' missing?"
+        "pipeflow: warning: stage 'both': 2 items of input 'b' found no partner,"
+        " since another input ended before\n"
     ) in theatre.err
 
 
