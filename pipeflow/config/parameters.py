@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -96,7 +97,11 @@ def _option_value(option: Option, node: Node, findings: Findings) -> object:
             problem = check_expression(option.name, node)
             if problem is not None:
                 findings.add(*problem)
-    if OptionType.INTEGER in kinds and OptionType.NUMBER not in kinds and isinstance(value, float):
+    if isinstance(value, float) and not math.isfinite(value):
+        findings.error(node, "out-of-range", f"'{option.name}' must be finite, got {node.text}")
+    elif (
+        OptionType.INTEGER in kinds and OptionType.NUMBER not in kinds and isinstance(value, float)
+    ):
         return int(value)  # 1.0 is a whole number to the schema
     return value
 

@@ -332,7 +332,8 @@ def _operators(stage_types: Mapping[str, StageType]) -> Schema:
     ]
     if not cases:
         return {}
-    return {"if": {"type": "object", "required": ["use"]}, "then": {"allOf": cases}}
+    only_use = {"type": "object", "required": ["use"], "not": {"required": ["call"]}}
+    return {"if": only_use, "then": {"allOf": cases}}
 
 
 def _parameters(stage_type: StageType) -> Schema:

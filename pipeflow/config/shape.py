@@ -25,7 +25,7 @@ from pipeflow.config.wording import (
     got,
     listing,
     mended,
-    near_from,
+    misspelt,
     special_case,
     subject,
     table_at,
@@ -33,7 +33,6 @@ from pipeflow.config.wording import (
     wrong_quantity,
 )
 from pipeflow.errors import Finding, Location
-from pipeflow.spec.language import EDGE
 from pipeflow.spec.options import Option
 from pipeflow.spec.stage_type import StageType
 from pipeflow.spec.table import expected
@@ -52,18 +51,20 @@ class Shape:
         wrong: Paths of values that must not be looked at any more.
     """
 
-    tree: Node
+    tree: Map
     findings: tuple[Finding, ...]
     wrong: frozenset[TreePath]
 
 
-def check_shape(tree: Node, stage_types: Mapping[str, StageType]) -> Shape:
+def check_shape(tree: Map, stage_types: Mapping[str, StageType]) -> Shape:
     """Judge a whole tree; never raises, whatever the tree holds."""
     validator = _validator(_Types(stage_types))
     errors = list(validator.iter_errors(plain(tree)))
-    numbers = _numbers_in_text(tree, errors)
-    if numbers:
-        tree = _replaced(tree, numbers)
+    readings = _other_readings(tree, errors)
+    if readings:
+        changed = _replaced(tree, readings)
+        assert isinstance(changed, Map)
+        tree = changed
         errors = list(validator.iter_errors(plain(tree)))
     told = _Retelling(tree, stage_types)
     findings: dict[tuple[Location, str], Finding] = {}
@@ -106,16 +107,20 @@ def _weight(error: ValidationError) -> tuple[int, int]:
     return len(error.absolute_path), rank
 
 
-def _numbers_in_text(tree: Node, errors: Iterable[ValidationError]) -> dict[TreePath, Scalar]:
-    """Texts from the environment or the command line that a schema refuses as texts."""
+def _other_readings(tree: Node, errors: Iterable[ValidationError]) -> dict[TreePath, Scalar]:
+    """Other readings of what came from the environment or the command line and does not fit."""
     found: dict[TreePath, Scalar] = {}
     for error in errors:
         path = tuple(error.absolute_path)
         node = at_path(tree, path)
-        if isinstance(node, Scalar) and node.from_text and isinstance(node.value, str):
-            read = reread(node)
-            if isinstance(read, Scalar) and not isinstance(read.value, str):
-                found[path] = read
+        if not isinstance(node, Scalar) or not node.from_text:
+            continue
+        if not isinstance(node.value, str):
+            found[path] = replace(node, value=node.text)
+            continue
+        read = reread(node)
+        if isinstance(read, Scalar) and not isinstance(read.value, str):
+            found[path] = read
     return found
 
 
@@ -212,18 +217,24 @@ class _Retelling:
             return
         required = error.validator_value
         for key in required if isinstance(required, list) else ():
-            if key in node:
+            # A slip of the key is told already, as a key that is not known.
+            if key in node or misspelt(key, node, self._known_keys(path)):
                 continue
             entry_at, length = self._name_of(path, node)
-            problem, hint = self._needs(path, key, node)
-            if not problem:
-                continue
+            problem, hint = self._needs(path, key)
             finding = Finding(
                 at=entry_at, code="missing-key", problem=problem, hint=hint, length=length
             )
             yield (*path, key), finding
 
-    def _needs(self, path: TreePath, key: str, node: Map) -> tuple[str, str]:
+    def _known_keys(self, path: TreePath) -> list[str]:
+        if path[2:] == ("with",):
+            stage_type = self._stage_types.get(self._operator(path))
+            return [option.name for option in stage_type.options] if stage_type else []
+        table = table_at(path)
+        return [option.name for option in table.options] if table else []
+
+    def _needs(self, path: TreePath, key: str) -> tuple[str, str]:
         match path:
             case ():
                 return (
@@ -249,8 +260,6 @@ class _Retelling:
                     self._parameter_hint(path, key),
                 )
             case _:
-                if table_at(path) is EDGE and near_from(node):
-                    return "", ""  # the near miss is told already
                 return f"{table_title(path)} needs '{key}'", f"add '{key}:'"
 
     def _forbidden_keys(self, path: TreePath, node: Node) -> Iterator[tuple[TreePath, Finding]]:

@@ -33,12 +33,12 @@ def table_at(path: TreePath) -> Table | None:
     return table
 
 
-def near_from(node: Map) -> bool:
-    """Whether a key of an edge without ``from`` is a slip of it."""
+def misspelt(key: str, node: Map, known: list[str]) -> bool:
+    """Whether a mapping without ``key`` has another one in its place that is a slip of it."""
     return any(
-        EDGE.option(key) is None
-        and did_you_mean(key, (option.name for option in EDGE.options)) == "from"
-        for key in node
+        other not in known and did_you_mean(other, known) == key
+        for other in node
+        if not other.startswith("x-")
     )
 
 

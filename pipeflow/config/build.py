@@ -1,0 +1,113 @@
+"""From the checked tree to a ``Pipeline``: frozen values, every place kept."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from pipeflow.config.cursor import Cursor, Findings
+from pipeflow.config.nodes import Map, TreePath
+from pipeflow.config.stage import Surroundings, broken_stage, read_defaults, read_stage
+from pipeflow.errors import Finding, Location
+from pipeflow.spec.language import VERSION
+from pipeflow.spec.pipeline import Pipeline, Stage
+from pipeflow.spec.policies import Limits
+from pipeflow.spec.stage_type import StageType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a pipeline comes from.
+
+    Attributes:
+        file: The path as the user gave it.
+        stem: The name of a pipeline that has none.
+        folder: The file's folder, absolute.
+        search_path: Where modules are looked for after the folder.
+    """
+
+    file: str
+    stem: str
+    folder: str
+    search_path: Sequence[str]
+
+
+def build(
+    tree: Map,
+    wrong: Collection[TreePath],
+    *,
+    origin: Origin,
+    stage_types: Mapping[str, StageType],
+    parameters: Mapping[str, object],
+    secrets: Sequence[str],
+) -> tuple[Pipeline, tuple[Finding, ...]]:
+    """Make the pipeline as far as the tree allows, and say what is wrong with its values.
+
+    Args:
+        tree: The file with overlays, ``--set`` and references filled in.
+        wrong: Paths that the shape check refused; they read as if they were not there.
+        origin: Where it comes from.
+        stage_types: The operators there are.
+        parameters: The values of ``params``, secrets left out.
+        secrets: Texts that must never be shown.
+    """
+    findings = Findings()
+    root = Cursor(tree, (), wrong, findings)
+    around = Surroundings(
+        folder=origin.folder,
+        search_path=origin.search_path,
+        stage_types=stage_types,
+        defaults=read_defaults(root.inner("defaults")),
+    )
+    start = Location(origin.file, 1, 1)
+    limits = root.inner("limits")
+    pipeline = Pipeline(
+        name=root.text("name") or origin.stem,
+        file=origin.file,
+        folder=origin.folder,
+        version=root.integer("version") or VERSION,
+        description=root.text("description"),
+        stages=_stages(root, around),
+        stages_at=_key_place(tree, "stages", start),
+        limits=_limits(limits),
+        limits_at=_key_place(tree, "limits", start),
+        parameters=parameters,
+        secrets=tuple(secrets),
+    )
+    return pipeline, tuple(findings.found)
+
+
+def _stages(root: Cursor, around: Surroundings) -> tuple[Stage, ...]:
+    stages = root.inner("stages")
+    if stages is None:
+        return ()
+    made: list[Stage] = []
+    seen: dict[str, Stage] = {}
+    for entry in stages.node.entries:
+        if (*stages.path, entry.key) in stages.wrong or not isinstance(entry.value, Map):
+            # Its edges are unknown, but others may read from it.
+            made.append(broken_stage(entry))
+            continue
+        stage = read_stage(entry, stages.at(entry.value, entry.key), around)
+        twin = seen.setdefault(entry.key.casefold(), stage)
+        if twin is not stage:
+            stages.findings.error(
+                entry,
+                "duplicate-name",
+                f"stage names '{twin.name}' (line {twin.at.line}) and '{entry.key}' "
+                "differ in case alone",
+                "give one of them another name",
+            )
+        made.append(stage)
+    return tuple(made)
+
+
+def _limits(cursor: Cursor | None) -> Limits:
+    if cursor is None:
+        return Limits()
+    return Limits(memory=cursor.size("memory"), processes=cursor.integer("processes"))
+
+
+def _key_place(tree: Map, key: str, default: Location) -> Location:
+    entry = tree.entry(key)
+    return default if entry is None else entry.key_at

@@ -1,0 +1,193 @@
+"""From a file, its overlays and the command line to a pipeline: all steps, all mistakes at once.
+
+    read ─> lay over ─> --set ─> params ─> fill in ${…} ─> shape ─> build ─> Pipeline
+      └──────────┴─────────┴────────┴───────────┴────────────┴────────┴───> findings
+
+No step stops the next: what is wrong is left out, and the rest is looked at.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from pipeflow.config.build import Origin, build
+from pipeflow.config.interpolate import Scope, fill
+from pipeflow.config.literal import literal_paths
+from pipeflow.config.nodes import Map
+from pipeflow.config.overlay import lay_over, set_value
+from pipeflow.config.params import read_params
+from pipeflow.config.reader import Document, from_mapping, read_file, read_text
+from pipeflow.config.shape import check_shape
+from pipeflow.config.show import show
+from pipeflow.errors import Finding, Severity
+from pipeflow.spec.pipeline import Pipeline
+from pipeflow.spec.stage_type import StageType
+
+Source: TypeAlias = str | os.PathLike[str] | Mapping[str, object]
+
+#: The path that means standard input, and what it is called in findings.
+STDIN: Final = "-"
+FROM_STDIN: Final = "<stdin>"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """What became of a file.
+
+    Attributes:
+        pipeline: As far as it could be made: enough for the planner to look at the graph, even
+            when there are mistakes; ``None`` when there is no file, or no mapping in it.
+        findings: Everything found, sorted by place.
+        sources: File name to its text, for the line and caret under a finding.
+        resolved: The tree with overlays, ``--set`` and references filled in.
+        complete: There is no mistake, and the pipeline says all that the file says.
+    """
+
+    pipeline: Pipeline | None = None
+    findings: tuple[Finding, ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
+    resolved: Map | None = None
+    complete: bool = False
+
+
+def load(
+    path: Source,
+    *,
+    overlays: Sequence[str | os.PathLike[str]] = (),
+    sets: Sequence[str] = (),
+    params: Mapping[str, object] | None = None,
+    environ: Mapping[str, str],
+    stage_types: Mapping[str, StageType],
+    search_path: Sequence[str] | None = None,
+    stdin_text: str | None = None,
+    run_id: str = "",
+) -> Loaded:
+    """Load a pipeline; never raises for what a file says, and never runs the user's code.
+
+    Args:
+        path: The file, ``"-"`` for ``stdin_text``, or a mapping that is one already.
+        overlays: Files that are laid over it, in this order.
+        sets: Single values, as ``stages.shrink.replicas=4``.
+        params: ``--param`` as name to text, or ``pipeflow.run(params=...)`` as name to value.
+        environ: For ``${env.NAME}``.
+        stage_types: The operators there are.
+        search_path: Where modules are looked for behind the file's folder; or ``sys.path``.
+        stdin_text: The text of the file if ``path`` is ``"-"``.
+        run_id: For ``${run.id}``; a new one if empty.
+    """
+    document = _read(path, stdin_text)
+    documents = [document, *(read_file(overlay) for overlay in overlays)]
+    findings = [finding for one in documents for finding in one.findings]
+    sources = {one.file: one.text for one in documents}
+    if document.root is None:
+        return Loaded(findings=_sorted(findings), sources=sources)
+    tree, more = _laid_over(document.root, documents[1:], sets)
+    origin = _origin(path, document, search_path)
+    scope = Scope(
+        environ=environ,
+        folder=origin.folder,
+        run_id=run_id or uuid.uuid4().hex[:12],
+        sources=sources,
+    )
+    known = read_params(tree.get("params"), params or {}, scope)
+    scope = replace(scope, params=known.nodes, failed=known.failed)
+    tree, unfilled = fill(tree, scope, literal_paths(tree, stage_types))
+    findings += [*more, *known.findings, *unfilled]
+    shape = check_shape(tree, stage_types)
+    tree = shape.tree
+    pipeline, wrong_values = build(
+        tree,
+        shape.wrong,
+        origin=origin,
+        stage_types=stage_types,
+        parameters=known.values,
+        secrets=known.secrets,
+    )
+    findings += _news(findings, [*shape.findings, *wrong_values])
+    return Loaded(
+        pipeline=pipeline,
+        findings=_sorted(findings),
+        sources=sources,
+        resolved=tree,
+        complete=all(finding.severity is not Severity.ERROR for finding in findings),
+    )
+
+
+def resolved_yaml(loaded: Loaded) -> str:
+    """The resolved file as YAML; secrets are shown as ``***``.
+
+    Raises:
+        ValueError: There is no pipeline to show.
+    """
+    if loaded.resolved is None or loaded.pipeline is None:
+        raise ValueError("what could not be loaded cannot be shown")
+    return show(loaded.resolved, loaded.pipeline)
+
+
+def _read(path: Source, stdin_text: str | None) -> Document:
+    if isinstance(path, Mapping):
+        return from_mapping(path)
+    if os.fspath(path) == STDIN:
+        return read_text(stdin_text or "", FROM_STDIN)
+    return read_file(path)
+
+
+def _origin(path: Source, document: Document, search_path: Sequence[str] | None) -> Origin:
+    on_disk = not isinstance(path, Mapping) and os.fspath(path) != STDIN
+    place = Path(document.file) if on_disk else Path.cwd() / "pipeline"
+    return Origin(
+        file=document.file,
+        stem=place.stem,
+        folder=str(place.absolute().parent),
+        search_path=sys.path if search_path is None else search_path,
+    )
+
+
+def _laid_over(
+    tree: Map, overlays: Sequence[Document], sets: Sequence[str]
+) -> tuple[Map, list[Finding]]:
+    """The tree below its overlays and single values, and which of those could not be set."""
+    for overlay in overlays:
+        if overlay.root is not None:
+            tree = lay_over(tree, overlay.root)
+    findings = []
+    for number, text in enumerate(sets, 1):
+        changed = set_value(tree, text, number)
+        if isinstance(changed, Finding):
+            findings.append(changed)
+        else:
+            tree = changed
+    return tree, findings
+
+
+def _news(said: Iterable[Finding], more: Sequence[Finding]) -> list[Finding]:
+    """Those of the later steps that are not about a value of which an earlier step spoke.
+
+    One mistake earns one message: a reference that cannot be filled in is also no number.
+    """
+    spoken = {
+        (finding.at.file, finding.at.line): (finding.at.column, finding.length) for finding in said
+    }
+    return [
+        finding
+        for finding in more
+        if not _overlaps(finding, spoken.get((finding.at.file, finding.at.line)))
+    ]
+
+
+def _overlaps(finding: Finding, span: tuple[int, int] | None) -> bool:
+    if span is None:
+        return False
+    start, length = span
+    return start < finding.at.column + finding.length and finding.at.column < start + length
+
+
+def _sorted(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """By place, each once."""
+    return tuple(sorted(dict.fromkeys(findings), key=lambda finding: (finding.at, finding.code)))

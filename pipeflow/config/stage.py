@@ -1,0 +1,343 @@
+"""From one mapping under ``stages`` to a stage, with every check that concerns this stage alone.
+
+A stage with mistakes is made all the same, as far as it is known: the planner can then look at the
+rest of the graph, and every mistake of a file shows at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from pipeflow.config.cursor import Cursor
+from pipeflow.config.edges import EdgeSettings, Inputs, edge_settings, read_inputs
+from pipeflow.config.expressions import check_expression
+from pipeflow.config.nodes import Entry, Map, Node, Scalar, Seq
+from pipeflow.config.parameters import (
+    Parameters,
+    call_parameters,
+    given_to,
+    operator_parameters,
+)
+from pipeflow.config.problem import Problem
+from pipeflow.config.source import check_parameters, inspect_call
+from pipeflow.config.wording import unknown_operator
+from pipeflow.errors import Location
+from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED, Call, Stage, Use
+from pipeflow.spec.policies import (
+    Balance,
+    Broadcast,
+    ByKey,
+    OnError,
+    Partition,
+    Resources,
+)
+from pipeflow.spec.stage_type import Shape, StageType
+
+#: Stands for work that is not known because of a mistake: the planner then asks nothing of it.
+UNKNOWN_WORK = Call(module="", attribute="")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageDefaults:
+    """``defaults``, read.
+
+    Attributes:
+        replicas: Given there, or not; ``None`` inside the pair is ``auto``.
+        replicas_at: Where it stands.
+        on_error: Given there, or ``None``.
+        on_error_at: Where it stands.
+        resources: Merged into those of each stage.
+        env: Merged into that of each stage.
+        edge: Settings of every edge that has none of its own.
+    """
+
+    replicas: int | None = 1
+    replicas_at: Location | None = None
+    on_error: OnError | None = None
+    on_error_at: Location | None = None
+    resources: Resources = field(default_factory=Resources)
+    env: Mapping[str, str] = field(default_factory=dict)
+    edge: EdgeSettings = field(default_factory=EdgeSettings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a stage is read against.
+
+    Attributes:
+        folder: Of the pipeline file; the user's modules are looked for there first.
+        search_path: Where they are looked for next.
+        stage_types: The operators there are.
+        defaults: ``defaults`` of the file.
+    """
+
+    folder: str
+    search_path: Sequence[str]
+    stage_types: Mapping[str, StageType]
+    defaults: StageDefaults = field(default_factory=StageDefaults)
+
+
+def read_defaults(cursor: Cursor | None) -> StageDefaults:
+    """Read ``defaults``."""
+    if cursor is None:
+        return StageDefaults()
+    replicas, on_error = cursor.get("replicas"), cursor.get("on_error")
+    return StageDefaults(
+        replicas=_replicas(replicas, 1),
+        replicas_at=replicas.at if replicas else None,
+        on_error=OnError(cursor.text("on_error")) if on_error else None,
+        on_error_at=on_error.at if on_error else None,
+        resources=_resources(cursor.inner("resources"), Resources()),
+        env=_env(cursor.inner("env")),
+        edge=edge_settings(cursor.inner("edge"), EdgeSettings()),
+    )
+
+
+def broken_stage(entry: Entry) -> Stage:
+    """A stage of which no more is known than its name."""
+    at = entry.key_at
+    return Stage(
+        name=entry.key,
+        at=at,
+        work=UNKNOWN_WORK,
+        work_at=at,
+        replicas_at=at,
+        partition_at=at,
+        on_error_at=at,
+    )
+
+
+def read_stage(entry: Entry, cursor: Cursor, around: Surroundings) -> Stage:
+    """Read one stage; what is wrong goes to the cursor's findings."""
+    inputs = read_inputs(cursor, around.defaults.edge)
+    work, work_at = _work(entry, cursor, around)
+    parameters = _parameters(cursor, work, inputs)
+    if not inputs.whole:
+        # Its inputs are not known, so it must not pass for a source.
+        work = UNKNOWN_WORK
+    stage = replace(
+        broken_stage(entry),
+        work=work,
+        work_at=work_at,
+        parameters=parameters.values,
+        parameter_at=parameters.at,
+        edges=inputs.edges,
+        named_inputs=inputs.named,
+        outputs=_outputs(cursor, work),
+        ordered=cursor.boolean("ordered", default=True),
+        resources=_resources(cursor.inner("resources"), around.defaults.resources),
+        env={**around.defaults.env, **_env(cursor.inner("env"))},
+        enabled=cursor.boolean("enabled", default=True),
+        description=cursor.text("description"),
+    )
+    _check_join(cursor, inputs)
+    stage = _with_partition(cursor, stage)
+    stage = _with_replicas(cursor, stage, around.defaults)
+    return _with_on_error(cursor, stage, around.defaults)
+
+
+def _work(entry: Entry, cursor: Cursor, around: Surroundings) -> tuple[Call | Use, Location]:
+    call, use = cursor.get("call"), cursor.get("use")
+    if isinstance(call, Scalar) and isinstance(call.value, str):
+        return _call(cursor, call, around), call.at
+    if isinstance(use, Scalar) and isinstance(use.value, str):
+        operator = around.stage_types.get(use.value)
+        if operator is not None:
+            return Use(operator=operator), use.at
+        cursor.findings.add(unknown_operator(use.value, around.stage_types), use.at, use.length)
+    return UNKNOWN_WORK, entry.key_at
+
+
+def _call(cursor: Cursor, node: Scalar, around: Surroundings) -> Call:
+    text = str(node.value)
+    found = inspect_call(text, around.folder, around.search_path)
+    module, _, attribute = text.partition(":")
+    if isinstance(found, Problem):
+        cursor.findings.add(found, node.at, node.length)
+        return UNKNOWN_WORK
+    for doubt in found.problems:
+        cursor.findings.add(doubt, node.at, node.length)
+    facts = found.facts
+    if facts.shape is Shape.ASYNC:
+        cursor.findings.error(
+            node,
+            "not-yet",
+            f"{attribute}() is an 'async def' function, and those come in a later version",
+            "write it as an ordinary function; 'replicas' lets several wait at once",
+        )
+    return Call(module=module, attribute=attribute, facts=facts)
+
+
+def _parameters(cursor: Cursor, work: Call | Use, inputs: Inputs) -> Parameters:
+    if isinstance(work, Use):
+        return operator_parameters(cursor, work.operator)
+    if inputs.whole and work is not UNKNOWN_WORK and (*cursor.path, "with") not in cursor.wrong:
+        items = tuple(edge.input for edge in inputs.edges) if inputs.named else ()
+        count = items if inputs.named else min(1, len(inputs.edges))
+        call = cursor.node.entry("call")
+        assert call is not None
+        for problem, node in check_parameters(work.facts, given_to(cursor), count):
+            place = node or call.value
+            cursor.findings.add(problem, place.at, place.length)
+    return call_parameters(cursor, work.facts)
+
+
+def _outputs(cursor: Cursor, work: Call | Use) -> tuple[str, ...]:
+    node = cursor.get("outputs")
+    if not isinstance(node, Seq):
+        return ()
+    if isinstance(work, Use):
+        cursor.findings.error(
+            node,
+            "bad-output",
+            f"operator '{work.operator.name}' has no output ports of its own",
+            "'outputs' names the ports that your own function writes to with pipeflow.to",
+        )
+        return ()
+    names: list[str] = []
+    for index, item in enumerate(node.items):
+        if (*cursor.path, "outputs", index) in cursor.wrong or not isinstance(item, Scalar):
+            continue
+        name = str(item.value)
+        if name in {OUT, ERRORS, UNMATCHED}:
+            cursor.findings.error(
+                item,
+                "bad-output",
+                f"output port '{name}' belongs to pipeflow",
+                "'out' is there always, 'errors' with 'on_error: dead_letter', "
+                "'unmatched' with named inputs",
+            )
+        elif name in names:
+            cursor.findings.error(item, "duplicate-name", f"output port '{name}' is listed twice")
+        else:
+            names.append(name)
+    return tuple(names)
+
+
+def _check_join(cursor: Cursor, inputs: Inputs) -> None:
+    join = cursor.node.entry("join")
+    if join is not None and cursor.get("join") is not None and inputs.whole and not inputs.named:
+        cursor.findings.error(
+            join,
+            "bad-join",
+            "'join' is for named inputs, and this stage has none",
+            "name the inputs, one argument each: inputs: {image: decode, mask: segment}",
+        )
+
+
+def _with_partition(cursor: Cursor, stage: Stage) -> Stage:
+    node = cursor.get("partition")
+    if node is None:
+        return stage
+    partition: Partition = Balance()
+    match node:
+        case Map():
+            key = cursor.at(node, "partition").get("key")
+            if isinstance(key, Scalar):
+                partition = ByKey(_expression(cursor, key))
+        case Scalar(value="broadcast"):
+            partition = Broadcast()
+        case _:
+            pass
+    return replace(stage, partition=partition, partition_at=node.at)
+
+
+def _expression(cursor: Cursor, key: Scalar) -> str:
+    problem = check_expression("key", key)
+    if problem is not None:
+        cursor.findings.add(*problem)
+    return str(key.value)
+
+
+def _with_replicas(cursor: Cursor, stage: Stage, defaults: StageDefaults) -> Stage:
+    node = cursor.get("replicas")
+    if node is not None:
+        return replace(stage, replicas=_replicas(node, 1), replicas_at=node.at, replicas_given=True)
+    if defaults.replicas_at is None or cursor.tried("replicas") or not _can_have_replicas(stage):
+        return stage
+    return replace(stage, replicas=defaults.replicas, replicas_at=defaults.replicas_at)
+
+
+def _can_have_replicas(stage: Stage) -> bool:
+    if not stage.edges:
+        return False
+    if isinstance(stage.work, Use):
+        single, keeps = stage.work.operator.single, stage.work.operator.keeps_state
+    else:
+        single, keeps = False, stage.work.facts.keeps_state
+    return not single and not (keeps and isinstance(stage.partition, Balance))
+
+
+def _with_on_error(cursor: Cursor, stage: Stage, defaults: StageDefaults) -> Stage:
+    node = cursor.get("on_error")
+    if node is None:
+        if defaults.on_error is None or _knows_only_stop(stage):
+            return stage
+        at = defaults.on_error_at or stage.at
+        return replace(stage, on_error=defaults.on_error, on_error_at=at)
+    policy = OnError(cursor.text("on_error"))
+    why = _knows_only_stop(stage)
+    if why and policy is not OnError.STOP:
+        cursor.findings.error(
+            node,
+            "bad-on-error",
+            f"{why} knows only 'on_error: stop', got '{policy.value}'",
+            "catch the error inside the function, or do the risky part in a stage of its own",
+        )
+    return replace(stage, on_error=policy, on_error_at=node.at)
+
+
+def _knows_only_stop(stage: Stage) -> str:
+    """Why a failing item cannot be told from the rest of this stage; empty if it can."""
+    if isinstance(stage.work, Use) or stage.work is UNKNOWN_WORK:
+        return ""
+    if stage.work.facts.shape is Shape.STREAM:
+        return "a stream function"
+    return "" if stage.edges else "a source of your own"
+
+
+def _replicas(node: Node | None, default: int) -> int | None:
+    match node:
+        case Scalar(value=bool()):
+            return default
+        case Scalar(value=int() | float() as count):
+            return int(count)
+        case Scalar(value="auto"):
+            return None
+        case _:
+            return default
+
+
+def _resources(cursor: Cursor | None, default: Resources) -> Resources:
+    if cursor is None:
+        return default
+    threads, memory = cursor.integer("threads"), cursor.size("memory")
+    return Resources(
+        cpus=_numbers(cursor, "cpus") or default.cpus,
+        threads=default.threads if threads is None else threads,
+        memory=default.memory if memory is None else memory,
+        gpus=_numbers(cursor, "gpus") or default.gpus,
+        spin=cursor.boolean("spin", default=default.spin),
+    )
+
+
+def _numbers(cursor: Cursor, key: str) -> tuple[int, ...]:
+    node = cursor.get(key)
+    items = node.items if isinstance(node, Seq) else ()
+    return tuple(
+        int(item.value)
+        for item in items
+        if isinstance(item, Scalar) and isinstance(item.value, int | float)
+    )
+
+
+def _env(cursor: Cursor | None) -> dict[str, str]:
+    """Values as they are spelled: ``1e3`` stays ``1e3``."""
+    if cursor is None:
+        return {}
+    return {
+        entry.key: entry.value.text or str(entry.value.value)
+        for entry in cursor.entries()
+        if isinstance(entry.value, Scalar)
+    }
