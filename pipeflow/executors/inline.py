@@ -28,6 +28,7 @@ from pipeflow.runtime.assemble import make_inbox, make_outbox
 from pipeflow.runtime.board import BUSY_NS, Board
 from pipeflow.runtime.failures import kind_of, message_of, traceback_of
 from pipeflow.runtime.loop import WAITS, StageLoop, failure_of
+from pipeflow.runtime.loops import make_loop
 from pipeflow.runtime.messages import Failure, Logged, WorkerReport
 from pipeflow.runtime.outbox import ReadersGone
 from pipeflow.runtime.progress import events_of, progress
@@ -210,11 +211,11 @@ class _InlineRun:
             _never_waits,
             batch_items=1,
         )
-        return StageLoop(
+        return make_loop(
+            work,
             stage=turn.stage,
             replica=turn.context.replica,
             names=self._names,
-            work=work,
             inbox=inbox,
             outbox=outbox,
             row=self._board.worker(turn.index),

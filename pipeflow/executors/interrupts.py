@@ -8,6 +8,7 @@ from types import FrameType, TracebackType
 from typing import Final, Self
 
 from pipeflow.runtime.loop import DrainInterrupt, StageLoop
+from pipeflow.runtime.loop_source import SourceLoop
 
 _ASK_TO_END: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -68,5 +69,7 @@ class Interrupts:
         self._leave()
 
     def _leave(self) -> None:
-        if self._loop is not None and (self.insisted or self._loop.in_users_source):
+        loop = self._loop
+        in_source = isinstance(loop, SourceLoop) and loop.in_users_source
+        if loop is not None and (self.insisted or in_source):
             raise DrainInterrupt

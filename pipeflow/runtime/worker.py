@@ -43,6 +43,8 @@ from pipeflow.runtime.brief import WorkerBrief
 from pipeflow.runtime.failures import kind_of, message_of, traceback_of
 from pipeflow.runtime.inbox import Inbox
 from pipeflow.runtime.loop import WAITS, DrainInterrupt, StageLoop, failure_of
+from pipeflow.runtime.loop_source import SourceLoop
+from pipeflow.runtime.loops import make_loop
 from pipeflow.runtime.mailbox import Mailbox
 from pipeflow.runtime.messages import (
     EXIT_FAILED,
@@ -96,11 +98,11 @@ def run_worker(brief: WorkerBrief) -> int:
         reports.tell(Failed(_start_failure(error)))
         return EXIT_FAILED
     process = Process(brief, board, channels)
-    loop = StageLoop(
+    loop = make_loop(
+        work,
         stage=stage,
         replica=context.replica,
         names=tuple(each.name for each in plan.stages),
-        work=work,
         inbox=process.inbox,
         outbox=process.outbox,
         row=row,
@@ -465,7 +467,7 @@ def _leave_blocking_calls_on_signal(loop: StageLoop) -> None:
     """A drained source whose grace is over leaves its blocking call, and nothing else is cut."""
 
     def leave(_number: int, _frame: FrameType | None) -> None:
-        if loop.in_users_source:
+        if isinstance(loop, SourceLoop) and loop.in_users_source:
             raise DrainInterrupt
 
     if threading.current_thread() is threading.main_thread():

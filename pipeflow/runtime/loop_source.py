@@ -1,0 +1,86 @@
+"""The loop of a source: ask the user's code for items until it ends, is drained, or nobody needs more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pipeflow.runtime.board import HAND_DEPTH, RECEIVED, TOTAL, put_hand
+from pipeflow.runtime.loop import GOES_ON, DrainInterrupt, StageLoop
+from pipeflow.runtime.messages import ItemId
+from pipeflow.runtime.outbox import ResultNotSerializable
+from pipeflow.stages.work import BadRecord
+
+
+@dataclass(slots=True, kw_only=True)
+class SourceLoop(StageLoop):
+    """A source at work.
+
+    Args:
+        in_users_source: The user's code is being asked for its next item.
+    """
+
+    in_users_source: bool = False
+
+    def _run(self) -> Iterator[bool]:
+        start = self.work.source
+        assert start is not None
+        items: Iterator[Any] = iter(())
+        try:
+            try:
+                self.in_users_source = True
+                items = iter(start() or ())
+                self._note_total()
+            except DrainInterrupt:
+                return
+            except Exception as error:  # the user's code: a boundary
+                raise self._stopped(error, "item") from None
+            finally:
+                self.in_users_source = False
+            yield from self._pump(items)
+        finally:
+            close = getattr(items, "close", None)
+            if close is not None:
+                self._guard("close", close)
+
+    def _pump(self, items: Iterator[Any]) -> Iterator[bool]:
+        """Give out a source's items until it ends, is drained, or nobody needs more."""
+        me = self.stage.index
+        while not self.stopping():
+            try:
+                self.in_users_source = True
+                result = next(items)
+            except (StopIteration, DrainInterrupt):
+                return
+            except BaseException as error:  # the user's code: a boundary
+                self.hand = (me, self._ordinal)
+                raise self._stopped(error, "item") from None
+            finally:
+                self.in_users_source = False
+            if result is None:
+                continue
+            item = (me, self._ordinal)
+            self._ordinal += 1
+            put_hand(self.row, item)
+            if type(result) is BadRecord:
+                self._give_up_record(result, item)
+            else:
+                try:
+                    self._emit(result, item, (0, 0))
+                except ResultNotSerializable as error:
+                    raise self._not_serializable(error) from None
+            self.row[HAND_DEPTH] = 0
+            result = None
+            yield GOES_ON
+
+    def _note_total(self) -> None:
+        if self.work.total is not None:
+            total = self.work.total()
+            self.row[TOTAL] = 0 if total is None else total + 1
+
+    def _give_up_record(self, record: BadRecord, item: ItemId) -> None:
+        """A record that a built-in source could not read."""
+        self.row[RECEIVED] += 1
+        self._payload, self.hand = record.item, item
+        self._give_up(record.error, "item", count=1, place=(0, 0))

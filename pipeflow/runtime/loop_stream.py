@@ -1,0 +1,98 @@
+"""The loop of a stream function: it pulls the items itself, and may keep what it likes between them."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, assert_never
+
+from pipeflow.runtime.board import FAILED, HAND_DEPTH, PROCESSED, RECEIVED, put_hand
+from pipeflow.runtime.joins import Call, Lone, UnitEnd
+from pipeflow.runtime.loop import CONTROL, GOES_ON, StageLoop
+from pipeflow.runtime.messages import Barrier, EndOfInput
+from pipeflow.runtime.outbox import ResultNotSerializable
+
+
+@dataclass(slots=True, kw_only=True)
+class StreamLoop(StageLoop):
+    """A stream function at work."""
+
+    _place: tuple[int, int] = (0, 0)
+    _end: Mapping[int, int] | None = None
+
+    def _run(self) -> Iterator[bool]:
+        start = self.work.stream
+        assert start is not None
+        payloads = self._pull()
+        results: Iterator[Any] = iter(())
+        try:
+            results = iter(start(payloads) or ())
+            while True:
+                try:
+                    result = next(results)
+                except StopIteration:
+                    break
+                if result is not None:
+                    place = self._place if self._end is None else (0, self._end.get(0, 0))
+                    self._emit(result, self._new_id(), place)
+                result = None
+                yield GOES_ON
+        except ResultNotSerializable as error:
+            raise self._not_serializable(error) from None
+        except CONTROL:
+            if self.unneeded:
+                self._let_go()
+            raise
+        except BaseException as error:  # the user's code: a boundary
+            if self.hand:
+                self.row[FAILED] += 1
+            raise self._stopped(error, "item") from None
+        finally:
+            payloads.close()
+            close = getattr(results, "close", None)
+            if close is not None:
+                self._guard("close", close)
+        self._let_go()
+        if self._end is not None:
+            self.outbox.end_unit(0, self._end.get(0, 0), 1, free=True)
+
+    def _pull(self) -> Generator[Any, None, None]:
+        """The items of the whole stream, for the user's function."""
+        inbox, row = self.inbox, self.row
+        assert inbox is not None
+        while True:
+            message = inbox.take()
+            match message:
+                case Call():
+                    self._let_go()
+                    row[RECEIVED] += 1
+                    inbox.delivered(message)
+                    self.hand, self._payload = message.id, message.payload
+                    self._place = (message.lane, message.unit)
+                    put_hand(row, message.id)
+                    payload = message.payload
+                    message = None
+                    yield payload
+                    payload = self._payload = None
+                case UnitEnd(lane, unit, span, free):
+                    self.outbox.end_unit(lane, unit, span, free=free)
+                case EndOfInput(units):
+                    self._let_go()
+                    self._end = units
+                    return
+                case None:
+                    self.outbox.flush()
+                    self.waits.for_input(None)
+                case Lone():
+                    self._lone(message)
+                case Barrier(checkpoint):
+                    self.outbox.barrier(checkpoint)
+                case _:
+                    assert_never(message)
+
+    def _let_go(self) -> None:
+        """The item that a stream function pulled last is done with."""
+        if self.hand:
+            self.row[PROCESSED] += 1
+            self.row[HAND_DEPTH] = 0
+            self.hand = ()
