@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pipeflow.planner.graph import without_disabled
 from pipeflow.planner.plan import Plan
-from pipeflow.planner.traits import title
+from pipeflow.planner.traits import title, wanted_replicas
 from pipeflow.spec.pipeline import OUT, Pipeline
 
 
@@ -111,9 +110,7 @@ def _of_pipeline(pipeline: Pipeline) -> Drawing:
         nodes=tuple(
             Node(
                 name=stage.name,
-                label=_label(
-                    title(stage), "auto" if stage.replicas is None else str(stage.replicas)
-                ),
+                label=_label(title(stage), wanted_replicas(stage)),
                 source=not stage.edges,
                 sink=stage.name not in read,
             )
@@ -137,7 +134,7 @@ def _of_plan(plan: Plan) -> Drawing:
         nodes=tuple(
             Node(
                 name=stage.name,
-                label=_label(stage.call or stage.operator, str(stage.replicas)),
+                label=_label(stage.call or stage.operator, stage.replicas),
                 source=not stage.edges_in,
                 sink=not stage.edges_out,
             )
@@ -154,19 +151,20 @@ def _of_plan(plan: Plan) -> Drawing:
     )
 
 
-def _label(work: str, replicas: str) -> str:
-    return work if replicas == "1" else f"{work} × {replicas}"  # noqa: RUF001 - the sign for "times"
+def _label(work: str, replicas: int | None) -> str:
+    """``None`` is ``auto``: a plan knows the number, a pipeline does not."""
+    match replicas:
+        case None:
+            return f"{work}, replicas: auto"
+        case 1:
+            return work
+        case _:
+            return f"{work}, {replicas} replicas"
 
 
 def _edge_label(port: str, argument: str) -> str:
-    return " as ".join(_edge_words(port, argument))
-
-
-def _edge_words(port: str, argument: str) -> Iterator[str]:
-    if port != OUT or argument:
-        yield port
-    if argument:
-        yield argument
+    named = f"as {argument}" if argument else ""
+    return f"{port} {named}".strip() if port != OUT else named
 
 
 def _mermaid_shape(node: Node) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pipeflow.errors import Finding
 from pipeflow.planner.drawing import graph_dot, graph_mermaid, graph_text
 from pipeflow.planner.memory import size
-from pipeflow.planner.plan import EdgePlan, Join, Machine, Plan, Route, StagePlan
+from pipeflow.planner.plan import EdgePlan, Join, Plan, Route, StagePlan
 from pipeflow.spec.policies import ArrayMode, OnError, Overflow
 
 __all__ = ["graph_dot", "graph_mermaid", "graph_text", "plan_json", "plan_text"]
@@ -24,18 +24,14 @@ _ROUTES = {
 }
 
 
-def plan_text(plan: Plan, machine: Machine | None = None) -> str:
-    """What would run, for a terminal; ends with a newline.
-
-    Args:
-        plan: The plan.
-        machine: Its cores are shown beside the number of processes, when given.
-    """
-    cores = f" on {_count(machine.cores, 'core')}" if machine is not None else ""
+def plan_text(plan: Plan) -> str:
+    """What would run, for a terminal; ends with a newline."""
+    cores = _count(plan.cores, "core")
+    processes = _count(len(plan.workers), "process", "es")
     held = size(edge_bytes(plan))
     parts = [
         [
-            f"{plan.pipeline} ({plan.file}): {_count(len(plan.workers), 'process', 'es')}{cores}",
+            f"{plan.pipeline} ({plan.file}): {processes} on {cores}",
             f"memory: shared arrays up to {size(plan.memory)}; all edges together up to {held}",
             f"open files: at most {plan.descriptors} in one process",
         ],
@@ -52,7 +48,7 @@ def edge_bytes(plan: Plan) -> int:
     return sum(edge.capacity_bytes * plan.stages[edge.target].replicas for edge in plan.edges)
 
 
-def plan_json(plan: Plan, machine: Machine | None = None) -> dict[str, object]:
+def plan_json(plan: Plan) -> dict[str, object]:
     """What would run, as lists, dicts, texts and numbers; stages and edges go by name."""
     name = [stage.name for stage in plan.stages]
     return {
@@ -60,7 +56,7 @@ def plan_json(plan: Plan, machine: Machine | None = None) -> dict[str, object]:
         "pipeline": plan.pipeline,
         "file": plan.file,
         "processes": len(plan.workers),
-        "cores": machine.cores if machine is not None else None,
+        "cores": plan.cores,
         "memory": {"limit_bytes": plan.memory, "edges_bytes": edge_bytes(plan)},
         "descriptors": plan.descriptors,
         "stages": [_stage_json(plan, stage) for stage in plan.stages],
@@ -74,6 +70,10 @@ def plan_json(plan: Plan, machine: Machine | None = None) -> dict[str, object]:
 
 def _stage_row(plan: Plan, stage: StagePlan) -> tuple[str, ...]:
     inputs = ", ".join(_input_text(plan, plan.edges[index]) for index in stage.edges_in)
+    more = [
+        f"<- {inputs}{_join_text(stage.join)}" if inputs else "",
+        "" if stage.on_error is OnError.STOP else f"on error: {stage.on_error.value}",
+    ]
     return (
         stage.name,
         stage.call or stage.operator,
@@ -81,8 +81,7 @@ def _stage_row(plan: Plan, stage: StagePlan) -> tuple[str, ...]:
         stage.shape.value,
         _count(stage.replicas, "worker"),
         _count(stage.threads, "thread") + (" each" if stage.replicas > 1 else ""),
-        f"<- {inputs}{_join_text(stage.join)}" if inputs else "",
-        "" if stage.on_error is OnError.STOP else f"on error: {stage.on_error.value}",
+        "; ".join(filter(None, more)),
     )
 
 
@@ -103,14 +102,17 @@ def _join_text(join: Join) -> str:
 
 def _edge_row(plan: Plan, edge: EdgePlan) -> tuple[str, ...]:
     readers = plan.stages[edge.target].replicas
-    return (
-        f"{_port(plan, edge)} -> {plan.stages[edge.target].name}",
-        edge.transport.value,
-        _ROUTES[edge.route],
+    more = [
         f"{_count(edge.capacity_items, 'item')} and {size(edge.capacity_bytes)}"
         + (f" for each of {readers} readers" if readers > 1 else ""),
         "" if edge.overflow is Overflow.BLOCK else f"overflow: {edge.overflow.value}",
         "" if edge.arrays is ArrayMode.SHARED else "arrays: copy",
+    ]
+    return (
+        f"{_port(plan, edge)} -> {plan.stages[edge.target].name}",
+        edge.transport.value,
+        _ROUTES[edge.route],
+        "; ".join(filter(None, more)),
     )
 
 

@@ -76,6 +76,7 @@ def make_plan(pipeline: Pipeline, machine: Machine) -> Plan:
         stop_order=tuple(place_of[name] for name in stop_order(running.graph)),
         parameters=pipeline.parameters,
         secrets=pipeline.secrets,
+        cores=machine.cores,
         memory=budget.memory,
         descriptors=descriptors,
         warnings=findings,

@@ -189,6 +189,7 @@ class Plan:
         stop_order: Numbers of the stages, writers before their readers.
         parameters: The values of ``params``, for ``EXPR``; secrets are left out.
         secrets: Texts that must never be shown.
+        cores: Cores of the machine that it was made for; for showing only.
         memory: Bytes that shared arrays of the run may take in all.
         descriptors: File descriptors that the run needs in one process, at most.
         warnings: Doubts of the planner, with their places.
@@ -206,6 +207,7 @@ class Plan:
     stop_order: tuple[int, ...]
     parameters: Mapping[str, object] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
+    cores: int = 1
     memory: int = 2**30
     descriptors: int = 0
     warnings: tuple[Finding, ...] = ()

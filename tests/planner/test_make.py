@@ -113,7 +113,7 @@ def test_readers_of_a_disabled_stage_read_its_input() -> None:
     )
 
     assert [each.name for each in plan.stages] == ["find", "save"]
-    assert the_edge(plan, "find", "save")
+    assert the_edge(plan, "find", "save").port == "out"
     assert plan.notes == (
         "stage 'a' is disabled: its readers read 'find' instead",
         "stage 'b' is disabled: its readers read 'find' instead",
