@@ -1,4 +1,4 @@
-"""Writes keys.md and operators.md from the declarations in the code; run it after changing those.
+"""Writes keys.md, operators.md and errors.md from the declarations in the code; run it after changing those.
 
     python docs/make_reference.py
 
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from pipeflow.cli.codes import CODES
 from pipeflow.spec.language import TABLES
 from pipeflow.spec.options import Option
 from pipeflow.spec.stage_type import StageType
@@ -25,7 +26,11 @@ NOTICE: Final = "<!-- Written by make_reference.py: change the declarations, not
 
 def pages() -> dict[str, str]:
     """File name to its text."""
-    return {"keys.md": keys_page(), "operators.md": operators_page()}
+    return {
+        "keys.md": keys_page(),
+        "operators.md": operators_page(),
+        "errors.md": errors_page(),
+    }
 
 
 def keys_page() -> str:
@@ -99,6 +104,19 @@ def one_level_down(operator: StageType) -> str:
         in_code ^= line.startswith("```")
         lines.append(f"#{line}" if line.startswith("#") and not in_code else line)
     return "\n".join(lines)
+
+
+def errors_page() -> str:
+    """What each error code means."""
+    head = (
+        NOTICE,
+        "# Error codes",
+        "",
+        "A mistake is shown as `path:line:column: error[code]: what is wrong`. "
+        "`pipeflow explain CODE` shows the same as this page.",
+    )
+    codes = (f"## {code}\n\n{CODES[code]}" for code in sorted(CODES))
+    return "\n\n".join(["\n".join(head), *codes]) + "\n"
 
 
 def main() -> None:

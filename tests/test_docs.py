@@ -30,7 +30,7 @@ def code_blocks(document: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("page", ["keys.md", "operators.md"])
+@pytest.mark.parametrize("page", ["keys.md", "operators.md", "errors.md"])
 def test_a_reference_page_is_fresh(make_reference: ModuleType, page: str) -> None:
     written = (ROOT / "docs" / page).read_text(encoding="utf-8")
 
