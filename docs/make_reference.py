@@ -1,8 +1,8 @@
-"""Writes keys.md, operators.md and errors.md from the declarations in the code; run it after changing those.
+"""Writes keys.md, operators.md and errors.md from the declarations in the code.
 
     python docs/make_reference.py
 
-``tests/test_docs.py`` fails when a page is stale.
+Run it after changing a declaration; ``tests/test_docs.py`` fails when a page is stale.
 """
 
 from __future__ import annotations
@@ -112,8 +112,8 @@ def errors_page() -> str:
         NOTICE,
         "# Error codes",
         "",
-        "A mistake is shown as `path:line:column: error[code]: what is wrong`. "
-        "`pipeflow explain CODE` shows the same as this page.",
+        "A mistake is shown as `path:line:column: error[code]: what is wrong`.",
+        "`pipeflow explain CODE` tells the same as this page.",
     )
     codes = (f"## {code}\n\n{CODES[code]}" for code in sorted(CODES))
     return "\n\n".join(["\n".join(head), *codes]) + "\n"

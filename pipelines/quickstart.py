@@ -20,11 +20,12 @@ def names(file: Path) -> Counter[str] | None:
     """Count the names in a file; none if it is not Python (some tests of Python's own are not)."""
     try:
         with tokenize.open(file) as source:
-            tokens = list(tokenize.generate_tokens(source.readline))
+            tokens = tokenize.generate_tokens(source.readline)
+            return Counter(token.string for token in tokens if is_name(token))
     except (SyntaxError, UnicodeDecodeError, tokenize.TokenError):
         return None
-    return Counter(
-        token.string
-        for token in tokens
-        if token.type == tokenize.NAME and not keyword.iskeyword(token.string)
-    )
+
+
+def is_name(token: tokenize.TokenInfo) -> bool:
+    """Tell names from keywords, which the tokenizer takes for names too."""
+    return token.type == tokenize.NAME and not keyword.iskeyword(token.string)
