@@ -103,7 +103,7 @@ class Cursor:
     def size(self, key: str) -> int | None:
         """A size in bytes, or ``None``; a wrong unit is a finding, and so is nothing at all."""
         node = self.get(key)
-        if not isinstance(node, Scalar) or unfilled(node):
+        if not isinstance(node, Scalar):
             return None
         read = node.quantity if node.quantity is not None else size(node.value)
         if isinstance(read, Problem):
@@ -113,8 +113,3 @@ class Cursor:
             self.findings.error(node, "out-of-range", f"'{key}' must be more than nothing")
             return None
         return int(read)
-
-
-def unfilled(node: Node) -> bool:
-    """Whether a reference in it could not be filled in; that has had its finding."""
-    return isinstance(node, Scalar) and isinstance(node.value, str) and "${" in node.value

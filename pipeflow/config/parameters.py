@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pipeflow.config.cursor import Cursor, Findings, unfilled
+from pipeflow.config.cursor import Cursor, Findings
 from pipeflow.config.expressions import check_expression
 from pipeflow.config.nodes import Node, Scalar, plain
 from pipeflow.config.problem import Problem
@@ -43,8 +43,6 @@ def operator_parameters(stage: Cursor, operator: StageType) -> Parameters:
     places: dict[str, Location] = {}
     for entry in given.entries():
         option = options.get(entry.key)
-        if unfilled(entry.value):
-            continue
         if option is None:
             # A plug-in that says nothing of its parameters before it is loaded.
             values[entry.key] = plain(entry.value)

@@ -35,6 +35,11 @@ Schema: TypeAlias = dict[str, Any]
 #: A text that still holds a reference may become a value of any type.
 _REFERENCE: Final = r"\$\{"
 
+_OR: Final = f"|{_REFERENCE}"
+
+#: Matches nothing.
+_NEVER: Final = "(?!)"
+
 _PORT_PATTERN: Final = rf"^{NAME_PATTERN}(\.{NAME_PATTERN})?$"
 
 _JSON_TYPES: Final[Mapping[OptionType, str]] = {
@@ -80,6 +85,21 @@ def pipeline_schema(stage_types: Mapping[str, StageType]) -> Schema:
             "env": _env(),
         },
     }
+
+
+def without_references(schema: Any) -> Any:
+    """The same schema for a file whose references are filled in: no text may hold one any more."""
+    match schema:
+        case dict():
+            made = {key: without_references(value) for key, value in schema.items()}
+            pattern = made.get("pattern")
+            if isinstance(pattern, str):
+                made["pattern"] = _NEVER if pattern == _REFERENCE else pattern.removesuffix(_OR)
+            return made
+        case list():
+            return [without_references(value) for value in schema]
+        case _:
+            return schema
 
 
 def schema_text(stage_types: Mapping[str, StageType]) -> str:
@@ -131,9 +151,9 @@ def option_schema(option: Option) -> Schema:
 def _text_pattern(option: Option) -> str:
     """What a text must match; empty if any text will do, or none is looked at."""
     if option.choices:
-        return f"^({'|'.join(option.choices)})$|{_REFERENCE}"
+        return f"^({'|'.join(option.choices)})${_OR}"
     if option.pattern:
-        return f"^(?:{option.pattern})$|{_REFERENCE}"
+        return f"^(?:{option.pattern})${_OR}"
     if _TEXTS.intersection(option.types):
         return ""
     return _REFERENCE if {"integer", "number", "boolean"} & _json_types(option) else ""

@@ -18,7 +18,7 @@ from jsonschema.exceptions import ValidationError
 from pipeflow.config.nodes import Map, Node, Scalar, Seq, TreePath, at_path, plain, walk
 from pipeflow.config.problem import Problem
 from pipeflow.config.scalars import reread
-from pipeflow.config.schema import pipeline_schema
+from pipeflow.config.schema import pipeline_schema, without_references
 from pipeflow.config.suggest import did_you_mean
 from pipeflow.config.wording import (
     both,
@@ -98,7 +98,8 @@ class _Types:
 @cache
 def _validator(types: _Types) -> Draft7Validator:
     # A registry without a way to retrieve: a $ref to the network is an error, never a request.
-    return Draft7Validator(pipeline_schema(types.stage_types), registry=referencing.Registry[Any]())
+    schema = without_references(pipeline_schema(types.stage_types))
+    return Draft7Validator(schema, registry=referencing.Registry[Any]())
 
 
 def _weight(error: ValidationError) -> tuple[int, int]:

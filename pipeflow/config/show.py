@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import yaml
 
+from pipeflow.config.literal import literal_paths
 from pipeflow.config.nodes import Map, Node, Scalar, Seq, TreePath
 from pipeflow.config.scalars import resolve
-from pipeflow.spec.pipeline import Edge, Pipeline, Stage
+from pipeflow.spec.pipeline import Edge, Pipeline, Stage, Use
 from pipeflow.spec.policies import ArrayMode, Overflow, TransportKind
 
 #: Stands for what must not be shown.
@@ -24,8 +26,11 @@ def show(tree: Map, pipeline: Pipeline) -> str:
 
     What it gives can be loaded again, and means the same; secrets are hidden.
     """
+    works = (stage.work for stage in pipeline.stages)
+    operators = {work.operator.name: work.operator for work in works if isinstance(work, Use)}
+    shower = _Shower(pipeline.secrets, literal_paths(tree, operators))
     resolved = {
-        entry.key: _shown(entry.value, (entry.key,), pipeline.secrets)
+        entry.key: shower.shown(entry.value, (entry.key,))
         for entry in tree.entries
         if entry.key not in _USED_UP and not entry.key.startswith(("x-", "$"))
     }
@@ -34,7 +39,7 @@ def show(tree: Map, pipeline: Pipeline) -> str:
     if isinstance(stages, dict) and isinstance(defaults, Map):
         for stage in pipeline.stages:
             if isinstance(stages.get(stage.name), dict):
-                stages[stage.name] |= _merged(stage, stages[stage.name], defaults)
+                stages[stage.name] |= _merged(stage, stages[stage.name], defaults, shower)
     head = {"version": pipeline.version, "name": pipeline.name}
     return yaml.dump(
         {**head, **resolved}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100
@@ -56,27 +61,41 @@ def _quoted_where_needed(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _quoted_where_needed)
 
 
-def _shown(node: Node, path: TreePath, secrets: tuple[str, ...]) -> Any:
-    match node:
-        case Map():
-            return {
-                entry.key: _shown(entry.value, (*path, entry.key), secrets)
-                for entry in node.entries
-                if not entry.key.startswith("x-")
-            }
-        case Seq():
-            return [_shown(item, (*path, index), secrets) for index, item in enumerate(node.items)]
-        case Scalar(secret=True):
-            return HIDDEN
-        case Scalar(value=str() as text):
-            for secret in secrets:
-                text = text.replace(secret, HIDDEN) if secret else text
+class _Shower:
+    """Turns nodes into what is dumped: secrets hidden, texts such that they mean the same again."""
+
+    def __init__(self, secrets: tuple[str, ...], literal: Callable[[TreePath], bool]) -> None:
+        self._secrets = secrets
+        self._literal = literal
+
+    def shown(self, node: Node, path: TreePath) -> Any:
+        match node:
+            case Map():
+                return {
+                    entry.key: self.shown(entry.value, (*path, entry.key))
+                    for entry in node.entries
+                    if not entry.key.startswith("x-")
+                }
+            case Seq():
+                return [self.shown(item, (*path, index)) for index, item in enumerate(node.items)]
+            case Scalar(secret=True):
+                return HIDDEN
+            case Scalar(value=str() as text):
+                return self._text(text, path)
+            case Scalar():
+                return node.value
+
+    def _text(self, text: str, path: TreePath) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, HIDDEN)
+        if self._literal(path):
             return text
-        case Scalar():
-            return node.value
+        # What is no reference any more must not become one when the result is loaded.
+        kept = r"replica\}" if "env" in path else "(?!)"
+        return re.sub(rf"\$\{{(?!{kept})", "$${", text)
 
 
-def _merged(stage: Stage, own: Mapping[str, Any], defaults: Map) -> dict[str, Any]:
+def _merged(stage: Stage, own: Mapping[str, Any], defaults: Map, shower: _Shower) -> dict[str, Any]:
     """What ``defaults`` gave to a stage."""
     given: dict[str, Any] = {}
     if "replicas" in defaults and "replicas" not in own and stage.replicas_at != stage.at:
@@ -86,7 +105,7 @@ def _merged(stage: Stage, own: Mapping[str, Any], defaults: Map) -> dict[str, An
     for key in ("resources", "env"):
         base = defaults.get(key)
         if isinstance(base, Map):
-            given[key] = {**_shown(base, (), ()), **own.get(key, {})}
+            given[key] = {**shower.shown(base, ("defaults", key)), **own.get(key, {})}
     if "edge" in defaults and stage.edges:
         given["inputs"] = _inputs(stage)
     return given

@@ -107,7 +107,7 @@ def test_standard_input_is_read_from_the_text_given(
     ("data", "code"),
     [
         (b"", "empty-file"),
-        (b"stages:\x00", "nul"),
+        (b"stages:\x00", "control-character"),
         (b"name: caf\xe9\nstages: {}\n", "encoding"),
         ("stages: {}\n".encode("utf-16"), "encoding"),
         (b"#" * (2**20 + 1), "too-large"),
@@ -123,6 +123,17 @@ def test_bytes_that_are_no_pipeline_earn_one_message(
 
     assert [finding.code for finding in loaded.findings] == [code]
     assert loaded.pipeline is None
+
+
+@pytest.mark.parametrize(
+    "line", ["on_error: $${x}", "replicas: $${x}", "partition: $${x}", "ordered: $${x}"]
+)
+def test_an_escaped_reference_is_a_text_like_any_other(file: Path, line: str) -> None:
+    file.write_text(file.read_text(encoding="utf-8") + f"    {line}\n", encoding="utf-8")
+
+    loaded = run(file)
+
+    assert [finding.code for finding in loaded.findings] == ["bad-value"]
 
 
 def test_a_byte_order_mark_is_no_mistake(file: Path) -> None:
@@ -172,7 +183,7 @@ def test_the_resolved_file_can_be_loaded_again_and_means_the_same() -> None:
     first = run(GOOD)
     text = resolved_yaml(first)
 
-    again = run("-", stdin_text=text.replace("steps:", "steps:"))
+    again = run("-", stdin_text=text)
 
     assert first.pipeline is not None
     assert again.pipeline is not None
@@ -219,6 +230,21 @@ def test_texts_that_look_like_numbers_stay_texts_in_the_resolved_file(file: Path
     assert again.pipeline is not None
     assert again.pipeline.description == "1e3"
     assert again.pipeline.stages[0].env == {"A": "0755", "B": "no"}
+
+
+def test_an_escaped_dollar_is_escaped_again_in_the_resolved_file(file: Path) -> None:
+    file.write_text(
+        "description: '$${HOME} costs $$5'\nstages:\n  load:\n    call: steps:load\n"
+        "    env: {N: '${replica}'}\n",
+        encoding="utf-8",
+    )
+    loaded = run(file)
+
+    again = run("-", stdin_text=resolved_yaml(loaded))
+
+    assert again.pipeline is not None
+    assert again.pipeline.description == "${HOME} costs $5"
+    assert again.pipeline.stages[0].env == {"N": "${replica}"}
 
 
 @settings(
