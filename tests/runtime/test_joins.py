@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from typing import Any
+
+from pipeflow.runtime.collector import Collector
+from pipeflow.runtime.joins import Call, Join, Lone, Merge, UnitEnd, ZipById, ZipByPosition
+from pipeflow.runtime.units import Part
+
+
+def one_writer() -> Collector:
+    return Collector(writers=1, lanes=1, ordered=True, in_parts=False, first=0, step=1)
+
+
+def unit(number: int, *payloads: Any) -> Part:
+    items = [((0, number), payload) for payload in payloads]
+    return Part(0, number, 1, items, closed=True, cost=0 if items else 1)
+
+
+def calls(join: Join) -> list[Any]:
+    seen: list[Any] = []
+    while (output := join.take()) is not None:
+        match output:
+            case Call(payload=payload):
+                seen.append(payload)
+            case Lone(payload=payload, origin=origin):
+                seen.append(("lone", origin.port, payload))
+            case _:
+                pass
+    return seen
+
+
+def test_a_zip_pairs_equal_ids_and_tells_who_has_no_partner() -> None:
+    images, masks = one_writer(), one_writer()
+    zipped = ZipById([images, masks], lanes=1)
+    for number in range(3):
+        images.feed(0, unit(number, f"image {number}"), None)
+    masks.feed(0, unit(0, "mask 0"), None)
+    masks.feed(0, unit(1), None)
+    masks.feed(0, unit(2, "mask 2"), None)
+
+    seen = calls(zipped)
+
+    assert seen == [("image 0", "mask 0"), ("lone", 0, "image 1"), ("image 2", "mask 2")]
+
+
+def test_a_zip_waits_for_nothing_that_is_known_to_be_missing() -> None:
+    images, masks = one_writer(), one_writer()
+    zipped = ZipById([images, masks], lanes=1)
+    images.feed(0, unit(0, "image"), None)
+
+    before = calls(zipped)
+    masks.feed(0, Part(0, 0, 5, [], closed=True, cost=0), None)
+
+    assert before == []
+    assert calls(zipped) == [("lone", 0, "image")]
+
+
+def test_a_replica_of_a_zip_closes_only_its_own_units() -> None:
+    left, right = one_writer(), one_writer()
+    zipped = ZipById([left, right], lanes=1, first=1, step=2)
+    for number in (1, 3, 5):
+        left.feed(0, unit(number, f"a{number}"), None)
+        right.feed(0, unit(number, f"b{number}"), None)
+
+    ends = []
+    while (output := zipped.take()) is not None:
+        if isinstance(output, UnitEnd):
+            ends.append((output.unit, output.span))
+
+    assert ends == [(1, 1), (3, 1), (5, 1)]
+
+
+def test_a_zip_by_position_ends_with_its_shortest_input() -> None:
+    short, long = one_writer(), one_writer()
+    zipped = ZipByPosition([short, long])
+    short.feed(0, unit(0, "a"), None)
+    for number in range(3):
+        long.feed(0, unit(number, number), None)
+    short.end(0)
+
+    seen = calls(zipped)
+
+    assert seen == [("a", 0), ("lone", 1, 1), ("lone", 1, 2)]
+    assert zipped.cut_short
+
+
+def test_a_merge_starves_no_input() -> None:
+    busy, calm = one_writer(), one_writer()
+    merged = Merge([busy, calm], [0, 1])
+    for number in range(10):
+        busy.feed(0, unit(number, f"busy {number}"), None)
+    calm.feed(0, unit(0, "calm"), None)
+
+    assert "calm" in calls(merged)[:2]
