@@ -1,7 +1,7 @@
 """The errors of pipeflow, and the places in a file that they point at.
 
     PipeflowError
-    ├── InvalidPipeline        the file, an overlay or a parameter is wrong: all findings at once (exit 2)
+    ├── InvalidPipeline        the file, an overlay or a parameter is wrong: all findings (exit 2)
     ├── UsageError             the command line is wrong (exit 2)
     ├── MachineError           a limit of the machine forbids the run (exit 1)
     ├── StageFailed            the user's own code failed, and no policy covers it (exit 1)

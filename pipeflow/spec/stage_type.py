@@ -1,4 +1,4 @@
-"""What is known of a stage's work without running it: of built-in operators, and of the user's code.
+"""What is known of a stage's work without running it: of operators, and of the user's code.
 
 The registry makes a ``StageType`` from an operator's declaration; ``config.source`` reads a
 ``CallFacts`` out of the user's file, as text. Neither imports user code.
@@ -74,6 +74,7 @@ class Parameter:
         required: Whether a value must be given.
         default: Its default as source text, or empty.
         keyword: Whether it may be given by name.
+        positional: Whether it may be given by position: items are.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Parameter:
     required: bool = True
     default: str = ""
     keyword: bool = True
+    positional: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +93,10 @@ class CallFacts:
         shape: ``UNKNOWN`` when reading cannot tell.
         file: The file that defines it, or empty.
         line: Its line there, from 1, or 0.
-        parameters: All but ``self``, in order; the items come first.
+        parameters: All but ``self``, in order; the items come first. Of a class those of
+            ``__init__``, which takes no items.
+        item_parameters: Of a class: those of ``__call__``, which takes the items.
+        variadic: It (of a class: ``__call__``) takes ``*args``: any number of items.
         open_ended: It takes ``**kwargs``, or its parameters are not known.
         keeps_state: A stream function, or a class with ``finish`` or ``snapshot``.
         yields: It is a generator function: one item may give many. ``None``: not known.
@@ -103,6 +108,8 @@ class CallFacts:
     file: str = ""
     line: int = 0
     parameters: tuple[Parameter, ...] = ()
+    item_parameters: tuple[Parameter, ...] = ()
+    variadic: bool = False
     open_ended: bool = True
     keeps_state: bool = False
     yields: bool | None = None
