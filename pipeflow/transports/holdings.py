@@ -12,6 +12,8 @@ import mmap
 import threading
 import weakref
 from collections import deque
+from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 from pipeflow.transports.base import SlotRef
@@ -21,16 +23,22 @@ class HolderTable:
     """One byte for each slot and worker, for the slots of every pool.
 
     Args:
-        memory: The mapped header of the arena.
+        map_header: Maps the headers of the arena; called at first use.
         first: Where each pool's table begins, in bytes.
         workers: Cells in a row.
     """
 
-    def __init__(self, memory: mmap.mmap, first: tuple[int, ...], workers: int) -> None:
-        self._memory = memory
+    def __init__(
+        self, map_header: Callable[[], mmap.mmap], first: tuple[int, ...], workers: int
+    ) -> None:
+        self._map_header = map_header
         self._first = first
         self._workers = workers
         self._odd = int.from_bytes(b"\1" * workers, "little")
+
+    @cached_property
+    def _memory(self) -> mmap.mmap:
+        return self._map_header()
 
     def flip(self, pool: int, slot: int, worker: int) -> None:
         """Change a cell from free to held or back; only by ``worker`` itself, or once it died."""

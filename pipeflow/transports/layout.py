@@ -118,7 +118,7 @@ class Maps:
         first = tuple(
             worker * handle.header_bytes + handle.holders_at for worker in range(handle.workers)
         )
-        return HolderTable(self.header, first, handle.workers)
+        return HolderTable(lambda: self.header, first, handle.workers)
 
     def own(self, worker: int) -> mmap.mmap:
         """One worker's range, to write."""

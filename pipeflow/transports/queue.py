@@ -1,6 +1,6 @@
 """A channel over a socket pair that all its ends share; a frame is a message.
 
-    writers ── sendmsg ──> [ messages in the kernel ] ── recv ──> whichever reader is first
+    writers ── writev ──> [ messages in the kernel ] ── read ──> whichever reader is first
 
 The kernel hands out whole messages, so a process that is killed tears nothing and holds nothing. A
 frame too large for a message has its body in a slot of its writer's pool.
@@ -70,11 +70,10 @@ class QueueSender(Outgoing):
         pool: SlotPool | None,
     ) -> None:
         super().__init__(ends.spec, counters, writer)
-        self._socket = socket.socket(fileno=ends.write)
-        self._attempt, self._pool = attempt, pool
+        self._fd, self._attempt, self._pool = ends.write, attempt, pool
 
     def fileno(self) -> int:
-        return self._socket.fileno()
+        return self._fd
 
     def send(self, meta: bytes, packet: Packet, credits: int) -> None:
         self.settle()
@@ -93,8 +92,9 @@ class QueueSender(Outgoing):
         self.close()
 
     def close(self) -> None:
-        self._closed = True
-        self._socket.close()
+        fd, self._fd, self._closed = self._fd, -1, True
+        if fd >= 0:
+            os.close(fd)
 
     def _put(self, kind: FrameKind, meta: bytes, packet: Packet | None, credits: int) -> None:
         self._check_open()
@@ -144,9 +144,9 @@ class QueueSender(Outgoing):
     def _write(self, parts: Sequence[bytes | memoryview]) -> None:
         while True:
             try:
-                self._socket.sendmsg(parts, (), socket.MSG_DONTWAIT | _NO_SIGNAL)
+                os.writev(self._fd, parts)  # one call, one message
             except BlockingIOError:
-                wait_writable(self._socket.fileno())
+                wait_writable(self._fd)
             except (BrokenPipeError, ConnectionResetError):
                 # Reset: the last reader closed with messages unread.
                 raise self._peer_closed() from None
@@ -245,7 +245,3 @@ class QueueReceiver(Incoming):
                 seq = self._counters.of_writer(writer, WriterCell.FRAMES)
                 return Frame(FrameKind.END, writer, seq, b"", None, total=total)
         raise StopIteration
-
-
-#: Python ignores SIGPIPE; a program that embeds us may not.
-_NO_SIGNAL: Final = getattr(socket, "MSG_NOSIGNAL", 0)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import mmap
 import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from pipeflow.errors import MemoryLimitReached
@@ -95,13 +97,17 @@ class SlotPool:
     def __init__(self, maps: Maps, holdings: Holdings, worker: int) -> None:
         self._maps, self._holdings, self._worker = maps, holdings, worker
         self._shelves: dict[int, _Shelf] = {}
-        self._memory = maps.own(worker)
         self._top = 0
         self._count = 0
         self._reservations = 0
         self._senders: list[InFlight] = []
         # A stage may ask for arrays from threads of its own.
         self._lock = threading.RLock()
+
+    @cached_property
+    def _memory(self) -> mmap.mmap:
+        """This worker's range, mapped when it is first used."""
+        return self._maps.own(self._worker)
 
     def reserve(self, nbytes: int) -> Lease | None:
         """Lend a slot of at least ``nbytes``; ``None`` when the table of holders is full.
@@ -291,7 +297,8 @@ class SlotPool:
             self._maps.describe(self._worker, slot.number, slot.offset, 0)
             self._shelves[slot.size].bare.append(slot)
             given += slot.size
-        self._add_reserved(-given)
+        if given:
+            self._add_reserved(-given)
         return given
 
     def _all_free(self) -> Iterator[_Slot]:
