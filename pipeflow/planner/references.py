@@ -12,7 +12,7 @@ import networkx as nx
 
 from pipeflow.errors import Finding
 from pipeflow.planner.suggest import listed, nearest
-from pipeflow.planner.traits import ports_of
+from pipeflow.planner.traits import is_known, ports_of
 from pipeflow.spec.pipeline import ERRORS, UNMATCHED, Edge, Pipeline, PortRef, Stage
 
 
@@ -23,7 +23,8 @@ class Resolved:
     Attributes:
         pipeline: Without the edges that were found wrong; it has no cycle.
         findings: One for each edge that was taken out, and for each cycle.
-        incomplete: Stages that lost an edge: what they lack now is not their mistake.
+        incomplete: Stages that lost an edge, or whose work could not be read: what they lack is no
+            mistake of its own.
     """
 
     pipeline: Pipeline
@@ -43,7 +44,7 @@ def resolve(pipeline: Pipeline) -> Resolved:
         findings.extend(mistake for _, mistake in mistakes if mistake is not None)
         findings.extend(_repeated(replace(stage, edges=edges)))
         sound[stage.name] = replace(stage, edges=_without_repeats(stage, edges))
-        if len(edges) < len(stage.edges):
+        if len(edges) < len(stage.edges) or not is_known(stage):
             incomplete.add(stage.name)
     for circle in _circles(sound):
         findings.append(_circle_finding(circle, sound))
@@ -69,7 +70,8 @@ def _judge_edge(stage: Stage, edge: Edge, stages: Mapping[str, Stage]) -> Findin
     writer = stages.get(edge.source.stage)
     if writer is None:
         return _unknown_stage(stage, edge, stages)
-    if edge.source.port not in ports_of(writer):
+    only_its_name = not is_known(writer) and not writer.edges and writer.work_at == writer.at
+    if edge.source.port not in ports_of(writer) and not only_its_name:
         return _unknown_port(stage, edge, writer)
     return None
 

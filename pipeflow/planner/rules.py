@@ -20,7 +20,7 @@ from pipeflow.planner.traits import (
     shape_of,
     title,
 )
-from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED, Call, PortRef, Stage
+from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED, PortRef, Stage
 from pipeflow.spec.policies import Balance, OnError
 from pipeflow.spec.stage_type import Role, Shape
 
@@ -35,11 +35,10 @@ def stage_rules(stage: Stage, *, incomplete: bool) -> Iterator[Finding]:
     yield from _role(stage, incomplete=incomplete)
     yield from _replicas(stage, incomplete=incomplete)
     yield from _partition(stage, incomplete=incomplete)
-    yield from _error_policy(stage, incomplete=incomplete)
 
 
 def _role(stage: Stage, *, incomplete: bool) -> Iterator[Finding]:
-    role, stream = operator_role(stage), shape_of(stage) is Shape.STREAM
+    role = operator_role(stage)
     if role is Role.SOURCE and stage.edges:
         yield Finding(
             at=stage.edges[0].at,
@@ -48,17 +47,16 @@ def _role(stage: Stage, *, incomplete: bool) -> Iterator[Finding]:
             hint="take `inputs` out, or use an operator that takes items",
             length=len(str(stage.edges[0].source)),
         )
-    needs_inputs = (role is not None and role is not Role.SOURCE) or (role is None and stream)
-    if needs_inputs and not stage.edges and not incomplete:
-        what = "takes items" if role is not None else "is a stream function, which takes items"
+    # What the user's own function needs is judged by its parameters, in config.
+    if role in {Role.OPERATOR, Role.SINK} and not stage.edges and not incomplete:
         yield Finding(
             at=stage.at,
             code="missing-inputs",
-            problem=f"stage '{stage.name}' has no inputs, but '{title(stage)}' {what}",
+            problem=f"stage '{stage.name}' has no inputs, but '{title(stage)}' takes items",
             hint="write `inputs:` and the name of the stage that it reads",
             length=len(stage.name),
         )
-    if stream and stage.named_inputs:
+    if shape_of(stage) is Shape.STREAM and stage.named_inputs:
         yield Finding(
             at=stage.edges[0].at if stage.edges else stage.at,
             code="named-stream",
@@ -107,20 +105,6 @@ def _partition(stage: Stage, *, incomplete: bool) -> Iterator[Finding]:
             problem=f"stage '{stage.name}' is a source: there are no items to spread",
             hint="take `partition` out, or write it at the stage that reads",
         )
-
-
-def _error_policy(stage: Stage, *, incomplete: bool) -> Iterator[Finding]:
-    own = isinstance(stage.work, Call)
-    stream = shape_of(stage) is Shape.STREAM
-    if stage.on_error is OnError.STOP or not own or incomplete or (stage.edges and not stream):
-        return
-    what = "a stream function" if stream else "a source of your own"
-    yield Finding(
-        at=stage.on_error_at,
-        code="on-error-misfit",
-        problem=f"stage '{stage.name}' is {what}, which knows only `on_error: stop`",
-        hint="take `on_error` out, and catch what may fail in the function itself",
-    )
 
 
 def network_rules(network: Network) -> Iterator[Finding]:

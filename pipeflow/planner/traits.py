@@ -23,6 +23,11 @@ class Blocker(Enum):
     COPIES = "gives every item to all of its replicas"
 
 
+def is_known(stage: Stage) -> bool:
+    """Whether its work could be read; config says what is wrong with the others."""
+    return isinstance(stage.work, Use) or bool(stage.work.module)
+
+
 def title(stage: Stage) -> str:
     """What the stage runs, as the file has it: ``module:attribute`` or the operator's name."""
     match stage.work:

@@ -41,7 +41,7 @@ def at(line: int, column: int = 3) -> Location:
 def stage(
     name: str,
     inputs: Inputs = "",
-    work: CallFacts | StageType = MAP,
+    work: Call | CallFacts | StageType = MAP,
     *,
     edge: Mapping[str, Any] | None = None,
     **more: Any,
@@ -52,9 +52,7 @@ def stage(
     made = Stage(
         name=name,
         at=at(1),
-        work=Use(operator=work)
-        if isinstance(work, StageType)
-        else Call(module="work", attribute=name, facts=work),
+        work=_work(name, work),
         work_at=at(1, 11),
         edges=_edges(inputs, edge or {}),
         named_inputs=isinstance(inputs, dict),
@@ -63,6 +61,16 @@ def stage(
         on_error_at=at(1, 41),
     )
     return replace(made, **more)
+
+
+def _work(name: str, work: Call | CallFacts | StageType) -> Call | Use:
+    match work:
+        case StageType():
+            return Use(operator=work)
+        case CallFacts():
+            return Call(module="work", attribute=name, facts=work)
+        case Call():
+            return work
 
 
 def _edges(inputs: Inputs, more: Mapping[str, Any]) -> tuple[Edge, ...]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pipeflow.errors import Finding, Severity
 from pipeflow.planner.checks import check
-from pipeflow.spec.pipeline import Pipeline
+from pipeflow.spec.pipeline import Call, Pipeline
 from pipeflow.spec.policies import Broadcast, ByKey, OnError
-from pipeflow.spec.stage_type import CallFacts, Shape
+from pipeflow.spec.stage_type import CallFacts, Shape, StageType
 from tests.planner.building import (
     FILES,
     FLAT_MAP,
@@ -18,6 +20,7 @@ from tests.planner.building import (
     TAKE,
     UNKNOWN,
     WRITER,
+    at,
     pipeline,
     stage,
 )
@@ -179,8 +182,8 @@ def test_a_source_operator_takes_no_inputs() -> None:
     assert codes(wrong) == ["source-with-inputs"]
 
 
-@pytest.mark.parametrize("work", [TAKE, WRITER, STREAM], ids=["operator", "sink", "stream"])
-def test_who_takes_items_needs_inputs(work: CallFacts) -> None:
+@pytest.mark.parametrize("work", [TAKE, WRITER], ids=["operator", "sink"])
+def test_an_operator_that_takes_items_needs_inputs(work: StageType) -> None:
     wrong = pipeline(stage("find"), stage("save", "find", SAVE), stage("other", "", work))
 
     assert "missing-inputs" in codes(wrong)
@@ -254,18 +257,16 @@ def test_a_source_has_no_items_to_spread() -> None:
     assert codes(wrong) == ["source-partition"]
 
 
-def test_sources_and_streams_of_ones_own_know_only_stop() -> None:
+def test_of_a_stage_that_could_not_be_read_only_its_references_are_judged() -> None:
+    broken = stage("broken", replicas=3, work=Call(module="", attribute=""))
     wrong = pipeline(
-        stage("find", on_error=OnError.SKIP),
-        stage("rolling", "find", STREAM, on_error=OnError.SKIP),
-        stage("files", "", FILES, on_error=OnError.SKIP),
-        stage("save", ["rolling", "files"], SAVE),
+        stage("find"),
+        replace(broken, work_at=at(1)),
+        stage("save", ["broken.masks", "find"], SAVE),
+        stage("more", "nowhere", SAVE),
     )
 
-    assert [(finding.code, finding.at.line) for finding in errors(wrong)] == [
-        ("on-error-misfit", 2),
-        ("on-error-misfit", 3),
-    ]
+    assert codes(wrong) == ["unknown-stage"]
 
 
 def test_results_that_nobody_reads_are_a_doubt() -> None:
@@ -327,7 +328,7 @@ def test_all_mistakes_come_at_once_sorted_by_place() -> None:
         stage("a", ["fnid", "c"]),
         stage("b", "a.ot"),
         stage("c", ["a", "find"], STATEFUL, replicas=3),
-        stage("rolling", "find", STREAM, on_error=OnError.SKIP),
+        stage("rolling", {"xs": "find"}, STREAM),
         stage("save", ["rolling", "rolling", "b"], CallFacts(shape=Shape.FUNCTION, answers=False)),
     )
 
@@ -338,7 +339,7 @@ def test_all_mistakes_come_at_once_sorted_by_place() -> None:
         "cycle",
         "unknown-port",
         "stateful-replicas",
-        "on-error-misfit",
+        "named-stream",
         "duplicate-input",
     ]
     assert [finding.at for finding in found] == sorted(finding.at for finding in found)
