@@ -171,21 +171,16 @@ def _news(said: Iterable[Finding], more: Sequence[Finding]) -> list[Finding]:
 
     One mistake earns one message: a reference that cannot be filled in is also no number.
     """
-    spoken = {
-        (finding.at.file, finding.at.line): (finding.at.column, finding.length) for finding in said
-    }
-    return [
-        finding
-        for finding in more
-        if not _overlaps(finding, spoken.get((finding.at.file, finding.at.line)))
-    ]
+    spoken = tuple(said)
+    return [new for new in more if not any(_same_value(new, old) for old in spoken)]
 
 
-def _overlaps(finding: Finding, span: tuple[int, int] | None) -> bool:
-    if span is None:
+def _same_value(one: Finding, other: Finding) -> bool:
+    """Whether two findings underline some of the same characters."""
+    a, b = one.at, other.at
+    if (a.file, a.line) != (b.file, b.line):
         return False
-    start, length = span
-    return start < finding.at.column + finding.length and finding.at.column < start + length
+    return a.column < b.column + other.length and b.column < a.column + one.length
 
 
 def _sorted(findings: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeflow.config.load import FROM_STDIN, Loaded, load, resolved_yaml
+from pipeflow.planner.checks import check
 from pipeflow.stages.registry import stage_types
 
 GOOD = Path(__file__).resolve().parents[1] / "cases" / "valid" / "every-key.yaml"
@@ -276,3 +278,45 @@ def test_a_mutated_file_never_raises_and_places_lie_inside_it(data: st.DataObjec
     for finding in loaded.findings:
         assert 1 <= finding.at.line <= len(lines) + 1
         assert finding.at.column >= 1
+
+
+ODD: tuple[object, ...] = (
+    None,
+    3,
+    -1,
+    1.5,
+    True,
+    "x",
+    "",
+    "$${x}",
+    "a.b.c",
+    [],
+    ["a"],
+    {},
+    {"from": 3},
+    {"a": {"b": 1}},
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_odd_values_anywhere_never_raise(data: st.DataObject) -> None:
+    tree = yaml.safe_load(GOOD.read_text(encoding="utf-8"))
+    for _ in range(data.draw(st.integers(1, 3))):
+        place = tree
+        while True:
+            keys = list(place) if isinstance(place, dict) else list(range(len(place)))
+            key = data.draw(st.sampled_from(keys))
+            if place[key] and isinstance(place[key], (dict, list)) and data.draw(st.booleans()):
+                place = place[key]
+                continue
+            place[key] = copy.deepcopy(data.draw(st.sampled_from(ODD)))
+            break
+
+    loaded = run(tree)
+
+    assert loaded.complete == (
+        not any(finding.severity.value == "error" for finding in loaded.findings)
+    )
+    if loaded.pipeline is not None:
+        check(loaded.pipeline)
