@@ -341,12 +341,12 @@ def test_the_folder_is_first_on_the_path_once(folder: Path) -> None:
 def test_two_folders_may_hold_modules_of_one_name(folder: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
-    (other / "authored.py").write_text("import helper_of_both\nwho = lambda: helper_of_both.NAME\n")
-    (other / "helper_of_both.py").write_text("NAME = 'other'\n")
+    (other / "authored.py").write_text("import used_by_both\nwho = lambda: used_by_both.NAME\n")
+    (other / "used_by_both.py").write_text("NAME = 'other'\n")
     third = tmp_path / "third"
     third.mkdir()
-    (third / "authored.py").write_text("import helper_of_both\nwho = lambda: helper_of_both.NAME\n")
-    (third / "helper_of_both.py").write_text("NAME = 'third'\n")
+    (third / "authored.py").write_text("import used_by_both\nwho = lambda: used_by_both.NAME\n")
+    (third / "used_by_both.py").write_text("NAME = 'third'\n")
 
     here = importing.import_target("authored:square", str(folder))
     there = importing.import_target("authored:who", str(other))
