@@ -1,9 +1,9 @@
 """The account of a run: from the board's cells to what the report and the live table say. Pure.
 
 Writers count ``sent`` and ``dropped``, readers ``delivered`` and ``unmatched``; nothing is derived
-from the other side, so that what a transport loses shows as an edge that does not balance. Only where
-a reader ended early, or its worker was torn away, is what never reached a function called *unread*,
-and what was in hand *failed*.
+from the other side, so that what a transport loses shows as an edge that does not balance. Only
+where a reader ended early, or its worker was torn away, is what never reached a function called
+*unread*, and what was in hand *failed*.
 """
 
 from __future__ import annotations

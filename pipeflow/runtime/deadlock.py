@@ -26,7 +26,7 @@ class Look:
 
     Attributes:
         wait: What it waits for.
-        edge: Number of the edge it waits on; -1 for any of its inputs.
+        edge: Number of the edge it waits on; -1 for any of its inputs or outputs.
         turns: Counts each step it makes; the same number twice means nothing happened between.
     """
 
@@ -86,7 +86,8 @@ def _stuck(before: Look | None, now: Look) -> bool:
 def _depends_on(worker: int, look: Look, links: Sequence[Link]) -> tuple[int, ...]:
     """The workers that could end a wait."""
     if look.wait is Wait.ROOM:
-        return links[look.edge].readers if look.edge >= 0 else ()
+        own = links if look.edge < 0 else links[look.edge : look.edge + 1]
+        return tuple(reader for link in own if worker in link.writers for reader in link.readers)
     if look.edge >= 0:
         return links[look.edge].writers
     return tuple(writer for link in links if worker in link.readers for writer in link.writers)
@@ -95,5 +96,6 @@ def _depends_on(worker: int, look: Look, links: Sequence[Link]) -> tuple[int, ..
 def _say(worker: int, look: Look, links: Sequence[Link], names: Mapping[int, str]) -> str:
     """One wait as a part of a sentence."""
     what = "room" if look.wait is Wait.ROOM else "items"
-    where = f"edge {links[look.edge].name}" if look.edge >= 0 else "its inputs"
+    several = "its outputs" if look.wait is Wait.ROOM else "its inputs"
+    where = f"edge {links[look.edge].name}" if look.edge >= 0 else several
     return f"{names[worker]} waits for {what} on {where}"

@@ -1,0 +1,63 @@
+"""Watches the board for a circle of waits: looks again and again, and says when nothing moves."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Mapping
+from typing import Final
+
+from pipeflow.planner.plan import Plan
+from pipeflow.runtime import board as cells
+from pipeflow.runtime.board import Board, State
+from pipeflow.runtime.deadlock import Link, Look, Wait, find_circle
+
+#: So many looks must be the same before a circle is believed: a busy machine may leave a worker
+#: whose items have come without processor for a second.
+_SAME_LOOKS: Final = 12
+
+_WAITS: Final = {State.WAITING_IN: Wait.ITEMS, State.WAITING_OUT: Wait.ROOM}
+
+
+class Stalls:
+    """The last looks at the board.
+
+    Args:
+        plan: What runs.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._looks: deque[Mapping[int, Look]] = deque(maxlen=_SAME_LOOKS)
+        self._links = tuple(
+            Link(
+                f"{plan.stages[edge.source].name}.{edge.port} -> {plan.stages[edge.target].name}",
+                tuple(worker.index for worker in plan.workers_of(edge.source)),
+                tuple(worker.index for worker in plan.workers_of(edge.target)),
+            )
+            for edge in plan.edges
+        )
+        self._names = {
+            worker.index: plan.stages[worker.stage].name
+            + (f"[{worker.replica}]" if plan.stages[worker.stage].replicas > 1 else "")
+            for worker in plan.workers
+        }
+
+    def look(self, board: Board, alive: Collection[int]) -> str:
+        """Look once more; the circle in words, or nothing.
+
+        Args:
+            board: Where every worker says what it waits for.
+            alive: Numbers of the workers whose process lives.
+        """
+        now = {number: look for number in alive if (look := _look(board.worker(number)))}
+        enough = len(self._looks) == _SAME_LOOKS
+        circle = find_circle(self._looks[0], now, self._links, self._names) if enough else ""
+        self._looks.append(now)
+        return circle
+
+
+def _look(row: cells.Words) -> Look | None:
+    """What a worker does; ``None`` when it has done everything and only its process is left."""
+    state = State(row[cells.STATE])
+    if state is State.DONE:
+        return None
+    return Look(_WAITS.get(state, Wait.NOT), row[cells.WAITS_ON] - 1, row[cells.TURNS])

@@ -1,0 +1,557 @@
+"""The supervisor: starts the workers of a run, hears all of them, ends them.
+
+    worker ──reports──> ┐
+    worker ──prints───> ├─ one loop ──> what it means (pure) ──> events for the listener, and acts
+    launch server ────> │  (select)
+    signals ──────────> ┘
+
+It waits on everything at once, so a death is news and never a silence; every wait ends at the next
+alarm. It never touches an item. What follows from what was seen is decided elsewhere, by functions
+of values: ``lifecycle``, ``root_cause``, ``deadlock``, ``early_end``.
+
+No deadlock: workers may wait for us (a full pipe of reports or prints), we never wait for a worker.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import selectors
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Final, assert_never
+
+from pipeflow.clock import Clock
+from pipeflow.errors import MachineError
+from pipeflow.planner.plan import Plan
+from pipeflow.runtime import board as cells
+from pipeflow.runtime.alarms import Alarm, Alarms
+from pipeflow.runtime.board import hand, id_text
+from pipeflow.runtime.boot import needs_fresh_interpreter, stage_environment
+from pipeflow.runtime.early_end import unneeded
+from pipeflow.runtime.launch_messages import Exited, Launch
+from pipeflow.runtime.launch_wires import Wires
+from pipeflow.runtime.launcher import Launcher
+from pipeflow.runtime.lifecycle import Happening, Life
+from pipeflow.runtime.machine import oom_kills
+from pipeflow.runtime.messages import (
+    Failed,
+    Failure,
+    Finished,
+    ItemGivenUp,
+    Logged,
+    Ready,
+    WorkerReport,
+)
+from pipeflow.runtime.progress import events_of, progress
+from pipeflow.runtime.reporting import RunEnd, error_facts
+from pipeflow.runtime.root_cause import Cause, death, root_cause, signal_name, split_status
+from pipeflow.runtime.signals import SignalPipe
+from pipeflow.runtime.stalls import Stalls
+from pipeflow.runtime.watched import Watched
+from pipeflow.runtime.wiring import ChannelPlan
+from pipeflow.telemetry.events import (
+    Draining,
+    Event,
+    LogLine,
+    RunFailed,
+    StageFinished,
+    WorkerDied,
+    WorkerReady,
+    WorkerStarted,
+)
+
+#: Seconds that a worker has to end after it was asked to (SIGTERM), before it is killed.
+TERM_S: Final = 0.5
+#: Seconds to find out what the victims are victims of.
+VICTIMS_S: Final = 1.0
+#: Seconds for a process to be gone after its worker has finished: threads, atexit.
+LINGER_S: Final = 5.0
+#: Seconds that one call may still take when nobody needs its result (design 3.9).
+CUT_S: Final = 1.0
+#: Seconds for a source to end after the drain has interrupted it.
+OVERSTAY_S: Final = 2.0
+#: Seconds between two looks at the board.
+LOOK_S: Final = 0.25
+
+#: Interrupts the blocking call of a source whose grace is over; see ``worker.DRAIN_SIGNAL``.
+_DRAIN_SIGNAL: Final = signal.SIGUSR1
+_READ_BYTES: Final = 1 << 16
+_ATTEMPT: Final = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """How to run, as far as it concerns the supervisor.
+
+    Attributes:
+        run_id: Name of the run.
+        seed: Of ``pipeflow.rng``.
+        grace_s: Seconds for a source in a blocking call to end when the run is drained.
+        log_level: Least level of log lines.
+        progress_s: Seconds between two ``Progress`` events; 0: none.
+    """
+
+    run_id: str
+    seed: int = 0
+    grace_s: float = 30.0
+    log_level: str = "info"
+    progress_s: float = 0.25
+
+
+class Supervisor:
+    """One run. Whoever makes it owns the wires and the launcher, and closes them afterwards.
+
+    Args:
+        plan: What to run.
+        channels: Its channels.
+        wires: What the processes share.
+        launcher: Starts them.
+        signals: Those that ask the run to end.
+        terms: How to run.
+        tell: Hears each event, in this thread.
+        clock: For alarms and the report.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        channels: tuple[ChannelPlan, ...],
+        *,
+        wires: Wires,
+        launcher: Launcher,
+        signals: SignalPipe,
+        terms: Terms,
+        tell: Callable[[Event], None],
+        clock: Clock,
+    ) -> None:
+        self._plan, self._channels = plan, channels
+        self._wires, self._launcher, self._signals = wires, launcher, signals
+        self._terms, self._tell, self._clock = terms, tell, clock
+        self._names = tuple(stage.name for stage in plan.stages)
+        self._workers = {
+            worker.index: Watched(
+                plan=worker,
+                stage=plan.stages[worker.stage].name,
+                is_source=not plan.stages[worker.stage].edges_in,
+            )
+            for worker in plan.workers
+        }
+        self._alarms = Alarms()
+        self._stalls = Stalls(plan)
+        self._selector = selectors.DefaultSelector()
+        self._causes: list[Cause] = []
+        self._moment = 0  #: how often the loop has woken: what is seen in one look is one moment
+        self._asked_by = 0  #: the first signal that asked the run to end
+        self._stopping = False
+        self._told_failure = False
+        self._judged = 0  #: failures that were seen by ``_judge``
+        self._oom_kills = oom_kills()
+        self._started = datetime.fromtimestamp(clock.time(), UTC)
+        self._began_s = clock.monotonic()
+
+    # -------------------------------------------------------------------- start
+
+    def start(self) -> None:
+        """Start every worker, readers before their writers.
+
+        Raises:
+            MachineError: One of them could not be started; closing the launcher ends the others.
+        """
+        for stage in self._plan.start_order:
+            for worker in self._plan.workers_of(stage):
+                watched = self._workers[worker.index]
+                watched.pid = self._launcher.launch(self._order(watched))
+                self._tell(
+                    WorkerStarted(stage=watched.stage, replica=worker.replica, pid=watched.pid)
+                )
+        self._launcher.all_launched()
+        self._wires.let_go()
+
+    def _order(self, watched: Watched) -> Launch:
+        worker = watched.plan
+        stage = self._plan.stages[worker.stage]
+        brief = self._wires.brief(
+            worker.index,
+            seed=self._terms.seed,
+            log_level=self._terms.log_level,
+            attempt=_ATTEMPT,
+            parent=self._launcher.parent,
+        )
+        # Only the foreground group may read from a terminal.
+        foreground = stage.stdin and os.isatty(0)
+        return Launch(
+            worker=worker.index,
+            brief=pickle.dumps(brief, protocol=5),
+            keep=self._wires.keep(worker.index),
+            output=self._wires.prints[worker.index][1],
+            stdin=stage.stdin,
+            group=os.getpgrp() if foreground else 0,
+            replace=needs_fresh_interpreter(stage.env),
+            env=stage_environment(stage, worker.replica),
+        )
+
+    # --------------------------------------------------------------------- loop
+
+    def watch(self) -> None:
+        """See the run to its end: until the process of every worker is gone."""
+        with self._selector:
+            self._register()
+            now = self._clock.monotonic()
+            self._alarms.set(Alarm.LOOK, now + LOOK_S)
+            if self._terms.progress_s > 0:
+                self._alarms.set(Alarm.PROGRESS, now + self._terms.progress_s)
+            while not all(worker.ended for worker in self._workers.values()):
+                self._turn()
+        self._judge(final=True)
+
+    def _turn(self) -> None:
+        """Wait for news or an alarm, and do what follows from it."""
+        ready = self._selector.select(self._alarms.wait_s(self._clock.monotonic()))
+        self._moment += 1
+        for key, _ in ready:
+            key.data()
+        if self._new_failure():
+            self._read_everything()
+        self._judge()
+        for alarm, worker in self._alarms.due(self._clock.monotonic()):
+            self._ring(alarm, worker)
+
+    def _register(self) -> None:
+        def add(fd: int, action: Callable[[], None]) -> None:
+            self._selector.register(fd, selectors.EVENT_READ, action)
+
+        add(self._launcher.fileno(), self._hear_launcher)
+        if self._signals.fd >= 0:
+            add(self._signals.fd, self._hear_signals)
+        for number, watched in self._workers.items():
+            add(self._wires.reports[number][0], partial(self._hear_report, watched))
+            add(self._wires.prints[number][0], partial(self._hear_print, watched))
+
+    def _ring(self, alarm: Alarm, worker: int) -> None:
+        now = self._clock.monotonic()
+        match alarm:
+            case Alarm.PROGRESS:
+                self._alarms.set(Alarm.PROGRESS, now + self._terms.progress_s)
+                self._tell(self._progress(now))
+            case Alarm.LOOK:
+                self._alarms.set(Alarm.LOOK, now + LOOK_S)
+                self._look(now)
+            case Alarm.VICTIMS:
+                self._fail()
+            case Alarm.KILL:
+                for watched in self._alive():
+                    self._send(watched, signal.SIGKILL)
+            case Alarm.GRACE:
+                for watched in self._sources():
+                    if watched.life is Life.RUNNING:  # before, the signal would just kill it
+                        self._send(watched, _DRAIN_SIGNAL, whole_group=False)
+                self._alarms.set(Alarm.OVERSTAY, now + OVERSTAY_S)
+            case Alarm.OVERSTAY:
+                for watched in self._sources():
+                    self._end(watched)
+            case Alarm.LINGER:
+                self._end_lingering(self._workers[worker])
+            case Alarm.CUT:
+                self._cut(self._workers[worker], now)
+            case _:
+                assert_never(alarm)
+
+    # --------------------------------------------------------------------- news
+
+    def _hear_report(self, watched: Watched) -> None:
+        fd = self._wires.reports[watched.plan.index][0]
+        for report in watched.reports.feed(self._read(fd)):
+            self._note(watched, report)
+
+    def _note(self, watched: Watched, report: WorkerReport) -> None:
+        number, replica = watched.plan.index, watched.plan.replica
+        match report:
+            case Ready():
+                watched.see(Happening.READY)
+                self._tell(WorkerReady(stage=watched.stage, replica=replica, pid=watched.pid))
+            case Failed(failure):
+                watched.see(Happening.FAILED)
+                # What falls over when we stop an interrupted run is no failure of it.
+                if not (self._stopping and self._asked_by and not self._causes):
+                    self._causes.append(Cause(worker=number, failure=failure, order=self._moment))
+            case Finished():
+                watched.see(Happening.FINISHED)
+                watched.finished = report
+                self._alarms.set(Alarm.LINGER, self._clock.monotonic() + LINGER_S, number)
+            case ItemGivenUp() | Logged():
+                for event in events_of(report, watched.stage, replica):
+                    self._tell(event)
+            case _:
+                assert_never(report)
+
+    def _hear_print(self, watched: Watched) -> None:
+        fd = self._wires.prints[watched.plan.index][0]
+        for text in watched.lines.feed(self._read(fd)):
+            self._print(watched, text)
+
+    def _print(self, watched: Watched, text: str) -> None:
+        replica = watched.plan.replica
+        self._tell(LogLine(stage=watched.stage, replica=replica, level="print", text=text))
+
+    def _hear_launcher(self) -> None:
+        try:
+            news = self._launcher.news()
+        except MachineError as error:
+            self._lose_launcher(error)
+            return
+        for exited in news:
+            self._bury(self._workers[exited.worker], exited)
+
+    def _lose_launcher(self, error: MachineError) -> None:
+        """Its process is gone, and the kernel has killed all workers with it."""
+        self._selector.unregister(self._launcher.fileno())
+        failure = Failure(phase="run", kind="MachineError", message=str(error))
+        self._causes.append(Cause(worker=-1, failure=failure, order=self._moment))
+        for watched in self._alive():
+            watched.see(Happening.STOP)
+            number = watched.plan.index
+            self._bury(watched, Exited(worker=number, pid=watched.pid, status=-signal.SIGKILL))
+
+    def _bury(self, watched: Watched, exited: Exited) -> None:
+        """The process of a worker is gone: read its last words, and judge its end."""
+        number = watched.plan.index
+        self._read_to_end(watched)
+        before = watched.life
+        life = watched.see(Happening.EXITED)
+        watched.exited = exited
+        self._alarms.clear(Alarm.LINGER, number)
+        self._alarms.clear(Alarm.CUT, number)
+        item = id_text(hand(self._wires.board.worker(number)), self._names)
+        if life is Life.FAILED and before is not Life.FAILING:
+            ran_out = oom_kills() > self._oom_kills
+            failure = death(
+                status=exited.status,
+                item=item,
+                out_of_memory=ran_out,
+                started=before is not Life.STARTING,
+            )
+            self._causes.append(Cause(worker=number, failure=failure, order=self._moment))
+        if life is Life.FAILED and not self._is_victim(number):
+            exitcode, name = split_status(exited.status)
+            self._tell(
+                WorkerDied(
+                    stage=watched.stage,
+                    replica=watched.plan.replica,
+                    pid=exited.pid,
+                    exitcode=exitcode,
+                    signal=name,
+                    item=item,
+                )
+            )
+        mates = [w for w in self._workers.values() if w.plan.stage == watched.plan.stage]
+        if all(mate.life in {Life.DONE, Life.STOPPED} for mate in mates):
+            self._tell(StageFinished(stage=watched.stage))
+
+    def _is_victim(self, number: int) -> bool:
+        return any(cause.worker == number and cause.failure.victim for cause in self._causes)
+
+    def _read_everything(self) -> None:
+        """Hear all that is known by now, so that the first cause is chosen among all failures."""
+        for watched in self._alive():
+            self._drain_reports(watched)
+        if any(not watched.ended for watched in self._workers.values()):
+            self._hear_launcher()
+
+    def _drain_reports(self, watched: Watched) -> None:
+        fd = self._wires.reports[watched.plan.index][0]
+        while data := self._read(fd):
+            for report in watched.reports.feed(data):
+                self._note(watched, report)
+
+    def _read_to_end(self, watched: Watched) -> None:
+        """What a dead worker left in its pipes; nothing is waited for."""
+        number = watched.plan.index
+        self._drain_reports(watched)
+        fd = self._wires.prints[number][0]
+        while data := self._read(fd):
+            for text in watched.lines.feed(data):
+                self._print(watched, text)
+        for text in watched.lines.end():
+            self._print(watched, text)
+        self._close(fd)
+        self._close(self._wires.reports[number][0])
+
+    def _read(self, fd: int) -> bytes:
+        """Some of what is in a pipe; nothing when it is empty, ended, or closed already."""
+        if fd not in self._selector.get_map():
+            return b""
+        try:
+            data = os.read(fd, _READ_BYTES)
+        except BlockingIOError:
+            return b""
+        if not data:
+            self._close(fd)
+        return data
+
+    def _close(self, fd: int) -> None:
+        if fd in self._selector.get_map():
+            self._selector.unregister(fd)
+            self._wires.close_reading_end(fd)
+
+    def _hear_signals(self) -> None:
+        for number in self._signals.taken():
+            if self._stopping:
+                self._ring(Alarm.KILL, -1)
+            elif self._asked_by:
+                self._stop_all()
+            else:
+                self._drain(number)
+
+    # ---------------------------------------------------------------- decisions
+
+    def _new_failure(self) -> bool:
+        return len(self._causes) > self._judged
+
+    def _judge(self, *, final: bool = False) -> None:
+        """Decide what follows from the failures that are known."""
+        self._judged = len(self._causes)
+        if not self._causes or self._told_failure:
+            return
+        if any(not cause.failure.victim for cause in self._causes):
+            self._fail()
+        elif any(watched.excused for watched in self._workers.values()):
+            # They are victims of a worker that we ended ourselves: neither is a failure.
+            for cause in self._causes:
+                self._workers[cause.worker].excused = True
+            self._causes.clear()
+            self._judged = 0
+            self._alarms.clear(Alarm.VICTIMS)
+        elif final:
+            self._fail()
+        elif not self._alarms.is_set(Alarm.VICTIMS):
+            self._alarms.set(Alarm.VICTIMS, self._clock.monotonic() + VICTIMS_S)
+
+    def _fail(self) -> None:
+        """The run has failed: say why, and end it."""
+        cause = root_cause(self._causes)
+        if cause is None or self._told_failure:
+            return
+        self._told_failure = True
+        self._tell(RunFailed(error=error_facts(self._plan, cause)))
+        self._stop_all()
+
+    def _progress(self, now: float) -> Event:
+        return progress(
+            self._plan,
+            self._channels,
+            self._wires.board,
+            elapsed_s=now - self._began_s,
+            running=[watched.plan.index for watched in self._alive()],
+            now_ns=time.monotonic_ns(),  # the workers' own clock, whatever ours is
+        )
+
+    def _drain(self, number: int) -> None:
+        """Have the sources end, and let all that is in flight be finished."""
+        self._asked_by = number
+        self._wires.board.drain()
+        self._tell(Draining(signal=signal_name(number)))
+        for watched in self._alive():
+            self._wires.ring(watched.plan.index)
+        self._alarms.set(Alarm.GRACE, self._clock.monotonic() + self._terms.grace_s)
+
+    def _look(self, now: float) -> None:
+        """Look at the board: does anybody move, and is everybody still needed?"""
+        board = self._wires.board
+        alive = [watched.plan.index for watched in self._alive()]
+        circle = self._stalls.look(board, alive)
+        if circle and not self._stopping:
+            text = f"every worker waits for another, and nothing can wake them: {circle}"
+            failure = Failure(phase="run", kind="Deadlock", message=text)
+            self._causes.append(Cause(worker=-1, failure=failure, order=self._moment))
+            self._fail()
+        early = [n for n, w in self._workers.items() if w.excused or board.worker(n)[cells.EARLY]]
+        ended = [n for n, watched in self._workers.items() if watched.ended]
+        for number in unneeded(self._plan, self._channels, early=early, ended=ended):
+            watched = self._workers[number]
+            if _at_work(watched) and not self._alarms.is_set(Alarm.CUT, number):
+                watched.turns = board.worker(number)[cells.TURNS]
+                self._alarms.set(Alarm.CUT, now + CUT_S, number)
+
+    def _cut(self, watched: Watched, now: float) -> None:
+        """Nobody needs a worker: end it if it has been in one call all the time since."""
+        turns = self._wires.board.worker(watched.plan.index)[cells.TURNS]
+        if not _at_work(watched):
+            return
+        if turns == watched.turns:
+            self._end(watched)
+        else:
+            watched.turns = turns
+            self._alarms.set(Alarm.CUT, now + CUT_S, watched.plan.index)
+
+    # --------------------------------------------------------------------- acts
+
+    def _stop_all(self) -> None:
+        """End every worker: ask, and kill who is still there a moment later."""
+        if self._stopping:
+            return
+        self._stopping = True
+        for watched in self._alive():
+            watched.see(Happening.STOP)
+            self._send(watched, signal.SIGTERM)
+            self._send(watched, signal.SIGCONT)  # one that is stopped hears SIGTERM only then
+        self._alarms.set(Alarm.KILL, self._clock.monotonic() + TERM_S)
+
+    def _end(self, watched: Watched) -> None:
+        """End a worker for reasons of ours: it has not failed."""
+        if watched.ended:
+            return
+        watched.excused = True
+        watched.see(Happening.STOP)
+        self._send(watched, signal.SIGKILL)
+
+    def _end_lingering(self, watched: Watched) -> None:
+        if watched.ended:
+            return
+        text = (
+            f"the process was still there {LINGER_S:.0f} s after the stage had finished"
+            " (a thread that never ends?), and was killed"
+        )
+        replica = watched.plan.replica
+        self._tell(LogLine(stage=watched.stage, replica=replica, level="warning", text=text))
+        watched.see(Happening.STOP)
+        self._send(watched, signal.SIGKILL)
+
+    def _send(self, watched: Watched, number: int, *, whole_group: bool = True) -> None:
+        try:
+            self._launcher.signal(watched.plan.index, number, whole_group=whole_group)
+        except MachineError:
+            pass  # the launch server is gone, its workers with it: its socket tells us next
+
+    def _alive(self) -> list[Watched]:
+        return [watched for watched in self._workers.values() if not watched.ended]
+
+    def _sources(self) -> list[Watched]:
+        return [watched for watched in self._alive() if watched.is_source and _at_work(watched)]
+
+    # ------------------------------------------------------------------ account
+
+    def end(self) -> RunEnd:
+        """How the run ended; asked once all is over."""
+        slots = self._wires.slots()
+        return RunEnd(
+            id=self._terms.run_id,
+            executor="local",
+            started=self._started,
+            wall_s=self._clock.monotonic() - self._began_s,
+            seed=self._terms.seed,
+            signal=self._asked_by,
+            causes=tuple(self._causes),
+            records={
+                number: watched.record(slots[number]) for number, watched in self._workers.items()
+            },
+        )
+
+
+def _at_work(watched: Watched) -> bool:
+    """Whether it neither said that it is done nor was told to end."""
+    return watched.life in {Life.STARTING, Life.RUNNING}

@@ -1,0 +1,67 @@
+"""What the supervisor knows of one worker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pipeflow.planner.plan import WorkerPlan
+from pipeflow.runtime.account import WorkerRecord
+from pipeflow.runtime.launch_messages import Exited
+from pipeflow.runtime.lifecycle import ENDED, Happening, Life, move
+from pipeflow.runtime.messages import Finished, ReportParser
+from pipeflow.runtime.printed import Lines
+
+
+@dataclass(slots=True, kw_only=True)
+class Watched:
+    """One worker from its start to its end.
+
+    Attributes:
+        plan: Which worker it is.
+        stage: Name of its stage.
+        is_source: It reads no edges, so a drain stops it.
+        life: Where it is in its life; ``see`` moves it.
+        pid: Of its process; 0 before it exists.
+        reports: Cuts what it reports.
+        lines: Cuts what it prints.
+        finished: What it said when it was done.
+        exited: How its process ended.
+        excused: It was ended, or lost its input, because nobody needed its results.
+        turns: Its turns when it was last found to be needed no more.
+    """
+
+    plan: WorkerPlan
+    stage: str
+    is_source: bool
+    life: Life = Life.STARTING
+    pid: int = 0
+    reports: ReportParser = field(default_factory=ReportParser)
+    lines: Lines = field(default_factory=Lines)
+    finished: Finished | None = None
+    exited: Exited | None = None
+    excused: bool = False
+    turns: int = -1
+
+    @property
+    def ended(self) -> bool:
+        """Whether no process of it is left."""
+        return self.life in ENDED
+
+    def see(self, happening: Happening) -> Life:
+        """Note what happened; the new state."""
+        self.life = move(self.life, happening)
+        return self.life
+
+    def record(self, slots: int) -> WorkerRecord:
+        """What the report needs to know of it; ``slots`` that its pool made."""
+        cpu = [report.cpu_s for report in (self.finished, self.exited) if report is not None]
+        rss = [each.peak_rss_bytes for each in (self.finished, self.exited) if each is not None]
+        return WorkerRecord(
+            pid=self.pid,
+            cpu_s=round(max(cpu, default=0.0), 6),
+            peak_rss_bytes=max(rss, default=0),
+            slots=slots,
+            metrics=self.finished.metrics if self.finished is not None else {},
+            torn=self.life is not Life.DONE,
+            cut=self.excused,
+        )
