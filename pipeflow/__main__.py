@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 
@@ -9,6 +10,9 @@ def main() -> None:
     """Run the command line of this process, and end the process with its exit code."""
     from pipeflow.cli.main import main as run_command
 
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal that cannot show a character gets it spelt out, as stderr does.
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(run_command(sys.argv[1:]))
 
 

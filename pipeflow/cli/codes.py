@@ -95,6 +95,22 @@ _LANGUAGE: Final[Mapping[str, str]] = {
     "wrong-type": "The value is of another type than the setting takes.",
 }
 
+_CALLS: Final[Mapping[str, str]] = {
+    "bad-call": "`call` is module:attribute, such as imaging:decode for decode() in imaging.py "
+    "beside the pipeline file.",
+    "hidden-module": "A file beside the pipeline has the name of a module of the standard library, "
+    "and hides it from every other import.",
+    "item-argument": "The first argument of a function is the item; with named inputs there is one "
+    "argument for each of them.",
+    "missing-parameter": "The function, class or operator needs this parameter under `with`.",
+    "not-callable": "The attribute is there, but it is nothing that can be called.",
+    "parameter-is-item": "The parameter of this name receives the item, so `with` cannot give it.",
+    "parameter-type": "The value does not fit the annotation of the parameter.",
+    "python-syntax": "The module cannot be read as Python.",
+    "unknown-attribute": "The module has no function or class of that name.",
+    "unknown-module": "There is no such module beside the pipeline file or on Python's path.",
+}
+
 _GRAPH: Final[Mapping[str, str]] = {
     "cycle": "Stages feed each other in a circle, so none could begin. Remove one of the edges.",
     "duplicate-input": "A stage reads the same port twice.",
@@ -155,4 +171,4 @@ _RUN: Final[Mapping[str, str]] = {
 }
 
 #: Every code with its meaning.
-CODES: Final[Mapping[str, str]] = {**_YAML, **_LANGUAGE, **_GRAPH, **_MACHINE, **_RUN}
+CODES: Final[Mapping[str, str]] = {**_YAML, **_LANGUAGE, **_CALLS, **_GRAPH, **_MACHINE, **_RUN}

@@ -39,7 +39,7 @@ class Quiet:
     def say(self, text: str) -> None:
         try:
             print(text, file=self._stream, flush=True)
-        except (BrokenPipeError, ValueError):
+        except (OSError, ValueError):
             # Nobody reads our messages any more; that is no reason to end a run.
             return
 

@@ -25,6 +25,9 @@ _PHASES: Final[Mapping[str, tuple[str, str]]] = {
     "run": ("run-failed", "ended the run"),
 }
 
+#: Characters of one line; more would bury what follows.
+_LONGEST: Final = 500
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailureTeller:
@@ -86,9 +89,11 @@ def _problem(error: ErrorFacts, stage: StagePlan | None) -> str:
 def _hint(error: ErrorFacts, stage: StagePlan | None) -> str:
     if stage is None or stage.on_error is not OnError.STOP or not error.item:
         return ""
-    if error.phase not in {"item", "pickling", "death"}:
-        return ""
-    if stage.role is Role.SOURCE or stage.shape is Shape.STREAM or stage.keeps_state:
+    if stage.role is Role.SOURCE or stage.shape is Shape.STREAM:
+        return ""  # they know only ``stop``
+    covered = error.phase in {"item", "pickling"}
+    replaceable = error.phase == "death" and not stage.keeps_state
+    if not (covered or replaceable):
         return ""
     return (
         "to go on past such items, give the stage 'on_error: skip',"
@@ -97,5 +102,6 @@ def _hint(error: ErrorFacts, stage: StagePlan | None) -> str:
 
 
 def _one_line(text: str) -> str:
-    # A message of several lines is whole in the traceback above.
-    return escape_controls(" ".join(text.split()))
+    # A message of several lines, or a very long one, is whole in the traceback above.
+    line = escape_controls(" ".join(text.split()))
+    return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"

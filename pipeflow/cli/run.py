@@ -174,8 +174,13 @@ def _stdout_fd(display: Display, plan: Plan, world: World) -> Iterator[int]:
     """Where stages print: standard output, or a way around a live table on the same terminal."""
     direct = _descriptor(world.stdout)
     live = not isinstance(display, Quiet)
+    if direct is None:
+        # Started without standard output (``>&-``): what is printed goes nowhere.
+        with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - a device, not a path of ours
+            yield nowhere.fileno()
+        return
     if not (live and _prints(plan) and _same_terminal(direct, _descriptor(world.stderr))):
-        yield 1 if direct is None else direct
+        yield direct
         return
     pump = Pump(display.say)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -32,6 +33,11 @@ def _this_machine() -> Machine:
     return read_machine()
 
 
+def _or_nowhere(stream: TextIO | None) -> TextIO:
+    """The stream, or one without content for a process that was started without it (``2>&-``)."""
+    return io.StringIO() if stream is None else stream
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
     """The process around a command.
@@ -47,16 +53,20 @@ class World:
     """
 
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
-    stdin: TextIO = field(default_factory=lambda: sys.stdin)
-    stdout: TextIO = field(default_factory=lambda: sys.stdout)
-    stderr: TextIO = field(default_factory=lambda: sys.stderr)
+    stdin: TextIO = field(default_factory=lambda: _or_nowhere(sys.stdin))
+    stdout: TextIO = field(default_factory=lambda: _or_nowhere(sys.stdout))
+    stderr: TextIO = field(default_factory=lambda: _or_nowhere(sys.stderr))
     clock: Clock = field(default_factory=RealClock)
     executor: Callable[[str], Executor] = make_executor
     machine: Callable[[], Machine] = _this_machine
 
     def say(self, text: str) -> None:
         """Print a line where it does not mix with results."""
-        print(text, file=self.stderr, flush=True)
+        try:
+            print(text, file=self.stderr, flush=True)
+        except (OSError, ValueError):
+            # Nobody reads our messages any more; the exit code still says how it went.
+            return
 
     def answer(self, text: str) -> None:
         """Print what was asked for, with a newline at its end."""

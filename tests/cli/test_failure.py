@@ -1,0 +1,92 @@
+from dataclasses import replace
+
+import pytest
+
+from pipeflow.cli.failure import FailureTeller, place
+from pipeflow.config.render import render_text
+from pipeflow.errors import Location
+from pipeflow.planner.make import make_plan
+from pipeflow.spec.policies import OnError
+from pipeflow.telemetry.report import ErrorFacts
+from tests.cli.fakes import FILE, MACHINE, TEXT, pipeline, stage
+
+ERROR = ErrorFacts(
+    stage="save",
+    item="find:17",
+    type="ValueError",
+    message="no",
+    traceback="",
+    at=f"{FILE}:4:3",
+)
+
+
+def told(error: ErrorFacts, on_error: OnError = OnError.STOP, replicas: int = 1) -> list[str]:
+    spec = pipeline(
+        stage("find", 2),
+        stage("save", 4, "find", on_error=on_error, replicas=replicas),
+        secrets=("hunter2",),
+    )
+    teller = FailureTeller(
+        plan=make_plan(spec, MACHINE),
+        sources={FILE: TEXT},
+        render=lambda finding, sources: render_text((finding,), sources),
+    )
+    return teller.text(error).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("phase", "said"),
+    [
+        ("item", "error[stage-failed]: stage 'save' failed on item find:17: ValueError: no"),
+        ("import", "error[import-failed]: stage 'save' could not be loaded"),
+        ("constructor", "error[constructor-failed]: stage 'save' failed in its constructor"),
+        ("finish", "error[finish-failed]: stage 'save' failed in finish()"),
+        ("close", "error[close-failed]: stage 'save' failed in close()"),
+        ("pickling", "error[not-serializable]: stage 'save' gave what cannot cross"),
+        ("death", "error[worker-died]: stage 'save' lost a worker on item find:17: no"),
+        ("unheard-of", "error[stage-failed]: stage 'save' failed"),
+    ],
+)
+def test_each_phase_has_its_words(phase: str, said: str) -> None:
+    first = told(replace(ERROR, phase=phase))[0]
+
+    assert first.startswith("a.yaml:4:3: ")
+    assert said in first
+
+
+def test_a_replica_is_named_when_there_are_several() -> None:
+    first = told(replace(ERROR, replica=1), replicas=2)[0]
+
+    assert "stage 'save' (replica 1) failed" in first
+
+
+def test_a_failure_of_the_run_as_a_whole_names_the_file() -> None:
+    whole = replace(ERROR, stage="", item="", at=FILE, phase="run", message="a waits for b")
+
+    assert told(whole) == ["a.yaml: error[run-failed]: a waits for b"]
+
+
+def test_no_hint_where_a_policy_is_given_or_cannot_help() -> None:
+    told_with_policy = told(ERROR, on_error=OnError.SKIP)
+    told_of_source = told(replace(ERROR, stage="find", at=f"{FILE}:2:3"))
+    told_of_import = told(replace(ERROR, phase="import"))
+
+    assert any("hint: to go on past" in line for line in told(ERROR))
+    for lines in (told_with_policy, told_of_source, told_of_import):
+        assert not any("hint" in line for line in lines)
+
+
+def test_secrets_controls_and_length_are_kept_from_the_terminal() -> None:
+    nasty = replace(ERROR, message="hunter2 \x1b[2J" + "x" * 10_000, view="hunter2")
+
+    lines = told(nasty)
+
+    assert r"ValueError: *** \x1b[2Jxxx" in lines[0]
+    assert len(lines[0]) < 600
+    assert "  item: ***" in lines
+
+
+def test_a_place_is_read_from_its_end() -> None:
+    assert place("C:a.yaml:12:3") == Location("C:a.yaml", 12, 3)
+    assert place("a.yaml") is None
+    assert place("") is None
