@@ -1,0 +1,118 @@
+"""Plain lists in place of channels, so that a loop can be driven without a process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pipeflow.errors import Location
+from pipeflow.planner.plan import Join, StagePlan
+from pipeflow.runtime.board import WORKER_WORDS, Words
+from pipeflow.runtime.joins import Call, Lone, Origin, UnitEnd
+from pipeflow.runtime.loops import make_loop
+from pipeflow.runtime.messages import Barrier, EndOfInput, ItemId, WorkerReport
+from pipeflow.runtime.outbox import ReadersGone
+from pipeflow.spec.policies import OnError
+from pipeflow.stages.work import Work
+
+AT = Location("pipeline.yaml", 3, 3)
+
+
+def call(payload: Any, ordinal: int, *, unit: int | None = None) -> Call:
+    number = ordinal if unit is None else unit
+    return Call(payload, (0, ordinal), 0, number, (Origin(0, 0, None),))
+
+
+class Inbox:
+    """Messages from a list; ``None`` in it stands for a wait."""
+
+    def __init__(self, messages: list[Any]) -> None:
+        self.messages = messages
+        self.delivered_ids: list[ItemId] = []
+        self.closed = False
+
+    def take(self) -> Any:
+        return self.messages.pop(0) if self.messages else EndOfInput({0: 0})
+
+    def delivered(self, call: Call) -> None:
+        self.delivered_ids.append(call.id)
+
+    def unmatched(self, lone: Lone) -> None:
+        self.delivered_ids.append(lone.id)
+
+    def no_more_calls(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Outbox:
+    """Keeps what it is told, in order; may lose its readers after some items."""
+
+    def __init__(self, readers_leave_after: int | None = None) -> None:
+        self.log: list[Any] = []
+        self.sent: list[Any] = []
+        self.ids: list[ItemId] = []
+        self._left = readers_leave_after
+
+    def emit(self, port: str, payload: Any, item: ItemId, lane: int, unit: int) -> None:
+        if self._left is not None:
+            if not self._left:
+                raise ReadersGone
+            self._left -= 1
+        self.log.append((port, payload))
+        self.sent.append(payload)
+        self.ids.append(item)
+
+    def end_unit(self, lane: int, unit: int, span: int, *, free: bool) -> None:
+        self.log.append(UnitEnd(lane, unit, span, free))
+
+    def barrier(self, checkpoint: int) -> None:
+        self.log.append(Barrier(checkpoint))
+
+    def flush(self) -> None:
+        self.log.append("flush")
+
+
+class Run:
+    """One loop, driven to its end over fakes."""
+
+    def __init__(
+        self,
+        work: Work,
+        messages: list[Any] | None = None,
+        *,
+        on_error: OnError = OnError.STOP,
+        join: Join = Join.MERGE,
+        ports: tuple[str, ...] = ("out", "errors"),
+        readers_leave_after: int | None = None,
+        stopping: Iterator[bool] | None = None,
+    ) -> None:
+        self.inbox = Inbox(messages or [])
+        self.outbox = Outbox(readers_leave_after)
+        self.row: Words = memoryview(bytearray(8 * WORKER_WORDS)).cast("Q")
+        self.reports: list[WorkerReport] = []
+        stage = StagePlan(index=4, name="stage", at=AT, on_error=on_error, join=join, ports=ports)
+        self.loop = make_loop(
+            work,
+            stage=stage,
+            replica=0,
+            names=("find", "b", "c", "d", "stage"),
+            inbox=None if work.source is not None else self.inbox,
+            outbox=self.outbox,
+            row=self.row,
+            tell=self.reports.append,
+            waits=self,
+            stopping=(lambda: False) if stopping is None else (lambda: next(stopping)),
+            now=lambda: 1000.0,
+        )
+
+    def for_input(self, timeout_s: float | None) -> None:
+        self.outbox.log.append("wait")
+
+    def go(self) -> Run:
+        for _ in self.loop.steps():
+            pass
+        self.loop.wind_up()
+        return self
