@@ -1,0 +1,166 @@
+"""Stages of every form, for the suites that run over both executors."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import pipeflow
+from pipeflow.stages.context import current
+
+
+def numbers(stop: int) -> Iterator[int]:
+    yield from range(stop)
+
+
+def records(stop: int) -> Iterator[dict[str, Any]]:
+    for number in range(stop):
+        yield {"n": number, "tags": [number % 3, str(number)]}
+
+
+def arrays(count: int, size: int) -> Iterator[np.ndarray[Any, Any]]:
+    for number in range(count):
+        yield np.full(size, number, dtype=np.float64)
+
+
+def square(item: int) -> int:
+    return item * item
+
+
+def plus_one(item: int) -> int:
+    return item + 1
+
+
+def keep_even(item: int) -> int | None:
+    return item if item % 2 == 0 else None
+
+
+def fan(item: int) -> Iterator[int]:
+    for step in range(item % 4):
+        yield item * 10 + step
+
+
+def explode(item: int) -> Iterator[int]:
+    yield from range(10**7)
+
+
+def fail_on_7(item: int) -> int:
+    if item % 10 == 7:
+        raise ValueError(f"{item} ends in 7")
+    return item
+
+
+def fail_at(item: int, at: int) -> int:
+    if item == at:
+        raise RuntimeError(f"cannot do {item}")
+    return item
+
+
+def by_parity(item: int) -> Any:
+    return pipeflow.to("odd", item) if item % 2 else item
+
+
+def total_of(item: np.ndarray[Any, Any]) -> float:
+    return float(item.sum())
+
+
+def doubled(item: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return item * 2
+
+
+def write_into(item: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    item[0] = 1
+    return item
+
+
+def a_lock(item: int) -> Any:
+    return {"lock": threading.Lock(), "item": item}
+
+
+def change(item: dict[str, Any], mark: str) -> dict[str, Any]:
+    item["mark"] = mark
+    item["tags"].append(mark)
+    return item
+
+
+def pair(left: Any, right: Any) -> list[Any]:
+    return [left, right]
+
+
+def draw(item: int) -> float:
+    return float(pipeflow.rng().random())
+
+
+@pipeflow.stream
+def running_sum(items: Iterator[int]) -> Iterator[int]:
+    total = 0
+    for item in items:
+        total += item
+        yield total
+
+
+@pipeflow.stream
+def first_ones(items: Iterator[int], count: int) -> Iterator[int]:
+    for _ in range(count):
+        yield next(items)
+
+
+class Tally:
+    """Counts what it gets, and says so at the end."""
+
+    def __init__(self, closed: str = "") -> None:
+        self.seen = 0
+        self.closed = closed
+
+    def __call__(self, item: Any) -> None:
+        self.seen += 1
+
+    def finish(self) -> Iterator[int]:
+        yield self.seen
+
+    def close(self) -> None:
+        if self.closed:
+            with Path(self.closed).open("a") as file:
+                file.write("closed\n")
+
+
+class Held:
+    """Keeps every array it gets, and checks them all at the end."""
+
+    def __init__(self) -> None:
+        self.arrays: list[np.ndarray[Any, Any]] = []
+
+    def __call__(self, item: np.ndarray[Any, Any]) -> None:
+        self.arrays.append(item)
+
+    def finish(self) -> Iterator[list[Any]]:
+        whole = all((array == number).all() for number, array in enumerate(self.arrays))
+        writable = any(array.flags.writeable for array in self.arrays)
+        yield [len(self.arrays), whole, writable]
+
+
+@dataclass
+class Keep:
+    """A sink that notes each item with its id, as a line of JSON."""
+
+    path: Path
+
+    def __post_init__(self) -> None:
+        self.file = self.path.open("w")
+
+    def __call__(self, item: Any) -> None:
+        context = current()
+        assert context is not None
+        self.file.write(json.dumps([list(context.item_id()), item]) + "\n")
+
+    def finish(self) -> None:
+        self.file.flush()
+
+    def close(self) -> None:
+        self.file.close()

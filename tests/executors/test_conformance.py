@@ -1,0 +1,410 @@
+"""What every executor does alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeflow.telemetry.report import Status
+from tests.executors.running import EXECUTORS, Outcome, run
+
+pytestmark = [pytest.mark.processes, pytest.mark.parametrize("executor", EXECUTORS)]
+
+NUMBERS = {"call": "shapes:numbers", "with": {"stop": 40}}
+
+
+def succeeded(outcome: Outcome) -> None:
+    assert outcome.report.errors == ()
+    assert outcome.report.ledger.findings == ()
+    assert outcome.report.run.status is Status.SUCCEEDED
+
+
+def test_a_chain_maps_filters_and_keeps_ids(tmp_path: Path, executor: str) -> None:
+    stages = {
+        "source": NUMBERS,
+        "even": {"call": "shapes:keep_even", "inputs": "source"},
+        "square": {"call": "shapes:square", "inputs": "even"},
+        "sink": {"keep": "square"},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    succeeded(outcome)
+    assert outcome.kept["sink"] == [((0, n), n * n) for n in range(0, 40, 2)]
+    assert outcome.stage("even").empty == 20
+
+
+@pytest.mark.parametrize("transport", ["pipe", "queue"])
+@pytest.mark.parametrize("capacity", [1, 256])
+def test_replicas_keep_the_order_of_one_worker(
+    tmp_path: Path, executor: str, transport: str, capacity: int
+) -> None:
+    def edge(source: str) -> dict[str, Any]:
+        return {"from": source, "transport": transport, "capacity": capacity}
+
+    stages = {
+        "source": NUMBERS,
+        "fan": {"call": "shapes:fan", "inputs": edge("source"), "replicas": 3},
+        "even": {"call": "shapes:keep_even", "inputs": edge("fan"), "replicas": 3},
+        "plus": {"call": "shapes:plus_one", "inputs": edge("even"), "replicas": 2},
+        "sink": {"keep": edge("plus")},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    succeeded(outcome)
+    results = [((0, n, k), n * 10 + k) for n in range(40) for k in range(n % 4)]
+    assert outcome.kept["sink"] == [(i, value + 1) for i, value in results if value % 2 == 0]
+
+
+def test_equal_keys_meet_and_finish_comes_replica_by_replica(tmp_path: Path, executor: str) -> None:
+    stages = {
+        "source": NUMBERS,
+        "tally": {
+            "call": "shapes:Tally",
+            "inputs": "source",
+            "replicas": 3,
+            "partition": {"key": "item % 5"},
+        },
+        "sink": {"keep": "tally"},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    succeeded(outcome)
+    assert sum(outcome.items("sink")) == 40
+    assert all(count % 8 == 0 for count in outcome.items("sink"))
+    assert [item for item, _ in outcome.kept["sink"]] == [(1, 0), (1, 1), (1, 2)]
+
+
+def test_keyed_streams_give_results_in_the_order_of_their_input(
+    tmp_path: Path, executor: str
+) -> None:
+    stages = {
+        "source": NUMBERS,
+        "sums": {
+            "call": "shapes:running_sum",
+            "inputs": "source",
+            "replicas": 2,
+            "partition": {"key": "item % 2"},
+        },
+        "sink": {"keep": "sums"},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    succeeded(outcome)
+    sums, expected = {0: 0, 1: 0}, []
+    for number in range(40):
+        sums[number % 2] += number
+        expected.append(sums[number % 2])
+    assert outcome.items("sink") == expected
+
+
+def test_every_replica_of_a_broadcast_gets_every_item(tmp_path: Path, executor: str) -> None:
+    stages = {
+        "source": NUMBERS,
+        "tally": {
+            "call": "shapes:Tally",
+            "inputs": "source",
+            "replicas": 2,
+            "partition": "broadcast",
+        },
+        "sink": {"keep": "tally"},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    succeeded(outcome)
+    assert outcome.items("sink") == [40, 40]
+
+
+def test_a_zip_pairs_by_id_and_the_rest_is_unmatched(tmp_path: Path, executor: str) -> None:
+    stages = {
+        "source": NUMBERS,
+        "even": {"call": "shapes:keep_even", "inputs": "source", "replicas": 2},
+        "square": {"call": "shapes:square", "inputs": "source"},
+        "pair": {"call": "shapes:pair", "inputs": {"left": "square", "right": "even"}},
+        "sink": {"keep": "pair"},
+        "alone": {"keep": "pair.unmatched"},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    succeeded(outcome)
+    assert outcome.items("sink") == [[n * n, n] for n in range(0, 40, 2)]
+    assert outcome.items("alone") == [n * n for n in range(1, 40, 2)]
+    assert outcome.edge("square.out", "pair").unmatched == 20
+
+
+def test_a_replicated_zip_gives_the_same(tmp_path: Path, executor: str) -> None:
+    stages = {
+        "source": NUMBERS,
+        "even": {"call": "shapes:keep_even", "inputs": "source"},
+        "square": {"call": "shapes:square", "inputs": "source", "replicas": 3},
+        "pair": {
+            "call": "shapes:pair",
+            "inputs": {"left": "square", "right": "even"},
+            "replicas": 2,
+        },
+        "sink": {"keep": "pair"},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    succeeded(outcome)
+    assert outcome.items("sink") == [[n * n, n] for n in range(0, 40, 2)]
+
+
+def test_different_sources_pair_by_position_until_the_shortest_ends(
+    tmp_path: Path, executor: str
+) -> None:
+    stages = {
+        "long": NUMBERS,
+        "short": {"call": "shapes:numbers", "with": {"stop": 5}},
+        "pair": {"call": "shapes:pair", "inputs": {"left": "long", "right": "short"}},
+        "sink": {"keep": "pair"},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    succeeded(outcome)
+    assert outcome.items("sink") == [[n, n] for n in range(5)]
+    assert outcome.edge("long.out", "pair").unmatched == 35
+
+
+def test_a_merge_keeps_the_order_of_each_input(tmp_path: Path, executor: str) -> None:
+    stages = {
+        "source": NUMBERS,
+        "other": {"call": "shapes:numbers", "with": {"stop": 30}},
+        "plus": {"call": "shapes:plus_one", "inputs": ["source", "other"], "replicas": 2},
+        "sink": {"keep": "plus"},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    succeeded(outcome)
+    for origin, count in ((0, 40), (1, 30)):
+        mine = [(item, value) for item, value in outcome.kept["sink"] if item[0] == origin]
+        assert mine == [((origin, n), n + 1) for n in range(count)]
+
+
+def test_a_dead_letter_goes_to_its_port_and_the_rest_goes_on(tmp_path: Path, executor: str) -> None:
+    stages = {
+        "source": NUMBERS,
+        "work": {
+            "call": "shapes:fail_on_7",
+            "inputs": "source",
+            "on_error": "dead_letter",
+            "replicas": 2,
+        },
+        "sink": {"keep": "work"},
+        "broken": {"keep": "work.errors"},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    succeeded(outcome)
+    letters = outcome.items("broken")
+    assert [letter["id"] for letter in letters] == [f"source:{n}" for n in (7, 17, 27, 37)]
+    assert letters[0]["error"]["type"] == "ValueError"
+    assert len(outcome.items("sink")) == 36
+    assert outcome.stage("work").dead_lettered == 4
+
+
+def test_a_skipped_item_is_counted(tmp_path: Path, executor: str) -> None:
+    stages = {
+        "source": NUMBERS,
+        "work": {"call": "shapes:fail_on_7", "inputs": "source", "on_error": "skip"},
+        "sink": {"keep": "work"},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    succeeded(outcome)
+    assert (outcome.stage("work").skipped, outcome.stage("work").processed) == (4, 36)
+
+
+def test_the_first_failure_ends_the_run_and_names_stage_and_item(
+    tmp_path: Path, executor: str
+) -> None:
+    stages = {
+        "source": {"call": "shapes:numbers", "with": {"stop": 100_000}},
+        "work": {"call": "shapes:fail_at", "inputs": "source", "with": {"at": 500}},
+        "sink": {"keep": "work"},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    (error,) = outcome.report.errors
+    assert (error.stage, error.item, error.type) == ("work", "source:500", "RuntimeError")
+    assert error.message == "cannot do 500"
+    assert "in fail_at" in error.traceback
+    assert (outcome.report.run.status, outcome.report.run.exit_code) == (Status.FAILED, 1)
+    assert outcome.report.ledger.findings == ()
+
+
+def test_a_result_that_cannot_be_pickled_is_its_stages_error(tmp_path: Path, executor: str) -> None:
+    stages = {
+        "source": NUMBERS,
+        "work": {"call": "shapes:a_lock", "inputs": "source"},
+        "sink": {"keep": "work"},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    (error,) = outcome.report.errors
+    assert (error.stage, error.item) == ("work", "source:0")
+    assert "item['lock']" in error.message
+
+
+def test_named_outputs_reach_their_readers(tmp_path: Path, executor: str) -> None:
+    stages = {
+        "source": NUMBERS,
+        "split": {"call": "shapes:by_parity", "inputs": "source", "outputs": ["odd"], "replicas": 2},
+        "evens": {"keep": "split"},
+        "odds": {"keep": "split.odd"},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    succeeded(outcome)
+    assert outcome.items("evens") == list(range(0, 40, 2))
+    assert outcome.items("odds") == list(range(1, 40, 2))
+    assert dict(outcome.stage("split").emitted)["odd"] == 20
+
+
+def test_ten_million_results_of_one_item_end_when_three_are_enough(
+    tmp_path: Path, executor: str
+) -> None:
+    stages = {
+        "source": {"call": "shapes:numbers", "with": {"stop": 2}},
+        "many": {"call": "shapes:explode", "inputs": "source"},
+        "take": {"use": "take", "inputs": "many", "with": {"n": 3}},
+        "sink": {"keep": "take"},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    succeeded(outcome)
+    assert outcome.items("sink") == [0, 1, 2]
+    assert outcome.report.run.wall_s < 5
+
+
+def test_a_stream_function_may_return_early(tmp_path: Path, executor: str) -> None:
+    stages = {
+        "source": {"call": "shapes:numbers", "with": {"stop": 10**9}},
+        "first": {"call": "shapes:first_ones", "inputs": "source", "with": {"count": 4}},
+        "sink": {"keep": "first"},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    succeeded(outcome)
+    assert outcome.items("sink") == [0, 1, 2, 3]
+
+
+def test_two_readers_may_each_change_the_dict_they_got(tmp_path: Path, executor: str) -> None:
+    stages = {
+        "source": {"call": "shapes:records", "with": {"stop": 3}},
+        "left": {"call": "shapes:change", "inputs": "source", "with": {"mark": "left"}},
+        "right": {"call": "shapes:change", "inputs": "source", "with": {"mark": "right"}},
+        "lefts": {"keep": "left"},
+        "rights": {"keep": "right"},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    succeeded(outcome)
+    assert outcome.items("lefts")[1] == {"n": 1, "tags": [1, "1", "left"], "mark": "left"}
+    assert outcome.items("rights")[1] == {"n": 1, "tags": [1, "1", "right"], "mark": "right"}
+
+
+@pytest.mark.parametrize("size", [8, 20_000])
+def test_a_held_array_stays_what_it_was_and_is_read_only(
+    tmp_path: Path, executor: str, size: int
+) -> None:
+    stages = {
+        "source": {"call": "shapes:arrays", "with": {"count": 200, "size": size}},
+        "held": {"call": "shapes:Held", "inputs": "source"},
+        "sink": {"keep": "held"},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    succeeded(outcome)
+    assert outcome.items("sink") == [[200, True, False]]
+
+
+def test_writing_into_an_array_says_how_to_get_a_copy(tmp_path: Path, executor: str) -> None:
+    stages = {
+        "source": {"call": "shapes:arrays", "with": {"count": 2, "size": 10}},
+        "write": {"call": "shapes:write_into", "inputs": "source"},
+        "sums": {"call": "shapes:total_of", "inputs": "write"},
+        "sink": {"keep": "sums"},
+    }
+
+    refused = run(tmp_path, stages, executor)
+    stages["write"]["inputs"] = {"from": "source", "arrays": "copy"}
+    granted = run(tmp_path, stages, executor)
+
+    assert "arrays: copy" in refused.report.errors[0].message
+    succeeded(granted)
+    assert granted.items("sink") == [1.0, 10.0]
+
+
+def test_random_numbers_follow_the_seed_and_the_item(tmp_path: Path, executor: str) -> None:
+    stages: dict[str, Any] = {
+        "source": NUMBERS,
+        "draw": {"call": "shapes:draw", "inputs": "source"},
+        "sink": {"keep": "draw"},
+    }
+
+    alone = run(tmp_path, stages, executor)
+    stages["draw"]["replicas"] = 3
+    together = run(tmp_path, stages, executor)
+
+    assert alone.kept["sink"] == together.kept["sink"]
+    assert len(set(alone.items("sink"))) == 40
+
+
+def test_what_a_full_edge_drops_is_counted(tmp_path: Path, executor: str) -> None:
+    for overflow in ("drop_oldest", "drop_newest"):
+        stages = {
+            "source": {"call": "shapes:numbers", "with": {"stop": 5000}},
+            "plus": {
+                "call": "shapes:plus_one",
+                "inputs": {"from": "source", "overflow": overflow, "capacity": 4},
+            },
+            "sink": {"keep": "plus"},
+        }
+
+        outcome = run(tmp_path, stages, executor)
+
+        succeeded(outcome)
+        edge = outcome.edge("source.out", "plus")
+        assert edge.sent == 5000 == edge.delivered + edge.dropped
+        values = outcome.items("sink")
+        assert values == sorted(values)
+        assert len(values) == edge.delivered
+
+
+def test_close_is_called_after_an_early_end_and_finish_is_not(
+    tmp_path: Path, executor: str
+) -> None:
+    closed = tmp_path / f"closed.{executor}"
+    stages = {
+        "source": {"call": "shapes:numbers", "with": {"stop": 10**9}},
+        "first": {"call": "shapes:first_ones", "inputs": "source", "with": {"count": 2}},
+        "tally": {"call": "shapes:Tally", "inputs": "first", "with": {"closed": str(closed)}},
+        "take": {"use": "take", "inputs": "tally", "with": {"n": 1}},
+        "sink": {"keep": "take"},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    succeeded(outcome)
+    assert closed.read_text() == "closed\n"
+    assert outcome.items("sink") == [2]
