@@ -224,8 +224,11 @@ def _parameter(name: str, scope: Scope) -> Node | Problem:
     if name in scope.failed:
         # It has had its finding; this only keeps the reference from being filled in.
         return Scalar(at=Location("", 1, 1), value=None, text="", broken=True)
-    near = did_you_mean(name, scope.params)
-    hint = f'did you mean "{near}"?' if near else _names("params: ", scope.params)
+    known = [*scope.params, *sorted(scope.failed)]
+    near = did_you_mean(name, known)
+    hint = "params: " + ", ".join(known) if known else "declare it under 'params'"
+    if near:
+        hint = f'did you mean "{near}"?'
     return Problem(code="unknown-param", problem=f'no parameter "{name}"', hint=hint)
 
 
@@ -253,8 +256,9 @@ def _bad(inside: str, scope: Scope) -> Problem:
     shown = inside if len(inside) <= 40 else inside[:37] + "..."
     word = re.match(r"[A-Za-z_]\w*", inside.strip())
     space = did_you_mean(word[0], _NAMESPACES) if word else None
-    if word and word[0] in (scope.params or {}):
-        hint = f"did you mean ${{params.{word[0]}}}?"
+    near = did_you_mean(word[0], scope.params or ()) if word and "." not in inside else None
+    if near:
+        hint = f"did you mean ${{params.{near}}}?"
     elif word and "." in inside and space:
         hint = f'did you mean "{space}"?'
     elif word and "." not in inside.split(":", maxsplit=1)[0]:
@@ -262,7 +266,3 @@ def _bad(inside: str, scope: Scope) -> Problem:
     else:
         hint = 'there are params, env, file, run; "$${" is the text itself'
     return Problem(code="bad-reference", problem=f'"${{{shown}}}" names nothing', hint=hint)
-
-
-def _names(lead: str, names: Mapping[str, Node]) -> str:
-    return lead + ", ".join(names) if names else "declare it under 'params'"

@@ -191,7 +191,7 @@ def _out_of_bounds(declared: _Declared, value: object, *, secret: bool) -> Probl
         allowed = [_comparable(declared.kind, choice) for choice in choices]
         if not any(_same(value, choice) for choice in allowed):
             listed = ", ".join(_shown(choice) for choice in choices)
-            near = did_you_mean(shown, [str(choice) for choice in choices])
+            near = did_you_mean(str(value), [str(choice) for choice in choices])
             hint = f'did you mean "{near}"?' if near and not secret else f"one of: {listed}"
             problem = f'parameter "{name}" must be one of {listed}, got {shown}'
             return Problem(code="param-value", problem=problem, hint=hint)

@@ -91,6 +91,7 @@ class CallFacts:
 
     Attributes:
         shape: ``UNKNOWN`` when reading cannot tell.
+        name: What the definition is called, for messages; empty when it is not known.
         file: The file that defines it, or empty.
         line: Its line there, from 1, or 0.
         parameters: All but ``self``, in order; the items come first. Of a class those of
@@ -105,6 +106,7 @@ class CallFacts:
     """
 
     shape: Shape = Shape.UNKNOWN
+    name: str = ""
     file: str = ""
     line: int = 0
     parameters: tuple[Parameter, ...] = ()
