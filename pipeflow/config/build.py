@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from pipeflow.config.cursor import Cursor, Findings
 from pipeflow.config.nodes import Map, TreePath
+from pipeflow.config.source import hidden_modules
 from pipeflow.config.stage import Surroundings, broken_stage, read_defaults, read_stage
 from pipeflow.errors import Finding, Location
 from pipeflow.spec.language import VERSION
-from pipeflow.spec.pipeline import Pipeline, Stage
+from pipeflow.spec.pipeline import Call, Pipeline, Stage
 from pipeflow.spec.policies import Limits
 from pipeflow.spec.stage_type import StageType
 
@@ -61,14 +62,17 @@ def build(
     )
     start = Location(origin.file, 1, 1)
     limits = root.inner("limits")
+    stages = _stages(root, around)
+    stages_at = _key_place(tree, "stages", start)
+    _warn_of_hidden_modules(findings, origin.folder, stages, stages_at)
     pipeline = Pipeline(
         name=root.text("name") or origin.stem,
         file=origin.file,
         folder=origin.folder,
         version=root.integer("version") or VERSION,
         description=root.text("description"),
-        stages=_stages(root, around),
-        stages_at=_key_place(tree, "stages", start),
+        stages=stages,
+        stages_at=stages_at,
         limits=_limits(limits),
         limits_at=_key_place(tree, "limits", start),
         parameters=parameters,
@@ -100,6 +104,18 @@ def _stages(root: Cursor, around: Surroundings) -> tuple[Stage, ...]:
             )
         made.append(stage)
     return tuple(made)
+
+
+def _warn_of_hidden_modules(
+    findings: Findings, folder: str, stages: Sequence[Stage], at: Location
+) -> None:
+    """The folder comes first on the path of every worker that runs the user's own code."""
+    if not any(isinstance(stage.work, Call) for stage in stages):
+        return
+    told = {finding.problem for finding in findings.found}
+    for problem in hidden_modules(folder):
+        if problem.problem not in told:
+            findings.add(problem, at, len("stages"))
 
 
 def _limits(cursor: Cursor | None) -> Limits:

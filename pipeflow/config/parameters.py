@@ -71,6 +71,13 @@ def given_to(stage: Cursor) -> dict[str, Node]:
     return {entry.key: entry.value for entry in given.entries()} if given else {}
 
 
+def key_places(stage: Cursor) -> dict[int, tuple[Location, int]]:
+    """Where the key of each node under ``with`` stands, and its length, by the node's identity."""
+    given = stage.inner("with")
+    entries = given.entries() if given else ()
+    return {id(entry.value): (entry.key_at, entry.key_length) for entry in entries}
+
+
 def _own_value(node: Node, annotation: str) -> object:
     """A value as the worker gets it; it turns texts into the annotated types itself."""
     if not isinstance(node, Scalar):

@@ -17,10 +17,12 @@ from pipeflow.config.parameters import (
     Parameters,
     call_parameters,
     given_to,
+    key_places,
     operator_parameters,
 )
 from pipeflow.config.problem import Problem
 from pipeflow.config.source import check_parameters, inspect_call
+from pipeflow.config.suggest import did_you_mean
 from pipeflow.config.wording import unknown_operator
 from pipeflow.errors import Location
 from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED, Call, Stage, Use
@@ -177,10 +179,37 @@ def _parameters(cursor: Cursor, work: Call | Use, inputs: Inputs) -> Parameters:
         count = items if inputs.named else min(1, len(inputs.edges))
         call = cursor.node.entry("call")
         assert call is not None
-        for problem, node in check_parameters(work.facts, given_to(cursor), count):
-            place = node or call.value
-            cursor.findings.add(problem, place.at, place.length)
+        names = key_places(cursor)
+        given = given_to(cursor)
+        for problem, node in _without_echoes(
+            check_parameters(work.facts, given, count), given, work.facts
+        ):
+            at, length = _place_of(problem, node or call.value, names)
+            cursor.findings.add(problem, at, length)
     return call_parameters(cursor, work.facts)
+
+
+def _without_echoes(
+    problems: Sequence[tuple[Problem, Node | None]], given: Mapping[str, Node], facts: CallFacts
+) -> list[tuple[Problem, Node | None]]:
+    """One slip earns one message: a parameter that is misspelt is not missing as well."""
+    names = [parameter.name for parameter in facts.parameters]
+    meant = {did_you_mean(name, names) for name in given if name not in names}
+    return [
+        (problem, node)
+        for problem, node in problems
+        if problem.code != "missing-parameter"
+        or not any(f'needs "{name}"' in problem.problem for name in meant)
+    ]
+
+
+def _place_of(
+    problem: Problem, node: Node, names: Mapping[int, tuple[Location, int]]
+) -> tuple[Location, int]:
+    """A name that is wrong is told at the name, a value at the value."""
+    if problem.code in {"unknown-parameter", "parameter-is-item"}:
+        return names.get(id(node), (node.at, node.length))
+    return node.at, node.length
 
 
 def _outputs(cursor: Cursor, work: Call | Use) -> tuple[str, ...]:
