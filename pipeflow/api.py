@@ -220,6 +220,9 @@ def read(
         stdin_text=stdin_text,
     )
     graph = check(loaded.pipeline) if loaded.pipeline is not None else ()
+    if not loaded.complete:
+        # What was left out for its mistakes may be all that a doubt rests on.
+        graph = tuple(each for each in graph if each.severity is Severity.ERROR)
     findings = sort_findings([*loaded.findings, *graph])
     broken = any(finding.severity is Severity.ERROR for finding in findings)
     return Reading(

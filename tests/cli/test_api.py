@@ -84,3 +84,34 @@ def test_params_are_written_as_on_the_command_line() -> None:
     texts = [api.as_text(value) for value in values]
 
     assert texts == ["a b", "3", "1.5", "true", "null", '["a", 1]', "x/y", "1s"]
+
+
+def test_what_was_left_out_for_its_mistakes_gives_no_doubts() -> None:
+    broken = {
+        "stages": {
+            "count": {"use": "range", "with": {"stop": 3}},
+            "half": {"use": "map", "with": {"expr": "item / 2"}, "inputs": "count"},
+            "show": {"use": "prnt", "inputs": {"form": "half", "capacity": 8}},
+        }
+    }
+
+    with pytest.raises(InvalidPipeline) as caught:
+        pipeflow.load(broken)
+
+    codes = sorted(each.code for each in caught.value.findings)
+    assert codes == ["unknown-key", "unknown-operator"]
+
+
+def test_a_mapping_runs(capfd: pytest.CaptureFixture[str]) -> None:
+    counting = {
+        "stages": {
+            "count": {"use": "range", "with": {"stop": 3}},
+            "show": {"use": "print", "inputs": "count"},
+        }
+    }
+
+    report = pipeflow.run(counting, executor="inline")
+
+    assert (report.run.status, report.run.exit_code) == (Status.SUCCEEDED, 0)
+    assert report.ledger.balanced
+    assert capfd.readouterr().out == "0\n1\n2\n"
