@@ -59,7 +59,8 @@ def close_all_but(keep: Iterable[int]) -> None:
     """
     low = 0
     for number in sorted({0, 1, 2, *keep}):
-        os.closerange(low, number)
+        if number > low:  # closerange(0, 0) closes everything, where the kernel has close_range
+            os.closerange(low, number)
         low = number + 1
     os.closerange(low, _highest() + 1)
 

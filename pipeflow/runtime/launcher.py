@@ -243,8 +243,10 @@ def _be_server(control: int, descriptors: set[int], supervisor: int) -> NoReturn
         signal.set_wakeup_fd(-1)
         os.setpgid(0, 0)
         launch_ties.close_all_but((control, *descriptors))
+        from pipeflow.runtime.boot import preload
         from pipeflow.runtime.launch_server import LaunchServer
 
+        preload()
         LaunchServer(control, supervisor).serve()
         status = 0
     except BaseException:  # the boundary of the process: nothing may reach our caller
