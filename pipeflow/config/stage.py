@@ -34,7 +34,7 @@ from pipeflow.spec.policies import (
     Partition,
     Resources,
 )
-from pipeflow.spec.stage_type import Shape, StageType
+from pipeflow.spec.stage_type import CallFacts, Shape, StageType
 
 #: Stands for work that is not known because of a mistake: the planner then asks nothing of it.
 UNKNOWN_WORK = Call(module="", attribute="")
