@@ -28,14 +28,14 @@ def check(pipeline: Pipeline) -> tuple[Finding, ...]:
         findings.append(nothing_starts(pipeline.stages_at))
     for stage in resolved.pipeline.stages:
         findings += stage_rules(stage, incomplete=stage.name in resolved.incomplete)
-    findings += network_rules(network(resolved.pipeline))
+    findings += network_rules(network(resolved.pipeline), resolved.maybe_read)
     running = network(without_disabled(resolved.pipeline).pipeline)
     if pipeline.stages and not running.stages:
         findings.append(nothing_starts(pipeline.stages_at))
     zips = find_zips(running)
     findings += join_findings(running, zips, resolved.incomplete)
     findings += _spread_zips(running, zips)
-    findings += doubts(running)
+    findings += doubts(running, resolved.maybe_read)
     # On any machine there are at least so many; make_plan asks again with what ``auto`` gives.
     fewest = place(running, zips, cores=1)
     findings += process_findings(pipeline, sum(fewest.values()))

@@ -23,12 +23,15 @@ class Resolved:
     Attributes:
         pipeline: Without the edges that were found wrong; it has no cycle.
         findings: One for each edge that was taken out, and for each cycle.
+        maybe_read: Stages that a wrong edge was probably meant to read: that nobody reads them now
+            is no mistake of its own.
         incomplete: Stages that lost an edge, or whose work could not be read: what they lack is no
             mistake of its own.
     """
 
     pipeline: Pipeline
     findings: tuple[Finding, ...]
+    maybe_read: frozenset[str]
     incomplete: frozenset[str]
 
 
@@ -36,12 +39,14 @@ def resolve(pipeline: Pipeline) -> Resolved:
     """Judge every edge on its own, then look for circles among the sound ones."""
     stages = {stage.name: stage for stage in pipeline.stages}
     findings: list[Finding] = []
+    maybe_read: set[str] = set()
     incomplete: set[str] = set()
     sound: dict[str, Stage] = {}
     for stage in pipeline.stages:
         mistakes = [(edge, _judge_edge(stage, edge, stages)) for edge in stage.edges]
         edges = tuple(edge for edge, mistake in mistakes if mistake is None)
         findings.extend(mistake for _, mistake in mistakes if mistake is not None)
+        maybe_read.update(_meant(stage, edge, stages) for edge, mistake in mistakes if mistake)
         findings.extend(_repeated(replace(stage, edges=edges)))
         sound[stage.name] = replace(stage, edges=_without_repeats(stage, edges))
         if len(edges) < len(stage.edges) or not is_known(stage):
@@ -52,9 +57,13 @@ def resolve(pipeline: Pipeline) -> Resolved:
         stage = sound[reader]
         left = tuple(edge for edge in stage.edges if edge.source.stage != writer)
         sound[reader] = replace(stage, edges=left)
+        maybe_read.add(writer)
         incomplete.add(reader)
     return Resolved(
-        replace(pipeline, stages=tuple(sound.values())), tuple(findings), frozenset(incomplete)
+        pipeline=replace(pipeline, stages=tuple(sound.values())),
+        findings=tuple(findings),
+        maybe_read=frozenset(maybe_read),
+        incomplete=frozenset(incomplete),
     )
 
 
@@ -76,9 +85,19 @@ def _judge_edge(stage: Stage, edge: Edge, stages: Mapping[str, Stage]) -> Findin
     return None
 
 
+def _meant(stage: Stage, edge: Edge, stages: Mapping[str, Stage]) -> str:
+    """The stage that a wrong edge names, or was probably meant to name."""
+    if edge.source.stage in stages:
+        return edge.source.stage
+    return nearest(edge.source.stage, _others(stage, stages)) or ""
+
+
+def _others(stage: Stage, stages: Mapping[str, Stage]) -> list[str]:
+    return [name for name in stages if name != stage.name]
+
+
 def _unknown_stage(stage: Stage, edge: Edge, stages: Mapping[str, Stage]) -> Finding:
-    others = [name for name in stages if name != stage.name]
-    near = nearest(edge.source.stage, others)
+    near = nearest(edge.source.stage, _others(stage, stages))
     meant = f"did you mean '{near}' (line {stages[near].at.line})? " if near else ""
     return Finding(
         at=edge.at,

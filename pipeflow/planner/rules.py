@@ -107,10 +107,15 @@ def _partition(stage: Stage, *, incomplete: bool) -> Iterator[Finding]:
         )
 
 
-def network_rules(network: Network) -> Iterator[Finding]:
-    """What can be judged only with the neighbours, in the file as it is written."""
+def network_rules(network: Network, maybe_read: frozenset[str]) -> Iterator[Finding]:
+    """What can be judged only with the neighbours, in the file as it is written.
+
+    Args:
+        network: The pipeline; wrong edges are taken out.
+        maybe_read: Stages that those edges were probably meant to read.
+    """
     yield from _readers_of_sinks(network)
-    yield from _unread_errors(network)
+    yield from _unread_errors(network, maybe_read)
     yield from _shared_stdin(network)
 
 
@@ -139,8 +144,10 @@ def _readers_of_sinks(network: Network) -> Iterator[Finding]:
                 )
 
 
-def _unread_errors(network: Network) -> Iterator[Finding]:
-    for stage in network.stages.values():
+def _unread_errors(network: Network, maybe_read: frozenset[str]) -> Iterator[Finding]:
+    for name, stage in network.stages.items():
+        if name in maybe_read:
+            continue
         errors = PortRef(stage.name, ERRORS)
         if stage.on_error is OnError.DEAD_LETTER and errors not in network.readers:
             yield Finding(
@@ -162,12 +169,19 @@ def _shared_stdin(network: Network) -> Iterator[Finding]:
         )
 
 
-def doubts(network: Network) -> Iterator[Finding]:
-    """Warnings on what will run: results that nobody reads, readers that will get nothing."""
-    for stage in network.stages.values():
+def doubts(network: Network, maybe_read: frozenset[str]) -> Iterator[Finding]:
+    """Warnings on what will run: results that nobody reads, readers that will get nothing.
+
+    Args:
+        network: What will run.
+        maybe_read: Stages that wrong edges were probably meant to read.
+    """
+    for name, stage in network.stages.items():
+        yield from _silent(network, stage)
+        if name in maybe_read:
+            continue
         read = [port for port in ports_of(stage) if PortRef(stage.name, port) in network.readers]
         yield from _unread_outputs(stage, read)
-        yield from _silent(network, stage)
         if stage.on_error is OnError.DEAD_LETTER and ERRORS not in read:
             yield Finding(
                 at=stage.on_error_at,

@@ -75,6 +75,23 @@ def test_an_unknown_port_is_named_with_the_one_that_was_meant() -> None:
     assert finding.hint == "did you mean 'decode.errors'? The ports of 'decode' are: out, errors."
 
 
+def test_a_wrong_edge_is_one_mistake_and_no_reason_to_call_its_writer_unread() -> None:
+    wrong = pipeline(
+        stage("find"),
+        stage("decode", "find", on_error=OnError.DEAD_LETTER),
+        stage("resize", "decode", FLAT_MAP),
+        stage("broken", "decode.errros", SAVE),
+        stage("save", "resiez", SAVE),
+        stage("round", ["find", "round"]),
+    )
+
+    assert [finding.code for finding in check(wrong)] == [
+        "unknown-port",
+        "unknown-stage",
+        "self-edge",
+    ]
+
+
 def test_errors_can_be_read_only_where_there_are_dead_letters() -> None:
     wrong = pipeline(stage("find"), stage("decode", "find"), stage("broken", "decode.errors", SAVE))
 
