@@ -71,6 +71,13 @@ def special_case(
             )
         case ("stages", _, "use") if isinstance(node, Scalar) and isinstance(node.value, str):
             return unknown_operator(node.value, stage_types)
+        case ("stages", _, "use") if isinstance(node, Scalar) and node.text in stage_types:
+            # Only `null` can be that: YAML has a meaning of its own for the word.
+            return Problem(
+                code="wrong-type",
+                problem=f"{node.text} without quotes is no text, and 'use' names an operator",
+                hint=f"use: '{node.text}'",
+            )
         case _:
             return _later_form(path, node)
 

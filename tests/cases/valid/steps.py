@@ -22,7 +22,7 @@ def both(item: object) -> object:
 
 
 def pair(image: object, mask: object, names: list[str]) -> object:
-    return {name: (image, mask) for name in names}
+    return dict.fromkeys(names, (image, mask))
 
 
 def save(item: object, title: str = "") -> None:
