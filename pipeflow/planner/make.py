@@ -11,7 +11,7 @@ from pipeflow.planner.checks import by_place, check, errors_of
 from pipeflow.planner.graph import Network, network, without_disabled
 from pipeflow.planner.joins import find_zips
 from pipeflow.planner.memory import Budget, demands_of, share_memory
-from pipeflow.planner.numbering import Units, number
+from pipeflow.planner.numbering import Units, number, order_notes
 from pipeflow.planner.order import levels, start_order, stop_order
 from pipeflow.planner.placement import (
     auto_notes,
@@ -80,7 +80,11 @@ def make_plan(pipeline: Pipeline, machine: Machine) -> Plan:
         memory=budget.memory,
         descriptors=descriptors,
         warnings=findings,
-        notes=(*trimmed.notes, *auto_notes(running, replicas, machine.cores)),
+        notes=(
+            *trimmed.notes,
+            *auto_notes(running, replicas, machine.cores),
+            *order_notes(running, units, replicas),
+        ),
     )
 
 

@@ -60,6 +60,18 @@ def number(network: Network, zips: Zips, replicas: Mapping[str, int]) -> Mapping
     return units
 
 
+def order_notes(
+    network: Network, units: Mapping[str, Units], replicas: Mapping[str, int]
+) -> tuple[str, ...]:
+    """A sentence for each stage that says ``ordered: false`` and keeps the order all the same."""
+    return tuple(
+        f"stage '{name}' keeps the order although it says `ordered: false`: a zip behind it pairs "
+        "by its units"
+        for name, stage in network.stages.items()
+        if not stage.ordered and replicas[name] > 1 and units[name].ordered
+    )
+
+
 def _numbering(name: str, zips: Zips, replicas: int) -> Numbering:
     if replicas > 1 or name in zips.between:
         return Numbering.KEEP
