@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
 from pipeflow.telemetry.report import Bottleneck
@@ -12,6 +12,9 @@ LEAST_SECONDS: Final = 0.05
 
 #: A stage that works less than this part of its time bounds nothing by itself.
 LEAST_SHARE: Final = 0.2
+
+#: Shares of work that differ by less are alike.
+ALIKE: Final = 0.05
 
 
 class Timed(Protocol):
@@ -39,24 +42,39 @@ class Linked(Protocol):
 def find_bottleneck(stages: Sequence[Timed], edges: Iterable[Linked]) -> Bottleneck | None:
     """Name the stage that works while the others wait for it.
 
-    It is the one with the greatest share of work in its time; of equals, the one for which the
-    stages before it waited most. ``None`` when nothing ran long enough, or all were idle.
+    It is the one with the greatest share of work in its time. Of several that work all the time, a
+    later one is slower than those before it (a faster one would wait for input); and of those, it
+    is the one for which its writers wait most. ``None`` when nothing ran long enough, or all were
+    idle.
     """
     known = {stage.name: stage for stage in stages if _total(stage) >= LEAST_SECONDS}
-    writers: dict[str, list[Timed]] = {name: [] for name in known}
+    writers: dict[str, list[str]] = {name: [] for name in known}
     for edge in edges:
-        writer = known.get(edge.source.partition(".")[0])
-        if writer is not None and edge.target in writers:
+        writer = edge.source.partition(".")[0]
+        if writer in known and edge.target in known:
             writers[edge.target].append(writer)
-    if not known:
+    most = max((_share(stage, stage.busy_s) for stage in known.values()), default=0.0)
+    if most < LEAST_SHARE:
         return None
-    worst = max(
-        known.values(),
-        key=lambda stage: (round(_share(stage, stage.busy_s), 2), _pressure(writers[stage.name])),
-    )
-    if _share(worst, worst.busy_s) < LEAST_SHARE:
-        return None
-    return Bottleneck(stage=worst.name, why=_why(worst, writers[worst.name]))
+    busiest = [name for name in known if _share(known[name], known[name].busy_s) > most - ALIKE]
+    before = set().union(*(_upstream(name, writers) for name in busiest))
+    # In a graph without cycles some stage is before no other; with one, any of them will do.
+    last = [name for name in busiest if name not in before] or busiest
+    feeders = {name: [known[writer] for writer in writers[name]] for name in last}
+    worst = max(last, key=lambda name: _pressure(feeders[name]))
+    return Bottleneck(stage=worst, why=_why(known[worst], feeders[worst]))
+
+
+def _upstream(name: str, writers: Mapping[str, Sequence[str]]) -> set[str]:
+    """All stages from which items come to this one."""
+    found: set[str] = set()
+    waiting = list(writers[name])
+    while waiting:
+        writer = waiting.pop()
+        if writer not in found:
+            found.add(writer)
+            waiting.extend(writers[writer])
+    return found
 
 
 def _why(stage: Timed, writers: Sequence[Timed]) -> str:

@@ -49,6 +49,17 @@ def test_of_two_busy_stages_it_is_the_one_for_which_writers_wait() -> None:
     assert found.stage == "b"
 
 
+def test_of_stages_that_never_wait_the_last_is_the_slowest() -> None:
+    stages = [Times("sensor", busy_s=9.8, wait_in_s=0), Times("slow", busy_s=9.7, wait_in_s=0.2)]
+    behind = Times("save", busy_s=0.1, wait_in_s=9.9)
+    edges = [Link("sensor.out", "slow"), Link("slow.out", "save")]
+
+    found = find_bottleneck([*stages, behind], edges)
+
+    assert found is not None
+    assert found.stage == "slow"
+
+
 def test_a_slow_source_is_the_bottleneck_of_those_who_wait_for_it() -> None:
     stages = [Times("sensor", busy_s=10), Times("save", busy_s=0.1, wait_in_s=9.9)]
 
