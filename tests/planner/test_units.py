@@ -187,10 +187,8 @@ def test_what_feeds_a_zip_by_id_gets_its_units_in_order() -> None:
 
     # split sends in order, so it must get in order: early cannot send as it comes.
     assert all(edge.ordered for edge in plan.edges)
-    assert plan.notes == (
-        "stage 'early' keeps the order although it says `ordered: false`: a zip behind it pairs by "
-        "its units",
-    )
+    (note,) = plan.notes
+    assert note.startswith("stage 'early' keeps the order although it says `ordered: false`")
 
 
 def test_a_zip_by_position_holds_its_inputs_side_by_side() -> None:
