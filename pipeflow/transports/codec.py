@@ -55,8 +55,10 @@ class Encoder:
         try:
             pickled = _dump(payloads, build.dispatch_table(), build.out_of_band)
         except PipeflowError:
+            build.drop()
             raise
         except Exception as error:  # whatever the reduction of the user's own objects raises
+            build.drop()
             raise not_serializable(payloads, error, _probe) from error
         build.freeze()
         return Packet(
@@ -171,6 +173,11 @@ class _Build:
         if self._pool is None or raw.nbytes < SHARED_FROM or not self._share_raw(raw):
             self._inline(bytes(raw))
         return False
+
+    def drop(self) -> None:
+        """Let go of everything: the traceback of a failure may keep us for long."""
+        self.keep.clear()
+        self._sent.clear()
 
     def freeze(self) -> None:
         """Make what was sent by reference read-only, as far as we can reach."""

@@ -33,7 +33,8 @@ def await_room(
         extra_fds: What else ends the wait when it becomes readable.
 
     Returns:
-        Which of ``extra_fds`` are ready.
+        Which of ``extra_fds`` are ready, and the descriptors of senders whose readers are gone:
+        these never get room again, and ``send`` raises.
     """
     poll = select.poll()
     for fd in (bell.fileno(), *extra_fds):
@@ -51,7 +52,7 @@ def await_room(
             if bell.fileno() in ready:
                 bell.clear()
             if ready or left_s <= 0:
-                return ready.intersection(extra_fds)
+                return ready - {bell.fileno()}.difference(extra_fds)
         return set()
     finally:
         for sender in senders:

@@ -162,7 +162,8 @@ class Writer:
         """Send one frame once there is room for it."""
         packet = self.encoder.encode(list(payloads))
         while self.end.room(packet.shared_bytes) < min(len(payloads), 1):
-            await_room([self.end], self.bell, DEADLINE_S)
+            if self.end.fileno() in await_room([self.end], self.bell, DEADLINE_S):
+                break  # all readers are gone: sending says so
         self.end.send(meta, packet, len(payloads))
 
     def put_all(self, payloads: Iterable[Any]) -> None:

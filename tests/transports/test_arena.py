@@ -1,0 +1,269 @@
+"""Arrays in shared memory: shared, never overwritten, never waited for, within the limit."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeflow.errors import MemoryLimitReached, ProtocolError
+from pipeflow.transports.base import Kind, SlotRef
+from pipeflow.transports.codec import Decoder, Encoder
+from pipeflow.transports.shm import Arena, Share
+from pipeflow.transports.slots import SHARED_FROM, size_class
+from tests.transports.children import Child, Rig
+
+Start = Callable[[Callable[[], None]], Child]
+MakeRig = Callable[..., Rig]
+
+MIB = 2**20
+
+
+@pytest.fixture
+def arena() -> Iterator[Arena]:
+    made = Arena.create(3, 64 * MIB)
+    yield made
+    made.close()
+
+
+def shares(arena: Arena) -> tuple[Share, Share, Share]:
+    """All workers in this process: what counts is in shared memory anyway."""
+    first, second, third = (Arena.attach(arena.handle, worker) for worker in range(3))
+    return first, second, third
+
+
+@given(st.integers(1, 2**40))
+def test_a_size_class_fits_and_wastes_a_quarter_at_most(nbytes: int) -> None:
+    size = size_class(nbytes)
+
+    assert size >= nbytes
+    assert size % 4096 == 0
+    assert size <= max(SHARED_FROM, nbytes * 1.25 + 4096)
+    assert size_class(size) == size
+
+
+def test_a_slot_is_lent_again_when_nobody_holds_it(arena: Arena) -> None:
+    writer, reader, _ = shares(arena)
+    encoder, decoder = Encoder(writer.pool), Decoder(reader.views)
+
+    for item in range(100):
+        packet = encoder.encode([np.full(100_000, item)])
+        (array,) = decoder.decode(packet)
+        assert array[0] == item
+
+    assert arena.usage()[0].slots <= 3
+    assert arena.usage()[0].growths <= 3
+
+
+def test_a_slot_is_kept_by_any_view_of_it(arena: Arena) -> None:
+    writer, reader, _ = shares(arena)
+    packet = Encoder(writer.pool).encode([np.arange(100_000)])
+    (array,) = Decoder(reader.views).decode(packet)
+    corner = memoryview(array[10:20][::2])
+    del array, packet
+
+    held = arena.holders()
+    kept = np.asarray(corner).copy()
+    del corner
+    gc.collect()
+
+    assert [worker for worker, _ in held] == [1]
+    assert kept.tolist() == [10, 12, 14, 16, 18]
+    assert arena.holders() == ()
+
+
+def test_passing_on_slicing_and_wrapping_copy_nothing(arena: Arena) -> None:
+    first, second, third = shares(arena)
+    (array,) = Decoder(second.views).decode(
+        Encoder(first.pool).encode([np.arange(200_000).reshape(400, 500)])
+    )
+
+    packet = Encoder(second.pool).encode(
+        [array, array[100:300], {"a": (array.T,)}, array[::-2, 5:400:3]]
+    )
+    whole, part, wrapped, strided = Decoder(third.views).decode(packet)
+
+    assert packet.copied_bytes == 0
+    assert packet.shared_bytes > array.nbytes
+    assert arena.usage()[1].slots == 0
+    expected = np.arange(200_000).reshape(400, 500)
+    assert np.array_equal(whole, expected)
+    assert np.array_equal(part, expected[100:300])
+    assert np.array_equal(wrapped["a"][0], expected.T)
+    assert np.array_equal(strided, expected[::-2, 5:400:3])
+    assert not strided.flags.writeable
+
+
+def test_what_was_passed_on_outlives_who_passed_it_on(arena: Arena) -> None:
+    first, second, third = shares(arena)
+    encoder = Encoder(first.pool)
+    (array,) = Decoder(second.views).decode(encoder.encode([np.full(100_000, 1)]))
+    (passed,) = Decoder(third.views).decode(Encoder(second.pool).encode([array]))
+    del array
+
+    for item in range(2, 20):
+        encoder.encode([np.full(100_000, item)])
+
+    assert set(passed.tolist()) == {1}
+
+
+def test_an_empty_array_is_sent_without_a_copy_and_read_only_from_then_on(arena: Arena) -> None:
+    writer, reader, _ = shares(arena)
+    array = writer.pool.empty((300, 400), "f4")
+    array[:] = 3
+    packet = Encoder(writer.pool).encode([array])
+
+    (got,) = Decoder(reader.views).decode(packet)
+
+    assert (packet.shared_bytes, packet.copied_bytes) == (480_000, 0)
+    assert np.array_equal(got, array)
+    with pytest.raises(ValueError, match="read-only"):
+        array[0] = 1
+
+
+def test_a_small_empty_array_is_an_ordinary_one(arena: Arena) -> None:
+    writer, _, _ = shares(arena)
+
+    array = writer.pool.empty(10, int)
+
+    assert array.shape == (10,)
+    assert arena.usage()[0].slots == 0
+
+
+def test_one_packet_to_four_readers_is_one_copy() -> None:
+    arena = Arena.create(5, 64 * MIB)
+    packet = Encoder(Arena.attach(arena.handle, 0).pool).encode([np.ones(10**6)])
+
+    arrays = [
+        Decoder(Arena.attach(arena.handle, reader).views).decode(packet)[0]
+        for reader in range(1, 5)
+    ]
+
+    usage = arena.usage()[0]
+    arena.close()
+    assert [array.sum() for array in arrays] == [10**6] * 4
+    assert usage.slots == 1
+    assert usage.reserved_bytes == 8 * MIB
+
+
+def test_ten_thousand_held_arrays_are_all_intact() -> None:
+    arena = Arena.create(2, 512 * MIB)
+    encoder = Encoder(Arena.attach(arena.handle, 0).pool)
+    decoder = Decoder(Arena.attach(arena.handle, 1).views)
+    window: deque[np.ndarray[tuple[int], np.dtype[np.int64]]] = deque(maxlen=10_000)
+
+    for item in range(10_500):
+        window.extend(decoder.decode(encoder.encode([np.full(4096, item)])))
+
+    slots = arena.usage()[0].slots
+    arena.close()
+    assert [int(array[0]) for array in window] == list(range(500, 10_500))
+    assert all((array == array[0]).all() for array in window)
+    assert slots < 10_400
+
+
+@pytest.mark.processes
+def test_a_window_of_arrays_in_another_process_is_never_overwritten(
+    kind: Kind, make_rig: MakeRig, start: Start
+) -> None:
+    rig = make_rig(kind, capacity=8)
+
+    def send() -> None:
+        writer = rig.sender()
+        for item in range(400):
+            array = writer.share.pool.empty(20_000, np.int64)
+            array[:] = item
+            writer.put(array)
+        writer.end.end()
+        writer.share.close()
+
+    child = start(send)
+    window: deque[tuple[int, np.ndarray[tuple[int], np.dtype[np.int64]]]] = deque(maxlen=50)
+    wrong = 0
+    for item, array in enumerate(rig.receiver().items()):
+        window.append((item, array))
+        wrong += any((held != number).any() for number, held in window)
+
+    assert child.join() == 0
+    assert len(window) == 50
+    assert wrong == 0
+
+
+def test_the_limit_names_who_holds_most(arena: Arena) -> None:
+    writer, reader, third = shares(arena)
+    encoder = Encoder(writer.pool)
+    decoder, other = Decoder(reader.views), Decoder(third.views)
+    kept = other.decode(encoder.encode([np.zeros(MIB, np.uint8)]))
+
+    for _ in range(15):
+        kept += decoder.decode(encoder.encode([np.zeros(4 * MIB, np.uint8)]))
+    with pytest.raises(MemoryLimitReached) as caught:
+        encoder.encode([np.zeros(4 * MIB, np.uint8)])
+
+    assert caught.value.limit == 64 * MIB
+    assert caught.value.wanted == 4 * MIB
+    assert caught.value.holders == ((1, 60 * MIB), (2, MIB))
+    assert sum(usage.reserved_bytes for usage in arena.usage()) <= 64 * MIB
+
+
+def test_memory_of_other_sizes_is_given_back_before_the_limit_counts(arena: Arena) -> None:
+    writer, reader, _ = shares(arena)
+    encoder, decoder = Encoder(writer.pool), Decoder(reader.views)
+    arrays = [decoder.decode(encoder.encode([np.zeros(MIB, np.uint8)])) for _ in range(60)]
+    arrays.clear()
+
+    (large,) = decoder.decode(encoder.encode([np.ones(50 * MIB, np.uint8)]))
+
+    blocks = os.fstat(arena.fds[0]).st_blocks * 512
+    assert large[-1] == 1
+    assert arena.usage()[0].reserved_bytes <= 64 * MIB
+    assert blocks <= 66 * MIB
+
+
+def test_a_worker_that_closes_gives_its_free_memory_back(arena: Arena) -> None:
+    handle = arena.handle
+    writer = Arena.attach(
+        type(handle)(fd=os.dup(handle.fd), workers=3, limit_bytes=handle.limit_bytes),
+        0,
+    )
+    reader = Arena.attach(handle, 1)
+    encoder, decoder = Encoder(writer.pool), Decoder(reader.views)
+    held = decoder.decode(encoder.encode([np.full(MIB, 7, np.uint8)]))
+    decoder.decode(encoder.encode([np.zeros(8 * MIB, np.uint8)]))
+
+    writer.close()
+
+    assert arena.usage()[0].reserved_bytes == MIB
+    assert int(held[0].sum()) == 7 * MIB
+
+
+def test_a_full_table_sends_buffers_in_their_frames() -> None:
+    arena = Arena.create(2, 64 * MIB, max_slots=256)
+    encoder = Encoder(Arena.attach(arena.handle, 0).pool)
+
+    packets = [encoder.encode([np.full(5000, item)]) for item in range(300)]
+
+    fallbacks = arena.usage()[0].fallbacks
+    arena.close()
+    assert [packet.copied_bytes for packet in packets] == [0] * 256 + [40_000] * 44
+    assert fallbacks == 44
+
+
+def test_nobody_can_shrink_the_memory_under_a_reader(arena: Arena) -> None:
+    with pytest.raises(PermissionError):
+        os.ftruncate(arena.fds[0], 4096)
+
+
+def test_a_reference_to_nowhere_is_refused(arena: Arena) -> None:
+    writer, _, _ = shares(arena)
+
+    with pytest.raises(ProtocolError):
+        writer.views.view(SlotRef(9, 0, 0, 10))
+    with pytest.raises(ProtocolError):
+        writer.views.view(SlotRef(0, 0, 2**50, 10))
