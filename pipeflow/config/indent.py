@@ -40,7 +40,8 @@ def indent_slip(lines: Lines, number: int, problem: str) -> Slip | None:
         text = lines.line(above)
         if _is_empty(text):
             continue
-        if _margin(text) != own and indentation(text) > own:
+        too_deep = "block mapping start" in problem and indentation(text) < own
+        if too_deep or (_margin(text) != own and indentation(text) > own):
             return _indented(lines, number, above)
         break
     if "'-'" in problem or "'?'" in problem:

@@ -340,6 +340,15 @@ def _behind_bracket(failure: Failure) -> Slip | None:
     return failure.slip(failure.index, "behind-bracket", problem, hint, value=True)
 
 
+def _behind_alias(failure: Failure) -> Slip | None:
+    begin = failure.lines.start(failure.line)
+    found = re.search(r"\*[\w-]+ +$", failure.lines.text[begin : failure.index])
+    if found is None or not failure.problem.startswith("expected"):
+        return None
+    problem, hint = 'text goes on behind the alias "*"', "if all of it is text, put it in quotes"
+    return failure.slip(begin + found.start(), "behind-alias", problem, hint, value=True)
+
+
 def _stray_bracket(failure: Failure) -> Slip | None:
     opener = _OPENED_BY.get(failure.character)
     if opener is None:
@@ -370,6 +379,7 @@ _KNOWN: Final[tuple[Callable[[Failure], Slip | None], ...]] = (
     _expression_in_braces,
     _bracket,
     _behind_bracket,
+    _behind_alias,
     _stray_bracket,
     _indentation,
 )
