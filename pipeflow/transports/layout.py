@@ -153,6 +153,15 @@ class Maps:
             if nbytes:
                 yield slot, offset, nbytes
 
+    def idle_bytes(self) -> int:
+        """Bytes of slots that have memory and that nobody holds."""
+        return sum(
+            nbytes
+            for pool in range(self.handle.workers)
+            for slot, _, nbytes in self.described(pool)
+            if not self.holders.holders(pool, slot)
+        )
+
     def held_bytes(self) -> tuple[tuple[int, int], ...]:
         """Worker number to the bytes of the slots that it holds, greatest first."""
         held: Counter[int] = Counter()

@@ -32,6 +32,9 @@ _QUICK_LOOKS: Final = 4
 _BYTES_PER_LOOK: Final = 512
 #: Two pools that ask for the last bytes at once may both be refused: they ask again.
 _CLAIMS: Final = 12
+#: How many such rounds are waited for the owners of idle memory, who give it back when they see
+#: that we are pinched; not for holders.
+_ROUNDS: Final = 20
 _CLAIM_PAUSE_S: Final = 0.002
 #: Reservations between two looks at whether another pool found the limit reached.
 _TIDY_EVERY: Final = 32
@@ -269,7 +272,9 @@ class SlotPool:
         never pass the limit; two at once may both step back, and try again.
         """
         maps, limit = self._maps, self._maps.handle.limit_bytes
-        for attempt in range(_CLAIMS):
+        for attempt in range(_CLAIMS * _ROUNDS):
+            if attempt and attempt % _CLAIMS == 0 and maps.idle_bytes() < nbytes:
+                break
             self._add_reserved(nbytes)
             if maps.usage_of_all(Usage.RESERVED) <= limit:
                 maps.set_usage(self._worker, Usage.PINCHED, 0)

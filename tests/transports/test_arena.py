@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 
@@ -224,6 +225,25 @@ def test_memory_of_other_sizes_is_given_back_before_the_limit_counts(arena: Aren
     assert large[-1] == 1
     assert arena.usage()[0].reserved_bytes <= 64 * MIB
     assert blocks <= 66 * MIB
+
+
+def test_idle_memory_of_another_pool_is_given_back_when_it_is_wanted(arena: Arena) -> None:
+    first, second, _ = shares(arena)
+    Encoder(first.pool).encode([np.zeros(40 * MIB, np.uint8)])
+    stop = threading.Event()
+
+    def tidy() -> None:
+        while not stop.wait(0.005):
+            first.pool.tidy()
+
+    idle = threading.Thread(target=tidy)
+    idle.start()
+    packet = Encoder(second.pool).encode([np.zeros(40 * MIB, np.uint8)])
+    stop.set()
+    idle.join()
+
+    assert packet.shared_bytes == 40 * MIB
+    assert [usage.reserved_bytes for usage in arena.usage()] == [0, 40 * MIB, 0]
 
 
 def test_a_worker_that_closes_gives_its_free_memory_back(arena: Arena) -> None:
