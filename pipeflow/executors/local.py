@@ -16,7 +16,8 @@ from pipeflow.runtime.launcher import ServerLauncher, StartMethod
 from pipeflow.runtime.preflight import open_standard_descriptors, prepare
 from pipeflow.runtime.reporting import make_report, silence_warnings
 from pipeflow.runtime.signals import watch_signals
-from pipeflow.runtime.supervisor import Supervisor, Terms
+from pipeflow.runtime.supervisor import Supervisor
+from pipeflow.runtime.terms import Terms
 from pipeflow.runtime.wiring import wire
 from pipeflow.telemetry.events import RunFinished, RunStarted
 from pipeflow.telemetry.report import Report

@@ -14,15 +14,11 @@ No deadlock: workers may wait for us (a full pipe of reports or prints), we neve
 
 from __future__ import annotations
 
-import os
-import pickle
 import selectors
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from typing import Final, assert_never
 
 from pipeflow.clock import Clock
@@ -31,9 +27,11 @@ from pipeflow.planner.plan import Plan
 from pipeflow.runtime import board as cells
 from pipeflow.runtime.alarms import Alarm, Alarms
 from pipeflow.runtime.board import hand, id_text
-from pipeflow.runtime.boot import needs_fresh_interpreter, stage_environment
 from pipeflow.runtime.early_end import unneeded
+from pipeflow.runtime.ending import Ending
+from pipeflow.runtime.hearing import Hearing
 from pipeflow.runtime.launch_messages import Exited, Launch
+from pipeflow.runtime.launch_orders import launch_order
 from pipeflow.runtime.launch_wires import Wires
 from pipeflow.runtime.launcher import Launcher
 from pipeflow.runtime.lifecycle import Happening, Life
@@ -52,6 +50,8 @@ from pipeflow.runtime.reporting import RunEnd, error_facts
 from pipeflow.runtime.root_cause import Cause, death, root_cause, signal_name, split_status
 from pipeflow.runtime.signals import SignalPipe
 from pipeflow.runtime.stalls import Stalls
+from pipeflow.runtime.terms import CUT_S, LINGER_S, LOOK_S, OVERSTAY_S, TERM_S, VICTIMS_S, Terms
+from pipeflow.runtime.verdict import Verdict, verdict
 from pipeflow.runtime.watched import Watched
 from pipeflow.runtime.wiring import ChannelPlan
 from pipeflow.telemetry.events import (
@@ -65,42 +65,7 @@ from pipeflow.telemetry.events import (
     WorkerStarted,
 )
 
-#: Seconds that a worker has to end after it was asked to (SIGTERM), before it is killed.
-TERM_S: Final = 0.5
-#: Seconds to find out what the victims are victims of.
-VICTIMS_S: Final = 1.0
-#: Seconds for a process to be gone after its worker has finished: threads, atexit.
-LINGER_S: Final = 5.0
-#: Seconds that one call may still take when nobody needs its result (design 3.9).
-CUT_S: Final = 1.0
-#: Seconds for a source to end after the drain has interrupted it.
-OVERSTAY_S: Final = 2.0
-#: Seconds between two looks at the board.
-LOOK_S: Final = 0.25
-
-#: Interrupts the blocking call of a source whose grace is over; see ``worker.DRAIN_SIGNAL``.
-_DRAIN_SIGNAL: Final = signal.SIGUSR1
-_READ_BYTES: Final = 1 << 16
 _ATTEMPT: Final = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
-    """How to run, as far as it concerns the supervisor.
-
-    Attributes:
-        run_id: Name of the run.
-        seed: Of ``pipeflow.rng``.
-        grace_s: Seconds for a source in a blocking call to end when the run is drained.
-        log_level: Least level of log lines.
-        progress_s: Seconds between two ``Progress`` events; 0: none.
-    """
-
-    run_id: str
-    seed: int = 0
-    grace_s: float = 30.0
-    log_level: str = "info"
-    progress_s: float = 0.25
 
 
 class Supervisor:
@@ -144,6 +109,8 @@ class Supervisor:
         self._alarms = Alarms()
         self._stalls = Stalls(plan)
         self._selector = selectors.DefaultSelector()
+        self._hearing = Hearing(wires, self._selector, on_report=self._note, on_line=self._print)
+        self._ending = Ending(launcher)
         self._causes: list[Cause] = []
         self._moment = 0  #: how often the loop has woken: what is seen in one look is one moment
         self._asked_by = 0  #: the first signal that asked the run to end
@@ -165,35 +132,23 @@ class Supervisor:
         for stage in self._plan.start_order:
             for worker in self._plan.workers_of(stage):
                 watched = self._workers[worker.index]
-                watched.pid = self._launcher.launch(self._order(watched))
+                watched.pid = self._launcher.launch(self._order(worker.index))
                 self._tell(
                     WorkerStarted(stage=watched.stage, replica=worker.replica, pid=watched.pid)
                 )
         self._launcher.all_launched()
         self._wires.let_go()
 
-    def _order(self, watched: Watched) -> Launch:
-        worker = watched.plan
-        stage = self._plan.stages[worker.stage]
+    def _order(self, worker: int) -> Launch:
         brief = self._wires.brief(
-            worker.index,
+            worker,
             seed=self._terms.seed,
             log_level=self._terms.log_level,
             attempt=_ATTEMPT,
             parent=self._launcher.parent,
         )
-        # Only the foreground group may read from a terminal.
-        foreground = stage.stdin and os.isatty(0)
-        return Launch(
-            worker=worker.index,
-            brief=pickle.dumps(brief, protocol=5),
-            keep=self._wires.keep(worker.index),
-            output=self._wires.prints[worker.index][1],
-            stdin=stage.stdin,
-            group=os.getpgrp() if foreground else 0,
-            replace=needs_fresh_interpreter(stage.env),
-            env=stage_environment(stage, worker.replica),
-        )
+        keep, output = self._wires.keep(worker), self._wires.prints[worker][1]
+        return launch_order(self._plan, brief, keep=keep, output=output)
 
     # --------------------------------------------------------------------- loop
 
@@ -222,15 +177,11 @@ class Supervisor:
             self._ring(alarm, worker)
 
     def _register(self) -> None:
-        def add(fd: int, action: Callable[[], None]) -> None:
-            self._selector.register(fd, selectors.EVENT_READ, action)
-
-        add(self._launcher.fileno(), self._hear_launcher)
+        read = selectors.EVENT_READ
+        self._selector.register(self._launcher.fileno(), read, self._hear_launcher)
         if self._signals.fd >= 0:
-            add(self._signals.fd, self._hear_signals)
-        for number, watched in self._workers.items():
-            add(self._wires.reports[number][0], partial(self._hear_report, watched))
-            add(self._wires.prints[number][0], partial(self._hear_print, watched))
+            self._selector.register(self._signals.fd, read, self._hear_signals)
+        self._hearing.register(self._workers.values())
 
     def _ring(self, alarm: Alarm, worker: int) -> None:
         now = self._clock.monotonic()
@@ -244,16 +195,12 @@ class Supervisor:
             case Alarm.VICTIMS:
                 self._fail()
             case Alarm.KILL:
-                for watched in self._alive():
-                    self._send(watched, signal.SIGKILL)
+                self._ending.kill(self._alive())
             case Alarm.GRACE:
-                for watched in self._sources():
-                    if watched.life is Life.RUNNING:  # before, the signal would just kill it
-                        self._send(watched, _DRAIN_SIGNAL, whole_group=False)
+                self._ending.interrupt(self._sources())
                 self._alarms.set(Alarm.OVERSTAY, now + OVERSTAY_S)
             case Alarm.OVERSTAY:
-                for watched in self._sources():
-                    self._end(watched)
+                self._ending.excuse(self._sources())
             case Alarm.LINGER:
                 self._end_lingering(self._workers[worker])
             case Alarm.CUT:
@@ -262,11 +209,6 @@ class Supervisor:
                 assert_never(alarm)
 
     # --------------------------------------------------------------------- news
-
-    def _hear_report(self, watched: Watched) -> None:
-        fd = self._wires.reports[watched.plan.index][0]
-        for report in watched.reports.feed(self._read(fd)):
-            self._note(watched, report)
 
     def _note(self, watched: Watched, report: WorkerReport) -> None:
         number, replica = watched.plan.index, watched.plan.replica
@@ -288,11 +230,6 @@ class Supervisor:
                     self._tell(event)
             case _:
                 assert_never(report)
-
-    def _hear_print(self, watched: Watched) -> None:
-        fd = self._wires.prints[watched.plan.index][0]
-        for text in watched.lines.feed(self._read(fd)):
-            self._print(watched, text)
 
     def _print(self, watched: Watched, text: str) -> None:
         replica = watched.plan.replica
@@ -320,7 +257,7 @@ class Supervisor:
     def _bury(self, watched: Watched, exited: Exited) -> None:
         """The process of a worker is gone: read its last words, and judge its end."""
         number = watched.plan.index
-        self._read_to_end(watched)
+        self._hearing.read_to_end(watched)
         before = watched.life
         life = watched.see(Happening.EXITED)
         watched.exited = exited
@@ -349,7 +286,7 @@ class Supervisor:
                 )
             )
         mates = [w for w in self._workers.values() if w.plan.stage == watched.plan.stage]
-        if all(mate.life in {Life.DONE, Life.STOPPED} for mate in mates):
+        if all(mate.life is Life.DONE or (mate.excused and mate.ended) for mate in mates):
             self._tell(StageFinished(stage=watched.stage))
 
     def _is_victim(self, number: int) -> bool:
@@ -358,45 +295,9 @@ class Supervisor:
     def _read_everything(self) -> None:
         """Hear all that is known by now, so that the first cause is chosen among all failures."""
         for watched in self._alive():
-            self._drain_reports(watched)
+            self._hearing.catch_up(watched)
         if any(not watched.ended for watched in self._workers.values()):
             self._hear_launcher()
-
-    def _drain_reports(self, watched: Watched) -> None:
-        fd = self._wires.reports[watched.plan.index][0]
-        while data := self._read(fd):
-            for report in watched.reports.feed(data):
-                self._note(watched, report)
-
-    def _read_to_end(self, watched: Watched) -> None:
-        """What a dead worker left in its pipes; nothing is waited for."""
-        number = watched.plan.index
-        self._drain_reports(watched)
-        fd = self._wires.prints[number][0]
-        while data := self._read(fd):
-            for text in watched.lines.feed(data):
-                self._print(watched, text)
-        for text in watched.lines.end():
-            self._print(watched, text)
-        self._close(fd)
-        self._close(self._wires.reports[number][0])
-
-    def _read(self, fd: int) -> bytes:
-        """Some of what is in a pipe; nothing when it is empty, ended, or closed already."""
-        if fd not in self._selector.get_map():
-            return b""
-        try:
-            data = os.read(fd, _READ_BYTES)
-        except BlockingIOError:
-            return b""
-        if not data:
-            self._close(fd)
-        return data
-
-    def _close(self, fd: int) -> None:
-        if fd in self._selector.get_map():
-            self._selector.unregister(fd)
-            self._wires.close_reading_end(fd)
 
     def _hear_signals(self) -> None:
         for number in self._signals.taken():
@@ -415,21 +316,21 @@ class Supervisor:
     def _judge(self, *, final: bool = False) -> None:
         """Decide what follows from the failures that are known."""
         self._judged = len(self._causes)
-        if not self._causes or self._told_failure:
-            return
-        if any(not cause.failure.victim for cause in self._causes):
-            self._fail()
-        elif any(watched.excused for watched in self._workers.values()):
-            # They are victims of a worker that we ended ourselves: neither is a failure.
-            for cause in self._causes:
-                self._workers[cause.worker].excused = True
-            self._causes.clear()
-            self._judged = 0
-            self._alarms.clear(Alarm.VICTIMS)
-        elif final:
-            self._fail()
-        elif not self._alarms.is_set(Alarm.VICTIMS):
-            self._alarms.set(Alarm.VICTIMS, self._clock.monotonic() + VICTIMS_S)
+        ended_one = any(watched.excused for watched in self._workers.values())
+        match verdict(self._causes, ended_one=ended_one, over=final):
+            case Verdict.GO_ON:
+                pass
+            case Verdict.FAIL:
+                self._fail()
+            case Verdict.EXCUSE:
+                for cause in self._causes:
+                    self._workers[cause.worker].excused = True
+                self._causes.clear()
+                self._judged = 0
+                self._alarms.clear(Alarm.VICTIMS)
+            case Verdict.WAIT:
+                if not self._alarms.is_set(Alarm.VICTIMS):
+                    self._alarms.set(Alarm.VICTIMS, self._clock.monotonic() + VICTIMS_S)
 
     def _fail(self) -> None:
         """The run has failed: say why, and end it."""
@@ -473,65 +374,42 @@ class Supervisor:
         ended = [n for n, watched in self._workers.items() if watched.ended]
         for number in unneeded(self._plan, self._channels, early=early, ended=ended):
             watched = self._workers[number]
-            if _at_work(watched) and not self._alarms.is_set(Alarm.CUT, number):
+            if watched.at_work and not self._alarms.is_set(Alarm.CUT, number):
                 watched.turns = board.worker(number)[cells.TURNS]
                 self._alarms.set(Alarm.CUT, now + CUT_S, number)
 
     def _cut(self, watched: Watched, now: float) -> None:
         """Nobody needs a worker: end it if it has been in one call all the time since."""
         turns = self._wires.board.worker(watched.plan.index)[cells.TURNS]
-        if not _at_work(watched):
+        if not watched.at_work:
             return
         if turns == watched.turns:
-            self._end(watched)
+            self._ending.excuse([watched])
         else:
             watched.turns = turns
             self._alarms.set(Alarm.CUT, now + CUT_S, watched.plan.index)
 
-    # --------------------------------------------------------------------- acts
-
     def _stop_all(self) -> None:
         """End every worker: ask, and kill who is still there a moment later."""
-        if self._stopping:
-            return
-        self._stopping = True
-        for watched in self._alive():
-            watched.see(Happening.STOP)
-            self._send(watched, signal.SIGTERM)
-            self._send(watched, signal.SIGCONT)  # one that is stopped hears SIGTERM only then
-        self._alarms.set(Alarm.KILL, self._clock.monotonic() + TERM_S)
-
-    def _end(self, watched: Watched) -> None:
-        """End a worker for reasons of ours: it has not failed."""
-        if watched.ended:
-            return
-        watched.excused = True
-        watched.see(Happening.STOP)
-        self._send(watched, signal.SIGKILL)
+        if not self._stopping:
+            self._stopping = True
+            self._ending.ask(self._alive())
+            self._alarms.set(Alarm.KILL, self._clock.monotonic() + TERM_S)
 
     def _end_lingering(self, watched: Watched) -> None:
-        if watched.ended:
-            return
         text = (
             f"the process was still there {LINGER_S:.0f} s after the stage had finished"
             " (a thread that never ends?), and was killed"
         )
         replica = watched.plan.replica
         self._tell(LogLine(stage=watched.stage, replica=replica, level="warning", text=text))
-        watched.see(Happening.STOP)
-        self._send(watched, signal.SIGKILL)
-
-    def _send(self, watched: Watched, number: int, *, whole_group: bool = True) -> None:
-        try:
-            self._launcher.signal(watched.plan.index, number, whole_group=whole_group)
-        except MachineError:
-            pass  # the launch server is gone, its workers with it: its socket tells us next
+        self._ending.kill([watched])
 
     def _alive(self) -> list[Watched]:
         return [watched for watched in self._workers.values() if not watched.ended]
 
     def _sources(self) -> list[Watched]:
-        return [watched for watched in self._alive() if watched.is_source and _at_work(watched)]
+        return [watched for watched in self._alive() if watched.is_source and watched.at_work]
 
     # ------------------------------------------------------------------ account
 
@@ -550,8 +428,3 @@ class Supervisor:
                 number: watched.record(slots[number]) for number, watched in self._workers.items()
             },
         )
-
-
-def _at_work(watched: Watched) -> bool:
-    """Whether it neither said that it is done nor was told to end."""
-    return watched.life in {Life.STARTING, Life.RUNNING}

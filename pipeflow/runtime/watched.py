@@ -47,6 +47,11 @@ class Watched:
         """Whether no process of it is left."""
         return self.life in ENDED
 
+    @property
+    def at_work(self) -> bool:
+        """Whether it neither said that it is done nor was told to end."""
+        return self.life in {Life.STARTING, Life.RUNNING}
+
     def see(self, happening: Happening) -> Life:
         """Note what happened; the new state."""
         self.life = move(self.life, happening)

@@ -1,0 +1,58 @@
+"""Ends workers: asks, interrupts, kills. Whom and when the supervisor decides."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterable
+from typing import Final
+
+from pipeflow.errors import MachineError
+from pipeflow.runtime.launcher import Launcher
+from pipeflow.runtime.lifecycle import Happening, Life
+from pipeflow.runtime.watched import Watched
+
+#: Interrupts the blocking call of a source whose grace is over; see ``worker.DRAIN_SIGNAL``.
+_DRAIN_SIGNAL: Final = signal.SIGUSR1
+
+
+class Ending:
+    """Sends what ends a worker, and notes in its life that we did.
+
+    Args:
+        launcher: Which has the processes.
+    """
+
+    def __init__(self, launcher: Launcher) -> None:
+        self._launcher = launcher
+
+    def ask(self, workers: Iterable[Watched]) -> None:
+        """Ask them to end. Who has said that it is about to end by itself is left alone."""
+        for watched in workers:
+            if watched.at_work:
+                self._send(watched, signal.SIGTERM)
+                self._send(watched, signal.SIGCONT)  # one that is stopped hears SIGTERM only then
+            watched.see(Happening.STOP)
+
+    def kill(self, workers: Iterable[Watched]) -> None:
+        """Kill them, and all that they have started."""
+        for watched in workers:
+            watched.see(Happening.STOP)
+            self._send(watched, signal.SIGKILL)
+
+    def excuse(self, workers: Iterable[Watched]) -> None:
+        """Kill them for reasons of ours: they have not failed."""
+        for watched in workers:
+            watched.excused = True
+            self.kill([watched])
+
+    def interrupt(self, workers: Iterable[Watched]) -> None:
+        """Get them out of a blocking call. One that is not ready yet would just be killed."""
+        for watched in workers:
+            if watched.life is Life.RUNNING:
+                self._send(watched, _DRAIN_SIGNAL, whole_group=False)
+
+    def _send(self, watched: Watched, number: int, *, whole_group: bool = True) -> None:
+        try:
+            self._launcher.signal(watched.plan.index, number, whole_group=whole_group)
+        except MachineError:
+            pass  # the launch server is gone, its workers with it: its socket tells us next

@@ -1,0 +1,36 @@
+"""What the launch server is told of one worker. Pure but for a look at the terminal."""
+
+from __future__ import annotations
+
+import os
+import pickle
+
+from pipeflow.planner.plan import Plan
+from pipeflow.runtime.boot import needs_fresh_interpreter, stage_environment
+from pipeflow.runtime.brief import WorkerBrief
+from pipeflow.runtime.launch_messages import Launch
+
+
+def launch_order(plan: Plan, brief: WorkerBrief, *, keep: tuple[int, ...], output: int) -> Launch:
+    """The order to start one worker.
+
+    Args:
+        plan: What runs.
+        brief: What the worker is told.
+        keep: Descriptors that it keeps.
+        output: Where it prints.
+    """
+    worker = plan.workers[brief.worker]
+    stage = plan.stages[worker.stage]
+    # Only the foreground group may read from a terminal.
+    foreground = stage.stdin and os.isatty(0)
+    return Launch(
+        worker=worker.index,
+        brief=pickle.dumps(brief, protocol=5),
+        keep=keep,
+        output=output,
+        stdin=stage.stdin,
+        group=os.getpgrp() if foreground else 0,
+        replace=needs_fresh_interpreter(stage.env),
+        env=stage_environment(stage, worker.replica),
+    )

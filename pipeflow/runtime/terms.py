@@ -1,0 +1,38 @@
+"""How to run, as far as it concerns the supervisor; and how long things may take, in seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+#: For a worker to end after it was asked to (SIGTERM), before it is killed.
+TERM_S: Final = 0.5
+#: To find out what the victims are victims of.
+VICTIMS_S: Final = 1.0
+#: For a process to be gone after its worker has finished: threads, atexit.
+LINGER_S: Final = 5.0
+#: For one call when nobody needs its result any more (design 3.9).
+CUT_S: Final = 1.0
+#: For a source to end after the drain has interrupted it.
+OVERSTAY_S: Final = 2.0
+#: Between two looks at the board.
+LOOK_S: Final = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """How to run.
+
+    Attributes:
+        run_id: Name of the run.
+        seed: Of ``pipeflow.rng``.
+        grace_s: Seconds for a source in a blocking call to end when the run is drained.
+        log_level: Least level of log lines.
+        progress_s: Seconds between two ``Progress`` events; 0: none.
+    """
+
+    run_id: str
+    seed: int = 0
+    grace_s: float = 30.0
+    log_level: str = "info"
+    progress_s: float = 0.25
