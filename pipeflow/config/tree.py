@@ -60,7 +60,7 @@ def read_tree(lines: Lines) -> tuple[Node | None, list[Finding]]:
         builder = Builder(lines, events, frozenset(blanked))
         try:
             root = builder.document()
-        except _TooManyNodes:
+        except _GivenUp:
             return None, findings + builder.findings
         except (MarkedYAMLError, ValueError, OverflowError) as error:
             # ValueError, OverflowError: "\UFFFFFFFF" and the like stand for no character.
@@ -88,7 +88,7 @@ class _Built:
     height: int = 1
 
 
-class _TooManyNodes(Exception):
+class _GivenUp(Exception):
     """The file is too big to go on with."""
 
 
@@ -117,7 +117,7 @@ class Builder:
         Raises:
             MarkedYAMLError: The text is not YAML.
             ValueError: Likewise, and OverflowError too.
-            _TooManyNodes: The file passes ``MAX_NODES``.
+            _GivenUp: The file passes ``MAX_NODES``, or is nested beyond all measure.
         """
         self._events.next_event()
         start = self._events.next_event()
@@ -324,12 +324,19 @@ class Builder:
         return self._lines.text.startswith("{{", index)
 
     def _skip(self, event: NodeEvent) -> _Built:
-        """Pass over a collection whose start was taken, without recursion."""
+        """Pass over a collection whose start was taken, without recursion.
+
+        Raises:
+            _GivenUp: It is nested too deep even for that.
+        """
         level = 1
         while level:
             following = self._events.next_event()
             if isinstance(following, SequenceStartEvent | MappingStartEvent):
                 level += 1
+                if level > MAX_DEPTH:
+                    # The scanner's work grows with the square of the depth: no further.
+                    raise _GivenUp
             elif isinstance(following, CollectionEndEvent):
                 level -= 1
         return _Built(self._broken(event))
@@ -340,7 +347,7 @@ class Builder:
     def _too_many(self, index: int) -> None:
         problem = f"more than {MAX_NODES:,} values in one file"
         self._found(index, 1, "too-large", problem, "keep data in files of its own")
-        raise _TooManyNodes
+        raise _GivenUp
 
     def _found(self, index: int, length: int, code: str, problem: str, hint: str) -> None:
         at: Location = self._lines.at(index)
