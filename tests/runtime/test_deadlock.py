@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from pipeflow.runtime.deadlock import Link, Look, Wait, find_circle
+
+#: a feeds b, b feeds c, and a feeds c as well: a diamond's half.
+LINKS = (
+    Link("a -> b", (0,), (1,)),
+    Link("b -> c", (1,), (2,)),
+    Link("a -> c", (0,), (2,)),
+)
+NAMES = {0: "a", 1: "b", 2: "c"}
+
+
+def test_a_circle_of_waits_is_named_in_order() -> None:
+    looks = {
+        0: Look(Wait.ROOM, 2, 7),  # a waits for room on a -> c
+        1: Look(Wait.ITEMS, 0, 3),
+        2: Look(Wait.ITEMS, 1, 5),  # c waits for b, and b for a
+    }
+
+    circle = find_circle(looks, looks, LINKS, NAMES)
+
+    assert circle == (
+        "a waits for room on edge a -> c; c waits for items on edge b -> c;"
+        " b waits for items on edge a -> b"
+    )
+
+
+def test_one_busy_worker_may_wake_the_others() -> None:
+    looks = {
+        0: Look(Wait.NOT, -1, 7),
+        1: Look(Wait.ITEMS, 0, 3),
+        2: Look(Wait.ITEMS, 1, 5),
+    }
+
+    assert find_circle(looks, looks, LINKS, NAMES) == ""
+
+
+def test_a_turn_between_two_looks_is_progress() -> None:
+    before = {0: Look(Wait.ROOM, 0, 7), 1: Look(Wait.ITEMS, 0, 3)}
+    now = {0: Look(Wait.ROOM, 0, 7), 1: Look(Wait.ITEMS, 0, 5)}
+
+    assert find_circle(before, now, LINKS, NAMES) == ""
+
+
+def test_a_wait_for_a_worker_that_is_gone_is_named_too() -> None:
+    looks = {1: Look(Wait.ITEMS, 0, 3)}
+
+    circle = find_circle(looks, looks, LINKS, NAMES)
+
+    assert circle == "b waits for items on edge a -> b, and nobody is left to end the wait"
+
+
+def test_a_wait_for_any_of_several_inputs_follows_their_writers() -> None:
+    looks = {0: Look(Wait.ROOM, -1, 1), 1: Look(Wait.ROOM, 1, 1), 2: Look(Wait.ITEMS, -1, 1)}
+
+    circle = find_circle(looks, looks, LINKS, NAMES)
+
+    assert circle == "b waits for room on edge b -> c; c waits for items on its inputs"
+
+
+def test_a_run_without_live_workers_is_in_no_circle() -> None:
+    assert find_circle({}, {}, LINKS, NAMES) == ""
