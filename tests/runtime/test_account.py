@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import pipeflow
+from pipeflow.planner.plan import Plan
+from pipeflow.runtime import board as cells
+from pipeflow.runtime.account import (
+    WorkerRecord,
+    edge_facts,
+    edge_gauges,
+    stage_facts,
+    stage_gauges,
+    total_items,
+)
+from pipeflow.runtime.board import Board, State
+from pipeflow.runtime.wiring import ChannelPlan, wire
+from pipeflow.telemetry.ledger import check_ledger
+from pipeflow.transports.counters import WriterCell
+
+SOURCE, ONE, TWO = (
+    0,
+    1,
+    2,
+)  #: the workers: a source, and two replicas of a mapping that nobody reads
+
+
+def plan() -> Plan:
+    return pipeflow.plan(
+        {
+            "stages": {
+                "source": {"use": "range", "with": {"stop": 10}},
+                "double": {"use": "map", "with": {"expr": "2 * item"}, "inputs": "source"}
+                | {"replicas": 2},
+            }
+        }
+    )
+
+
+def blank(decided: Plan) -> tuple[tuple[ChannelPlan, ...], Board]:
+    channels = wire(decided)
+    words = memoryview(bytearray(8 * Board.size(decided, channels))).cast("Q")
+    return channels, Board(decided, channels, words)
+
+
+def count(board: Board, worker: int, *, received: int, processed: int) -> None:
+    board.worker(worker)[cells.RECEIVED] = received
+    board.worker(worker)[cells.PROCESSED] = processed
+    board.edge(worker, 0)[cells.DELIVERED] = received
+
+
+def records(**of_two: bool) -> dict[int, WorkerRecord]:
+    return {
+        SOURCE: WorkerRecord(pid=10, slots=3),
+        ONE: WorkerRecord(pid=11, cpu_s=1.0, metrics={"seen": 2.0}),
+        TWO: WorkerRecord(pid=12, metrics={"seen": 5.0}, **of_two),
+    }
+
+
+def test_a_clean_run_is_the_sum_of_its_workers_and_balances() -> None:
+    decided = plan()
+    channels, board = blank(decided)
+    board.edge(SOURCE, 0)[cells.SENT] = 10
+    count(board, ONE, received=6, processed=6)
+    count(board, TWO, received=4, processed=4)
+
+    stages = stage_facts(decided, board, records())
+    edges = edge_facts(decided, channels, board, records())
+
+    double = stages[1]
+    assert (double.received, double.processed, double.failed) == (10, 10, 0)
+    assert [(worker.replica, worker.pid) for worker in double.workers] == [(0, 11), (1, 12)]
+    assert double.metrics == {"seen": 7.0}
+    assert (edges[0].sent, edges[0].delivered, edges[0].unread, edges[0].slots) == (10, 10, 0, 3)
+    assert check_ledger(stages, edges, clean=True).balanced
+
+
+def test_a_lost_item_shows_as_an_edge_that_does_not_balance() -> None:
+    decided = plan()
+    channels, board = blank(decided)
+    board.edge(SOURCE, 0)[cells.SENT] = 10
+    count(board, ONE, received=6, processed=6)
+    count(board, TWO, received=3, processed=3)
+
+    stages = stage_facts(decided, board, records())
+    edges = edge_facts(decided, channels, board, records())
+
+    assert edges[0].unread == 0
+    (finding,) = check_ledger(stages, edges, clean=True).findings
+    assert finding.startswith("edge source.out -> double: 10 sent, but 9 accounted for")
+
+
+def test_of_a_torn_worker_the_rest_is_unread_and_what_it_had_in_hand_failed() -> None:
+    decided = plan()
+    channels, board = blank(decided)
+    board.edge(SOURCE, 0)[cells.SENT] = 10
+    count(board, ONE, received=5, processed=5)
+    count(board, TWO, received=3, processed=2)
+
+    stages = stage_facts(decided, board, records(torn=True))
+    edges = edge_facts(decided, channels, board, records(torn=True))
+
+    assert (stages[1].failed, edges[0].unread) == (1, 2)
+    assert check_ledger(stages, edges, clean=False).balanced
+
+
+def test_a_reader_that_ended_early_leaves_items_unread() -> None:
+    decided = plan()
+    channels, board = blank(decided)
+    board.edge(SOURCE, 0)[cells.SENT] = 10
+    count(board, ONE, received=6, processed=6)
+    board.worker(TWO)[cells.EARLY] = 1
+
+    stages = stage_facts(decided, board, records())
+    edges = edge_facts(decided, channels, board, records())
+
+    assert (edges[0].unread, stages[1].ended_early, stages[0].ended_early) == (4, True, False)
+    assert check_ledger(stages, edges, clean=True).balanced
+
+
+def test_more_delivered_than_sent_never_balances() -> None:
+    decided = plan()
+    channels, board = blank(decided)
+    board.edge(SOURCE, 0)[cells.SENT] = 4
+    count(board, ONE, received=6, processed=6)
+
+    edges = edge_facts(decided, channels, board, records(torn=True))
+
+    assert edges[0].unread == 0
+    assert not check_ledger((), edges, clean=False).balanced
+
+
+def test_gauges_count_what_is_going_on_now() -> None:
+    decided = plan()
+    channels, board = blank(decided)
+    row = board.worker(ONE)
+    row[cells.BUSY_NS], row[cells.STATE], row[cells.SINCE_NS] = 10**9, State.BUSY, 5 * 10**9
+    board.channel(0).set_writer(0, WriterCell.CREDITS, 7)
+
+    stages = stage_gauges(decided, board, running=[ONE], now_ns=7 * 10**9)
+    edges = edge_gauges(decided, channels, board)
+
+    assert (stages[1].busy_s, stages[1].running, stages[0].running) == (3.0, True, False)
+    assert edges[0].in_flight == 7
+
+
+def test_the_total_is_known_when_every_source_knows_its_own() -> None:
+    decided = plan()
+    _, board = blank(decided)
+
+    before = total_items(decided, board)
+    board.worker(SOURCE)[cells.TOTAL] = 11
+
+    assert (before, total_items(decided, board)) == (None, 10)
