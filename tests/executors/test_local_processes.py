@@ -283,6 +283,25 @@ def test_a_call_that_nobody_needs_is_killed_without_failing_the_run(tmp_path: Pa
     assert time.monotonic() - began < DEADLINE_S
 
 
+def test_the_reader_of_errors_of_a_killed_worker_is_excused(tmp_path: Path) -> None:
+    stages = {
+        "source": {"call": "trouble:numbers"},
+        "sleep": {
+            "call": "trouble:sleep_after_first",
+            "inputs": "source",
+            "on_error": "dead_letter",
+        },
+        "first": {"use": "take", "inputs": "sleep", "with": {"n": 1}},
+        "broken": {"call": "trouble:ignore", "inputs": "sleep.errors"},
+        "sink": {"call": "trouble:ignore", "inputs": "first"},
+    }
+
+    report, _ = run(tmp_path, stages)
+
+    assert report.run.status is Status.SUCCEEDED, report.errors
+    assert report.ledger.balanced, report.ledger.findings
+
+
 def test_a_worker_that_lingers_after_its_end_is_killed_without_failing_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -356,6 +375,19 @@ def test_the_second_signal_stops_a_run_that_is_stuck(tmp_path: Path, how: str) -
 def test_a_source_in_a_blocking_call_is_interrupted_after_its_grace(tmp_path: Path) -> None:
     stages = {
         "source": {"call": "trouble:one_and_sleep"},
+        "middle": {"call": "trouble:fall", "inputs": "source", "with": {"how": "never"}},
+        "sink": {"call": "trouble:ignore", "inputs": "middle"},
+    }
+
+    with command(write(tmp_path, stages), "--grace", "100ms") as process:
+        process.send_signal(signal.SIGINT)
+
+    assert process.returncode == 130
+
+
+def test_a_source_that_cannot_be_interrupted_is_killed_after_its_grace(tmp_path: Path) -> None:
+    stages = {
+        "source": {"call": "trouble:deaf"},
         "middle": {"call": "trouble:fall", "inputs": "source", "with": {"how": "never"}},
         "sink": {"call": "trouble:ignore", "inputs": "middle"},
     }

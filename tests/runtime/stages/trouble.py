@@ -29,6 +29,16 @@ def one_and_sleep() -> Iterator[int]:
     time.sleep(FOREVER_S)
 
 
+def deaf() -> Iterator[int]:
+    """Hears nothing of an interruption, like a library that blocks in C."""
+    yield 0
+    while True:
+        try:
+            time.sleep(FOREVER_S)
+        except BaseException:
+            pass
+
+
 def ignore(_item: object) -> None:
     pass
 
