@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import faulthandler
+import importlib
 import os
 import pickle
 import resource
@@ -58,9 +59,7 @@ def needs_fresh_interpreter(env: Mapping[str, str]) -> bool:
 
 def preload() -> None:
     """Import what every worker needs, so that forked ones need not; no code of the user's."""
-    from pipeflow.runtime import worker
-
-    assert worker
+    importlib.import_module("pipeflow.runtime.worker")
 
 
 def start(brief: bytes) -> int:

@@ -52,6 +52,7 @@ class CallLoop(StageLoop):
                     if inbox.no_more_calls():
                         rest_until = rest_until or time.monotonic() + REST_S
                         if time.monotonic() >= rest_until:
+                            yield from self._finish({})
                             return
                     yield WAITS
                 case Lone():

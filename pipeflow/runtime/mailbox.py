@@ -130,8 +130,11 @@ class Mailbox:
                 return False
             for sender in list(self._senders):
                 self._send_marks(sender, self._marks)
-            for sender in self._senders:
-                sender.end()
+            for sender in list(self._senders):
+                try:
+                    sender.end()
+                except PeerClosed:
+                    self._lose(sender)  # it needs no end any more
             return True
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 from typing import Any, NamedTuple
 
-from pipeflow.errors import ItemNotSerializable, PipeflowError
+from pipeflow.errors import ItemNotSerializable, PeerClosed, PipeflowError
 from pipeflow.planner.plan import Numbering, Route
 from pipeflow.runtime.board import Words
 from pipeflow.runtime.mailbox import DropEdge, Mailbox
@@ -195,8 +195,12 @@ class Outbox:
         """Send the end of input behind the last item, on every channel but the mailboxes'."""
         with self.lock:
             self._flush(quiet=True)
-            for channel in self._channels():
-                channel.sender.end()
+            for target in self._targets():
+                for channel in list(target.channels):
+                    try:
+                        channel.sender.end()
+                    except PeerClosed:
+                        target.drop(channel)  # it needs no end any more
 
     def close(self) -> None:
         """Close every channel, ended or not."""

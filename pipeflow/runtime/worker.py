@@ -75,6 +75,11 @@ DRAIN_SIGNAL = signal.SIGUSR1
 #: A worker whose neighbours ended says that it is a victim; the root cause lies elsewhere.
 _VICTIM_ERRORS = (ChannelError,)
 
+#: How often a zip whose shortest input has ended looks at the rest, in seconds.
+REST_LOOK_S = 0.1
+#: How often a waiting worker looks what of its shared memory came back, in seconds.
+TIDY_S = 0.1
+
 _LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -147,6 +152,8 @@ def _run(loop: StageLoop, process: Process, reports: Reports, plan: Any) -> int:
         reports.tell(Failed(failure))
         loop.abandon()
         return EXIT_VICTIM if victim else EXIT_FAILED
+    finally:
+        process.close()
     return 0
 
 
@@ -275,24 +282,28 @@ class Process:
         watched = self.outbox.watched()
         for fd in watched:
             poll.register(fd, 0)
-        if self.inbox.ready():
-            timeout_s = 0
-        ready = poll.poll(None if timeout_s is None else timeout_s * 1000)
+        if self.inbox.no_more_calls():
+            timeout_s = REST_LOOK_S
+        ready = [] if self.inbox.ready() else self._poll(poll, timeout_s)
         self._row[WAIT_IN_NS] += self._enter_state(State.BUSY, 0)
         gone = frozenset(fd for fd, events in ready if events and fd in watched)
         if gone:
             self.outbox.check_readers(gone)
+
+    def _poll(self, poll: select.poll, timeout_s: float | None) -> list[tuple[int, int]]:
+        """Wait; a pool that lent slots looks from time to time what came back, for others' sake."""
+        if timeout_s is not None or not self._share.pool.lends():
+            return poll.poll(None if timeout_s is None else timeout_s * 1000)
+        while not (ready := poll.poll(TIDY_S * 1000)):
+            self._share.pool.tidy()
+        return ready
 
     def for_room(self, targets: Sequence[Target]) -> None:
         """Wait until one of the targets may have room, a reader has closed, or a moment."""
         channels = [channel for target in targets for channel in target.channels]
         before = self._enter_state(State.WAITING_OUT, channels[0].edge + 1 if channels else 0)
         self._row[BUSY_NS] += before
-        await_room([channel.sender for channel in channels], self._bell)
-        poll = select.poll()
-        for channel in channels:
-            poll.register(channel.sender.fileno(), 0)
-        gone = {fd for fd, _ in poll.poll(0)}
+        gone = await_room([channel.sender for channel in channels], self._bell)
         for target in targets:
             for channel in [one for one in target.channels if one.sender.fileno() in gone]:
                 target.drop(channel)
@@ -305,7 +316,16 @@ class Process:
         if self._postman is not None:
             self._row[BUSY_NS] += self._enter_state(State.WAITING_OUT, 0)
             self._postman.finish()
-        self._enter_state(State.DONE, 0)
+            self._row[WAIT_OUT_NS] += self._enter_state(State.BUSY, 0)
+        self._row[BUSY_NS] += self._enter_state(State.DONE, 0)
+
+    def close(self) -> None:
+        """Let go of everything, however it ended; what is in flight stays where it is."""
+        self._linger.stop()
+        self.outbox.close()
+        if self.inbox is not None:
+            self.inbox.close()
+        self._share.close()
 
     def _encode(self, payloads: list[Any]) -> Packet:
         return self._encoder.encode(payloads)
@@ -357,6 +377,8 @@ class Linger:
             if self._stopping.wait(LINGER_S):
                 return
             self._wake.clear()
+            if self._stopping.is_set():
+                return  # its wake-up may be the one that was just cleared
             try:
                 self._outbox.flush_old()
             except PipeflowError as error:

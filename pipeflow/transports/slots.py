@@ -169,6 +169,10 @@ class SlotPool:
         """Ask ``sender`` to settle before fresh memory is taken, and keep what it has in flight."""
         self._senders.append(sender)
 
+    def lends(self) -> bool:
+        """Whether it has ever lent a slot."""
+        return bool(self._shelves)
+
     def tidy(self) -> None:
         """Give free memory back if another pool has found the limit reached; for idle moments."""
         with self._lock:

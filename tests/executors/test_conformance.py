@@ -263,7 +263,12 @@ def test_a_result_that_cannot_be_pickled_is_its_stages_error(tmp_path: Path, exe
 def test_named_outputs_reach_their_readers(tmp_path: Path, executor: str) -> None:
     stages = {
         "source": NUMBERS,
-        "split": {"call": "shapes:by_parity", "inputs": "source", "outputs": ["odd"], "replicas": 2},
+        "split": {
+            "call": "shapes:by_parity",
+            "inputs": "source",
+            "outputs": ["odd"],
+            "replicas": 2,
+        },
         "evens": {"keep": "split"},
         "odds": {"keep": "split.odd"},
     }
