@@ -20,9 +20,7 @@ import pipeflow
 ROOT: Final = Path(__file__).parent.parent
 
 #: Places that mean something on one machine only (``/usr``, ``/proc``, ``/dev`` are on all).
-MACHINE_PATHS: Final = re.compile(
-    r"(?<![\w.])/(?:work|root|home)/\w+|(?<![\w.])/tmp/(?:venv|prompts)"
-)
+MACHINE_PATHS: Final = re.compile(r"(?<![\w.])/(?:work|root)/\w+|(?<![\w.])/tmp/(?:venv|prompts)")
 
 
 @pytest.fixture(scope="module")
