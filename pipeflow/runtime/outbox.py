@@ -344,11 +344,11 @@ class Outbox:
 
     def _send_if_due(self, target: Target) -> None:
         """Send the batch if its reader waits, it is full, or it has waited long enough."""
-        due = target.large or target.cost >= self._batch_items or target.idle()
-        if due or (target.cost and self._late()):
+        cost = target.cost
+        if cost and (target.large or cost >= self._batch_items or target.idle() or self._late()):
             self._send(target)
         else:
-            self._wake_once()
+            self._wake_once()  # empty runs alone are in no hurry
 
     def _wake_once(self) -> None:
         """Let the second thread know that something waits."""

@@ -70,7 +70,7 @@ class Target:
         return self.credit
 
     def idle(self) -> bool:
-        """Whether a reader has received everything sent so far."""
+        """Whether a reader has nothing left to do."""
         return any(channel.sender.idle() for channel in self.channels)
 
     def has_part(self, lane: int, unit: int) -> bool:

@@ -165,7 +165,11 @@ class Sender(Protocol):
         ...
 
     def idle(self) -> bool:
-        """Whether the readers have received every frame sent so far: flush at once."""
+        """Whether the readers have taken all that was sent: flush at once.
+
+        Taken, not received: a reader that still works through a batch is not helped by another
+        frame, and each frame it is spared makes the next one larger.
+        """
         ...
 
     def demand(self) -> int:

@@ -194,8 +194,8 @@ class WriterAccount:
             counters.set_writer(writer, WriterCell.PEAK, in_flight)
 
     def idle(self) -> bool:
-        """Whether the readers have received every frame."""
-        return self.counters.frames_in_flight(self.writer) == 0
+        """Whether the readers have taken every credit sent: they have nothing left to do."""
+        return self.counters.in_flight(self.writer) == 0
 
     def set_waiting(self, waiting: bool) -> None:
         """Ask the readers to ring when they take, or no longer."""
