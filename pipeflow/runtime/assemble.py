@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pipeflow.planner.plan import EdgePlan, Join, Parts, Plan, Route, StagePlan
+from pipeflow.planner.plan import EdgePlan, Join, Numbering, Parts, Plan, Route, StagePlan
 from pipeflow.runtime.board import Board
 from pipeflow.runtime.collector import Collector
 from pipeflow.runtime.inbox import Decode, Inbox, InChannel, InPort
@@ -99,7 +99,8 @@ def _join(
         case Join.ZIP_BY_POSITION:
             return ZipByPosition(collectors, first=replica, step=stage.replicas)
         case _:
-            return Merge(collectors, bases)
+            keeps = stage.numbering is Numbering.KEEP
+            return Merge(collectors, bases, unit_ends=keeps)
 
 
 def make_outbox(

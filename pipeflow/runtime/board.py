@@ -109,7 +109,11 @@ class Board:
 
 def put_hand(row: Words, item: ItemId) -> None:
     """Note the item in hand, so that it is known even if the process is killed."""
-    depth = min(len(item), HAND_DEPTH_MAX)
+    depth = len(item)
+    if depth == 2:  # most are: an ordinal of the stage where it began
+        row[HAND], row[HAND + 1], row[HAND_DEPTH] = item[0], item[1], 2
+        return
+    depth = min(depth, HAND_DEPTH_MAX)
     for place in range(depth):
         row[HAND + place] = item[place]
     row[HAND_DEPTH] = depth

@@ -84,7 +84,9 @@ class Collector:
         if not self._ordered:
             self._ready.append(Arrived(part, writer, frame, part.closed))
             return
-        self._lanes[part.lane].heads[writer].append((part, frame))
+        queue = self._lanes[part.lane].heads[writer]
+        for one in part.singly() if self._in_parts else (part,):
+            queue.append((one, frame))
 
     def end(self, writer: int) -> None:
         """Nothing more comes from this writer."""

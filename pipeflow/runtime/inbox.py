@@ -22,6 +22,9 @@ from pipeflow.transports.base import FrameKind, Packet, Receiver
 #: Turns a packet into payloads; ``private`` makes arrays writable copies.
 Decode = Callable[[Packet, bool], list[Any]]
 
+#: Items delivered before the writer is told, unless it waits or the frame is used up.
+OWED_MOST = 16
+
 
 @dataclass(slots=True, kw_only=True)
 class InChannel:
@@ -72,17 +75,23 @@ class _FrameNote:
         writer: Number of the writer within the channel.
         items: Items not yet delivered.
         nbytes: Shared bytes, given back with the last item.
+        owed: Items delivered that the writer was not told of.
     """
 
     channel: InChannel
     writer: int
     items: int
     nbytes: int
+    owed: int = 0
+
+    def waits(self) -> bool:
+        """Whether the writer waits for credit."""
+        return self.channel.receiver.writer_waits(self.writer)
 
     def give_back(self) -> None:
-        """One item was delivered."""
-        self.items -= 1
-        self.channel.receiver.took(self.writer, 1, 0 if self.items else self.nbytes)
+        """Tell the writer of the items delivered; of the frame's bytes with the last one."""
+        owed, self.owed = self.owed, 0
+        self.channel.receiver.took(self.writer, owed, 0 if self.items else self.nbytes)
 
 
 @dataclass(slots=True)
@@ -119,6 +128,8 @@ class Inbox:
         """
         while True:
             output = self.join.take()
+            if type(output) is Call:
+                return output
             match output:
                 case None:
                     if self._pending_barrier is not None:
@@ -136,12 +147,18 @@ class Inbox:
         """The user's function is called with these items now."""
         for port, _, note in call.origins:
             self.ports[port].row[DELIVERED] += 1
-            note.give_back()
+            note.items -= 1
+            note.owed += 1
+            if not note.items or note.owed == OWED_MOST or note.waits():
+                note.give_back()
 
     def unmatched(self, lone: Lone) -> None:
         """An item has no partner and goes its own way."""
         self.ports[lone.origin.port].row[UNMATCHED] += 1
-        lone.origin.frame.give_back()
+        note = lone.origin.frame
+        note.items -= 1
+        note.owed += 1
+        note.give_back()
 
     def descriptors(self) -> list[int]:
         """What becomes readable when something may have come."""

@@ -106,11 +106,19 @@ class Merge:
     Args:
         collectors: One for each edge.
         lane_bases: Number of each edge's first lane among all lanes of the stage.
+        unit_ends: Whether the stage wants to know where units end: if it keeps them.
     """
 
-    def __init__(self, collectors: Sequence[Collector], lane_bases: Sequence[int]) -> None:
+    def __init__(
+        self,
+        collectors: Sequence[Collector],
+        lane_bases: Sequence[int],
+        *,
+        unit_ends: bool = True,
+    ) -> None:
         self._collectors = collectors
         self._bases = lane_bases
+        self._unit_ends = unit_ends
         self._ready: deque[Output] = deque()
         self._next = 0
 
@@ -120,16 +128,25 @@ class Merge:
             port, arrived = self._arrived()
             if arrived is None:
                 return None
-            part = arrived.part
-            lane, unit = part.lane + self._bases[port], part.unit
-            origins = (Origin(port, arrived.writer, arrived.frame),)
-            ready.extend([Call(load, item, lane, unit, origins) for item, load in part.items])
-            if part.cost:
-                ready.append(Passed(origins[0], part.cost))
-            if arrived.ends_unit:
-                free = not part.items and not part.cost
-                ready.append(UnitEnd(lane, unit, part.span, free))
+            self._lay_out(port, arrived)
         return ready.popleft()
+
+    def _lay_out(self, port: int, arrived: Arrived) -> None:
+        """Make calls of a part, and tell where its units end."""
+        part, ready = arrived.part, self._ready
+        lane, unit = part.lane + self._bases[port], part.unit
+        origins = (Origin(port, arrived.writer, arrived.frame),)
+        if part.span > 1 and part.items and self._unit_ends:
+            for item, load in part.items:
+                ready.append(Call(load, item, lane, unit, origins))
+                ready.append(UnitEnd(lane, unit, 1, free=False))
+                unit += 1
+            return
+        ready.extend([Call(load, item, lane, unit, origins) for item, load in part.items])
+        if part.cost:
+            ready.append(Passed(origins[0], part.cost))
+        if arrived.ends_unit and self._unit_ends:
+            ready.append(UnitEnd(lane, unit, part.span, not part.items and not part.cost))
 
     def _arrived(self) -> tuple[int, Arrived | None]:
         """From the edges in turn, so that a busy one does not starve the others."""
@@ -207,10 +224,11 @@ class ZipById:
         part = arrived.part
         held = self._held[port][part.lane]
         origin = Origin(port, arrived.writer, arrived.frame)
-        if part.items:
-            held.items.setdefault(part.unit, []).extend(
-                (item, payload, origin) for item, payload in part.items
-            )
+        for one in part.singly():
+            if one.items:
+                held.items.setdefault(one.unit, []).extend(
+                    (item, payload, origin) for item, payload in one.items
+                )
         if part.cost:
             self._ready.append(Passed(origin, part.cost))
         if arrived.ends_unit:

@@ -17,6 +17,8 @@ from pipeflow.runtime.outbox import ReadersGone, ResultNotSerializable
 from pipeflow.spec.policies import OnError
 from pipeflow.stages.work import OutputClosed
 
+#: Types of results that are surely no iterators.
+PLAIN: Final = frozenset({dict, list, tuple, str, int, float, bool, bytes, type(None)})
 #: How long what the longer inputs of a zip still bring is counted, after the shortest has ended.
 REST_S: Final = 1.0
 
@@ -36,12 +38,13 @@ class CallLoop(StageLoop):
         rest_until: float | None = None
         while True:
             message = inbox.take()
+            if type(message) is Call:
+                many = self._call(message)
+                message = None
+                if many is not None:
+                    yield from many
+                continue
             match message:
-                case Call():
-                    many = self._call(message)
-                    message = None
-                    if many is not None:
-                        yield from many
                 case UnitEnd(lane, unit, span, free):
                     self.outbox.end_unit(lane, unit, span, free=free)
                 case EndOfInput(units):
@@ -59,6 +62,8 @@ class CallLoop(StageLoop):
                     self._lone(message)
                 case Barrier(checkpoint):
                     self.outbox.barrier(checkpoint)
+                case Call():
+                    raise AssertionError(message)
                 case _:
                     assert_never(message)
 
@@ -78,7 +83,7 @@ class CallLoop(StageLoop):
         try:
             given = call.payload if self._joined else (call.payload,)
             result = self.work.call(*given)
-            if hasattr(type(result), "__next__"):
+            if type(result) not in PLAIN and hasattr(type(result), "__next__"):
                 return self._call_many(call, result)
             if result is not None:
                 self._emit(result, call.id, (call.lane, call.unit))
@@ -114,7 +119,6 @@ class CallLoop(StageLoop):
         self.row[PROCESSED] += count
         if not self._emitted:
             self.row[EMPTY] += count
-        self.row[HAND_DEPTH] = 0
         self._payload = None
 
     def _call_failed(self, error: BaseException, call: Call) -> None:

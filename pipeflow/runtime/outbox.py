@@ -21,7 +21,7 @@ from pipeflow.runtime.board import Words
 from pipeflow.runtime.mailbox import DropEdge, Mailbox
 from pipeflow.runtime.messages import ItemId
 from pipeflow.runtime.targets import BATCH_ITEMS, OutChannel, Spread, Target
-from pipeflow.runtime.units import Batch
+from pipeflow.runtime.units import Batch, Run
 from pipeflow.spec.pipeline import ERRORS
 from pipeflow.transports.base import Packet, Sender
 
@@ -74,8 +74,16 @@ class OutPort:
         self.spreads = spreads
         self.drops = drops
         self.units = 0
+        #: The only target, if every item goes there as a unit of its own.
+        self.express: Target | None = None
         #: Items leave one by one, each pickled once for all: batches differ from reader to reader.
         self.mixed = bool(drops) or len(spreads) > 1
+
+    def open_express(self) -> None:
+        """Take the short way, where there is but one target for every item."""
+        if not self.mixed and len(self.spreads[0].targets) == 1:
+            (self.express,) = self.spreads[0].targets
+            self.express.batch = Run()
 
     def closed(self) -> bool:
         """Whether every reader is gone."""
@@ -127,6 +135,9 @@ class Outbox:
         #: Called when something waits to be sent, once until ``flush_old``.
         self.wake: Callable[[], None] = lambda: None
         self.lock = threading.Lock()
+        if numbering is Numbering.PER_PORT and not careful:
+            for port in ports.values():
+                port.open_express()
 
     # ------------------------------------------------------------------ results
 
@@ -144,7 +155,9 @@ class Outbox:
             port = self._ports.get(port_name)
             if port is None:
                 return
-            if self._numbering is Numbering.KEEP:
+            if port.express is not None:
+                self._emit_express(port, port.express, payload, item)
+            elif self._numbering is Numbering.KEEP:
                 self._emit(port, payload, Place(lane, unit, item), whole=False)
             elif self._numbering is Numbering.PER_PORT:
                 port.units += 1
@@ -254,6 +267,23 @@ class Outbox:
             self._raise_if_unread()
 
     # ------------------------------------------------------------------ in here
+
+    def _emit_express(self, port: OutPort, target: Target, payload: Any, item: ItemId) -> None:
+        """``_emit`` for the plain case, item after item to one target."""
+        if target.credit > 0:
+            target.credit -= 1
+        else:
+            self._acquire(port.spreads[0], port.units, payload)
+        target.count()
+        batch = target.batch
+        if not batch.payloads:
+            batch.first = port.units
+        port.units += 1
+        batch.payloads.append(payload)
+        batch.ids.append(item)
+        target.cost += 1
+        target.large = _large(payload)
+        self._send_if_due(target)
 
     def _emit(self, port: OutPort, payload: Any, place: Place, *, whole: bool) -> None:
         """Send a result to every edge of a port; ``whole``: it is a unit of its own."""
@@ -367,7 +397,7 @@ class Outbox:
         try:
             gone = target.send(self._encode)
         except ItemNotSerializable as error:
-            target.batch, target.cost = Batch(), 0
+            target.batch, target.cost = type(batch)(), 0
             raise ResultNotSerializable(batch.ids[error.index], error) from error
         self._flushed_at = self._now()
         if gone:

@@ -14,7 +14,7 @@ from typing import Any
 from pipeflow.errors import PeerClosed
 from pipeflow.planner.plan import Route
 from pipeflow.runtime.board import COPIED_BYTES, SENT, SHARED_BYTES, Words
-from pipeflow.runtime.units import Batch
+from pipeflow.runtime.units import Batch, Run
 from pipeflow.transports.base import Packet, Sender
 
 #: Items in one frame at most: enough to make the cost of a frame small beside the items.
@@ -54,7 +54,7 @@ class Target:
     """
 
     channels: list[OutChannel]
-    batch: Batch = field(default_factory=Batch)
+    batch: Batch | Run = field(default_factory=Batch)
     credit: int = 0
     cost: int = 0
     open_unit: tuple[int, int] | None = None
@@ -71,7 +71,10 @@ class Target:
 
     def idle(self) -> bool:
         """Whether a reader has nothing left to do."""
-        return any(channel.sender.idle() for channel in self.channels)
+        for channel in self.channels:
+            if channel.sender.idle():
+                return True
+        return False
 
     def has_part(self, lane: int, unit: int) -> bool:
         """Whether an item of this unit went this way and the unit is not closed yet."""
@@ -98,10 +101,10 @@ class Target:
         """Send the batch; whether a reader turned out to be gone."""
         batch, cost = self.batch, self.cost
         if not batch or not self.channels:
-            self.batch, self.cost = Batch(), 0
+            self.batch, self.cost = type(batch)(), 0
             return False
         packet = encode(batch.payloads)
-        self.batch, self.cost = Batch(), 0
+        self.batch, self.cost = type(batch)(), 0
         return self.send_packet(batch.meta(), packet, cost)
 
     def send_packet(self, meta: bytes, packet: Packet, cost: int) -> bool:

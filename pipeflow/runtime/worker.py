@@ -29,6 +29,7 @@ from pipeflow.planner.plan import StagePlan
 from pipeflow.runtime.assemble import make_inbox, make_outbox
 from pipeflow.runtime.board import (
     BUSY_NS,
+    HAND_DEPTH,
     SINCE_NS,
     STATE,
     TURNS,
@@ -274,6 +275,7 @@ class Process:
             ReadersGone: Nobody needs the results any more.
         """
         assert self.inbox is not None
+        self._row[HAND_DEPTH] = 0
         before = self._enter_state(State.WAITING_IN, self.inbox.waits_for())
         self._row[BUSY_NS] += before
         poll = select.poll()

@@ -104,6 +104,17 @@ class ChannelCounters:
         stride = self.spec.writers * ROW_WORDS
         return sum(words[first + reader * stride] for reader in range(self.spec.readers))
 
+    def credit_cells(self, writer: int) -> tuple[memoryview, int, tuple[int, ...]]:
+        """The words, where a writer counts its credits, and where each reader counts those taken.
+
+        For what is asked with every item, where a call for each cell would cost more than the look.
+        """
+        taken = tuple(
+            self._reader_row(reader, writer) + ReaderCell.TAKEN_CREDITS
+            for reader in range(self.spec.readers)
+        )
+        return self._words, writer * ROW_WORDS + WriterCell.CREDITS, taken
+
     # -- which frames are held
 
     def mark_confirmed(self, reader: int, writer: int, seq: int) -> None:
@@ -178,6 +189,7 @@ class WriterAccount:
     def __init__(self, counters: ChannelCounters, writer: int) -> None:
         self.counters = counters
         self.writer = writer
+        self._words, self._sent, self._taken = counters.credit_cells(writer)
 
     def note_sent(self, *, credits: int, nbytes: int, items: int) -> None:
         """Count one frame as sent; called before the bytes leave, so no reader can outrun it."""
@@ -195,7 +207,11 @@ class WriterAccount:
 
     def idle(self) -> bool:
         """Whether the readers have taken every credit sent: they have nothing left to do."""
-        return self.counters.in_flight(self.writer) == 0
+        words = self._words
+        taken = 0
+        for cell in self._taken:
+            taken += words[cell]
+        return taken >= words[self._sent]
 
     def set_waiting(self, waiting: bool) -> None:
         """Ask the readers to ring when they take, or no longer."""

@@ -136,9 +136,7 @@ def test_another_port_is_named_by_the_result() -> None:
 
 def test_a_port_that_is_not_there_is_the_items_failure() -> None:
     with pytest.raises(StageStopped, match="no output port 'mask'"):
-        Run(
-            Work(call=lambda item: Routed("mask", item)), [call(1, 0)], ports=("out", "masks")
-        ).go()
+        Run(Work(call=lambda item: Routed("mask", item)), [call(1, 0)], ports=("out", "masks")).go()
 
 
 def test_joined_inputs_are_arguments_of_one_call() -> None:

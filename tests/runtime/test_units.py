@@ -15,8 +15,9 @@ def test_a_run_of_single_items_takes_few_bytes() -> None:
     meta = batch.meta()
 
     assert len(meta) < 64
-    parts = parts_of(meta, batch.payloads)
-    assert [part.items for part in parts] == [[((3, n), f"item {n}")] for n in range(256)]
+    (part,) = parts_of(meta, batch.payloads)
+    single = [one.items for one in part.singly()]
+    assert single == [[((3, n), f"item {n}")] for n in range(256)]
 
 
 def test_an_empty_unit_costs_a_credit_and_a_skipped_one_does_not() -> None:
@@ -68,7 +69,8 @@ def test_what_goes_in_comes_out(units: list[tuple[int, int, bool]]) -> None:
 
     seen = [
         (part.lane, part.unit + offset, [payload for _, payload in part.items])
-        for part in parts
+        for run in parts
+        for part in run.singly()
         for offset in range(part.span)
     ]
     assert seen == expected
