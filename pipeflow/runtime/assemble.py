@@ -8,7 +8,7 @@ from typing import Any
 from pipeflow.planner.plan import EdgePlan, Join, Numbering, Parts, Plan, Route, StagePlan
 from pipeflow.runtime.board import Board
 from pipeflow.runtime.collector import Collector
-from pipeflow.runtime.inbox import Decode, Inbox, InChannel, InPort
+from pipeflow.runtime.inbox import LOT_MOST, LOT_SHARE, Decode, Inbox, InChannel, InPort
 from pipeflow.runtime.joins import Join as Joiner
 from pipeflow.runtime.joins import Merge, ZipById, ZipByPosition
 from pipeflow.runtime.mailbox import DropEdge, Mailbox
@@ -82,6 +82,7 @@ def _in_port(
                 receiver=open_receiver(channel, channel.readers.index(worker)),
                 first_writer=0 if aligned else channel.writers[0] - first_worker,
                 writers=len(channel.writers),
+                lot=max(1, min(LOT_MOST, channel.spec.capacity // LOT_SHARE)),
                 on_demand=edge.overflow is not Overflow.BLOCK,
             )
             for channel in mine

@@ -2,8 +2,9 @@
 
     receivers ── frames ──> decoder ── payloads ──> collector of the edge ──> join ──> messages
 
-It counts what is delivered, and gives credit back the moment the user's function is called. It never
-waits: ``take`` answers ``None`` when nothing is there, and the worker decides what to do about it.
+It counts what is delivered, and gives credit back in lots once the user's function was called; before
+a wait it owes nothing. It never waits itself: ``take`` answers ``None`` when nothing is there, and the
+worker decides what to do about it.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ from pipeflow.transports.base import FrameKind, Packet, Receiver
 #: Turns a packet into payloads; ``private`` makes arrays writable copies.
 Decode = Callable[[Packet, bool], list[Any]]
 
-#: Items delivered before the writer is told, unless it waits or the frame is used up.
-OWED_MOST = 16
+#: Items delivered at most before the writer is told.
+LOT_MOST = 64
+#: Part of the capacity that makes such a lot: a writer that is told of each item wakes up for it.
+LOT_SHARE = 4
 
 
 @dataclass(slots=True, kw_only=True)
@@ -34,6 +37,7 @@ class InChannel:
         receiver: Its end; closed by the inbox.
         first_writer: Number, within the edge, of the channel's writer 0.
         writers: How many writers it has.
+        lot: Items delivered before the writer is told, if nothing else tells it.
         on_demand: The writers send only what was asked for.
         wanted: Items asked for that have not come.
         over: No more frames come.
@@ -42,6 +46,7 @@ class InChannel:
     receiver: Receiver
     first_writer: int
     writers: int
+    lot: int = 1
     on_demand: bool = False
     wanted: int = 0
     over: bool = False
@@ -84,10 +89,6 @@ class _FrameNote:
     nbytes: int
     owed: int = 0
 
-    def waits(self) -> bool:
-        """Whether the writer waits for credit."""
-        return self.channel.receiver.writer_waits(self.writer)
-
     def give_back(self) -> None:
         """Tell the writer of the items delivered; of the frame's bytes with the last one."""
         owed, self.owed = self.owed, 0
@@ -113,6 +114,7 @@ class Inbox:
     row: Words
     closed: bool = False
     _finished: bool = False
+    _owing: dict[int, _FrameNote] = field(default_factory=dict)
     _barriers: dict[int, set[int]] = field(default_factory=dict)
     _pending_barrier: Barrier | None = None
 
@@ -136,6 +138,7 @@ class Inbox:
                         barrier, self._pending_barrier = self._pending_barrier, None
                         return barrier
                     if not self._receive():
+                        self._settle()
                         return self._end()
                 case Passed(origin, cost):
                     note: _FrameNote = origin.frame
@@ -149,13 +152,17 @@ class Inbox:
             self.ports[port].row[DELIVERED] += 1
             note.items -= 1
             note.owed += 1
-            if not note.items or note.owed == OWED_MOST or note.waits():
+            if not note.items or note.owed >= note.channel.lot:
+                self._owing.pop(id(note), None)
                 note.give_back()
+            elif note.owed == 1:
+                self._owing[id(note)] = note
 
     def unmatched(self, lone: Lone) -> None:
         """An item has no partner and goes its own way."""
         self.ports[lone.origin.port].row[UNMATCHED] += 1
         note = lone.origin.frame
+        self._owing.pop(id(note), None)
         note.items -= 1
         note.owed += 1
         note.give_back()
@@ -226,6 +233,12 @@ class Inbox:
         elif frame.kind is FrameKind.BARRIER:
             self._align(int.from_bytes(frame.meta, "little"), id(channel) + frame.writer)
         return True
+
+    def _settle(self) -> None:
+        """Before a wait nothing is owed: a writer may wait for just that."""
+        for note in self._owing.values():
+            note.give_back()
+        self._owing.clear()
 
     def _align(self, checkpoint: int, sender: int) -> None:
         """A barrier counts once every writer has sent it."""
