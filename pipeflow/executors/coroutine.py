@@ -1,8 +1,8 @@
 """Stages that take turns in one process.
 
-A stage whose code is called item by item gives way by itself. A stream function does not: it asks its
-input for the next item and expects to get it. So each of those runs in a thread of its own, and
-exactly one thread runs at any time: the baton goes there and back.
+A stage whose code is called item by item gives way by itself. A stream function does not: it asks
+its input for the next item and expects to get it. So each of those runs in a thread of its own,
+and exactly one thread runs at any time: the baton goes there and back.
 """
 
 from __future__ import annotations

@@ -338,7 +338,7 @@ class _InlineRun:
             self._tell(events.StageFinished(stage=turn.stage.name))
 
     def _cancel_all(self) -> None:
-        """Whatever has not ended is given up: generators closed, threads ended, ``close`` called."""
+        """Whatever has not ended is given up: generators are closed, ``close`` is called."""
         for turn in self._turns:
             if turn.done or turn.loop is None or turn.runner is None:
                 continue

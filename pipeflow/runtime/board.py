@@ -1,8 +1,8 @@
 """The board: one block of shared counters, in which every cell has one writing process.
 
 Workers write their rows, the supervisor reads all of them: for the live table, for the ledger (the
-counts of a worker that was killed are still there), and to tell who waits on whom. The layout follows
-from the plan alone, so nothing has to be told beside the block itself.
+counts of a worker that was killed are still there), and to tell who waits on whom. The layout
+follows from the plan alone, so nothing has to be told beside the block itself.
 
     word 0          the run is being drained (the supervisor writes)
     word 1          processes that have attached, unused otherwise

@@ -1,4 +1,4 @@
-"""The user's exceptions as text: type, message, the user's own frames, and a short view of the item.
+"""The user's exceptions as text: type, message, the user's own frames, a short view of the item.
 
 Text is all that leaves the process: an exception that cannot be pickled, or not be made again,
 is told like any other.
@@ -32,7 +32,7 @@ def message_of(error: BaseException) -> str:
     except Exception as broken:  # the user's __str__: a boundary
         text = f"(its text cannot be shown: {kind_of(broken)})"
     if isinstance(error, ValueError) and "read-only" in text:
-        text += " (arrays are shared, so they are read-only: copy it, or set `arrays: copy` on the edge)"
+        text += " (arrays are shared, so read-only: copy it, or set `arrays: copy` on the edge)"
     return text
 
 

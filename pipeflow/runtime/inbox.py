@@ -2,9 +2,9 @@
 
     receivers ── frames ──> decoder ── payloads ──> collector of the edge ──> join ──> messages
 
-It counts what is delivered, and gives credit back in lots once the user's function was called; before
-a wait it owes nothing. It never waits itself: ``take`` answers ``None`` when nothing is there, and the
-worker decides what to do about it.
+It counts what is delivered, and gives credit back in lots once the user's function was called;
+before a wait it owes nothing. It never waits itself: ``take`` answers ``None`` when nothing is
+there, and the worker decides what to do about it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """From the parts of one or more edges to the calls of a stage. Pure.
 
 A join pulls from the collectors of a stage's edges and gives out ``Call``s (one call of the user's
-function each), ``Lone`` items (no partner) and ``UnitEnd``s. It owns no channel and waits for nothing:
-``None`` means that more must come first.
+function each), ``Lone`` items (no partner) and ``UnitEnd``s. It owns no channel and waits for
+nothing: ``None`` means that more must come first.
 """
 
 from __future__ import annotations

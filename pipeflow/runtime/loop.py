@@ -2,10 +2,10 @@
 
 The kinds are ``loop_source``, ``loop_calls`` and ``loop_stream``; ``loops`` picks one.
 
-Starts no process, opens nothing and reads no clock but for the end of a zip, so a test can drive it with
-plain lists. It is written as steps: a generator that yields ``WAITS`` when it cannot go on before
-something comes, and ``GOES_ON`` where another stage may have its turn. A worker process waits at the
-one and ignores the other; the inline executor turns to another stage at both.
+Starts no process, opens nothing and reads no clock but for the end of a zip, so a test can drive
+it with plain lists. It is written as steps: a generator that yields ``WAITS`` when it cannot go on
+before something comes, and ``GOES_ON`` where another stage may have its turn. A worker process
+waits at the one and ignores the other; the inline executor turns to another stage at both.
 """
 
 from __future__ import annotations

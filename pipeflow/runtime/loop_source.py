@@ -1,4 +1,4 @@
-"""The loop of a source: ask the user's code for items until it ends, is drained, or nobody needs more."""
+"""The loop of a source: ask the user's code for items until it ends or nobody needs more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loop of a stream function: it pulls the items itself, and may keep what it likes between them."""
+"""The loop of a stream function: it pulls the items, and keeps what it likes between them."""
 
 from __future__ import annotations
 

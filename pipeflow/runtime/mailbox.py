@@ -4,8 +4,9 @@
 
 The newest (or the first) items stay at the writer's side, where they can still be thrown away; one
 leaves only when the reader asks for it. So after a stall the reader sees exactly what the file
-promises: the newest items, the gap before them, and the number of those dropped. A thread hands over
-what the reader asks for while the user's function is busy. Dropped items leave empty units behind.
+promises: the newest items, the gap before them, and the number of those dropped. A thread hands
+over what the reader asks for while the user's function is busy. Dropped items leave empty units
+behind.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What travels besides the bytes of the items: within a worker, and from a worker to the supervisor.
+"""What travels besides the bytes of the items: within a worker, and from there to the supervisor.
 
 Items reach a stage as ``Item``s, barriers and the end of input as messages of their own, so that
 checkpoints can come without another loop. A report to the supervisor holds numbers and text only,
@@ -76,7 +76,8 @@ class Failure:
     """What went wrong in a worker, as text.
 
     Attributes:
-        phase: ``import``, ``constructor``, ``item``, ``finish``, ``close``, ``pickling`` or ``run``.
+        phase: ``import``, ``constructor``, ``item``, ``finish``, ``close``, ``pickling`` or
+        ``run``.
         kind: Type of the exception, with its module unless built in.
         message: The exception as text, one line or more.
         traceback: The user's own frames, as text; empty for mistakes found by us.

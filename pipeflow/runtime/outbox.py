@@ -3,9 +3,9 @@
     results ──> port ──> spread(s) ──> target ──> batch ──> encoder ──> senders
 
 It numbers the units, keeps to the readers' credit, and decides when a batch leaves: at once when a
-reader has caught up, else when it is full, has waited a millisecond, or before anything is waited for.
-A second thread sends what a quick burst left behind when the user's code then takes its time; the
-lock is between these two and nobody else.
+reader has caught up, else when it is full, has waited a millisecond, or before anything is waited
+for. A second thread sends what a quick burst left behind when the user's code then takes its time;
+the lock is between these two and nobody else.
 """
 
 from __future__ import annotations
@@ -277,7 +277,7 @@ class Outbox:
         target.count()
         batch = target.batch
         if not batch.payloads:
-            batch.first = port.units
+            batch.units.append(port.units)
         port.units += 1
         batch.payloads.append(payload)
         batch.ids.append(item)

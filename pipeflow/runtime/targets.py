@@ -1,8 +1,9 @@
 """Targets: where the frames of an output port go, and how its items spread over them.
 
-A **target** is a set of channels that get the very same frames: all the readers of a plain fan-out, or
-one replica of a partitioned stage. Its batch is pickled once, whatever the number of readers. A
-**spread** is one target for all items, or several with a rule that picks one for each item.
+A **target** is a set of channels that get the very same frames: all the readers of a plain
+fan-out, or one replica of a partitioned stage. Its batch is pickled once, whatever the number of
+readers. A **spread** is one target for all items, or several with a rule that picks one for each
+item.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 from pipeflow.errors import PeerClosed
 from pipeflow.planner.plan import Route
 from pipeflow.runtime.board import COPIED_BYTES, SENT, SHARED_BYTES, Words
-from pipeflow.runtime.units import Batch, Run
+from pipeflow.runtime.units import Batch
 from pipeflow.transports.base import Packet, Sender
 
 #: Items in one frame at most: enough to make the cost of a frame small beside the items.
@@ -54,7 +55,7 @@ class Target:
     """
 
     channels: list[OutChannel]
-    batch: Batch | Run = field(default_factory=Batch)
+    batch: Batch = field(default_factory=Batch)
     credit: int = 0
     cost: int = 0
     open_unit: tuple[int, int] | None = None
@@ -71,10 +72,7 @@ class Target:
 
     def idle(self) -> bool:
         """Whether a reader has nothing left to do."""
-        for channel in self.channels:
-            if channel.sender.idle():
-                return True
-        return False
+        return any(channel.sender.idle() for channel in self.channels)
 
     def has_part(self, lane: int, unit: int) -> bool:
         """Whether an item of this unit went this way and the unit is not closed yet."""

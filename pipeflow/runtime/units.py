@@ -15,7 +15,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from pipeflow.runtime.messages import ItemId
 
@@ -54,7 +54,7 @@ class Batch:
         self.open = True
 
     def close(self, lane: int, unit: int) -> int:
-        """The unit is complete; returns what this costs: 1 if it had no item, in this batch, else 0.
+        """The unit is complete; gives what this costs: 1 if it had no item in this batch, else 0.
 
         A unit of which an earlier batch took all items is closed by an empty part of it, which
         costs a credit as well: it is one more thing that the reader has to pass.
@@ -99,32 +99,19 @@ class Batch:
         return pickle.dumps((lanes, units, counts, self.open, _squeeze(self.ids)), protocol=5)
 
 
-class Run:
+class Run(Batch):
     """A batch of whole units of one item each, on lane 0: what most edges carry.
 
-    It offers what ``Batch`` does as far as such units need it, at a fraction of the cost.
-
-    Attributes:
-        payloads: The items, in order.
-        ids: Their ids, in step.
-        first: Number of the first unit.
+    Only the payloads, the ids and the number of the first unit are kept.
     """
 
-    __slots__ = ("first", "ids", "payloads")
-
-    open: Final = False
-
-    def __init__(self) -> None:
-        self.payloads: list[Any] = []
-        self.ids: list[ItemId] = []
-        self.first = 0
+    __slots__ = ()
 
     def __bool__(self) -> bool:
         return bool(self.payloads)
 
     def meta(self) -> bytes:
-        """Everything but the payloads, as ``parts_of`` reads it."""
-        told = (0, self.first, len(self.payloads), False, _squeeze(self.ids))
+        told = (0, self.units[0], len(self.payloads), False, _squeeze(self.ids))
         return pickle.dumps(told, protocol=5)
 
 

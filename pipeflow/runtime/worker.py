@@ -5,9 +5,9 @@
        neighbours <═══════╛  ╘═══════ neighbours        items, by channels
                   ──bell──>                             "there is room again"
 
-The process waits at two places only, ``for_input`` and ``for_room``, both of which have flushed before,
-are visible on the board, and watch the neighbours' ends: a reader that closed or died shows there.
-A second thread flushes what a burst left behind, and serves mailboxes.
+The process waits at two places only, ``for_input`` and ``for_room``, both of which have flushed
+before, are visible on the board, and watch the neighbours' ends: a reader that closed or died
+shows there. A second thread flushes what a burst left behind, and serves mailboxes.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import pipeflow
 from pipeflow.telemetry.events import Event, LogLine
 from pipeflow.telemetry.report import EdgeFacts, Report, StageFacts
 
-SHAPES = Path(__file__).parent / "stages" / "shapes.py"
+STAGES = Path(__file__).parent / "stages"
 EXECUTORS = ("inline", "local")
 
 
@@ -47,7 +47,9 @@ def run(
     folder: Path, stages: dict[str, Any], executor: str, *, start_method: str = "", **top: Any
 ) -> Outcome:
     """Run a pipeline; a stage given as ``"keep"`` or ``{"keep": input}`` notes what it gets."""
-    shutil.copy(SHAPES, folder / "shapes.py")
+    shutil.copytree(
+        STAGES, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__")
+    )
     told: dict[str, Any] = {}
     paths: dict[str, Path] = {}
     for name, stage in stages.items():

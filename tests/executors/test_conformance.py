@@ -344,7 +344,7 @@ def test_a_held_array_stays_what_it_was_and_is_read_only(
 
 
 def test_writing_into_an_array_says_how_to_get_a_copy(tmp_path: Path, executor: str) -> None:
-    stages = {
+    stages: dict[str, Any] = {
         "source": {"call": "shapes:arrays", "with": {"count": 2, "size": 10}},
         "write": {"call": "shapes:write_into", "inputs": "source"},
         "sums": {"call": "shapes:total_of", "inputs": "write"},

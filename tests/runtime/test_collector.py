@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -8,11 +9,14 @@ from hypothesis import strategies as st
 
 from pipeflow.errors import ProtocolError
 from pipeflow.runtime.collector import Collector
+from pipeflow.runtime.messages import ItemId
 from pipeflow.runtime.units import Part
 
 
 def unit(number: int, *payloads: str, closed: bool = True, lane: int = 0) -> Part:
-    items = [((0, number, index), payload) for index, payload in enumerate(payloads)]
+    items: list[tuple[ItemId, Any]] = [
+        ((0, number, index), payload) for index, payload in enumerate(payloads)
+    ]
     return Part(lane, number, 1, items, closed, 0 if items else 1)
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from pipeflow.runtime.collector import Collector
 from pipeflow.runtime.joins import Call, Join, Lone, Merge, UnitEnd, ZipById, ZipByPosition
+from pipeflow.runtime.messages import ItemId
 from pipeflow.runtime.units import Part
 
 
@@ -12,7 +13,7 @@ def one_writer() -> Collector:
 
 
 def unit(number: int, *payloads: Any) -> Part:
-    items = [((0, number), payload) for payload in payloads]
+    items: list[tuple[ItemId, Any]] = [((0, number), payload) for payload in payloads]
     return Part(0, number, 1, items, closed=True, cost=0 if items else 1)
 
 

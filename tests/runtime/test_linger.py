@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from pipeflow.runtime.worker import Linger
 
 
 class Outbox:
     def __init__(self) -> None:
-        self.wake = lambda: None
+        self.wake: Callable[[], None] = lambda: None
         self.flushed = threading.Event()
 
     def watched(self) -> list[int]:

@@ -4,17 +4,17 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.runtime.loop_fakes import Run, call
 
 from pipeflow.errors import ItemNotSerializable
 from pipeflow.planner.plan import Join
 from pipeflow.runtime.board import DEAD_LETTERED, EMPTY, FAILED, PROCESSED, RECEIVED, SKIPPED, hand
 from pipeflow.runtime.joins import Call, Origin, UnitEnd
 from pipeflow.runtime.loop import DrainInterrupt, StageStopped
-from pipeflow.runtime.messages import Barrier, EndOfInput, ItemGivenUp
+from pipeflow.runtime.messages import Barrier, EndOfInput, ItemGivenUp, ItemId
 from pipeflow.runtime.outbox import ResultNotSerializable
 from pipeflow.spec.policies import OnError
 from pipeflow.stages.work import BadRecord, OutputClosed, Routed, Work
+from tests.runtime.loop_fakes import Run, call
 
 
 def halve(number: int) -> int:
@@ -114,10 +114,10 @@ def test_a_result_that_cannot_be_pickled_falls_under_the_policy() -> None:
     run = Run(Work(call=lambda item: item), [call(1, 0), call(2, 1)], on_error=OnError.SKIP)
     emit = run.outbox.emit
 
-    def refuse_first(port: str, payload: Any, *place: Any) -> None:
+    def refuse_first(port: str, payload: Any, item: ItemId, lane: int, unit: int) -> None:
         if payload == 1:
             raise ResultNotSerializable((0, 0), ItemNotSerializable(0, "item", "a lock"))
-        emit(port, payload, *place)
+        emit(port, payload, item, lane, unit)
 
     run.outbox.emit = refuse_first  # type: ignore[method-assign]  # this is what fails
     run.go()
