@@ -64,7 +64,7 @@ class Launcher(Protocol):
     """What the supervisor needs of whoever starts its workers."""
 
     def fileno(self) -> int:
-        """Readable when ``news`` has something."""
+        """Readable when ``news`` has something that came after the last ``launch``."""
         ...
 
     @property
@@ -142,14 +142,17 @@ class ServerLauncher:
         self._send(replace(order, replace=fresh))
         deadline = time.monotonic() + _ANSWER_DEADLINE_S
         while True:
-            for reply in self._receive(max(0.0, deadline - time.monotonic())):
+            replies = self._receive(max(0.0, deadline - time.monotonic()))
+            # A worker may end while others are still being started: that is news for later.
+            self._waiting += [reply for reply in replies if isinstance(reply, Exited)]
+            for reply in replies:
                 match reply:
                     case Launched(_, pid):
                         return pid
                     case NotLaunched(_, number):
                         raise _limit_reached(number)
                     case Exited():
-                        self._waiting.append(reply)
+                        pass
             if time.monotonic() >= deadline:
                 raise MachineError(
                     f"the launch server did not answer within {_ANSWER_DEADLINE_S:.0f} s"

@@ -156,6 +156,8 @@ class Supervisor:
         """See the run to its end: until the process of every worker is gone."""
         with self._selector:
             self._register()
+            self._hear_launcher()  # who has ended while others were started waits to be heard
+            self._judge()
             now = self._clock.monotonic()
             self._alarms.set(Alarm.LOOK, now + LOOK_S)
             if self._terms.progress_s > 0:

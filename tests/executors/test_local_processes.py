@@ -85,6 +85,24 @@ def test_a_worker_that_dies_is_named_with_its_item(
     assert report.ledger.balanced
 
 
+def test_a_worker_that_dies_while_others_are_still_started_ends_the_run(tmp_path: Path) -> None:
+    (tmp_path / "gone.py").write_text("import os\n\nos._exit(5)\n\n\ndef away(item): ...\n")
+    stages: dict[str, Any] = {"source": {"call": "trouble:numbers"}}
+    for number in range(8):
+        before = f"stage{number - 1}" if number else "source"
+        stages[f"stage{number}"] = {
+            "call": "trouble:fall",
+            "inputs": before,
+            "with": {"how": "never"},
+        }
+    stages["sink"] = {"call": "gone:away", "inputs": "stage7"}
+
+    report, _ = run(tmp_path, stages)  # readers are started first
+
+    assert [(e.stage, e.type) for e in report.errors] == [("sink", "WorkerDied")]
+    assert "exit status 5, while its stage was being loaded" in report.errors[0].message
+
+
 def test_the_first_failure_ends_an_endless_run_and_is_told_once(tmp_path: Path) -> None:
     report, events = run(tmp_path, chain("raise"))
 
