@@ -174,5 +174,13 @@ def _pick_key(plan: Plan, edge: EdgePlan) -> Callable[[Any], int] | None:
     if edge.route is not Route.KEY:
         return None
     evaluate = compile_expression(edge.key, plan.parameters)
-    replicas = plan.stages[edge.target].replicas
-    return lambda payload: key_hash(evaluate(payload)) % replicas
+    reader = plan.stages[edge.target]
+
+    def pick(payload: Any) -> int:
+        try:
+            return key_hash(evaluate(payload)) % reader.replicas
+        except Exception as error:  # the user's expression: it runs here, for the reading stage
+            error.add_note(f"in the partition key of stage '{reader.name}': {edge.key}")
+            raise
+
+    return pick

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeflow.runtime.board import HAND_DEPTH, RECEIVED, TOTAL, put_hand
-from pipeflow.runtime.loop import GOES_ON, DrainInterrupt, StageLoop
+from pipeflow.runtime.loop import CONTROL, GOES_ON, DrainInterrupt, StageLoop
 from pipeflow.runtime.messages import ItemId
 from pipeflow.runtime.outbox import ResultNotSerializable
 from pipeflow.stages.work import BadRecord
@@ -70,6 +70,11 @@ class SourceLoop(StageLoop):
                     self._emit(result, item, (0, 0))
                 except ResultNotSerializable as error:
                     raise self._not_serializable(error) from None
+                except CONTROL:
+                    raise
+                except Exception as error:  # a partition key of the user's: a boundary
+                    self.hand, self._payload = item, result
+                    raise self._stopped(error, "item") from None
             self.row[HAND_DEPTH] = 0
             result = None
             yield GOES_ON

@@ -201,7 +201,7 @@ class Mailbox:
         except PeerClosed:
             self._lose(sender)
             return
-        self._row[COPIED_BYTES] += packet.copied_bytes
+        self._row[COPIED_BYTES] += packet.moved_bytes
         self._row[SHARED_BYTES] += packet.shared_bytes
 
 

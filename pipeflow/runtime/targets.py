@@ -48,7 +48,8 @@ class Target:
         batch: What waits to be sent.
         credit: Credits left as far as we know: never more than there are.
         cost: Credits that the batch takes.
-        open_unit: Lane and number of a unit that began in a frame already sent.
+        open_units: (lane, unit) of those that went this way in part and are not closed yet. A reader
+            of several lanes may be in the middle of one unit on each.
         large: The batch ends with an item that is worth a frame of its own.
         lost_rows: Rows of edges whose channel here was closed by its reader: what goes there still
             counts as sent.
@@ -58,7 +59,7 @@ class Target:
     batch: Batch = field(default_factory=Batch)
     credit: int = 0
     cost: int = 0
-    open_unit: tuple[int, int] | None = None
+    open_units: set[tuple[int, int]] = field(default_factory=set)
     large: bool = False
     lost_rows: list[Words] = field(default_factory=list)
 
@@ -76,17 +77,14 @@ class Target:
 
     def has_part(self, lane: int, unit: int) -> bool:
         """Whether an item of this unit went this way and the unit is not closed yet."""
-        batch = self.batch
-        if batch.open and batch.units[-1] == unit and batch.lanes[-1] == lane:
-            return True
-        return self.open_unit == (lane, unit)
+        return (lane, unit) in self.open_units
 
     def close_unit(self, lane: int, unit: int) -> None:
         """The unit, of which a part went this way, is complete."""
         cost = self.batch.close(lane, unit)
         self.cost += cost
         self.credit -= cost
-        self.open_unit = None
+        self.open_units.discard((lane, unit))
 
     def count(self) -> None:
         """One more item was sent this way."""
@@ -114,7 +112,7 @@ class Target:
             except PeerClosed:
                 gone.append(channel)
                 continue
-            channel.row[COPIED_BYTES] += packet.copied_bytes
+            channel.row[COPIED_BYTES] += packet.moved_bytes
             channel.row[SHARED_BYTES] += packet.shared_bytes
         for channel in gone:
             self.drop(channel)
@@ -145,7 +143,7 @@ class Spread:
         self.route = route
         self.targets = targets
         self._pick_key = pick_key
-        self._held: Target | None = None
+        self._held: dict[tuple[int, int], Target] = {}
         self._looked = 0
         self._turn = 0
 
@@ -157,7 +155,7 @@ class Spread:
         """Whether every reader is gone."""
         return not any(target.channels for target in self.targets)
 
-    def pick(self, unit: int, payload: Any) -> Target | None:
+    def pick(self, lane: int, unit: int, payload: Any) -> Target | None:
         """The target for an item; ``None``: any with room, and none has room now."""
         match self.route:
             case Route.BY_UNIT:
@@ -166,15 +164,16 @@ class Spread:
                 assert self._pick_key is not None
                 return self.targets[self._pick_key(payload)]
             case Route.BALANCE | Route.ANY if len(self.targets) > 1:
-                if self._held is None:
-                    self._held = self._roomiest()
-                return self._held
+                held = self._held.get((lane, unit)) or self._roomiest()
+                if held is not None:
+                    self._held[lane, unit] = held  # the rest of the unit goes there too
+                return held
             case _:
                 return self.targets[0]
 
-    def release(self) -> None:
-        """The unit is over: the next may go elsewhere."""
-        self._held = None
+    def release(self, lane: int, unit: int) -> None:
+        """The unit is over: no more of it comes."""
+        self._held.pop((lane, unit), None)
 
     def _roomiest(self) -> Target | None:
         """The open target with the most credit left, as far as we know; ``None``: all full.

@@ -109,6 +109,11 @@ class Packet:
     copied_bytes: int = 0
     keep: tuple[object, ...] = ()
 
+    @property
+    def moved_bytes(self) -> int:
+        """Bytes that travel: the pickle, and the buffers beside it that are not shared."""
+        return len(self.pickled) + self.copied_bytes
+
 
 @dataclass(slots=True)
 class Frame:

@@ -413,3 +413,40 @@ def test_close_is_called_after_an_early_end_and_finish_is_not(
     succeeded(outcome)
     assert closed.read_text() == "closed\n"
     assert outcome.items("sink") == [2]
+
+
+def test_a_failing_partition_key_names_the_expression(tmp_path: Path, executor: str) -> None:
+    stages = {
+        "source": NUMBERS,
+        "tally": {
+            "call": "shapes:Tally",
+            "inputs": "source",
+            "replicas": 2,
+            "partition": {"key": "item['user']"},
+        },
+        "sink": {"keep": "tally"},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    (error,) = outcome.report.errors
+    assert (error.stage, error.item, error.type) == ("source", "source:0", "TypeError")
+    assert "in the partition key of stage 'tally': item['user']" in error.traceback
+    assert outcome.edge("source.out", "tally").bytes_copied == 0
+
+
+def test_what_travels_is_counted_in_bytes(tmp_path: Path, executor: str) -> None:
+    stages = {
+        "source": {"call": "shapes:arrays", "with": {"count": 4, "size": 100_000}},
+        "sums": {"call": "shapes:total_of", "inputs": "source"},
+        "sink": {"keep": "sums"},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    edge = outcome.edge("source.out", "sums")
+    everything = edge.bytes_copied + edge.bytes_shared
+    assert 4 * 800_000 <= everything < 4 * 801_000
+    assert 4 * 8 < outcome.edge("sums.out", "sink").bytes_copied < 1000
+    if executor == "local":
+        assert edge.bytes_shared == 4 * 800_000
