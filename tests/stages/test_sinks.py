@@ -9,6 +9,7 @@ import os
 import resource
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -226,33 +227,39 @@ def test_files_are_compressed_by_suffix_or_by_word(tmp_path: Path) -> None:
     assert (tmp_path / "c.gz").read_text() == "1\n"
 
 
-@pytest.fixture
+@contextmanager
 def small_disk() -> Iterator[None]:
-    """Files may not grow beyond 20 bytes: a write goes half-way, then fails."""
+    """Files may not grow beyond 20 bytes: a write goes half-way, then fails.
+
+    No fixture: pytest tells how a test went while its fixtures still hold, maybe to a file.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_write_that_fails_leaves_no_half_line(tmp_path: Path, small_disk: None) -> None:
+def test_a_write_that_fails_leaves_no_half_line(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     work = sink("jsonl.write", path=str(path))
     assert work.call is not None
 
-    work.call("first")
-    with pytest.raises(OSError, match="File too large"):
-        work.call("much too long for it")
-    feed(work, ["last"])
+    with small_disk():
+        work.call("first")
+        with pytest.raises(OSError, match="File too large"):
+            work.call("much too long for it")
+        feed(work, ["last"])
 
     assert path.read_text() == '"first"\n"last"\n'
 
 
-def test_a_broken_compressed_file_never_gets_its_name(tmp_path: Path, small_disk: None) -> None:
+def test_a_broken_compressed_file_never_gets_its_name(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl.gz"
     work = sink("jsonl.write", path=str(path))
 
-    with pytest.raises(OSError, match="File too large"):
+    with small_disk(), pytest.raises(OSError, match="File too large"):
         feed(work, list("abcdefghijklmnopqrstuvwxyz"))
 
     assert not path.exists()
