@@ -273,7 +273,7 @@ class Outbox:
         if target.credit > 0:
             target.credit -= 1
         else:
-            self._acquire(port.spreads[0], port.units, payload)
+            self._acquire(port.spreads[0], 0, port.units, payload)
         target.count()
         batch = target.batch
         if not batch.payloads:
@@ -294,7 +294,7 @@ class Outbox:
             assert packet is not None
             drop.offer(place, payload, packet, whole=whole)
         for spread in port.spreads:
-            target = self._acquire(spread, place.unit, payload)
+            target = self._acquire(spread, place.lane, place.unit, payload)
             target.count()
             if packet is not None:
                 self._send_alone(target, packet, place, whole=whole)
@@ -302,7 +302,7 @@ class Outbox:
                 self._add(target, payload, place, whole=whole)
             if whole:
                 self._skip_others(spread, target, place)
-                spread.release()
+                spread.release(place.lane, place.unit)
 
     def _add(self, target: Target, payload: Any, place: Place, *, whole: bool) -> None:
         if target.large:
@@ -314,6 +314,7 @@ class Outbox:
             target.batch.close(place.lane, place.unit)
             self._send_if_due(target)
         else:
+            target.open_units.add((place.lane, place.unit))
             self._wake_once()
 
     def _skip_others(self, spread: Spread, target: Target, place: Place) -> None:
@@ -324,20 +325,20 @@ class Outbox:
                     other.batch.skip(place.lane, place.unit)
                     self._send_if_due(other)
 
-    def _acquire(self, spread: Spread, unit: int, payload: Any) -> Target:
+    def _acquire(self, spread: Spread, lane: int, unit: int, payload: Any) -> Target:
         """The target for an item, with one credit taken."""
-        target = spread.pick(unit, payload)
+        target = spread.pick(lane, unit, payload)
         while target is None or target.credit <= 0:
             if target is not None and target.look() > 0:
                 break
             self._flush()
             wanted = [target] if target is not None else list(spread.open_targets())
             if any(one.look() > 0 for one in wanted):
-                target = spread.pick(unit, payload)
+                target = spread.pick(lane, unit, payload)
                 continue
             self._wait_for_room(wanted)
             self._raise_if_unread()
-            target = spread.pick(unit, payload)
+            target = spread.pick(lane, unit, payload)
         target.credit -= 1
         return target
 
@@ -357,12 +358,12 @@ class Outbox:
                         self._send_if_due(target)
             elif not parts:
                 self._end_empty_unit(spread, lane, unit, free=free)
-            spread.release()
+            spread.release(lane, unit)
 
     def _end_empty_unit(self, spread: Spread, lane: int, unit: int, *, free: bool) -> None:
         """Say that a unit has nothing; this takes a credit, so that nobody runs far ahead."""
         if not free:
-            target = self._acquire(spread, unit, None)
+            target = self._acquire(spread, lane, unit, None)
             target.cost += target.batch.close(lane, unit)
         elif spread.route is Route.BY_UNIT:
             target = spread.targets[unit % len(spread.targets)]
@@ -392,8 +393,6 @@ class Outbox:
     def _send(self, target: Target) -> None:
         batch = target.batch
         target.large = False
-        if batch.open:
-            target.open_unit = (batch.lanes[-1], batch.units[-1])
         try:
             gone = target.send(self._encode)
         except ItemNotSerializable as error:
@@ -412,7 +411,7 @@ class Outbox:
         if whole:
             batch.close(place.lane, place.unit)
         else:
-            target.open_unit = (place.lane, place.unit)
+            target.open_units.add((place.lane, place.unit))
         if target.send_packet(batch.meta(), packet, 1):
             self._raise_if_unread()
 

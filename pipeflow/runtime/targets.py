@@ -48,8 +48,8 @@ class Target:
         batch: What waits to be sent.
         credit: Credits left as far as we know: never more than there are.
         cost: Credits that the batch takes.
-        open_units: (lane, unit) of those that went this way in part and are not closed yet. A reader
-            of several lanes may be in the middle of one unit on each.
+        open_units: (lane, unit) of those that went this way in part and are not closed yet. Who
+            reads several lanes may be in the middle of one unit on each.
         large: The batch ends with an item that is worth a frame of its own.
         lost_rows: Rows of edges whose channel here was closed by its reader: what goes there still
             counts as sent.

@@ -6,8 +6,8 @@
     counts     negative: so many units in a row that gave nothing and cost no credit
 
 A unit without items costs one credit, so that a replica runs at most one capacity ahead; a run of
-units that were not for this reader, or were dropped, costs none. The last unit of a batch may be
-open: more of its items follow.
+units that were not for this reader, or were dropped, costs none. A unit may be open: more of its
+items follow, in this batch or a later one, and units of other lanes may come between them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ class Batch:
         lanes: Lane of each unit.
         units: Number of each unit (of a run: of its first).
         counts: Items of each unit; ``-n``: a run of n empty units without cost.
-        open: Whether the last unit goes on in the next batch.
+        open: Whether the last unit goes on.
+        begun: Places in the batch of the other entries whose unit goes on.
     """
 
     payloads: list[Any] = field(default_factory=list)
@@ -39,6 +40,7 @@ class Batch:
     units: list[int] = field(default_factory=list)
     counts: list[int] = field(default_factory=list)
     open: bool = False
+    begun: list[int] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         return bool(self.units)
@@ -78,6 +80,8 @@ class Batch:
             self._begin(lane, unit, -span)
 
     def _begin(self, lane: int, unit: int, count: int) -> None:
+        if self.open:
+            self.begun.append(len(self.units) - 1)
         self.lanes.append(lane)
         self.units.append(unit)
         self.counts.append(count)
@@ -96,7 +100,8 @@ class Batch:
         counts: object = self.counts
         if self.counts.count(1) == count:
             counts = count
-        return pickle.dumps((lanes, units, counts, self.open, _squeeze(self.ids)), protocol=5)
+        going_on = (*self.begun, count - 1) if self.open else tuple(self.begun)
+        return pickle.dumps((lanes, units, counts, going_on, _squeeze(self.ids)), protocol=5)
 
 
 class Run(Batch):
@@ -111,7 +116,7 @@ class Run(Batch):
         return bool(self.payloads)
 
     def meta(self) -> bytes:
-        told = (0, self.units[0], len(self.payloads), False, _squeeze(self.ids))
+        told = (0, self.units[0], len(self.payloads), (), _squeeze(self.ids))
         return pickle.dumps(told, protocol=5)
 
 
@@ -146,9 +151,9 @@ class Part:
 
 def parts_of(meta: bytes, payloads: list[Any]) -> list[Part]:
     """The units of one frame, in order."""
-    lanes, units, counts, is_open, squeezed = pickle.loads(meta)
+    lanes, units, counts, going_on, squeezed = pickle.loads(meta)
     if isinstance(counts, int):
-        if isinstance(lanes, int) and isinstance(units, int) and not is_open:
+        if isinstance(lanes, int) and isinstance(units, int) and not going_on:
             run = list(zip(_unsqueeze(squeezed), payloads, strict=True))
             return [Part(lanes, units, counts, run, closed=True, cost=0)]
         counts = [1] * counts
@@ -161,7 +166,7 @@ def parts_of(meta: bytes, payloads: list[Any]) -> list[Part]:
     parts: list[Part] = []
     at = 0
     for index, (lane, unit, count) in enumerate(zip(lanes, units, counts, strict=True)):
-        closed = not (is_open and index == number - 1)
+        closed = index not in going_on
         if count == 1:
             parts.append(Part(lane, unit, 1, items[at : at + 1], closed, 0))
             at += 1

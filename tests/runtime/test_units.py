@@ -46,6 +46,19 @@ def test_a_unit_may_go_on_in_the_next_batch() -> None:
     assert [part.closed for part in parts_of(second.meta(), ["b"])] == [True]
 
 
+def test_a_unit_may_go_on_behind_one_of_another_lane() -> None:
+    batch = Batch()
+    batch.add(0, 3, (1, 3, 0), "a")
+    batch.add(1, 5, (2, 5), "b")
+    batch.close(1, 5)
+
+    cost = batch.close(0, 3)
+
+    assert cost == 1
+    told = [(part.lane, part.unit, part.closed) for part in parts_of(batch.meta(), ["a", "b"])]
+    assert told == [(0, 3, False), (1, 5, True), (0, 3, True)]
+
+
 UNITS = st.lists(
     st.tuples(st.integers(0, 2), st.integers(0, 3), st.booleans()), min_size=1, max_size=30
 )
