@@ -450,3 +450,21 @@ def test_what_travels_is_counted_in_bytes(tmp_path: Path, executor: str) -> None
     assert 4 * 8 < outcome.edge("sums.out", "sink").bytes_copied < 1000
     if executor == "local":
         assert edge.bytes_shared == 4 * 800_000
+
+
+def test_what_is_changed_after_it_was_passed_on_arrives_as_it_was(
+    tmp_path: Path, executor: str
+) -> None:
+    stages = {
+        "records": {"call": "shapes:reused", "with": {"stop": 300}},
+        "kept": {"keep": "records"},
+        "buffers": {"call": "shapes:reused_buffer", "with": {"stop": 300}},
+        "sums": {"call": "shapes:buffer_sum", "inputs": "buffers"},
+        "summed": {"keep": "sums"},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    succeeded(outcome)
+    assert outcome.items("kept") == [{"n": n, "row": list(range(n + 1))} for n in range(300)]
+    assert outcome.items("summed") == [4.0 * n for n in range(300)]

@@ -164,3 +164,24 @@ class Keep:
 
     def close(self) -> None:
         self.file.close()
+
+
+def reused(stop: int) -> Iterator[Any]:
+    """Gives out the same objects again and again, changed in between."""
+    record: dict[str, Any] = {"n": 0, "row": []}
+    for number in range(stop):
+        record["n"] = number
+        record["row"].append(number)
+        yield record
+
+
+def reused_buffer(stop: int) -> Iterator[Any]:
+    """The same with a small array inside a fresh dict."""
+    buffer = np.zeros(4)
+    for number in range(stop):
+        buffer[:] = number
+        yield {"buffer": buffer}
+
+
+def buffer_sum(item: dict[str, Any]) -> float:
+    return float(item["buffer"].sum())
