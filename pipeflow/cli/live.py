@@ -7,7 +7,10 @@ redraws by a clock could be caught in the middle of a fork.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -20,6 +23,19 @@ from pipeflow.telemetry.events import Progress, StageGauge
 
 #: Lines of the terminal that are not rows of stages: heading, bar, the note of what is left out.
 _FRAME_LINES = 5
+
+#: Columns between two columns of the table.
+_GAP: Final = 2
+
+#: How wide the gauge of a queue is, and a progress bar at most, in columns of the terminal.
+_GAUGE_WIDTH: Final = 12
+_BAR_WIDTH: Final = 40
+
+#: The columns, left to right; the last, for "bottleneck" and "done", has no heading.
+_COLUMNS: Final = ("stage", "x", "in", "out", "rate", "given up", "queue", "")
+
+#: What a terminal that is too narrow goes without, first to last.
+_DISPENSABLE: Final = ("x", "given up", "out", "queue", "in")
 
 
 class LiveTable:
@@ -49,17 +65,44 @@ class LiveTable:
 
     def show(self, progress: Progress) -> None:
         self._rates.see(progress)
-        rows = max(3, self._console.height - _FRAME_LINES)
-        self._live.update(
-            drawing(self._name, progress, self._rates, self._sources, rows), refresh=True
+        width, height = self._console.size
+        picture = drawing(
+            self._name,
+            progress,
+            self._rates,
+            self._sources,
+            rows=max(3, height - _FRAME_LINES),
+            width=width,
         )
+        self._live.update(picture, refresh=True)
 
     def close(self) -> None:
         self._live.stop()
 
 
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A line of the table.
+
+    Attributes:
+        cells: Column to text; the gauge of the queue has none.
+        fill: How full the fullest input is, 0 to 1; ``None`` for a source.
+        style: As rich names it.
+    """
+
+    cells: Mapping[str, str]
+    fill: float | None
+    style: str
+
+
 def drawing(
-    name: str, progress: Progress, rates: Rates, sources: Collection[str], rows: int
+    name: str,
+    progress: Progress,
+    rates: Rates,
+    sources: Collection[str],
+    *,
+    rows: int,
+    width: int,
 ) -> RenderableType:
     """What the terminal shows of a run at one moment.
 
@@ -69,61 +112,101 @@ def drawing(
         rates: Has seen it, and those before.
         sources: Names of the stages without inputs.
         rows: Most stages that are shown.
+        width: Columns of the terminal; the least important ones of the table go first.
     """
     slowest = rates.bottleneck()
     bottleneck = slowest.stage if slowest else ""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("stage", no_wrap=True)
-    for heading in ("x", "in", "out", "rate", "given up"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("queue", no_wrap=True)
-    table.add_column("", no_wrap=True)
-    fill = _fill(progress)
     shown = _shown(progress.stages, bottleneck, rows)
-    for stage in shown:
-        table.add_row(*_row(stage, rates, fill.get(stage.name), stage.name == bottleneck))
-    parts: list[RenderableType] = [table]
+    fill = _fill(progress)
+    lines = [
+        _row(stage, rates, fill.get(stage.name), stage.name == bottleneck, longest=width // 4)
+        for stage in shown
+    ]
+    parts: list[RenderableType] = [_table(lines, _columns(lines, width))]
     hidden = len(progress.stages) - len(shown)
     if hidden:
         parts.append(Text(f"and {hidden} stages more", style="dim"))
-    parts.append(_bar(name, progress, sources))
+    parts.append(_bar(name, progress, sources, width))
     return Group(*parts)
 
 
-def _row(
-    stage: StageGauge, rates: Rates, fill: float | None, slowest: bool
-) -> Sequence[RenderableType]:
-    style = "bold yellow" if slowest else "" if stage.running else "dim"
+def _row(stage: StageGauge, rates: Rates, fill: float | None, slowest: bool, longest: int) -> _Row:
     lost = stage.skipped + stage.dead_lettered
-    cells = (
-        stage.name,
-        str(stage.replicas),
-        f"{stage.received:,}" if fill is not None else "",
-        f"{stage.emitted:,}" if stage.emitted else "",
-        rate(rates.of(stage)),
-        f"{lost:,}" if lost else "",
-    )
-    gauge: RenderableType = Text("")
-    if fill is not None:
-        gauge = ProgressBar(total=1.0, completed=min(1.0, fill), width=12)
-    note = "bottleneck" if slowest else "" if stage.running else "done"
-    return (*(Text(cell, style=style) for cell in cells), gauge, Text(note, style=style))
+    cells = {
+        "stage": _cut(stage.name, longest),
+        "x": str(stage.replicas),
+        "in": f"{stage.received:,}" if fill is not None else "",
+        "out": f"{stage.emitted:,}" if stage.emitted else "",
+        "rate": rate(rates.of(stage)),
+        "given up": f"{lost:,}" if lost else "",
+        "queue": "",
+        "": "bottleneck" if slowest else "" if stage.running else "done",
+    }
+    return _Row(cells, fill, "bold yellow" if slowest else "" if stage.running else "dim")
 
 
-def _bar(name: str, progress: Progress, sources: Collection[str]) -> RenderableType:
-    line = Table.grid(padding=(0, 2, 0, 0))
+def _columns(lines: Sequence[_Row], width: int) -> Sequence[str]:
+    """The columns that fit side by side; names, rates and notes are never given up."""
+    columns = list(_COLUMNS)
+    for dispensable in _DISPENSABLE:
+        if sum(_width(column, lines) + _GAP for column in columns) - _GAP <= width:
+            break
+        columns.remove(dispensable)
+    return columns
+
+
+def _width(column: str, lines: Sequence[_Row]) -> int:
+    if column == "queue":
+        return _GAUGE_WIDTH
+    return max([cell_len(column), *(cell_len(line.cells[column]) for line in lines)])
+
+
+def _table(lines: Sequence[_Row], columns: Sequence[str]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0))
+    for column in columns:
+        left = column in {"stage", "queue", ""}
+        table.add_column(column, justify="left" if left else "right", no_wrap=True)
+    for line in lines:
+        table.add_row(
+            *(
+                _gauge(line.fill)
+                if column == "queue"
+                else Text(line.cells[column], style=line.style)
+                for column in columns
+            )
+        )
+    return table
+
+
+def _gauge(fill: float | None) -> RenderableType:
+    if fill is None:
+        return Text("")
+    return ProgressBar(total=1.0, completed=min(1.0, fill), width=_GAUGE_WIDTH)
+
+
+def _bar(name: str, progress: Progress, sources: Collection[str], width: int) -> RenderableType:
     items = given(progress, sources)
-    cells: list[RenderableType] = [Text(name, style="bold")]
+    title, elapsed = _cut(name, width // 3), seconds(progress.elapsed_s)
+    line = Table.grid(padding=(0, _GAP, 0, 0))
+    cells: list[RenderableType] = [Text(title, style="bold")]
     if progress.total:
-        cells += [
-            ProgressBar(total=progress.total, completed=min(items, progress.total), width=40),
-            Text(f"{100 * items // progress.total} % of {progress.total:,}"),
-        ]
+        share = f"{100 * items // progress.total} % of {progress.total:,}"
+        room = width - sum(cell_len(text) + _GAP for text in (title, share, elapsed))
+        if room > 1:
+            done = min(items, progress.total)
+            bar = ProgressBar(total=progress.total, completed=done, width=min(room, _BAR_WIDTH))
+            cells.append(bar)
+        cells.append(Text(share))
     else:
         cells.append(Text(f"{items:,} items"))
-    cells.append(Text(seconds(progress.elapsed_s)))
+    cells.append(Text(elapsed))
     line.add_row(*cells)
     return line
+
+
+def _cut(text: str, longest: int) -> str:
+    longest = max(longest, 8)
+    return text if cell_len(text) <= longest else set_cell_size(text, longest - 1) + "…"
 
 
 def _fill(progress: Progress) -> Mapping[str, float]:

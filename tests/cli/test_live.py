@@ -46,9 +46,9 @@ def seen(*looks: Progress) -> Rates:
     return rates
 
 
-def drawn(progress: Progress, rates: Rates, rows: int = 20) -> str:
-    console = Console(width=100, record=True, file=io.StringIO(), color_system=None)
-    console.print(drawing("photos", progress, rates, {"find"}, rows))
+def drawn(progress: Progress, rates: Rates, rows: int = 20, width: int = 100) -> str:
+    console = Console(width=width, record=True, file=io.StringIO(), color_system=None)
+    console.print(drawing("photos", progress, rates, {"find"}, rows=rows, width=width))
     return console.export_text()
 
 
@@ -83,6 +83,38 @@ def test_of_too_many_stages_the_bottleneck_and_the_busiest_are_shown() -> None:
     assert "save" in text
     assert "model" not in text
     assert "and 2 stages more" in text
+
+
+@pytest.mark.parametrize(
+    ("width", "heading"),
+    [
+        (66, ["stage", "x", "in", "out", "rate", "given", "up", "queue"]),
+        (55, ["stage", "in", "out", "rate", "queue"]),
+        (40, ["stage", "in", "rate"]),
+        (26, ["stage", "rate"]),
+    ],
+)
+def test_a_narrow_terminal_loses_columns_and_no_rows(width: int, heading: list[str]) -> None:
+    newest = look(2.0)
+
+    lines = drawn(newest, seen(look(1.0), newest), width=width).splitlines()
+
+    assert lines[0].split() == heading
+    assert [line.split()[0] for line in lines[1:4]] == ["find", "model", "save"]
+    assert lines[2].split()[-1] == "bottleneck"
+    assert lines[4].split()[0] == "photos"
+    assert all(len(line) <= width for line in lines)
+    assert len(lines) == 5
+
+
+def test_a_long_name_is_cut_before_a_column_is_lost() -> None:
+    name = "n" * 64
+    newest = Progress(elapsed_s=1.0, stages=(gauge(name, 7, 7, 1, 0),), edges=())
+
+    lines = drawn(newest, seen(newest), width=80).splitlines()
+
+    assert lines[0].split()[0:3] == ["stage", "x", "in"]
+    assert lines[1].split()[0] == "n" * 19 + "…"
 
 
 def test_rates_are_those_of_the_last_seconds() -> None:
