@@ -49,7 +49,9 @@ class FailureTeller:
         code, _ = _PHASES.get(error.phase, _PHASES["item"])
         stage = next((each for each in self.plan.stages if each.name == error.stage), None)
         problem = _one_line(masked(_problem(error, stage)))
-        blocks = [escape_controls(masked(error.traceback)).rstrip()] if error.traceback else []
+        traceback = escape_controls(masked(error.traceback)).rstrip()
+        # Without a frame it would only say what the message says again.
+        blocks = [traceback] if "\n" in traceback else []
         at = place(error.at)
         if at is None:
             blocks.append(f"{error.at or self.plan.file}: error[{code}]: {problem}")
@@ -80,9 +82,12 @@ def _problem(error: ErrorFacts, stage: StagePlan | None) -> str:
         return error.message
     many = stage is not None and stage.replicas > 1
     name = f"stage '{error.stage}'" + (f" (replica {error.replica})" if many else "")
+    if error.phase == "death":
+        # It has no type of its own; its message is a sentence, and names the item.
+        return f"{name} {verb}: {error.message}"
     where = f" on item {error.item}" if error.item else ""
-    # A death has no type of its own; its message is a sentence.
-    what = error.message if error.phase == "death" else f"{error.type}: {error.message}"
+    # What cannot be pickled is found by us: the type of our own error would tell nothing.
+    what = error.message if error.phase == "pickling" else f"{error.type}: {error.message}"
     return f"{name} {verb}{where}: {what}"
 
 

@@ -42,8 +42,12 @@ def told(error: ErrorFacts, on_error: OnError = OnError.STOP, replicas: int = 1)
         ("constructor", "error[constructor-failed]: stage 'save' failed in its constructor"),
         ("finish", "error[finish-failed]: stage 'save' failed in finish()"),
         ("close", "error[close-failed]: stage 'save' failed in close()"),
-        ("pickling", "error[not-serializable]: stage 'save' gave what cannot cross"),
-        ("death", "error[worker-died]: stage 'save' lost a worker on item find:17: no"),
+        (
+            "pickling",
+            "error[not-serializable]: stage 'save' gave what cannot cross to another process"
+            " on item find:17: no",
+        ),
+        ("death", "error[worker-died]: stage 'save' lost a worker: no"),
         ("unheard-of", "error[stage-failed]: stage 'save' failed"),
     ],
 )
@@ -58,6 +62,14 @@ def test_a_replica_is_named_when_there_are_several() -> None:
     first = told(replace(ERROR, replica=1), replicas=2)[0]
 
     assert "stage 'save' (replica 1) failed" in first
+
+
+def test_a_traceback_without_frames_is_not_told_before_the_message() -> None:
+    bare = told(replace(ERROR, traceback="ValueError: no\n"))
+    full = told(replace(ERROR, traceback='Traceback:\n  File "a.py"\nValueError: no\n'))
+
+    assert bare[0].startswith("a.yaml:4:3: error[stage-failed]")
+    assert full[:3] == ["Traceback:", '  File "a.py"', "ValueError: no"]
 
 
 def test_a_failure_of_the_run_as_a_whole_names_the_file() -> None:
