@@ -207,7 +207,7 @@ class _InlineRun:
             self._channels,
             self._board,
             sender,
-            self._encoder.encode,
+            self._encoder,
             _never_waits,
             batch_items=1,
         )

@@ -12,10 +12,10 @@ from pipeflow.runtime.inbox import LOT_MOST, LOT_SHARE, Decode, Inbox, InChannel
 from pipeflow.runtime.joins import Join as Joiner
 from pipeflow.runtime.joins import Merge, ZipById, ZipByPosition
 from pipeflow.runtime.mailbox import DropEdge, Mailbox
-from pipeflow.runtime.outbox import Encode, Outbox, OutPort
+from pipeflow.runtime.outbox import Encoder, Outbox, OutPort
 from pipeflow.runtime.targets import BATCH_ITEMS, OutChannel, Spread, Target
 from pipeflow.runtime.wiring import ChannelPlan
-from pipeflow.spec.policies import ArrayMode, OnError, Overflow
+from pipeflow.spec.policies import ArrayMode, Overflow
 from pipeflow.stages.expression import compile_expression
 from pipeflow.stages.keys import key_hash
 from pipeflow.transports.base import Kind, Receiver, Sender
@@ -110,7 +110,7 @@ def make_outbox(
     channels: Sequence[ChannelPlan],
     board: Board,
     open_sender: OpenSender,
-    encode: Encode,
+    encoder: Encoder,
     wait_for_room: Callable[[Sequence[Target]], None],
     *,
     batch_items: int = BATCH_ITEMS,
@@ -142,10 +142,9 @@ def make_outbox(
     return Outbox(
         ports,
         numbering=stage.numbering,
-        encode=encode,
+        encoder=encoder,
         wait_for_room=wait_for_room,
         counters=(board.words, board.emitted(worker)),
-        careful=stage.on_error is not OnError.STOP,
         batch_items=batch_items,
     )
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from pipeflow.runtime.board import DELIVERED, EARLY, UNMATCHED, Words
 from pipeflow.runtime.collector import Collector
-from pipeflow.runtime.joins import Call, Join, Lone, Passed, UnitEnd, ZipByPosition
+from pipeflow.runtime.joins import Call, Join, Kept, Lone, Passed, UnitEnd, ZipByPosition
 from pipeflow.runtime.messages import Barrier, EndOfInput
 from pipeflow.runtime.units import parts_of
 from pipeflow.transports.base import FrameKind, Packet, Receiver
@@ -143,6 +143,8 @@ class Inbox:
                 case Passed(origin, cost):
                     note: _FrameNote = origin.frame
                     note.channel.receiver.took(note.writer, cost, 0)
+                case Kept(origin):
+                    self._pay(origin.frame)
                 case _:
                     return output
 
@@ -150,6 +152,8 @@ class Inbox:
         """The user's function is called with these items now."""
         for port, _, note in call.origins:
             self.ports[port].row[DELIVERED] += 1
+            if note is None:
+                continue  # its credit went back while it was kept
             note.items -= 1
             note.owed += 1
             if not note.items or note.owed >= note.channel.lot:
@@ -161,7 +165,11 @@ class Inbox:
     def unmatched(self, lone: Lone) -> None:
         """An item has no partner and goes its own way."""
         self.ports[lone.origin.port].row[UNMATCHED] += 1
-        note = lone.origin.frame
+        if lone.origin.frame is not None:
+            self._pay(lone.origin.frame)
+
+    def _pay(self, note: _FrameNote) -> None:
+        """Give the credit of one more item back at once."""
         self._owing.pop(id(note), None)
         note.items -= 1
         note.owed += 1

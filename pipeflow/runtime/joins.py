@@ -7,7 +7,7 @@ nothing: ``None`` means that more must come first.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
@@ -81,7 +81,16 @@ class Passed(NamedTuple):
     cost: int
 
 
-Output = Call | Lone | UnitEnd | Passed
+class Kept(NamedTuple):
+    """An item is kept until its partner comes: its credit goes back before it is delivered.
+
+    Its ``Call`` or ``Lone`` bears an origin without a frame.
+    """
+
+    origin: Origin
+
+
+Output = Call | Lone | UnitEnd | Passed | Kept
 
 
 class Join(Protocol):
@@ -166,23 +175,47 @@ class Merge:
         return 0 if len(self._collectors) == 1 else None
 
 
+#: The items of one unit that wait for their partners, in order: id to payload and origin.
+_Waiting = OrderedDict[ItemId, tuple[Any, Origin]]
+
+
 @dataclass(slots=True)
 class _Held:
     """What one port holds for units that are not complete on all ports yet, on one lane.
 
     Attributes:
-        items: Unit to its items.
+        units: Unit to its items.
+        fresh: Unit and id of the items whose partners were not looked for yet.
         reached: Number after the last unit that is complete on this port.
     """
 
-    items: dict[int, list[tuple[ItemId, Any, Origin]]] = field(default_factory=dict)
+    units: dict[int, _Waiting] = field(default_factory=dict)
+    fresh: deque[tuple[int, ItemId]] = field(default_factory=deque)
     reached: int = 0
+
+    def hold(self, unit: int, item: ItemId, payload: Any, origin: Origin) -> None:
+        """An item has come."""
+        self.units.setdefault(unit, _Waiting())[item] = (payload, origin)
+        self.fresh.append((unit, item))
+
+    def look_at(self, unit: int) -> list[ItemId]:
+        """The items of a unit that are fresh; from now on they are not, nor those before."""
+        found: list[ItemId] = []
+        while self.fresh and self.fresh[0][0] <= unit:
+            number, item = self.fresh.popleft()
+            if number == unit:
+                found.append(item)
+        return found
 
 
 class ZipById:
     """Ports that come from one stage: items with equal ids are one call.
 
-    The stages between keep units, so a unit that is complete on every port holds all partners.
+    The stages between keep units and the order in them, so a unit that is complete on every port
+    holds all partners, and of a unit that is not, whatever lies before a pair has none.
+
+    A unit may be larger than the edges: what waits for its partner in an open unit gives its credit
+    back at once, for the partner may lie behind items that would never find room.
 
     Args:
         collectors: One for each port, in the order of the arguments.
@@ -225,27 +258,28 @@ class ZipById:
         held = self._held[port][part.lane]
         origin = Origin(port, arrived.writer, arrived.frame)
         for one in part.singly():
-            if one.items:
-                held.items.setdefault(one.unit, []).extend(
-                    (item, payload, origin) for item, payload in one.items
-                )
+            for item, payload in one.items:
+                held.hold(one.unit, item, payload, origin)
         if part.cost:
             self._ready.append(Passed(origin, part.cost))
         if arrived.ends_unit:
             held.reached = part.unit + part.span
 
     def _advance(self, lane: int) -> None:
-        """Pair all units that are complete on every port."""
-        reached = min(ports[lane].reached for ports in self._held)
-        full = sorted(
-            {unit for ports in self._held for unit in ports[lane].items if unit < reached}
-        )
-        for unit in full:
+        """Pair all units that are complete on every port, and what can be of the next."""
+        held = [ports[lane] for ports in self._held]
+        reached = min(each.reached for each in held)
+        for unit in sorted({unit for each in held for unit in each.units if unit < reached}):
             self._pass_empty(lane, unit)
-            self._pair(lane, unit)
+            self._pair(held, lane, unit)
+            for each in held:
+                self._leave(each.units.pop(unit, _Waiting()), lane, unit)
             self._ready.append(UnitEnd(lane, unit, 1, free=False))
             self._due[lane] = unit + self._step
         self._pass_empty(lane, reached)
+        due = self._due[lane]
+        for port, item in self._pair(held, lane, due):
+            self._keep(held[port].units[due], item)
 
     def _pass_empty(self, lane: int, until: int) -> None:
         """All own units before ``until`` have nothing on any port."""
@@ -256,20 +290,40 @@ class ZipById:
             self._ready.append(UnitEnd(lane, self._due[lane], 1, free=True))
             self._due[lane] += self._step
 
-    def _pair(self, lane: int, unit: int) -> None:
-        ports = [held[lane].items.pop(unit, []) for held in self._held]
-        by_id = [{item: (payload, origin) for item, payload, origin in port} for port in ports]
-        for item, _, _ in ports[0]:
-            if all(item in known for known in by_id):
-                found = [known.pop(item) for known in by_id]
-                payload = tuple(part for part, _ in found)
-                self._ready.append(
-                    Call(payload, item, lane, unit, tuple(origin for _, origin in found))
-                )
-        for known in by_id:
-            self._ready.extend(
-                Lone(payload, item, lane, unit, origin) for item, (payload, origin) in known.items()
-            )
+    def _pair(self, held: Sequence[_Held], lane: int, unit: int) -> list[tuple[int, ItemId]]:
+        """Make calls of a unit's fresh items that have partners; port and id of those left over."""
+        fresh = [(port, item) for port, each in enumerate(held) for item in each.look_at(unit)]
+        if not fresh:
+            return fresh
+        waiting = [each.units.get(unit, _Waiting()) for each in held]
+        paired = {item for _, item in fresh if all(item in each for each in waiting)}
+        for _ in range(len(paired)):
+            item = next(each for each in waiting[0] if each in paired)
+            self._call(waiting, item, lane, unit)
+        return [(port, item) for port, item in fresh if item in waiting[port]]
+
+    def _call(self, waiting: Sequence[_Waiting], item: ItemId, lane: int, unit: int) -> None:
+        """The next pair of a unit; what lies before it on any port has no partner."""
+        found: list[tuple[Any, Origin]] = []
+        for each in waiting:
+            while (first := next(iter(each))) != item:
+                payload, origin = each.pop(first)
+                self._ready.append(Lone(payload, first, lane, unit, origin))
+            found.append(each.pop(item))
+        payload = tuple(part for part, _ in found)
+        self._ready.append(Call(payload, item, lane, unit, tuple(origin for _, origin in found)))
+
+    def _leave(self, waiting: _Waiting, lane: int, unit: int) -> None:
+        """The unit is complete: what still waits has no partner."""
+        self._ready.extend(
+            Lone(payload, item, lane, unit, origin) for item, (payload, origin) in waiting.items()
+        )
+
+    def _keep(self, waiting: _Waiting, item: ItemId) -> None:
+        """Hold an item of an open unit at our own expense."""
+        payload, origin = waiting[item]
+        waiting[item] = (payload, origin._replace(frame=None))
+        self._ready.append(Kept(origin))
 
     def over(self) -> bool:
         return not self._ready and all(c.exhausted() for c in self._collectors)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from pipeflow.errors import ItemNotSerializable, PeerClosed, PipeflowError
 from pipeflow.planner.plan import Numbering, Route
@@ -24,13 +24,24 @@ from pipeflow.runtime.targets import BATCH_ITEMS, OutChannel, Spread, Target
 from pipeflow.runtime.units import Batch, Run
 from pipeflow.spec.pipeline import ERRORS
 from pipeflow.transports.base import Packet, Sender
+from pipeflow.transports.codec import Pile
 
 #: Longest time that a finished result stays in a batch while its reader could have it.
 LINGER_S = 0.001
 #: Payloads of this size, in bytes, travel at once.
 LARGE_BYTES = 32 * 1024
 
-Encode = Callable[[list[Any]], Packet]
+
+class Encoder(Protocol):
+    """Pickles items: see ``transports.codec``."""
+
+    def encode(self, payloads: list[Any]) -> Packet:
+        """A list of payloads that nobody changes any more."""
+        ...
+
+    def pile(self) -> Pile:
+        """A packet to be made item by item."""
+        ...
 
 
 class ReadersGone(PipeflowError):
@@ -98,11 +109,9 @@ class Outbox:
     Args:
         ports: Its output ports that are read, by name.
         numbering: Where the units of results come from.
-        encode: Pickles a batch.
+        encoder: Pickles the items.
         wait_for_room: Waits until one of these targets may have room, or a moment.
         counters: The board's words, and for each port the cell that counts what was emitted.
-        careful: Pickle each item on its own at once, so that a result that cannot be pickled fails
-            the item that gave it (any policy but ``stop``).
         batch_items: Most items in one frame.
         now: Seconds, for the linger.
     """
@@ -112,19 +121,17 @@ class Outbox:
         ports: Mapping[str, OutPort],
         *,
         numbering: Numbering,
-        encode: Encode,
+        encoder: Encoder,
         wait_for_room: Callable[[Sequence[Target]], None],
         counters: tuple[Words, Mapping[str, int]],
-        careful: bool = False,
         batch_items: int = BATCH_ITEMS,
         now: Callable[[], float] = perf_counter,
     ) -> None:
         self._ports = ports
         self._numbering = numbering
-        self._encode = encode
+        self._encoder = encoder
         self._wait_for_room = wait_for_room
         self._words, self._cells = counters
-        self._careful = careful
         self._batch_items = batch_items
         self._now = now
         self._flushed_at = now()
@@ -135,7 +142,7 @@ class Outbox:
         #: Called when something waits to be sent, once until ``flush_old``.
         self.wake: Callable[[], None] = lambda: None
         self.lock = threading.Lock()
-        if numbering is Numbering.PER_PORT and not careful:
+        if numbering is Numbering.PER_PORT:
             for port in ports.values():
                 port.open_express()
 
@@ -274,12 +281,13 @@ class Outbox:
             target.credit -= 1
         else:
             self._acquire(port.spreads[0], 0, port.units, payload)
-        target.count()
         batch = target.batch
+        settled = self._settle(target, payload, item)
+        target.count()
         if not batch.payloads:
             batch.units.append(port.units)
         port.units += 1
-        batch.payloads.append(payload)
+        batch.payloads.append(settled)
         batch.ids.append(item)
         target.cost += 1
         target.large = _large(payload)
@@ -287,9 +295,7 @@ class Outbox:
 
     def _emit(self, port: OutPort, payload: Any, place: Place, *, whole: bool) -> None:
         """Send a result to every edge of a port; ``whole``: it is a unit of its own."""
-        packet = None
-        if port.mixed or (self._careful and not _plain(payload)):
-            packet = self._encode_one(payload, place.item)
+        packet = self._encode_one(payload, place.item) if port.mixed else None
         for drop in port.drops:
             assert packet is not None
             drop.offer(place, payload, packet, whole=whole)
@@ -307,7 +313,9 @@ class Outbox:
     def _add(self, target: Target, payload: Any, place: Place, *, whole: bool) -> None:
         if target.large:
             self._send(target)
-        target.batch.add(place.lane, place.unit, place.item, payload)
+        target.batch.add(
+            place.lane, place.unit, place.item, self._settle(target, payload, place.item)
+        )
         target.cost += 1
         target.large = _large(payload)
         if whole:
@@ -391,13 +399,8 @@ class Outbox:
         return self._now() - self._flushed_at >= LINGER_S
 
     def _send(self, target: Target) -> None:
-        batch = target.batch
         target.large = False
-        try:
-            gone = target.send(self._encode)
-        except ItemNotSerializable as error:
-            target.batch, target.cost = type(batch)(), 0
-            raise ResultNotSerializable(batch.ids[error.index], error) from error
+        gone = target.send(self._encoder.encode)
         self._flushed_at = self._now()
         if gone:
             self._raise_if_unread()
@@ -417,8 +420,16 @@ class Outbox:
 
     def _encode_one(self, payload: Any, item: ItemId) -> Packet:
         try:
-            return self._encode([payload])
+            return self._encoder.encode([payload])
         except ItemNotSerializable as error:
+            raise ResultNotSerializable(item, error) from error
+
+    def _settle(self, target: Target, payload: Any, item: ItemId) -> Any:
+        """See to it that what is passed on can be changed by its maker without harm."""
+        try:
+            return target.batch.settle(payload, self._encoder.pile)
+        except ItemNotSerializable as error:
+            target.credit += 1
             raise ResultNotSerializable(item, error) from error
 
     def _flush(self, *, quiet: bool = False) -> None:
@@ -450,8 +461,3 @@ class Outbox:
 def _large(payload: Any) -> bool:
     """Whether an item is worth a frame of its own."""
     return bool(getattr(payload, "nbytes", 0) >= LARGE_BYTES)
-
-
-def _plain(payload: Any) -> bool:
-    """Whether pickling cannot fail."""
-    return type(payload) in {int, float, str, bytes, bool, type(None)}

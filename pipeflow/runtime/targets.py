@@ -99,7 +99,7 @@ class Target:
         if not batch or not self.channels:
             self.batch, self.cost = type(batch)(), 0
             return False
-        packet = encode(batch.payloads)
+        packet = encode(batch.payloads) if batch.pile is None else batch.pile.packet()
         self.batch, self.cost = type(batch)(), 0
         return self.send_packet(batch.meta(), packet, cost)
 

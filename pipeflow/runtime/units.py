@@ -13,11 +13,15 @@ items follow, in this batch or a later one, and units of other lanes may come be
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from pipeflow.runtime.messages import ItemId
+from pipeflow.transports.codec import Pile
+
+#: Types whose objects nobody can change, and which can always be pickled.
+UNCHANGING: Final = frozenset({int, float, str, bytes, bool, type(None)})
 
 
 @dataclass(slots=True)
@@ -32,6 +36,8 @@ class Batch:
         counts: Items of each unit; ``-n``: a run of n empty units without cost.
         open: Whether the last unit goes on.
         begun: Places in the batch of the other entries whose unit goes on.
+        pile: The payloads, pickled already, if one of them might still be changed; ``payloads``
+            then only counts.
     """
 
     payloads: list[Any] = field(default_factory=list)
@@ -41,9 +47,25 @@ class Batch:
     counts: list[int] = field(default_factory=list)
     open: bool = False
     begun: list[int] = field(default_factory=list)
+    pile: Pile | None = None
 
     def __bool__(self) -> bool:
         return bool(self.units)
+
+    def settle(self, payload: Any, new_pile: Callable[[], Pile]) -> Any:
+        """Make sure that a payload travels as it is now; what to add for it.
+
+        Raises:
+            ItemNotSerializable: It cannot be pickled; the batch is as it was.
+        """
+        if self.pile is None:
+            if type(payload) in UNCHANGING:
+                return payload
+            self.pile = new_pile()
+            for earlier in self.payloads:
+                self.pile.add(earlier)
+        self.pile.add(payload)
+        return None
 
     def add(self, lane: int, unit: int, item: ItemId, payload: Any) -> None:
         """One more item of a unit, which stays open until ``close``."""

@@ -64,7 +64,6 @@ from pipeflow.runtime.wiring import ChannelPlan, wire
 from pipeflow.stages.context import StageContext, enter
 from pipeflow.stages.loading import load_work
 from pipeflow.stages.work import Work
-from pipeflow.transports.base import Packet
 from pipeflow.transports.bell import Bell
 from pipeflow.transports.channel import open_receiver, open_sender
 from pipeflow.transports.codec import Decoder, Encoder
@@ -206,7 +205,6 @@ class Process:
         self._row: Words = board.worker(brief.worker)
         self._share = Arena.attach(brief.arena, brief.worker)
         self._bell = Bell.attach(brief.bells[brief.worker])
-        self._encoder = Encoder(self._share.pool)
         decoder = Decoder(self._share.views)
 
         def receiver(channel: ChannelPlan, reader: int) -> Any:
@@ -246,7 +244,7 @@ class Process:
             channels,
             board,
             sender,
-            self._encode,
+            Encoder(self._share.pool),
             self.for_room,
         )
         self._linger = Linger(self.outbox)
@@ -328,9 +326,6 @@ class Process:
         if self.inbox is not None:
             self.inbox.close()
         self._share.close()
-
-    def _encode(self, payloads: list[Any]) -> Packet:
-        return self._encoder.encode(payloads)
 
     def _is_mail(self, channel: ChannelPlan) -> bool:
         return self._plan.edges[channel.edge].overflow.value != "block"

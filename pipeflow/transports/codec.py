@@ -41,6 +41,10 @@ class Encoder:
     def __init__(self, pool: SlotPool | None = None) -> None:
         self._pool = pool
 
+    def pile(self) -> Pile:
+        """A packet to be made object by object."""
+        return Pile(self._pool)
+
     def encode(self, payloads: list[Any]) -> Packet:
         """Pickle a list of payloads, once for all who will get it.
 
@@ -65,6 +69,57 @@ class Encoder:
             pickled=pickled,
             buffers=tuple(build.buffers),
             items=len(payloads),
+            shared_bytes=build.shared_bytes,
+            copied_bytes=build.copied_bytes,
+            keep=tuple(build.keep),
+        )
+
+
+class Pile:
+    """A packet in the making: each object is pickled the moment it is added.
+
+    Whoever passes on an object may change it afterwards, a buffer that is filled again or a dict
+    that is used again: what travels is what it was. Pickling a whole list at once is cheaper, and
+    right for objects that cannot change.
+
+    Args:
+        pool: As for ``Encoder``.
+    """
+
+    def __init__(self, pool: SlotPool | None = None) -> None:
+        self._build = _Build(pool)
+        self._table = self._build.dispatch_table()
+        self._pieces: list[bytes] = []
+
+    def add(self, payload: Any) -> None:
+        """Pickle one more object.
+
+        Raises:
+            ItemNotSerializable: It cannot be pickled; the pile is as it was.
+            MemoryLimitReached: There is no room for its buffers.
+        """
+        build = self._build
+        if self._table is None:
+            self._table = build.dispatch_table()  # numpy may have come since
+        before = build.mark()
+        try:
+            self._pieces.append(_dump(payload, self._table, build.out_of_band))
+        except PipeflowError:
+            build.return_to(before)
+            raise
+        except Exception as error:  # whatever the reduction of the user's own objects raises
+            build.return_to(before)
+            raise not_serializable([payload], error, _probe) from error
+        build.freeze()
+
+    def packet(self) -> Packet:
+        """All objects that were added, as one packet."""
+        build = self._build
+        head = pickle.dumps(len(self._pieces), _PROTOCOL)
+        return Packet(
+            pickled=b"".join((head, *self._pieces)),
+            buffers=tuple(build.buffers),
+            items=len(self._pieces),
             shared_bytes=build.shared_bytes,
             copied_bytes=build.copied_bytes,
             keep=tuple(build.keep),
@@ -124,7 +179,21 @@ def _dump(
 
 
 def _loads(pickled: Any, buffers: Any) -> Any:
-    return pickle.loads(pickled, buffers=buffers)
+    """A pickled list, or a number and so many pickles after it: see ``Pile``."""
+    first = pickle.loads(pickled, buffers=buffers)
+    if type(first) is list:
+        return first
+    file = io.BytesIO(pickled)
+    pickle.load(file)
+    payloads: list[Any] = []
+    try:
+        for _ in range(first):
+            payloads.append(pickle.load(file, buffers=buffers))  # noqa: PERF401 - the count tells which failed
+    except PipeflowError:
+        raise
+    except Exception as error:  # whatever the user's own objects raise when they are rebuilt
+        raise ItemNotLoadable(len(payloads), reason_of(error)) from error
+    return payloads
 
 
 class _Build:
@@ -174,6 +243,16 @@ class _Build:
             self._inline(bytes(raw))
         return False
 
+    def mark(self) -> tuple[int, int, int, int, int]:
+        """How much there is, for ``return_to``."""
+        sizes = len(self.buffers), len(self.keep), len(self._sent)
+        return *sizes, self.shared_bytes, self.copied_bytes
+
+    def return_to(self, mark: tuple[int, int, int, int, int]) -> None:
+        """Forget what came since."""
+        buffers, keep, sent, self.shared_bytes, self.copied_bytes = mark
+        del self.buffers[buffers:], self.keep[keep:], self._sent[sent:]
+
     def drop(self) -> None:
         """Let go of everything: the traceback of a failure may keep us for long."""
         self.keep.clear()
@@ -186,6 +265,7 @@ class _Build:
             while hasattr(part, "flags") and part.flags.writeable:
                 part.flags.writeable = False
                 part = part.base
+        self._sent.clear()
 
     # -- where the bytes go
 
