@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
 
 from pipeflow.config.annotations import misfit
 from pipeflow.config.nodes import Node, Scalar, kind_of, plain
@@ -11,82 +13,170 @@ from pipeflow.config.scalars import reread
 from pipeflow.config.suggest import did_you_mean
 from pipeflow.spec.stage_type import CallFacts, Parameter, Shape
 
+#: Parameters of a signature that a hint shows.
+_MOST_SHOWN: Final = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Complaint:
+    """Something wrong with a call, and what in the file it is about.
+
+    Attributes:
+        problem: What is wrong.
+        parameter: The entry of ``with`` that it is about, or empty.
+        port: The named input that it is about, or empty; with neither it is the call itself.
+    """
+
+    problem: Problem
+    parameter: str = ""
+    port: str = ""
+
 
 def check_parameters(
-    facts: CallFacts, given: Mapping[str, Node], items: tuple[str, ...] | int
-) -> list[tuple[Problem, Node | None]]:
-    """What is wrong with a call, each with the node it is about; ``None``: the call itself.
+    facts: CallFacts,
+    given: Mapping[str, Node],
+    items: tuple[str, ...] | int,
+    tried: Collection[str] = (),
+) -> list[Complaint]:
+    """What is wrong with a call.
+
+    One slip earns one complaint: a parameter that is misspelt is not missing as well.
 
     Args:
         facts: Of the target.
         given: What stands under ``with``.
         items: How many items come by position (0 for a source, else 1), or the names of the
             inputs, which come by name.
+        tried: Names under ``with`` whose values have had their finding.
     """
     if facts.shape is Shape.UNKNOWN or (facts.open_ended and not _signature(facts)):
         return []
-    return [*_items(facts, items), *_with(facts, given, items)]
+    wrong_items = list(_items(facts, items))
+    strange = [one for one in wrong_items if one.port]
+    missing = [
+        one.name
+        for one in _free(facts, items)
+        if one.required and one.name not in given and one.name not in tried
+    ]
+    slips = [name for name in given if name not in [one.name for one in _free(facts, items)]]
+    missing = _without(missing, [*slips, *(one.port for one in strange)])
+    # An input that goes nowhere was meant for the parameter that now has none.
+    missing = missing[len(strange) :]
+    return [
+        *wrong_items,
+        *_with(facts, given, items),
+        *(_missing(facts, name, items) for name in missing),
+    ]
 
 
-def _items(facts: CallFacts, items: tuple[str, ...] | int) -> Iterator[tuple[Problem, None]]:
+def _without(missing: list[str], slips: Iterable[str]) -> list[str]:
+    """The missing names, less those that a slip was meant to be."""
+    meant = {did_you_mean(slip, missing) for slip in slips}
+    return [name for name in missing if name not in meant]
+
+
+def _items(facts: CallFacts, items: tuple[str, ...] | int) -> Iterator[Complaint]:
     takers = facts.item_parameters if _is_class(facts) else facts.parameters
     # A class whose __call__ is decorated: nothing is known of its items.
     if _is_class(facts) and facts.variadic and not takers:
         return
-    positional = [one for one in takers if one.positional]
     if isinstance(items, int):
-        if len(positional) < items and not facts.variadic:
-            name = _name(facts)
-            problem = f"{name} takes no item, but the stage has an input"
-            yield _problem(facts, "item-argument", problem), None
-        if _is_class(facts):
-            rest = [*positional[items:], *(one for one in takers if not one.positional)]
-            for one in rest:
-                if one.required:
-                    problem = f'__call__ needs "{one.name}" beside the item'
-                    if not items:
-                        problem = f'__call__ needs "{one.name}", but the stage has no inputs'
-                    yield _problem(facts, "item-argument", problem), None
+        yield from _items_by_position(facts, takers, items)
+    else:
+        yield from _items_by_name(facts, takers, items)
+
+
+def _items_by_position(
+    facts: CallFacts, takers: Sequence[Parameter], items: int
+) -> Iterator[Complaint]:
+    positional = [one for one in takers if one.positional]
+    if len(positional) < items and not facts.variadic:
+        problem = f"{_name(facts)} takes no item, but the stage has an input"
+        yield Complaint(problem=_problem(facts, "item-argument", problem))
+    if not _is_class(facts):
         return
+    for one in [*positional[items:], *(one for one in takers if not one.positional)]:
+        if one.required:
+            problem = f"__call__ needs '{one.name}' beside the item"
+            if not items:
+                problem = f"__call__ needs '{one.name}', but the stage has no inputs"
+            yield Complaint(problem=_problem(facts, "item-argument", problem))
+
+
+def _items_by_name(
+    facts: CallFacts, takers: Sequence[Parameter], ports: tuple[str, ...]
+) -> Iterator[Complaint]:
     names = [one.name for one in takers if one.keyword]
-    for port in items:
-        if port not in names and not (facts.open_ended and not _is_class(facts)):
-            near = did_you_mean(port, names)
-            problem = f'{_name(facts)} has no parameter "{port}" for that input'
-            yield _problem(facts, "item-argument", problem, near), None
+    strange = [
+        port
+        for port in ports
+        if port not in names and not (facts.open_ended and not _is_class(facts))
+    ]
+    for port in strange:
+        # `from` can be no argument, so `{form: decode}` may well be an edge with a slip in it.
+        near = did_you_mean(port, names) or did_you_mean(port, ["from"])
+        problem = f"{_name(facts)} has no parameter '{port}' for that input"
+        told = _problem(facts, "item-argument", problem, near, facts.item_parameters)
+        yield Complaint(problem=told, port=port)
     if _is_class(facts):
-        for one in takers:
-            if one.required and one.name not in items:
-                problem = f'__call__ needs an input "{one.name}"'
-                yield _problem(facts, "item-argument", problem), None
+        needed = [one.name for one in takers if one.required and one.name not in ports]
+        for name in _without(needed, strange)[len(strange) :]:
+            problem = f"__call__ needs an input '{name}'"
+            yield Complaint(problem=_problem(facts, "item-argument", problem))
+
+
+def _free(facts: CallFacts, items: tuple[str, ...] | int) -> list[Parameter]:
+    """The parameters that do not take the items."""
+    taken = _taken_by_items(facts, items)
+    return [one for one in facts.parameters if one.name not in taken]
 
 
 def _with(
     facts: CallFacts, given: Mapping[str, Node], items: tuple[str, ...] | int
-) -> Iterator[tuple[Problem, Node | None]]:
+) -> Iterator[Complaint]:
     taken = _taken_by_items(facts, items)
-    free = {one.name: one for one in facts.parameters if one.name not in taken}
+    free = {one.name: one for one in _free(facts, items)}
     for name, node in given.items():
-        parameter = free.get(name)
-        if name in taken:
-            problem = f'"{name}" is the item; it comes from the inputs'
-            yield _problem(facts, "parameter-is-item", problem), node
-        elif parameter is None or not parameter.keyword:
-            if parameter is None and facts.open_ended:
-                continue
-            near = did_you_mean(name, free)
-            problem = f'{_name(facts)} has no parameter "{name}"'
-            yield _problem(facts, "unknown-parameter", problem, near), node
-        elif (unfit := _misfit(node, parameter.annotation)) is not None:
-            problem = f'parameter "{name}" of {_name(facts)}: {unfit}'
-            yield _problem(facts, "parameter-type", problem), node
-    for name, parameter in free.items():
-        if parameter.required and name not in given:
-            problem = f'{_name(facts)} needs "{name}"'
-            hint = f"with: {{{name}: ...}}; {_signature_text(facts)}"
-            if items == 0 and parameter is facts.parameters[0] and not _is_class(facts):
-                hint = f"give the stage 'inputs', or {hint}"
-            yield Problem(code="missing-parameter", problem=problem, hint=hint), None
+        told = _misgiven(facts, name, node, free, taken)
+        if told is not None:
+            yield Complaint(problem=told, parameter=name)
+
+
+def _misgiven(
+    facts: CallFacts, name: str, node: Node, free: Mapping[str, Parameter], taken: set[str]
+) -> Problem | None:
+    """What is wrong with one entry of ``with``."""
+    if name in taken:
+        problem = f"'{name}' is the item; it comes from the inputs"
+        return _problem(facts, "parameter-is-item", problem)
+    parameter = free.get(name)
+    if parameter is None:
+        if facts.open_ended:
+            return None
+        near = did_you_mean(name, [one.name for one in free.values() if one.keyword])
+        problem = f"{_name(facts)} has no parameter '{name}'"
+        return _problem(facts, "unknown-parameter", problem, near)
+    if not parameter.keyword:
+        problem = f"'{name}' of {_name(facts)} stands before '/', so it cannot be given by name"
+        return _problem(facts, "unknown-parameter", problem)
+    if (unfit := _misfit(node, parameter)) is not None:
+        problem = f"parameter '{name}' of {_name(facts)}: {unfit}"
+        hint = f"{_declared(parameter)}, {facts.file}:{facts.line}"
+        return Problem(code="parameter-type", problem=problem, hint=hint)
+    return None
+
+
+def _missing(facts: CallFacts, name: str, items: tuple[str, ...] | int) -> Complaint:
+    parameter = next(one for one in facts.parameters if one.name == name)
+    problem = f"{_name(facts)} needs '{name}'"
+    hint = f"with: {{{name}: ...}}; {_signature_text(facts)}"
+    if not parameter.keyword:
+        hint = (
+            f"it stands before '/': take that out, or give it a default; {_signature_text(facts)}"
+        )
+    elif items == 0 and parameter is facts.parameters[0] and not _is_class(facts):
+        hint = f"give the stage 'inputs', or {hint}"
+    return Complaint(problem=Problem(code="missing-parameter", problem=problem, hint=hint))
 
 
 def _taken_by_items(facts: CallFacts, items: tuple[str, ...] | int) -> set[str]:
@@ -97,8 +187,9 @@ def _taken_by_items(facts: CallFacts, items: tuple[str, ...] | int) -> set[str]:
     return {one.name for one in [p for p in facts.parameters if p.positional][:items]}
 
 
-def _misfit(node: Node, annotation: str) -> str | None:
-    """Why a node does not fit an annotation; ``None`` if it does, or may."""
+def _misfit(node: Node, parameter: Parameter) -> str | None:
+    """Why a node does not fit a parameter; ``None`` if it does, or may."""
+    annotation = parameter.annotation
     if not annotation:
         return None
     if not isinstance(node, Scalar):
@@ -121,21 +212,38 @@ def _told(node: Node, wanted: str | None) -> str | None:
     return f"expected {wanted}, got {shown}" if wanted else None
 
 
-def _problem(facts: CallFacts, code: str, problem: str, near: str | None = None) -> Problem:
-    hint = _signature_text(facts)
+def _problem(
+    facts: CallFacts,
+    code: str,
+    problem: str,
+    near: str | None = None,
+    shown: Sequence[Parameter] = (),
+) -> Problem:
+    hint = _signature_text(facts, shown)
     if near:
-        hint = f'did you mean "{near}"? {hint}'
+        hint = f"did you mean '{near}'? {hint}"
     return Problem(code=code, problem=problem, hint=hint)
 
 
-def _signature_text(facts: CallFacts) -> str:
+def _signature_text(facts: CallFacts, shown: Sequence[Parameter] = ()) -> str:
+    """The target as it is called; ``shown`` in place of its own parameters: of ``__call__``."""
     where = f", {facts.file}:{facts.line}" if facts.file else ""
-    return f"{facts.name or 'it'}({', '.join(_signature(facts))}){where}"
+    words = [_spelled(one) for one in shown] if shown else _signature(facts)
+    if len(words) > _MOST_SHOWN:
+        words = [*words[:_MOST_SHOWN], "..."]
+    return f"{facts.name or 'it'}({', '.join(words)}){where}"
 
 
 def _signature(facts: CallFacts) -> list[str]:
     return [_spelled(one) for one in facts.parameters] + ["**"] * bool(
         facts.open_ended and facts.parameters
+    )
+
+
+def _declared(parameter: Parameter) -> str:
+    """A parameter with its annotation, as the source has it."""
+    return f"{parameter.name}: {parameter.annotation}" + (
+        f" = {parameter.default}" if 0 < len(parameter.default) <= 20 else ""
     )
 
 

@@ -11,8 +11,10 @@ from typing import Self
 
 from pipeflow.config.nodes import Entry, Map, Node, Scalar, TreePath
 from pipeflow.config.problem import Problem
+from pipeflow.config.suggest import misspelt
 from pipeflow.config.units import size
 from pipeflow.errors import Finding, Location, Severity
+from pipeflow.spec.table import Table
 
 
 @dataclass(slots=True)
@@ -65,6 +67,10 @@ class Cursor:
     def tried(self, key: str) -> bool:
         """Whether the key is there, be its value right or wrong."""
         return key in self.node or (*self.path, key) in self.wrong
+
+    def meant(self, key: str, table: Table) -> bool:
+        """Whether another key stands here that is a slip of this one: it has had its finding."""
+        return key not in self.node and misspelt(key, self.node, table)
 
     def entries(self) -> Iterator[Entry]:
         """The entries that are right so far."""

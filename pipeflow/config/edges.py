@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 
 from pipeflow.config.cursor import Cursor
 from pipeflow.config.nodes import Map, Node, Scalar, Seq
+from pipeflow.spec.language import EDGE, STAGE
+from pipeflow.spec.options import Option
 from pipeflow.spec.pipeline import Edge, PortRef
 from pipeflow.spec.policies import ArrayMode, Capacity, Overflow, TransportKind
 
@@ -51,7 +53,7 @@ def read_inputs(stage: Cursor, default: EdgeSettings) -> Inputs:
     """Read ``inputs`` of a stage; no inputs give no edges."""
     node = stage.get("inputs")
     if node is None:
-        return Inputs(whole=not stage.tried("inputs"))
+        return Inputs(whole=not (stage.tried("inputs") or stage.meant("inputs", STAGE)))
     named = isinstance(node, Map) and not is_edge(node)
     made: list[Edge | None]
     match node:
@@ -79,17 +81,23 @@ def is_edge(node: Map) -> bool:
     """Whether a mapping under ``inputs`` is one edge in its long form, and no named ports.
 
     ``from`` cannot name an argument, and neither can a number be a port: so ``{form: a,
-    capacity: 8}`` is an edge with a slip in it. The schema draws the same line.
+    capacity: 8}`` is an edge with a slip in it. So is ``{form: a, overflow: block}``: an argument
+    of that name that reads a stage called ``block`` is less likely by far. The schema draws the
+    same line.
     """
     if "from" in node:
         return True
     match node.get("capacity"):
         case Scalar(value=int() | float()):
             return True
-        case Map() as capacity:
-            return "items" in capacity or "bytes" in capacity
+        case Map() as capacity if "items" in capacity or "bytes" in capacity:
+            return True
         case _:
-            return False
+            return any(_is_choice(node.get(option.name), option) for option in EDGE.options)
+
+
+def _is_choice(node: Node | None, option: Option) -> bool:
+    return isinstance(node, Scalar) and node.value in option.choices
 
 
 def _edge(parent: Cursor, node: Node, default: EdgeSettings, *steps: str | int) -> Edge | None:

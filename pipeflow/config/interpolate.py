@@ -228,8 +228,8 @@ def _parameter(name: str, scope: Scope) -> Node | Problem:
     near = did_you_mean(name, known)
     hint = "params: " + ", ".join(known) if known else "declare it under 'params'"
     if near:
-        hint = f'did you mean "{near}"?'
-    return Problem(code="unknown-param", problem=f'no parameter "{name}"', hint=hint)
+        hint = f"did you mean '{near}'?"
+    return Problem(code="unknown-param", problem=f"no parameter '{name}'", hint=hint)
 
 
 def _variable(
@@ -246,8 +246,8 @@ def _variable(
 
 def _unset(name: str, message: str, environ: Mapping[str, str]) -> Problem:
     near = did_you_mean(name, sorted(environ))
-    meant = f"did you mean {near}? " if near else ""
-    problem = f"environment variable {name} is not set" + (f": {message}" if message else "")
+    meant = f"did you mean '{near}'? " if near else ""
+    problem = f"environment variable '{name}' is not set" + (f": {message}" if message else "")
     hint = f"{meant}default: ${{env.{name}:-value}}"
     return Problem(code="unset-variable", problem=problem, hint=hint)
 

@@ -78,7 +78,7 @@ def _given_twice(pair: Pair, first: Pair) -> Finding:
     return Finding(
         at=pair.at,
         code="duplicate-key",
-        problem=f'"{pair.key.text}" is defined twice; first on line {first.at.line}',
+        problem=f"'{pair.key.text}' is defined twice; first on line {first.at.line}",
         hint=hint,
         length=pair.length,
     )

@@ -87,8 +87,8 @@ def _changed(
     around = node if isinstance(node, Map) else Map(at=at, entries=())
     if steps[0] == "stages" and index == 1 and len(steps) > 2 and step not in around:
         near = did_you_mean(step, around.keys())
-        hint = f'did you mean "{near}"?' if near else "stages: " + ", ".join(around.keys())
-        return _problem("unknown-stage", f'no stage "{step}"', hint)
+        hint = f"did you mean '{near}'?" if near else "stages: " + ", ".join(around.keys())
+        return _problem("unknown-stage", f"no stage '{step}'", hint)
     inner = _changed(around.get(step), steps, index + 1, value, at)
     if isinstance(inner, Problem):
         return inner
@@ -104,7 +104,7 @@ def _changed_item(
 ) -> Node | Problem:
     step, path = steps[index], ".".join(steps[:index])
     if not (step.isascii() and step.isdigit() and len(step) < 6 and int(step) < len(node.items)):
-        problem = f'"{path}" is a list of {len(node.items)}, and "{step}" is no place in it'
+        problem = f"'{path}' is a list of {len(node.items)}, and '{step}' is no place in it"
         return _problem("bad-set", problem, "places are counted from 0")
     inner = _changed(node.items[int(step)], steps, index + 1, value, at)
     if isinstance(inner, Problem):

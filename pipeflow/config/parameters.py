@@ -71,11 +71,16 @@ def given_to(stage: Cursor) -> dict[str, Node]:
     return {entry.key: entry.value for entry in given.entries()} if given else {}
 
 
-def key_places(stage: Cursor) -> dict[int, tuple[Location, int]]:
-    """Where the key of each node under ``with`` stands, and its length, by the node's identity."""
+def tried_for(stage: Cursor) -> frozenset[str]:
+    """All names under ``with``, also of those whose values have had their finding."""
     given = stage.inner("with")
-    entries = given.entries() if given else ()
-    return {id(entry.value): (entry.key_at, entry.key_length) for entry in entries}
+    if given is None:
+        return frozenset()
+    inner = len(given.path)
+    refused = {
+        str(path[-1]) for path in stage.wrong if path[:-1] == given.path and len(path) > inner
+    }
+    return frozenset(given.node) | refused
 
 
 def _own_value(node: Node, annotation: str) -> object:

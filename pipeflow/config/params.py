@@ -149,10 +149,10 @@ def _value_of(
         return Param(name=name, kind=declared.kind, node=raw, value=None, secret=secret)
     read = typed(declared.kind, raw)
     if isinstance(read, Problem):
-        problem = replace(read, problem=f'parameter "{name}": {read.problem}')
+        problem = replace(read, problem=f"parameter '{name}': {read.problem}")
         if secret:
             problem = Problem(
-                code=read.code, problem=f'parameter "{name}" must be {declared.kind.words}'
+                code=read.code, problem=f"parameter '{name}' must be {declared.kind.words}"
             )
         findings.append(problem.found_at(raw.at, raw.length))
         return None
@@ -192,8 +192,8 @@ def _out_of_bounds(declared: _Declared, value: object, *, secret: bool) -> Probl
         if not any(_same(value, choice) for choice in allowed):
             listed = ", ".join(_shown(choice) for choice in choices)
             near = did_you_mean(str(value), [str(choice) for choice in choices])
-            hint = f'did you mean "{near}"?' if near and not secret else f"one of: {listed}"
-            problem = f'parameter "{name}" must be one of {listed}, got {shown}'
+            hint = f"did you mean '{near}'?" if near and not secret else f"one of: {listed}"
+            problem = f"parameter '{name}' must be one of {listed}, got {shown}"
             return Problem(code="param-value", problem=problem, hint=hint)
     for key, word in (("minimum", "at least"), ("maximum", "at most")):
         node = declared.setting(key)
@@ -204,7 +204,7 @@ def _out_of_bounds(declared: _Declared, value: object, *, secret: bool) -> Probl
         assert isinstance(value, int | float)
         if value < bound if key == "minimum" else value > bound:
             limit = node.text if isinstance(node, Scalar) else str(bound)
-            problem = f'parameter "{name}" must be {word} {limit}, got {shown}'
+            problem = f"parameter '{name}' must be {word} {limit}, got {shown}"
             return Problem(code="param-value", problem=problem)
     return None
 
@@ -232,7 +232,7 @@ def _shown(value: object) -> str:
 
 def _missing(declared: _Declared) -> Finding:
     entry = declared.entry
-    problem = f'parameter "{entry.key}" has no default and must be given'
+    problem = f"parameter '{entry.key}' has no default and must be given"
     hint = f"--param {entry.key}={declared.kind.example}"
     code = "missing-param"
     return Finding(at=entry.key_at, code=code, problem=problem, hint=hint, length=entry.key_length)
@@ -241,10 +241,10 @@ def _missing(declared: _Declared) -> Finding:
 def _unknown(name: str, declared: Mapping[str, object], at: Location) -> Finding:
     near = did_you_mean(name, declared)
     if near:
-        hint = f'did you mean "{near}"?'
+        hint = f"did you mean '{near}'?"
     else:
         hint = "params: " + ", ".join(declared) if declared else "the file declares no 'params'"
-    problem = f'no parameter "{name}"'
+    problem = f"no parameter '{name}'"
     return Finding(at=at, code="unknown-param", problem=problem, hint=hint, length=len(name) or 1)
 
 

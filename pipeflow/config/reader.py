@@ -25,6 +25,7 @@ from pipeflow.config.tree import MAX_DEPTH, read_tree
 from pipeflow.errors import Finding, Location
 
 _SUFFIXES = (".yaml", ".yml", ".json")
+_SMALLEST = "the smallest pipeline: stages: {numbers: {use: range, with: {stop: 3}}}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,17 +129,17 @@ def _node_of(value: object, at: Location, findings: list[Finding], path: tuple[s
 def _no_mapping(lines: Lines, root: Node | None) -> Finding:
     at, length = (lines.at(0), 1) if root is None else (root.at, root.length)
     if root is None and not lines.text.strip():
-        code, problem, hint = "empty-file", "the file is empty", "smallest pipeline: pipeflow init"
+        code, problem, hint = "empty-file", "the file is empty", _SMALLEST
     elif root is None or (isinstance(root, Scalar) and not root.text and not root.quoted):
-        code, problem, hint = "empty-file", 'only comments here; "stages:" is missing', ""
+        code, problem, hint = "empty-file", "only comments here; 'stages:' is missing", _SMALLEST
     elif isinstance(root, Seq):
         code, problem = "not-a-mapping", "expected a mapping, got a list"
-        hint = 'put it under "stages:"'
+        hint = "write 'stages:', and below it each stage as 'name:' with its settings"
     else:
         if isinstance(root, Scalar) and (slip := missing_space(root)) is not None:
             return slip
-        problem = f'expected a mapping with "stages:", got {kind_of(root)}'
-        code, hint = "not-a-mapping", "smallest pipeline: pipeflow init"
+        problem = f"expected a mapping with 'stages:', got {kind_of(root)}"
+        code, hint = "not-a-mapping", _SMALLEST
     return Finding(at=at, code=code, problem=problem, hint=hint, length=length)
 
 
@@ -150,17 +151,18 @@ def _nothing(file: str, problem: Problem) -> Document:
 def _missing(path: Path) -> Problem:
     here = "here" if path.parent == Path() else f"in {path.parent}"
     near = did_you_mean(path.name, _pipelines_in(path.parent))
-    hint = f'did you mean "{path.with_name(near)}"?' if near else ""
+    hint = f"did you mean '{path.with_name(near)}'?" if near else ""
     if not path.parent.is_dir():
-        return Problem(code="file-missing", problem=f'no folder "{path.parent}"')
-    return Problem(code="file-missing", problem=f'no file "{path.name}" {here}', hint=hint)
+        return Problem(code="file-missing", problem=f"no folder '{path.parent}'")
+    return Problem(code="file-missing", problem=f"no file '{path.name}' {here}", hint=hint)
 
 
 def _directory(path: Path, file: str) -> Problem:
     inside = _pipelines_in(path)
     shown = ", ".join(inside[:5]) + (", ..." if len(inside) > 5 else "")
     hint = f"it holds: {shown} - name one" if inside else "name a pipeline file"
-    problem = f'"{file.rstrip("/")}/" is a directory'
+    name = file.rstrip("/")
+    problem = f"'{name}/' is a directory"
     return Problem(code="directory", problem=problem, hint=hint)
 
 

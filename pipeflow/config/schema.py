@@ -412,7 +412,12 @@ def _looks_like_edge() -> Schema:
         "required": ["capacity"],
         "properties": {"capacity": {"anyOf": [{"type": "number"}, sizes]}},
     }
-    return {"type": "object", "anyOf": [{"required": ["from"]}, capacity]}
+    settings = [
+        {"required": [option.name], "properties": {option.name: {"enum": list(option.choices)}}}
+        for option in EDGE.options
+        if option.choices
+    ]
+    return {"type": "object", "anyOf": [{"required": ["from"]}, capacity, *settings]}
 
 
 def _option(table: Table, key: str) -> Option:

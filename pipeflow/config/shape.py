@@ -19,13 +19,13 @@ from pipeflow.config.nodes import Map, Node, Scalar, Seq, TreePath, at_path, pla
 from pipeflow.config.problem import Problem
 from pipeflow.config.scalars import reread
 from pipeflow.config.schema import pipeline_schema, without_references
-from pipeflow.config.suggest import did_you_mean
+from pipeflow.config.suggest import did_you_mean, misspelt, nearest_key
 from pipeflow.config.wording import (
+    belongs,
     both,
     got,
     listing,
     mended,
-    misspelt,
     special_case,
     subject,
     table_at,
@@ -33,6 +33,7 @@ from pipeflow.config.wording import (
     wrong_quantity,
 )
 from pipeflow.errors import Finding, Location
+from pipeflow.spec.language import STAGE
 from pipeflow.spec.options import Option
 from pipeflow.spec.stage_type import StageType
 from pipeflow.spec.table import expected
@@ -76,9 +77,19 @@ def check_shape(tree: Map, stage_types: Mapping[str, StageType]) -> Shape:
         for bad, finding in told.retell(path, error):
             if bad in broken or (bad in wrong and finding.code not in _ABOUT_KEYS):
                 continue
+            if finding.code not in _ABOUT_KEYS and _reads_badly_named(tree, bad):
+                wrong.add(bad)
+                continue
             findings.setdefault((finding.at, finding.problem), finding)
             wrong.add(bad)
     return Shape(tree, tuple(findings.values()), frozenset(wrong))
+
+
+def _reads_badly_named(tree: Map, path: TreePath) -> bool:
+    """Whether a wrong input is right but for the name of its stage, which has its own finding."""
+    node, stages = at_path(tree, path), tree.get("stages")
+    inside = path[0:1] == ("stages",) and path[2:3] == ("inputs",)
+    return inside and isinstance(node, Scalar) and isinstance(stages, Map) and node.text in stages
 
 
 class _Types:
@@ -180,9 +191,10 @@ class _Retelling:
             if entry.key in known or (entry.key.startswith("x-") and "patternProperties" in schema):
                 continue
             code, problem = self._no_such_key(path, entry.key)
-            near = did_you_mean(entry.key, known)
+            near = self._nearest(path, entry.key, known)
             offer = f"{listing(path)}: {', '.join(shown)}" if shown else "it takes none"
-            hint = f"did you mean '{near}'? {offer}" if near else offer
+            elsewhere = "" if near else belongs(entry.key, path)
+            hint = f"did you mean '{near}'? {offer}" if near else f"{elsewhere}{offer}"
             yield (
                 (*path, entry.key),
                 Finding(
@@ -193,6 +205,10 @@ class _Retelling:
                     length=entry.key_length,
                 ),
             )
+
+    def _nearest(self, path: TreePath, key: str, known: list[str]) -> str | None:
+        table = table_at(path)
+        return nearest_key(key, table) if table else did_you_mean(key, known)
 
     def _no_such_key(self, path: TreePath, key: str) -> tuple[str, str]:
         match path:
@@ -219,7 +235,7 @@ class _Retelling:
         required = error.validator_value
         for key in required if isinstance(required, list) else ():
             # A slip of the key is told already, as a key that is not known.
-            if key in node or misspelt(key, node, self._known_keys(path)):
+            if key in node or self._slipped(path, key, node):
                 continue
             entry_at, length = self._name_of(path, node)
             problem, hint = self._needs(path, key)
@@ -228,12 +244,16 @@ class _Retelling:
             )
             yield (*path, key), finding
 
-    def _known_keys(self, path: TreePath) -> list[str]:
-        if path[2:] == ("with",):
-            stage_type = self._stage_types.get(self._operator(path))
-            return [option.name for option in stage_type.options] if stage_type else []
+    def _slipped(self, path: TreePath, key: str, node: Map) -> bool:
+        """Whether another key stands there that was meant to be this one."""
         table = table_at(path)
-        return [option.name for option in table.options] if table else []
+        if table is not None:
+            # Of a stage 'call' is asked for; 'use' would do as well.
+            keys = ("call", "use") if table is STAGE else (key,)
+            return any(misspelt(one, node, table) for one in keys)
+        stage_type = self._stage_types.get(self._operator(path))
+        known = [option.name for option in stage_type.options] if stage_type else []
+        return any(other not in known and did_you_mean(other, known) == key for other in node)
 
     def _needs(self, path: TreePath, key: str) -> tuple[str, str]:
         match path:

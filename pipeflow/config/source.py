@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from pipeflow.config.call_check import check_parameters
 from pipeflow.config.definitions import (
     Binding,
     bindings,
@@ -36,8 +35,6 @@ from pipeflow.config.signature import (
 from pipeflow.config.suggest import did_you_mean
 from pipeflow.errors import Severity
 from pipeflow.spec.stage_type import CallFacts
-
-__all__ = ["Inspected", "check_parameters", "hidden_modules", "inspect_call"]
 
 #: How many re-exports are followed.
 _MOST_HOPS: Final = 8
@@ -238,8 +235,8 @@ def _inside_class(last: Binding, inner: str, module: _Module) -> CallFacts | Pro
     near = did_you_mean(name, known)
     return Problem(
         code="unknown-attribute",
-        problem=f'{module.place.file}: class {last.name} has no "{name}"',
-        hint=f'did you mean "{near}"?' if near else "it has: " + ", ".join(known[:_MOST_NAMES]),
+        problem=f"{module.place.file}: class {last.name} has no '{name}'",
+        hint=f"did you mean '{near}'?" if near else "it has: " + ", ".join(known[:_MOST_NAMES]),
     )
 
 
@@ -286,7 +283,7 @@ def _bad_form(text: str, where: _Where) -> Problem:
         hint = f"functions in {path}.py: {', '.join(names)}"
     elif _is_dotted(module) and _is_dotted(attribute) and ":" not in stripped:
         hint = f"call: {module}:{attribute}"
-    problem = f'expected "module:function", got "{stripped[:80]}"'
+    problem = f"expected 'module:function', got \"{stripped[:80]}\""
     return Problem(code="bad-call", problem=problem, hint=hint)
 
 
@@ -308,16 +305,16 @@ def _no_module(module: str, where: _Where) -> Problem:
     if head and (found := find_module(head, where.folder, where.search_path)) and found.path:
         inside = [f"{head}.{name}" for name in modules_beside(str(found.path.parent))]
         near = did_you_mean(module, inside)
-        shown = f'did you mean "{near}"? ' if near else ""
+        shown = f"did you mean '{near}'? " if near else ""
         return Problem(
             code="unknown-module",
-            problem=f'no module "{last}" in {head}',
+            problem=f"no module '{last}' in {head}",
             hint=f"{shown}looked in: {_shown(found.path.parent, where.folder)}",
         )
     near = did_you_mean(module, beside)
-    meant = f'did you mean "{near}" ({near}.py beside this file)? ' if near else ""
+    meant = f"did you mean '{near}' ({near}.py beside this file)? " if near else ""
     hint = f"{meant}looked in: the file's folder, and the path of Python"
-    return Problem(code="unknown-module", problem=f'no module "{module}"', hint=hint)
+    return Problem(code="unknown-module", problem=f"no module '{module}'", hint=hint)
 
 
 def _no_attribute(tree: ast.Module, name: str, shown: str) -> Problem:
@@ -326,12 +323,12 @@ def _no_attribute(tree: ast.Module, name: str, shown: str) -> Problem:
     # A function is what was meant most likely; then anything that has a name.
     near = did_you_mean(name, public) or did_you_mean(name, bound)
     if near:
-        hint = f'did you mean "{near}" (line {bound[near]})?'
+        hint = f"did you mean '{near}' (line {bound[near]})?"
     elif public:
         hint = f"it has: {', '.join(public[:_MOST_NAMES])}"
     else:
         hint = "it has no functions"
-    problem = f'{shown} has no function "{name}"'
+    problem = f"{shown} has no function '{name}'"
     return Problem(code="unknown-attribute", problem=problem, hint=hint)
 
 
@@ -345,7 +342,7 @@ def _hiding(name: str) -> Problem:
     return replace(
         Problem(
             code="hidden-module",
-            problem=f'the module "{name}" beside this file hides Python\'s own "{name}"',
+            problem=f"the module '{name}' beside this file hides Python's own '{name}'",
             hint="give the file another name",
         ),
         severity=Severity.WARNING,

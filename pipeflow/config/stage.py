@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from pipeflow.config.call_check import Complaint, check_parameters
 from pipeflow.config.cursor import Cursor
 from pipeflow.config.edges import EdgeSettings, Inputs, edge_settings, read_inputs
 from pipeflow.config.expressions import check_expression
@@ -17,14 +18,14 @@ from pipeflow.config.parameters import (
     Parameters,
     call_parameters,
     given_to,
-    key_places,
     operator_parameters,
+    tried_for,
 )
 from pipeflow.config.problem import Problem
-from pipeflow.config.source import check_parameters, inspect_call
-from pipeflow.config.suggest import did_you_mean
+from pipeflow.config.source import inspect_call
 from pipeflow.config.wording import unknown_operator
 from pipeflow.errors import Location
+from pipeflow.spec.language import STAGE
 from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED, Call, Stage, Use
 from pipeflow.spec.policies import (
     Balance,
@@ -174,42 +175,35 @@ def _call(cursor: Cursor, node: Scalar, around: Surroundings) -> Call:
 def _parameters(cursor: Cursor, work: Call | Use, inputs: Inputs) -> Parameters:
     if isinstance(work, Use):
         return operator_parameters(cursor, work.operator)
-    if inputs.whole and work is not UNKNOWN_WORK and (*cursor.path, "with") not in cursor.wrong:
-        items = tuple(edge.input for edge in inputs.edges) if inputs.named else ()
-        count = items if inputs.named else min(1, len(inputs.edges))
-        call = cursor.node.entry("call")
-        assert call is not None
-        names = key_places(cursor)
-        given = given_to(cursor)
-        for problem, node in _without_echoes(
-            check_parameters(work.facts, given, count), given, work.facts
-        ):
-            at, length = _place_of(problem, node or call.value, names)
-            cursor.findings.add(problem, at, length)
+    if inputs.whole and work is not UNKNOWN_WORK:
+        _judge_call(cursor, work.facts, inputs)
     return call_parameters(cursor, work.facts)
 
 
-def _without_echoes(
-    problems: Sequence[tuple[Problem, Node | None]], given: Mapping[str, Node], facts: CallFacts
-) -> list[tuple[Problem, Node | None]]:
-    """One slip earns one message: a parameter that is misspelt is not missing as well."""
-    names = [parameter.name for parameter in facts.parameters]
-    meant = {did_you_mean(name, names) for name in given if name not in names}
-    return [
-        (problem, node)
-        for problem, node in problems
-        if problem.code != "missing-parameter"
-        or not any(f'needs "{name}"' in problem.problem for name in meant)
-    ]
+def _judge_call(cursor: Cursor, facts: CallFacts, inputs: Inputs) -> None:
+    """Tell where ``with`` and the inputs do not fit the function."""
+    items = tuple(edge.input for edge in inputs.edges) if inputs.named else ()
+    count = items if inputs.named else min(1, len(inputs.edges))
+    call = cursor.node.entry("call")
+    assert call is not None
+    unsure = (*cursor.path, "with") in cursor.wrong or cursor.meant("with", STAGE)
+    for one in check_parameters(facts, given_to(cursor), count, tried_for(cursor)):
+        if unsure and one.problem.code == "missing-parameter":
+            # It may stand there, in what could not be read.
+            continue
+        at, length = _place_of(cursor, one, call.value)
+        cursor.findings.add(one.problem, at, length)
 
 
-def _place_of(
-    problem: Problem, node: Node, names: Mapping[int, tuple[Location, int]]
-) -> tuple[Location, int]:
-    """A name that is wrong is told at the name, a value at the value."""
-    if problem.code in {"unknown-parameter", "parameter-is-item"}:
-        return names.get(id(node), (node.at, node.length))
-    return node.at, node.length
+def _place_of(cursor: Cursor, one: Complaint, call: Node) -> tuple[Location, int]:
+    """A name that is wrong is told at the name, a value at the value, the rest at the call."""
+    block = cursor.node.get("inputs" if one.port else "with")
+    entry = block.entry(one.port or one.parameter) if isinstance(block, Map) else None
+    if entry is None:
+        return call.at, call.length
+    if one.problem.code == "parameter-type":
+        return entry.value.at, entry.value.length
+    return entry.key_at, entry.key_length
 
 
 def _outputs(cursor: Cursor, work: Call | Use) -> tuple[str, ...]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pipeflow.spec.table import Table
+
 #: Longer words are not compared: the table below grows with the square, and no name is that long.
 _LONGEST = 80
 
@@ -25,6 +27,23 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
         if distance < best_distance:
             best, best_distance = candidate, distance
     return best
+
+
+def nearest_key(word: str, table: Table) -> str | None:
+    """The key of a table that a word was probably meant to be, by a slip or by another tool."""
+    for option in table.options:
+        if word.casefold() in option.aliases:
+            return option.name
+    return did_you_mean(word, (option.name for option in table.options))
+
+
+def misspelt(key: str, given: Iterable[str], table: Table) -> bool:
+    """Whether one of the given keys is none of the table, and a slip of ``key``."""
+    return any(
+        table.option(other) is None and nearest_key(other, table) == key
+        for other in given
+        if not other.startswith("x-")
+    )
 
 
 def edit_distance(a: str, b: str, below: int = _LONGEST) -> int:

@@ -264,7 +264,7 @@ class Builder:
         if behind[1:2].strip(" #\t!") and isinstance(key, Scalar):
             place = self._lines.text.index("#", self._scalar_end)
             shown = behind.split(" #")[0].rstrip()
-            problem = f'"{key.text}" is empty: "{shown}" was read as a comment'
+            problem = f"'{key.text}' is empty: \"{shown}\" was read as a comment"
             self._found(place, len(shown), "comment", problem, f'write "{shown}" in quotes')
             return Scalar(at=at, length=length, value=None, text="", broken=True)
         return Scalar(at=at, length=length, value=None, text="", broken=value.broken)
@@ -284,16 +284,16 @@ class Builder:
             at=self._lines.at(index), length=length, value=None, text=f"*{name}", broken=True
         )
         if name in self._open:
-            problem = f'alias "*{name}" lies inside its own anchor (line {self._open[name]})'
+            problem = f"alias '*{name}' lies inside its own anchor (line {self._open[name]})"
             self._found(index, length, "recursive-alias", problem, "")
             return _Built(broken)
         built = self._anchors.get(name)
         if built is None:
             near = did_you_mean(name, self._anchors)
             hint = (
-                f'did you mean "*{near}"?' if near else f'if it is text, write "*{name}" in quotes'
+                f"did you mean '*{near}'?" if near else f'if it is text, write "*{name}" in quotes'
             )
-            problem = f'no anchor "&{name}" before this alias'
+            problem = f"no anchor '&{name}' before this alias"
             self._found(index, length, "unknown-anchor", problem, hint)
             return _Built(broken)
         if built.size > MAX_EXPANSION:

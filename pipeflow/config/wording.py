@@ -10,7 +10,7 @@ from pipeflow.config.problem import Problem
 from pipeflow.config.scalars import resolve
 from pipeflow.config.suggest import did_you_mean
 from pipeflow.config.units import duration, size
-from pipeflow.spec.language import EDGE, ROOT, VERSION
+from pipeflow.spec.language import EDGE, ROOT, STAGE, VERSION
 from pipeflow.spec.options import Option, OptionType
 from pipeflow.spec.stage_type import StageType
 from pipeflow.spec.table import Table, expected
@@ -31,15 +31,6 @@ def table_at(path: TreePath) -> Table | None:
         else:
             table = table.within.get(step)
     return table
-
-
-def misspelt(key: str, node: Map, known: list[str]) -> bool:
-    """Whether a mapping without ``key`` has another one in its place that is a slip of it."""
-    return any(
-        other not in known and did_you_mean(other, known) == key
-        for other in node
-        if not other.startswith("x-")
-    )
 
 
 def special_case(
@@ -67,7 +58,15 @@ def special_case(
             return Problem(
                 code="wrong-type",
                 problem=f"stage '{stage}' must be a mapping, got {kind_of(node)}",
-                hint=f"{stage}: {{call: module:function}}",
+                hint=f"{stage}: {{{_meant_work(node, stage_types)}}}",
+            )
+        case ("stages", _, "inputs", *_) if not isinstance(node, Map):
+            return _bad_input(path, node)
+        case ("stages", _, "call"):
+            return Problem(
+                code="wrong-type",
+                problem=f"'call' must be text, got {got(node)}",
+                hint="call: module:function",
             )
         case ("stages", _, "use") if isinstance(node, Scalar) and isinstance(node.value, str):
             return unknown_operator(node.value, stage_types)
@@ -80,6 +79,36 @@ def special_case(
             )
         case _:
             return _later_form(path, node)
+
+
+def _meant_work(node: Node, stage_types: Mapping[str, StageType]) -> str:
+    """What the stage should say, when its work stands where its mapping is due."""
+    text = node.value if isinstance(node, Scalar) else None
+    if isinstance(text, str) and text in stage_types:
+        return f"use: {text}"
+    return f"call: {text}" if isinstance(text, str) and ":" in text else "call: module:function"
+
+
+def _bad_input(path: TreePath, node: Node) -> Problem | None:
+    """What is wrong with a value where an edge is due; ``None`` for settings of an edge."""
+    name = path[-1]
+    if name in {option.name for option in EDGE.options} - {"from"} or "capacity" in path:
+        return None
+    if (isinstance(node, Scalar) and not node.text) or (isinstance(node, Seq) and not node.items):
+        return Problem(
+            code="wrong-type",
+            problem=f"{subject(path)} is empty: it names the stage that is read",
+            hint="inputs: stage, or stage.port; a source has no 'inputs'",
+        )
+    hint = "inputs: stage, or stage.port; several are a list: [first, second]"
+    if isinstance(node, Scalar) and isinstance(node.value, str) and "," in node.text:
+        hint = f"a list stands in brackets: [{node.text}]"
+    is_text = isinstance(node, Scalar) and isinstance(node.value, str)
+    return Problem(
+        code="bad-value" if is_text else "wrong-type",
+        problem=f"{subject(path)} must be the name of a stage, or stage.port, got {got(node)}",
+        hint=hint,
+    )
 
 
 def _version(node: Node) -> Problem:
@@ -100,12 +129,18 @@ def _version(node: Node) -> Problem:
 def _stages(node: Node) -> Problem:
     match node:
         case Seq(items=(Map() as first, *_)):
-            named = first.get("name")
-            name = str(named.value) if isinstance(named, Scalar) else "load"
+            named, alone = first.get("name"), first.entries[0] if len(first) == 1 else None
+            hint = "write each stage as 'name:', and below it its settings"
+            if isinstance(named, Scalar):
+                hint = (
+                    f"write the name as a key: '{named.text}:' in place of '- name: {named.text}'"
+                )
+            elif alone is not None and isinstance(alone.value, Map):
+                hint = f"write '{alone.key}:' in place of '- {alone.key}:'"
             return Problem(
                 code="wrong-type",
                 problem="'stages' is a mapping from name to stage, got a list",
-                hint=f"write the name as a key: '{name}:' in place of '- name: {name}'",
+                hint=hint,
             )
         case Scalar(value=None) | Seq(items=()) | Map(entries=()):
             return Problem(
@@ -172,6 +207,10 @@ def mended(node: Node, option: Option | None) -> str:
         return ""
     key, value = option.name, node.value
     if isinstance(value, str):
+        if option.name == "capacity" and not isinstance(size(value), Problem):
+            return f"capacity: {{bytes: {value}}}"
+        if OptionType.LIST in option.types and OptionType.STRING not in option.types:
+            return f"{key}: [{value}]"
         near = did_you_mean(value, option.choices)
         if near:
             return f"did you mean '{near}'?"
@@ -222,6 +261,17 @@ def table_title(path: TreePath) -> str:
 def listing(path: TreePath) -> str:
     """What the keys of the mapping at a path are called."""
     return "parameters" if path and path[-1] == "with" else "options"
+
+
+def belongs(key: str, path: TreePath) -> str:
+    """Where a key stands that is none of the mapping at a path; empty if nowhere else."""
+    for table in (ROOT, STAGE, EDGE):
+        if table is not table_at(path) and table.option(key) is not None:
+            place = (
+                "stands at the top of the file" if table is ROOT else f"belongs to {table.title}"
+            )
+            return f"'{key}' {place}; "
+    return ""
 
 
 def both(words: list[str]) -> str:

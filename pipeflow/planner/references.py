@@ -46,18 +46,24 @@ def resolve(pipeline: Pipeline) -> Resolved:
         mistakes = [(edge, _judge_edge(stage, edge, stages)) for edge in stage.edges]
         edges = tuple(edge for edge, mistake in mistakes if mistake is None)
         findings.extend(mistake for _, mistake in mistakes if mistake is not None)
-        maybe_read.update(_meant(stage, edge, stages) for edge, mistake in mistakes if mistake)
+        for edge, mistake in mistakes:
+            if mistake is not None:
+                maybe_read |= _meant(stage, edge, stages)
         findings.extend(_repeated(replace(stage, edges=edges)))
         sound[stage.name] = replace(stage, edges=_without_repeats(stage, edges))
         if len(edges) < len(stage.edges) or not is_known(stage):
             incomplete.add(stage.name)
+        if not is_known(stage) and not stage.edges:
+            # Its inputs may be what could not be read.
+            maybe_read |= stages.keys()
     for circle in _circles(sound):
         findings.append(_circle_finding(circle, sound))
         reader, writer = circle[0], circle[-1]
         stage = sound[reader]
         left = tuple(edge for edge in stage.edges if edge.source.stage != writer)
         sound[reader] = replace(stage, edges=left)
-        maybe_read.add(writer)
+        # One edge of the circle is wrong, and was meant to read any stage.
+        maybe_read |= stages.keys()
         incomplete.add(reader)
     return Resolved(
         pipeline=replace(pipeline, stages=tuple(sound.values())),
@@ -85,11 +91,12 @@ def _judge_edge(stage: Stage, edge: Edge, stages: Mapping[str, Stage]) -> Findin
     return None
 
 
-def _meant(stage: Stage, edge: Edge, stages: Mapping[str, Stage]) -> str:
-    """The stage that a wrong edge names, or was probably meant to name."""
-    if edge.source.stage in stages:
-        return edge.source.stage
-    return nearest(edge.source.stage, _others(stage, stages)) or ""
+def _meant(stage: Stage, edge: Edge, stages: Mapping[str, Stage]) -> set[str]:
+    """The stage that a wrong edge names, or was probably meant to name; all where none is near."""
+    if edge.source.stage in stages and edge.source.stage != stage.name:
+        return {edge.source.stage}
+    near = nearest(edge.source.stage, _others(stage, stages))
+    return {near} if near else set(stages)
 
 
 def _others(stage: Stage, stages: Mapping[str, Stage]) -> list[str]:

@@ -279,6 +279,7 @@ _REPLICAS: Final = Option(
     choice_docs=("The cores, divided evenly among the stages that say so.",),
     minimum=1,
     maximum=4096,
+    aliases=("workers", "processes", "parallelism", "instances", "scale"),
     description="Parallel workers: a number, or `auto`.",
     examples=(4, "auto"),
 )
@@ -314,6 +315,7 @@ _ENV: Final = Option(
     name="env",
     types=(_MAPPING,),
     default=None,
+    aliases=("environment",),
     description="Environment for the stage's processes; `${replica}` is the worker's number.",
     examples=({"MODEL": "large"},),
 )
@@ -348,6 +350,7 @@ STAGE: Final = Table(
             name="call",
             types=(_STRING,),
             default=None,
+            aliases=("function", "func", "fn", "handler", "exec", "python", "target"),
             description="Your own Python, as `module:attribute`; "
             "the file's folder is first on the path.",
             examples=("imaging:decode",),
@@ -356,6 +359,7 @@ STAGE: Final = Table(
             name="use",
             types=(_STRING,),
             default=None,
+            aliases=("type", "operator", "uses", "op", "kind", "plugin"),
             description="An operator by name: built in (`files`), or `plugin/operator`.",
             examples=("files", "jsonl.write"),
         ),
@@ -377,6 +381,7 @@ STAGE: Final = Table(
             name="with",
             types=(_MAPPING,),
             default=None,
+            aliases=("args", "kwargs", "params", "parameters", "options", "config", "arguments"),
             description="Keyword arguments: of the function beside the item, of a class's "
             "`__init__`, of the operator.",
             examples=({"width": 256},),
@@ -385,6 +390,16 @@ STAGE: Final = Table(
             name="inputs",
             types=(_STRING, _LIST, _MAPPING),
             default=None,
+            aliases=(
+                "source",
+                "sources",
+                "depends_on",
+                "needs",
+                "from",
+                "upstream",
+                "reads",
+                "after",
+            ),
             description="Where items come from: one output, a list that is merged, or named "
             "outputs, one argument each. A stage without inputs is a source.",
             examples=("decode", ["a", "b"], {"image": "decode", "mask": "segment.masks"}),
@@ -484,6 +499,7 @@ ROOT: Final = Table(
             name="params",
             types=(_MAPPING,),
             default=None,
+            aliases=("parameters", "variables", "vars", "args"),
             description="Values that `--param NAME=VALUE` changes, read as `${params.NAME}`: "
             "a mapping each, or a bare default.",
             examples=({"width": {"type": "integer", "default": 256}},),
@@ -504,6 +520,7 @@ ROOT: Final = Table(
         Option(
             name="stages",
             types=(_MAPPING,),
+            aliases=("steps", "tasks", "nodes", "jobs", "services", "components", "pipeline"),
             description="The stages: a name each, and what it does.",
         ),
         *(

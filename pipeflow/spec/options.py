@@ -54,6 +54,7 @@ class Option:
         examples: Values as they would stand in a file.
         later: A word of the language that this version does not have yet.
         secret: Never shown.
+        aliases: What people who come from other tools write instead; only hints know these.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Option:
     examples: tuple[object, ...] = ()
     later: bool = False
     secret: bool = False
+    aliases: tuple[str, ...] = ()
 
     @property
     def required(self) -> bool:

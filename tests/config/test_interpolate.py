@@ -68,9 +68,9 @@ def test_skipped_values_and_replica_in_env_stay_as_they_are() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('a: "\\t ${env.HOEM}"', "1:8 unset-variable environment variable HOEM is not set"),
-        ("a: ${env.X:?set X}", "1:4 unset-variable environment variable X is not set: set X"),
-        ("a: ${params.widht}", '1:4 unknown-param no parameter "widht"'),
+        ('a: "\\t ${env.HOEM}"', "1:8 unset-variable environment variable 'HOEM' is not set"),
+        ("a: ${env.X:?set X}", "1:4 unset-variable environment variable 'X' is not set: set X"),
+        ("a: ${params.widht}", "1:4 unknown-param no parameter 'widht'"),
         ("a: b ${", '1:6 unclosed-reference "${" is not closed'),
         ("a: ${HOME}", '1:4 bad-reference "${HOME}" names nothing'),
         ("a: ${replica}", "1:4 bad-reference ${replica} is known under 'env' only"),

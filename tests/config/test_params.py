@@ -62,12 +62,12 @@ def test_texts_are_read_as_the_declared_types() -> None:
 @pytest.mark.parametrize(
     ("given", "problem"),
     [
-        ({"width": "8"}, 'parameter "width" must be at least 16, got 8'),
-        ({"wait": "2s"}, 'parameter "wait" must be at most 1s, got 2.0'),
-        ({"width": "x"}, 'parameter "width": expected a whole number, got the text "x"'),
-        ({"wait": "10"}, 'parameter "wait": a duration needs a unit'),
-        ({"mode": "fsat"}, 'parameter "mode" must be one of "fast", "slow", got "fsat"'),
-        ({"wdth": "1"}, 'no parameter "wdth"'),
+        ({"width": "8"}, "parameter 'width' must be at least 16, got 8"),
+        ({"wait": "2s"}, "parameter 'wait' must be at most 1s, got 2.0"),
+        ({"width": "x"}, "parameter 'width': expected a whole number, got the text \"x\""),
+        ({"wait": "10"}, "parameter 'wait': a duration needs a unit"),
+        ({"mode": "fsat"}, 'parameter \'mode\' must be one of "fast", "slow", got "fsat"'),
+        ({"wdth": "1"}, "no parameter 'wdth'"),
     ],
 )
 def test_what_does_not_fit_is_a_finding(given: dict[str, object], problem: str) -> None:

@@ -15,10 +15,10 @@ from pipeflow.config.reader import from_mapping, read_file, read_text
 #: Text, and the message it must earn: place, code, problem, hint.
 SLIPS: Final[dict[str, tuple[str | bytes, str]]] = {
     "empty": ("", "1:1 empty-file the file is empty"),
-    "comments": ("# a\n", '1:1 empty-file only comments here; "stages:" is missing'),
+    "comments": ("# a\n", "1:1 empty-file only comments here; 'stages:' is missing"),
     "scalar": (
         "hello",
-        '1:1 not-a-mapping expected a mapping with "stages:", got the text "hello"',
+        "1:1 not-a-mapping expected a mapping with 'stages:', got the text \"hello\"",
     ),
     "list": ("- a\n", "1:1 not-a-mapping expected a mapping, got a list"),
     "second document": (
@@ -28,7 +28,7 @@ SLIPS: Final[dict[str, tuple[str | bytes, str]]] = {
     "tab": ("a:\n\tb: 1\n", "2:1 tab tab used for indentation; YAML allows only spaces"),
     "comment": (
         "a: 1\nb: 2\ncolor: #fff\n",
-        '3:8 comment "color" is empty: "#fff" was read as a comment',
+        "3:8 comment 'color' is empty: \"#fff\" was read as a comment",
     ),
     "colon": ("cmd: echo foo: bar", '1:14 colon-in-text ": " inside plain text starts a new key'),
     "no space": ("a:1", '1:2 missing-space missing space after ":"'),
@@ -60,7 +60,7 @@ SLIPS: Final[dict[str, tuple[str | bytes, str]]] = {
     "at sign": ("a: @x\n", '1:4 bad-first-character a value may not begin with "@"'),
     "glob": ("a: *.jpg\n", '1:4 bad-first-character a value may not begin with "*"'),
     "template": ("a: {{ var }}\n", '1:4 braces "{{ }}" is not substituted here'),
-    "twice": ("a: 1\nb: 2\na: 3\n", '3:1 duplicate-key "a" is defined twice; first on line 1'),
+    "twice": ("a: 1\nb: 2\na: 3\n", "3:1 duplicate-key 'a' is defined twice; first on line 1"),
     "octal": ("a: 0755\n", '1:4 leading-zero leading zero: octal 493, or the text "0755"?'),
     "digits": (
         "a: " + "9" * 5000,
@@ -84,9 +84,9 @@ SLIPS: Final[dict[str, tuple[str | bytes, str]]] = {
     "deep": ("[" * 100, "1:65 too-deep nested deeper than 64 levels"),
     "recursive": (
         "a: &x [*x]",
-        '1:8 recursive-alias alias "*x" lies inside its own anchor (line 1)',
+        "1:8 recursive-alias alias '*x' lies inside its own anchor (line 1)",
     ),
-    "no anchor": ("a: &node 1\nb: *nope", '2:4 unknown-anchor no anchor "&nope" before this alias'),
+    "no anchor": ("a: &node 1\nb: *nope", "2:4 unknown-anchor no anchor '&nope' before this alias"),
     "list as key": ("[a]: 1\n", "1:1 key-not-text keys must be text, got a list"),
     "number as key": ("1: 1\n", "1:1 key-not-text keys must be text, got the number 1"),
     "large": ("a: " + "x" * 1_200_000, "1:1 too-large 1.2 MB; the limit is 1 MB"),

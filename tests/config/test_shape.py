@@ -82,7 +82,7 @@ def test_a_value_of_a_wrong_type_is_told_once_whatever_else_is_wrong_with_it() -
 
 def test_an_empty_value_says_so() -> None:
     assert stage("call: m:f\ninputs:") == [
-        "4:5 wrong-type: 'inputs' is empty: it must be text, a list or a mapping"
+        "4:5 wrong-type: 'inputs' is empty: it names the stage that is read"
     ]
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from pipeflow.config.annotations import misfit
+from pipeflow.config.call_check import check_parameters
 from pipeflow.config.nodes import Node, Scalar
 from pipeflow.config.problem import Problem
-from pipeflow.config.source import Inspected, check_parameters, hidden_modules, inspect_call
+from pipeflow.config.source import Inspected, hidden_modules, inspect_call
 from pipeflow.errors import Location
 from pipeflow.spec.stage_type import CallFacts, Shape
 
@@ -140,14 +141,14 @@ def test_compiled_and_injected_modules_are_unknown(target: str, folder: str) -> 
 @pytest.mark.parametrize(
     ("target", "code", "hint"),
     [
-        ("imaging:claen", "unknown-attribute", 'did you mean "clean" (line 7)?'),
-        ("imagng:clean", "unknown-module", '"imaging" (imaging.py beside this file)'),
-        ("pkg.sbu:thing", "unknown-module", 'did you mean "pkg.sub"?'),
+        ("imaging:claen", "unknown-attribute", "did you mean 'clean' (line 7)?"),
+        ("imagng:clean", "unknown-module", "'imaging' (imaging.py beside this file)"),
+        ("pkg.sbu:thing", "unknown-module", "did you mean 'pkg.sub'?"),
         ("imaging", "bad-call", "functions in imaging.py: clean, gen, fetch"),
         ("imaging.py:clean", "bad-call", "call: imaging:clean"),
         ("imaging.clean", "bad-call", "call: imaging:clean"),
         ("imaging:LIMIT", "not-callable", "name a function or a class"),
-        ("imaging:Tools.mkae", "unknown-attribute", 'did you mean "make"?'),
+        ("imaging:Tools.mkae", "unknown-attribute", "did you mean 'make'?"),
     ],
 )
 def test_a_target_that_is_not_there_says_what_is(
@@ -188,7 +189,7 @@ def test_a_module_that_hides_one_of_pythons_own_is_a_doubt(folder: str) -> None:
         ("imaging:Detector", {}, 1, ["missing-parameter"]),
         ("imaging:Detector", {"model": "m"}, 0, ["item-argument"]),
         ("imaging:pair", {}, ("image", "mask"), []),
-        ("imaging:pair", {}, ("imgae", "mask"), ["item-argument", "missing-parameter"]),
+        ("imaging:pair", {}, ("imgae", "mask"), ["item-argument"]),
     ],
 )
 def test_parameters_are_checked_against_the_signature(
@@ -202,7 +203,7 @@ def test_parameters_are_checked_against_the_signature(
 
     found = check_parameters(facts(target, folder), nodes, items)
 
-    assert [problem.code for problem, _ in found] == codes
+    assert [one.problem.code for one in found] == codes
 
 
 def test_text_from_outside_fits_the_number_it_spells(folder: str) -> None:
