@@ -22,7 +22,7 @@ class Origin(NamedTuple):
     Attributes:
         port: Position of the edge among the stage's inputs.
         writer: Number of the writer within the edge.
-        frame: The inbox's own note of the frame.
+        frame: The inbox's own note of the frame; ``None``: its credit has gone back already.
     """
 
     port: int
@@ -175,8 +175,8 @@ class Merge:
         return 0 if len(self._collectors) == 1 else None
 
 
-#: The items of one unit that wait for their partners, in order: id to payload and origin.
-_Waiting = OrderedDict[ItemId, tuple[Any, Origin]]
+#: An item that a zip holds: its id, its payload, where it came from.
+_Entry = tuple[ItemId, Any, Origin]
 
 
 @dataclass(slots=True)
@@ -184,28 +184,14 @@ class _Held:
     """What one port holds for units that are not complete on all ports yet, on one lane.
 
     Attributes:
-        units: Unit to its items.
-        fresh: Unit and id of the items whose partners were not looked for yet.
+        fresh: Unit to its items whose partners were not looked for yet.
+        waiting: Items of the unit that is due, by id, in order: their partners may still come.
         reached: Number after the last unit that is complete on this port.
     """
 
-    units: dict[int, _Waiting] = field(default_factory=dict)
-    fresh: deque[tuple[int, ItemId]] = field(default_factory=deque)
+    fresh: dict[int, list[_Entry]] = field(default_factory=dict)
+    waiting: OrderedDict[ItemId, _Entry] = field(default_factory=OrderedDict)
     reached: int = 0
-
-    def hold(self, unit: int, item: ItemId, payload: Any, origin: Origin) -> None:
-        """An item has come."""
-        self.units.setdefault(unit, _Waiting())[item] = (payload, origin)
-        self.fresh.append((unit, item))
-
-    def look_at(self, unit: int) -> list[ItemId]:
-        """The items of a unit that are fresh; from now on they are not, nor those before."""
-        found: list[ItemId] = []
-        while self.fresh and self.fresh[0][0] <= unit:
-            number, item = self.fresh.popleft()
-            if number == unit:
-                found.append(item)
-        return found
 
 
 class ZipById:
@@ -258,8 +244,10 @@ class ZipById:
         held = self._held[port][part.lane]
         origin = Origin(port, arrived.writer, arrived.frame)
         for one in part.singly():
-            for item, payload in one.items:
-                held.hold(one.unit, item, payload, origin)
+            if one.items:
+                held.fresh.setdefault(one.unit, []).extend(
+                    [(item, payload, origin) for item, payload in one.items]
+                )
         if part.cost:
             self._ready.append(Passed(origin, part.cost))
         if arrived.ends_unit:
@@ -269,17 +257,18 @@ class ZipById:
         """Pair all units that are complete on every port, and what can be of the next."""
         held = [ports[lane] for ports in self._held]
         reached = min(each.reached for each in held)
-        for unit in sorted({unit for each in held for unit in each.units if unit < reached}):
+        due = self._due[lane]
+        full = {unit for each in held for unit in each.fresh if unit < reached}
+        if due < reached and any(each.waiting for each in held):
+            full.add(due)
+        for unit in sorted(full):
             self._pass_empty(lane, unit)
             self._pair(held, lane, unit)
-            for each in held:
-                self._leave(each.units.pop(unit, _Waiting()), lane, unit)
+            self._leave(held, lane, unit)
             self._ready.append(UnitEnd(lane, unit, 1, free=False))
             self._due[lane] = unit + self._step
         self._pass_empty(lane, reached)
-        due = self._due[lane]
-        for port, item in self._pair(held, lane, due):
-            self._keep(held[port].units[due], item)
+        self._keep(held, self._pair(held, lane, self._due[lane]))
 
     def _pass_empty(self, lane: int, until: int) -> None:
         """All own units before ``until`` have nothing on any port."""
@@ -292,38 +281,58 @@ class ZipById:
 
     def _pair(self, held: Sequence[_Held], lane: int, unit: int) -> list[tuple[int, ItemId]]:
         """Make calls of a unit's fresh items that have partners; port and id of those left over."""
-        fresh = [(port, item) for port, each in enumerate(held) for item in each.look_at(unit)]
-        if not fresh:
-            return fresh
-        waiting = [each.units.get(unit, _Waiting()) for each in held]
-        paired = {item for _, item in fresh if all(item in each for each in waiting)}
+        fresh = [each.fresh.pop(unit, []) for each in held]
+        if not any(fresh):
+            return []
+        ids = {entries[0][0] if len(entries) == 1 else None for entries in fresh}
+        if len(ids) == 1 and None not in ids and not any(each.waiting for each in held):
+            # The plain case, for speed: one item on each port, and they are partners.
+            self._match([entries[0] for entries in fresh], lane, unit)
+            return []
+        for each, entries in zip(held, fresh, strict=True):
+            each.waiting.update({entry[0]: entry for entry in entries})
+        came = {entry[0] for entries in fresh for entry in entries}
+        paired = {item for item in came if all(item in each.waiting for each in held)}
         for _ in range(len(paired)):
-            item = next(each for each in waiting[0] if each in paired)
-            self._call(waiting, item, lane, unit)
-        return [(port, item) for port, item in fresh if item in waiting[port]]
+            item = next(each for each in held[0].waiting if each in paired)
+            self._call(held, item, lane, unit)
+        return [
+            (port, entry[0])
+            for port, entries in enumerate(fresh)
+            for entry in entries
+            if entry[0] in held[port].waiting
+        ]
 
-    def _call(self, waiting: Sequence[_Waiting], item: ItemId, lane: int, unit: int) -> None:
+    def _call(self, held: Sequence[_Held], item: ItemId, lane: int, unit: int) -> None:
         """The next pair of a unit; what lies before it on any port has no partner."""
-        found: list[tuple[Any, Origin]] = []
-        for each in waiting:
-            while (first := next(iter(each))) != item:
-                payload, origin = each.pop(first)
-                self._ready.append(Lone(payload, first, lane, unit, origin))
-            found.append(each.pop(item))
-        payload = tuple(part for part, _ in found)
-        self._ready.append(Call(payload, item, lane, unit, tuple(origin for _, origin in found)))
+        pair: list[_Entry] = []
+        for each in held:
+            while (first := each.waiting.popitem(last=False)[1])[0] != item:
+                self._ready.append(Lone(first[1], first[0], lane, unit, first[2]))
+            pair.append(first)
+        self._match(pair, lane, unit)
 
-    def _leave(self, waiting: _Waiting, lane: int, unit: int) -> None:
+    def _match(self, pair: Sequence[_Entry], lane: int, unit: int) -> None:
+        payload, origins = tuple([each[1] for each in pair]), tuple([each[2] for each in pair])
+        self._ready.append(Call(payload, pair[0][0], lane, unit, origins))
+
+    def _leave(self, held: Sequence[_Held], lane: int, unit: int) -> None:
         """The unit is complete: what still waits has no partner."""
-        self._ready.extend(
-            Lone(payload, item, lane, unit, origin) for item, (payload, origin) in waiting.items()
-        )
+        for each in held:
+            self._ready.extend(
+                [
+                    Lone(load, item, lane, unit, origin)
+                    for item, load, origin in each.waiting.values()
+                ]
+            )
+            each.waiting.clear()
 
-    def _keep(self, waiting: _Waiting, item: ItemId) -> None:
-        """Hold an item of an open unit at our own expense."""
-        payload, origin = waiting[item]
-        waiting[item] = (payload, origin._replace(frame=None))
-        self._ready.append(Kept(origin))
+    def _keep(self, held: Sequence[_Held], rest: Sequence[tuple[int, ItemId]]) -> None:
+        """Hold items of an open unit at our own expense."""
+        for port, item in rest:
+            _, payload, origin = held[port].waiting[item]
+            held[port].waiting[item] = (item, payload, origin._replace(frame=None))
+            self._ready.append(Kept(origin))
 
     def over(self) -> bool:
         return not self._ready and all(c.exhausted() for c in self._collectors)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from pipeflow.runtime.collector import Collector
-from pipeflow.runtime.joins import Call, Join, Lone, Merge, UnitEnd, ZipById, ZipByPosition
+from pipeflow.runtime.joins import Call, Join, Kept, Lone, Merge, UnitEnd, ZipById, ZipByPosition
 from pipeflow.runtime.messages import ItemId
 from pipeflow.runtime.units import Part
 
@@ -93,3 +93,43 @@ def test_a_merge_starves_no_input() -> None:
     calm.feed(0, unit(0, "calm"), None)
 
     assert "calm" in calls(merged)[:2]
+
+
+def test_a_zip_pairs_an_open_unit_as_it_comes_and_keeps_the_rest_at_its_own_expense() -> None:
+    left, right = one_writer(), one_writer()
+    zipped = ZipById([left, right], lanes=1)
+    left.feed(0, part(0, 0, 1, 2), "left frame")
+
+    kept = [output for output in iter(zipped.take, None) if isinstance(output, Kept)]
+    right.feed(0, part(0, 1), "right frame")
+    paired = [output for output in iter(zipped.take, None) if isinstance(output, Call | Lone)]
+
+    assert [each.origin.frame for each in kept] == ["left frame"] * 3
+    assert [each.payload for each in paired] == [0, (1, 1)]
+    assert isinstance(paired[1], Call)
+    assert [origin.frame for origin in paired[1].origins] == [None, "right frame"]
+
+
+def test_a_zip_tells_the_same_in_the_same_order_however_the_parts_come() -> None:
+    ways = ([0, 1, 3, 4, 6], [1, 2, 3, 5, 6])
+    told = []
+    for size in (1, 2, 5):
+        ports = [one_writer(), one_writer()]
+        zipped = ZipById(ports, lanes=1)
+        seen: list[Any] = []
+        for start in range(0, 5, size):
+            for port, items in zip(ports, ways, strict=True):
+                port.feed(0, part(0, *items[start : start + size]), None)
+                seen += calls(zipped)
+        for port in ports:
+            port.feed(0, Part(0, 0, 1, [], closed=True, cost=1), None)
+        told.append(seen + calls(zipped))
+
+    assert told[0] == told[1] == told[2]
+    assert [each for each in told[0] if each[0] != "lone"] == [(1, 1), (3, 3), (6, 6)]
+
+
+def part(number: int, *payloads: int) -> Part:
+    """Some items of a unit that goes on."""
+    items: list[tuple[ItemId, Any]] = [((0, number, each), each) for each in payloads]
+    return Part(0, number, 1, items, closed=False, cost=0)

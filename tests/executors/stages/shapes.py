@@ -185,3 +185,11 @@ def reused_buffer(stop: int) -> Iterator[Any]:
 
 def buffer_sum(item: dict[str, Any]) -> float:
     return float(item["buffer"].sum())
+
+
+def so_many(item: int, count: int) -> Iterator[int]:
+    yield from range(count)
+
+
+def from_30_on(item: int) -> int | None:
+    return item if item >= 30 else None
