@@ -151,7 +151,9 @@ class _InlineRun:
             parameters=self._plan.parameters,
             input_names=tuple(edge.input for edge in edges if edge.input),
         )
-        return _Turn(index=index, stage=stage, context=context, source=not stage.edges_in)
+        turn = _Turn(index=index, stage=stage, context=context, source=not stage.edges_in)
+        context.log = lambda level, text: self._log(turn, Logged(level, text))
+        return turn
 
     def _load_all(self) -> bool:
         """Load every replica's code, readers first; whether all of it could be."""
@@ -187,7 +189,6 @@ class _InlineRun:
         loop = self._make_loop(turn, work)
         turn.loop = loop
         context.item_id = lambda: loop.hand
-        context.log = lambda level, text: self._hear(turn, Logged(level, text))
         turn.runner = Baton(loop.steps) if work.stream is not None else Steps(loop.steps())
 
     def _make_loop(self, turn: _Turn, work: Work) -> StageLoop:
@@ -356,6 +357,10 @@ class _InlineRun:
         """What a worker would report to its supervisor."""
         for event in events_of(report, turn.stage.name, turn.context.replica):
             self._tell(event)
+
+    def _log(self, turn: _Turn, line: Logged) -> None:
+        if line.is_worth(self._options.log_level):
+            self._hear(turn, line)
 
     def _fail(self, turn: _Turn | None, failure: Failure) -> None:
         worker = -1 if turn is None else turn.index

@@ -115,12 +115,20 @@ class ItemGivenUp:
     dead_lettered: bool
 
 
+#: Levels of log lines, the least first.
+LEVELS: Final = ("debug", "info", "warning", "error")
+
+
 @dataclass(frozen=True, slots=True)
 class Logged:
     """A line of the stage's log."""
 
     level: str
     text: str
+
+    def is_worth(self, least: str) -> bool:
+        """Whether its level is ``least`` or above; a level that nobody knows is always told."""
+        return self.level not in LEVELS or LEVELS.index(self.level) >= LEVELS.index(least)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -80,8 +80,6 @@ REST_LOOK_S = 0.1
 #: How often a waiting worker looks what of its shared memory came back, in seconds.
 TIDY_S = 0.1
 
-_LEVELS = ("debug", "info", "warning", "error")
-
 
 def run_worker(brief: WorkerBrief) -> int:
     """Be one worker, from its brief to its end.
@@ -167,7 +165,7 @@ class Reports:
 
     def __init__(self, fd: int, level: str) -> None:
         self._fd = fd
-        self._least = _LEVELS.index(level) if level in _LEVELS else 1
+        self._least = level
         self._lock = threading.Lock()
 
     def tell(self, report: WorkerReport) -> None:
@@ -182,8 +180,9 @@ class Reports:
 
     def log(self, level: str, text: str) -> None:
         """Send a line of the log, if its level is asked for."""
-        if level not in _LEVELS or _LEVELS.index(level) >= self._least:
-            self.tell(Logged(level, text))
+        line = Logged(level, text)
+        if line.is_worth(self._least):
+            self.tell(line)
 
 
 class Process:
@@ -300,7 +299,10 @@ class Process:
 
     def for_room(self, targets: Sequence[Target]) -> None:
         """Wait until one of the targets may have room, a reader has closed, or a moment."""
-        channels = [channel for target in targets for channel in target.channels]
+        full = [target.full() for target in targets]
+        if not all(full):
+            return  # one of them has got room since the caller looked
+        channels = [channel for those in full for channel in those]
         before = self._enter_state(State.WAITING_OUT, channels[0].edge + 1 if channels else 0)
         self._row[BUSY_NS] += before
         gone = await_room([channel.sender for channel in channels], self._bell)

@@ -44,8 +44,7 @@ def told(error: ErrorFacts, on_error: OnError = OnError.STOP, replicas: int = 1)
         ("close", "error[close-failed]: stage 'save' failed in close()"),
         (
             "pickling",
-            "error[not-serializable]: stage 'save' gave what cannot cross to another process"
-            " on item find:17: no",
+            "stage 'save' gave what cannot cross to another process on item find:17: no",
         ),
         ("death", "error[worker-died]: stage 'save' lost a worker: no"),
         ("unheard-of", "error[stage-failed]: stage 'save' failed"),
