@@ -71,6 +71,10 @@ class Target:
             self.credit = min(channel.sender.room() for channel in self.channels) - self.cost
         return self.credit
 
+    def full(self) -> list[OutChannel]:
+        """Those channels that have no room: the others are no reason to wait, nor to wake up."""
+        return [channel for channel in self.channels if channel.sender.room() <= 0]
+
     def idle(self) -> bool:
         """Whether a reader has nothing left to do."""
         return any(channel.sender.idle() for channel in self.channels)

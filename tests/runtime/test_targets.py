@@ -80,3 +80,17 @@ def test_a_unit_that_others_interrupt_stays_with_one_reader() -> None:
     whole = [{(p.lane, p.unit) for p in sender.parts} for sender in (first, second)]
     assert whole[0].isdisjoint(whole[1])
     assert whole[0] | whole[1] == {(0, 3), (1, 5)}
+
+
+def test_a_target_waits_for_its_full_readers_only() -> None:
+    roomy, full = Sender(), Full()
+    row = memoryview(bytearray(256)).cast("Q")
+    target = Target([OutChannel(each, 0, row) for each in (roomy, full)])  # type: ignore[arg-type]  # only what it uses
+
+    assert target.look() == 0
+    assert [channel is target.channels[1] for channel in target.full()] == [True]
+
+
+class Full(Sender):
+    def room(self) -> int:
+        return 0
