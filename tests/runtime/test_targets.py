@@ -8,6 +8,7 @@ from pipeflow.runtime.outbox import Outbox, OutPort
 from pipeflow.runtime.targets import OutChannel, Spread, Target
 from pipeflow.runtime.units import Part, parts_of
 from pipeflow.transports.base import Packet
+from pipeflow.transports.codec import Encoder
 
 
 class Sender:
@@ -34,7 +35,7 @@ def outbox_to(*senders: Sender) -> Outbox:
     return Outbox(
         {"out": OutPort("out", [Spread(Route.BALANCE, targets)])},
         numbering=Numbering.KEEP,
-        encode=lambda payloads: Packet(pickled=b"", buffers=(), items=len(payloads)),
+        encoder=Encoder(),
         wait_for_room=lambda _: None,
         counters=(memoryview(bytearray(64)).cast("Q"), {"out": 0}),
     )
