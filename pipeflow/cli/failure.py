@@ -96,10 +96,8 @@ def _hint(error: ErrorFacts, stage: StagePlan | None) -> str:
         return ""
     if stage.role is Role.SOURCE or stage.shape is Shape.STREAM:
         return ""  # they know only ``stop``
-    covered = error.phase in {"item", "pickling"}
-    replaceable = error.phase == "death" and not stage.keeps_state
-    if not (covered or replaceable):
-        return ""
+    if error.phase not in {"item", "pickling"}:
+        return ""  # a death ends the run: workers are not replaced yet
     return (
         "to go on past such items, give the stage 'on_error: skip',"
         " or 'on_error: dead_letter' and read its errors port"
