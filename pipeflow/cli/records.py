@@ -28,6 +28,7 @@ class EventFile:
         self._clock = clock
         self._secrets = secrets
         self.trouble = ""
+        _refuse_stdout("--events", path)
         try:
             self._file: TextIO = Path(path).open(  # noqa: SIM115 - closed by close()
                 "w", encoding="ascii"
@@ -61,6 +62,7 @@ def check_report_path(path: str) -> None:
     Raises:
         UsageError: It cannot.
     """
+    _refuse_stdout("--report", path)
     target = Path(path)
     if target.is_dir():
         raise UsageError(f"--report {path}: is a directory")
@@ -90,6 +92,13 @@ def write_report(path: str, text: str) -> None:
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _refuse_stdout(option: str, path: str) -> None:
+    if path == "-":
+        raise UsageError(
+            f"{option} -: standard output belongs to what stages print; name a file, or /dev/stderr"
+        )
 
 
 def _is_special(path: Path) -> bool:

@@ -54,7 +54,9 @@ def _add(parser: argparse.ArgumentParser) -> None:
         metavar="TIME",
         help="time for a source in a blocking call when the run is drained (30s)",
     )
-    add("--seed", type=whole_number(0), default=0, metavar="N", help="of pipeflow.rng (0)")
+    add(
+        "--seed", type=whole_number(0), default=0, metavar="N", help="where pipeflow.rng begins (0)"
+    )
     add(
         "--start-method",
         choices=("fork", "forkserver", "spawn"),
@@ -76,7 +78,8 @@ def _execute(arguments: argparse.Namespace, world: World) -> int:
     # Before the machine is looked at: nothing is left behind if this raises.
     executor = world.executor(arguments.executor)
     plan = _plan(pipeline, world)
-    show_findings(tuple(dict.fromkeys([*reading.findings, *plan.warnings])), reading.sources, world)
+    doubtful = [*reading.findings, *_meant(plan.warnings, cut=arguments.until is not None)]
+    show_findings(tuple(dict.fromkeys(doubtful)), reading.sources, world)
     with ExitStack() as owned:
         events = None
         if arguments.events is not None:
@@ -138,6 +141,11 @@ def _plan(pipeline: Pipeline, world: World) -> Plan:
     from pipeflow.planner.make import make_plan
 
     return make_plan(pipeline, world.machine())
+
+
+def _meant(warnings: Sequence[Finding], *, cut: bool) -> Iterator[Finding]:
+    """Warnings about the file as it is; what --until cut off is not read any more on purpose."""
+    return (each for each in warnings if not (cut and each.code == "unread-output"))
 
 
 def _display(plan: Plan, quiet: bool, world: World) -> Display:

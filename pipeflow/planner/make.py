@@ -123,8 +123,9 @@ def _no_such_stage(pipeline: Pipeline, stage: str, names: Sequence[str]) -> str:
     if any(each.name == stage for each in pipeline.stages):
         return f"stage '{stage}' is taken out by `enabled: false`"
     near = nearest(stage, names)
-    meant = f"did you mean '{near}'? " if near else ""
-    return f"no stage has the name '{stage}': {meant}The stages are: {listed(names)}."
+    if near:
+        return f"no stage has the name '{stage}'; did you mean '{near}'?"
+    return f"no stage has the name '{stage}'; the stages are: {listed(names)}"
 
 
 def _without_letters(stage: Stage, read: set[PortRef]) -> Stage:

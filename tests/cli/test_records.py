@@ -50,6 +50,8 @@ def test_a_report_may_go_to_a_device() -> None:
 
 
 def test_a_report_that_cannot_be_written_is_known_before_the_run(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="standard output belongs to"):
+        check_report_path("-")
     with pytest.raises(UsageError, match="is a directory"):
         check_report_path(str(tmp_path))
     with pytest.raises(UsageError, match="there is no folder"):

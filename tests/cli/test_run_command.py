@@ -310,6 +310,7 @@ def test_until_may_name_a_port(monkeypatch: pytest.MonkeyPatch) -> None:
 
     [(plan, _)] = theatre.executor.asked
     assert code == 0
+    assert "warning" not in theatre.err
     assert [(edge.port, edge.target) for edge in plan.edges] == [
         ("out", 1),
         ("errors", 2),
@@ -321,7 +322,7 @@ def test_until_an_unknown_stage_is_a_bad_command_line(monkeypatch: pytest.Monkey
     code, theatre = play(monkeypatch, "--until", "sav")
 
     assert code == 2
-    assert "no stage has the name 'sav': did you mean 'save'?" in theatre.err
+    assert "no stage has the name 'sav'; did you mean 'save'?" in theatre.err
 
 
 def test_a_zip_that_leaves_items_over_is_a_doubt(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -348,7 +348,8 @@ def test_only_what_leads_to_a_stage_is_kept() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("decod", "no stage has the name 'decod': did you mean 'decode'? The stages are: find, "),
+        ("decod", "no stage has the name 'decod'; did you mean 'decode'?"),
+        ("save", "no stage has the name 'save'; the stages are: find, decode"),
         ("off", "stage 'off' is taken out by `enabled: false`"),
     ],
 )
