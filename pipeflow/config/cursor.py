@@ -68,6 +68,10 @@ class Cursor:
         """Whether the key is there, be its value right or wrong."""
         return key in self.node or (*self.path, key) in self.wrong
 
+    def unread(self, key: str, table: Table) -> bool:
+        """Whether the key is there, or a slip of it, but its value could not be read."""
+        return self.get(key) is None and (self.tried(key) or self.meant(key, table))
+
     def meant(self, key: str, table: Table) -> bool:
         """Whether another key stands here that is a slip of this one: it has had its finding."""
         return key not in self.node and misspelt(key, self.node, table)

@@ -53,7 +53,7 @@ def read_inputs(stage: Cursor, default: EdgeSettings) -> Inputs:
     """Read ``inputs`` of a stage; no inputs give no edges."""
     node = stage.get("inputs")
     if node is None:
-        return Inputs(whole=not (stage.tried("inputs") or stage.meant("inputs", STAGE)))
+        return Inputs(whole=not stage.unread("inputs", STAGE))
     named = isinstance(node, Map) and not is_edge(node)
     made: list[Edge | None]
     match node:

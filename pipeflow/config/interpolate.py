@@ -35,6 +35,7 @@ class Scope:
         params: Parameter name to the node that stands for its value; ``None`` inside the
             ``params`` block itself, where there are none yet.
         failed: Parameters without a value that have had their finding.
+        params_lost: There are parameters, and a mistake hides which.
         sources: File name to text: finds the exact place of a ``${`` in a long value.
     """
 
@@ -43,6 +44,7 @@ class Scope:
     run_id: str = ""
     params: Mapping[str, Node] | None = None
     failed: frozenset[str] = frozenset()
+    params_lost: bool = False
     sources: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -207,7 +209,7 @@ def _joined(scalar: Scalar, pieces: list[str | Scalar]) -> Scalar:
 
 def _replica(path: TreePath, at: Location) -> Scalar | Problem:
     match path:
-        case ("stages", _, "env", *_) | ("defaults", "env", *_):
+        case (_, _, "env", *_) | ("defaults", "env", *_):
             # Known when the worker starts, and filled in there.
             return Scalar(at=at, value="${replica}", text="${replica}")
         case _:
@@ -221,7 +223,7 @@ def _parameter(name: str, scope: Scope) -> Node | Problem:
         return Problem(code="bad-reference", problem=problem, hint="use ${env.NAME}, or a text")
     if name in scope.params:
         return scope.params[name]
-    if name in scope.failed:
+    if name in scope.failed or scope.params_lost:
         # It has had its finding; this only keeps the reference from being filled in.
         return Scalar(at=Location("", 1, 1), value=None, text="", broken=True)
     known = [*scope.params, *sorted(scope.failed)]

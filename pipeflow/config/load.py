@@ -25,7 +25,9 @@ from pipeflow.config.params import read_params
 from pipeflow.config.reader import Document, from_mapping, read_file, read_text
 from pipeflow.config.shape import check_shape
 from pipeflow.config.show import show
+from pipeflow.config.suggest import misspelt
 from pipeflow.errors import Finding, Severity
+from pipeflow.spec.language import ROOT
 from pipeflow.spec.pipeline import Pipeline
 from pipeflow.spec.stage_type import StageType
 
@@ -96,7 +98,8 @@ def load(
         sources=sources,
     )
     known = read_params(tree.get("params"), params or {}, scope)
-    scope = replace(scope, params=known.nodes, failed=known.failed)
+    lost = "params" not in tree and misspelt("params", tree, ROOT)
+    scope = replace(scope, params=known.nodes, failed=known.failed, params_lost=lost)
     tree, unfilled = fill(tree, scope, literal_paths(tree, stage_types))
     findings += [*more, *known.findings, *unfilled]
     shape = check_shape(tree, stage_types)

@@ -12,8 +12,9 @@ from pipeflow.config.nodes import FROM_PARAM, Entry, Map, Node, Scalar, plain
 from pipeflow.config.param_types import ParamType, typed
 from pipeflow.config.problem import Problem
 from pipeflow.config.reader import from_mapping
-from pipeflow.config.suggest import did_you_mean
+from pipeflow.config.suggest import did_you_mean, misspelt
 from pipeflow.errors import Finding, Location
+from pipeflow.spec.language import PARAM
 
 _HIDDEN: Final = "***"
 
@@ -138,7 +139,8 @@ def _value_of(
     if name in given:
         raw = _given(given[name], list(given).index(name) + 1)
     elif declared.default is None:
-        findings.append(_missing(declared))
+        if declared.block is None or not misspelt("default", declared.block, PARAM):
+            findings.append(_missing(declared))
         return None
     elif isinstance(declared.default, Scalar) and declared.default.broken:
         return None

@@ -33,7 +33,6 @@ from pipeflow.config.wording import (
     wrong_quantity,
 )
 from pipeflow.errors import Finding, Location
-from pipeflow.spec.language import STAGE
 from pipeflow.spec.options import Option
 from pipeflow.spec.stage_type import StageType
 from pipeflow.spec.table import expected
@@ -249,7 +248,7 @@ class _Retelling:
         table = table_at(path)
         if table is not None:
             # Of a stage 'call' is asked for; 'use' would do as well.
-            keys = ("call", "use") if table is STAGE else (key,)
+            keys = ("call", "use") if key == "call" else (key,)
             return any(misspelt(one, node, table) for one in keys)
         stage_type = self._stage_types.get(self._operator(path))
         known = [option.name for option in stage_type.options] if stage_type else []

@@ -128,6 +128,7 @@ def read_stage(entry: Entry, cursor: Cursor, around: Surroundings) -> Stage:
         edges=inputs.edges,
         named_inputs=inputs.named,
         outputs=_outputs(cursor, work),
+        ports_known=not any(cursor.unread(key, STAGE) for key in ("outputs", "on_error")),
         ordered=cursor.boolean("ordered", default=True),
         resources=_resources(cursor.inner("resources"), around.defaults.resources),
         env={**around.defaults.env, **_env(cursor.inner("env"))},
@@ -186,7 +187,7 @@ def _judge_call(cursor: Cursor, facts: CallFacts, inputs: Inputs) -> None:
     count = items if inputs.named else min(1, len(inputs.edges))
     call = cursor.node.entry("call")
     assert call is not None
-    unsure = (*cursor.path, "with") in cursor.wrong or cursor.meant("with", STAGE)
+    unsure = cursor.unread("with", STAGE)
     for one in check_parameters(facts, given_to(cursor), count, tried_for(cursor)):
         if unsure and one.problem.code == "missing-parameter":
             # It may stand there, in what could not be read.

@@ -86,7 +86,8 @@ def _judge_edge(stage: Stage, edge: Edge, stages: Mapping[str, Stage]) -> Findin
     if writer is None:
         return _unknown_stage(stage, edge, stages)
     only_its_name = not is_known(writer) and not writer.edges and writer.work_at == writer.at
-    if edge.source.port not in ports_of(writer) and not only_its_name:
+    sure = writer.ports_known and not only_its_name
+    if sure and edge.source.port not in ports_of(writer):
         return _unknown_port(stage, edge, writer)
     return None
 

@@ -109,6 +109,7 @@ class Stage:
         edges: Its inputs in the order of the file; none: a source.
         named_inputs: The inputs are a mapping, so a join makes one call of them.
         outputs: Its own output ports beside ``out``, ``errors`` and ``unmatched``.
+        ports_known: ``False``: a mistake hides which ports it has, so it may have others too.
         replicas: Parallel workers; ``None``: ``auto``. ``defaults`` never reach a stage that
             cannot have replicas.
         replicas_at: Where ``replicas`` stands (in the stage or in ``defaults``), else ``at``.
@@ -133,6 +134,7 @@ class Stage:
     edges: tuple[Edge, ...] = ()
     named_inputs: bool = False
     outputs: tuple[str, ...] = ()
+    ports_known: bool = True
     replicas: int | None = 1
     replicas_at: Location
     replicas_given: bool = False
