@@ -24,6 +24,7 @@ from pipeflow.cli.narrator import Narrator
 from pipeflow.cli.pump import Pump
 from pipeflow.cli.reading import read_file, show_findings, wants_color
 from pipeflow.cli.records import EventFile, check_report_path, write_report
+from pipeflow.cli.signals import signals_passed_over
 from pipeflow.cli.summary import doubts, summary
 from pipeflow.cli.world import Exit, World
 from pipeflow.errors import Finding, UsageError
@@ -94,7 +95,8 @@ def _execute(arguments: argparse.Namespace, world: World) -> int:
                 events.write(event)
             narrator(event)
 
-        with _stdout_fd(display, plan, world) as stdout_fd:
+        with ExitStack() as printing:
+            stdout_fd = printing.enter_context(_stdout_fd(display, plan, world))
             options = RunOptions(
                 seed=arguments.seed,
                 grace_s=arguments.grace,
@@ -104,11 +106,12 @@ def _execute(arguments: argparse.Namespace, world: World) -> int:
                 progress_s=0.0 if arguments.quiet else 0.25,
             )
             report = executor.run(plan, options, listener)
+            owned.enter_context(signals_passed_over())
         display.close()
         _conclude(report, plan, narrator, Quiet(world.stderr), quiet=arguments.quiet)
         if events is not None and events.trouble:
             world.say(f"pipeflow: warning: {events.trouble}")
-    return _record(report, arguments.report, plan.secrets, world)
+        return _record(report, arguments.report, plan.secrets, world)
 
 
 def _check(arguments: argparse.Namespace) -> None:

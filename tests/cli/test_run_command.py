@@ -1,4 +1,5 @@
 import json
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from pipeflow.api import Reading
 from pipeflow.cli.main import main
 from pipeflow.errors import MachineError, Severity
+from pipeflow.planner.plan import Plan
 from pipeflow.spec.pipeline import Edge, PortRef
 from pipeflow.spec.policies import OnError
 from pipeflow.telemetry.events import (
@@ -19,7 +21,7 @@ from pipeflow.telemetry.events import (
     StageGauge,
     WorkerStarted,
 )
-from pipeflow.telemetry.report import EdgeFacts, ErrorFacts, Ledger, Status
+from pipeflow.telemetry.report import EdgeFacts, ErrorFacts, Ledger, Report, Status
 from tests.cli.fakes import (
     FILE,
     FakeExecutor,
@@ -272,6 +274,25 @@ def test_report_and_events_are_written(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert [line["event"] for line in lines] == ["run_started", "worker_started", "run_finished"]
     assert {line["time"] for line in lines} == {1000.0}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["e.jsonl", "r.json"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_during_the_last_words_costs_no_report(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, number: signal.Signals
+) -> None:
+    def interrupted(_report: Report, _plan: Plan) -> str:
+        signal.raise_signal(number)
+        return "the summary"
+
+    monkeypatch.setattr("pipeflow.cli.run.summary", interrupted)
+    before = signal.getsignal(number)
+
+    code, theatre = play(monkeypatch, "--report", str(tmp_path / "r.json"))
+
+    assert code == 0
+    assert theatre.err.endswith("the summary\n")
+    assert (tmp_path / "r.json").exists()
+    assert signal.getsignal(number) is before
 
 
 def test_an_events_file_that_cannot_be_opened_is_a_bad_command_line(
