@@ -9,6 +9,7 @@ cell was read just before, and let go just before its own is read.
 from __future__ import annotations
 
 import mmap
+import os
 import threading
 import weakref
 from collections import deque
@@ -79,6 +80,9 @@ class Holdings:
     Counts the objects that keep a slot; the first sets this worker's cell, the death of the last
     clears it. Objects die at any time, also while the garbage is collected in the middle of a
     method here: a death is queued, and whoever has the lock works the queue off.
+
+    A process that user code forks has copies of all objects, and of the books, but the cell is its
+    parent's: it never touches it. What it holds is safe only as long as its parent holds it too.
     """
 
     def __init__(self, table: HolderTable, worker: int) -> None:
@@ -88,6 +92,11 @@ class Holdings:
         self._holds: dict[int, Hold] = {}
         self._dead: deque[Hold] = deque()
         self._lock = threading.Lock()
+        self._process = os.getpid()
+
+    def ours(self) -> bool:
+        """Whether this is the worker itself, and not a process that user code has forked off."""
+        return os.getpid() == self._process
 
     def keep(self, target: object, ref: SlotRef, *, address: int = 0) -> None:
         """Keep a slot until ``target`` dies.
@@ -139,6 +148,8 @@ class Holdings:
                 self._lock.release()
 
     def _forget(self, hold: Hold) -> None:
+        if not self.ours():
+            return
         if self._holds.get(hold.target_id) is hold:
             del self._holds[hold.target_id]
         key = (hold.ref.pool, hold.ref.slot)

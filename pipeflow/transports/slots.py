@@ -113,11 +113,16 @@ class SlotPool:
         return self._maps.own(self._worker)
 
     def reserve(self, nbytes: int) -> Lease | None:
-        """Lend a slot of at least ``nbytes``; ``None`` when the table of holders is full.
+        """Lend a slot of at least ``nbytes``.
+
+        ``None`` when the table of holders is full, and in a process that user code has forked: the
+        worker would lend the same slot.
 
         Raises:
             MemoryLimitReached: All pools together would pass the limit.
         """
+        if not self._holdings.ours():
+            return None
         with self._lock:
             slot = self._take(nbytes)
             if slot is None:

@@ -196,6 +196,26 @@ def test_a_window_of_arrays_in_another_process_is_never_overwritten(
     assert wrong == 0
 
 
+@pytest.mark.processes
+def test_a_process_that_user_code_forks_neither_lends_nor_lets_go(
+    arena: Arena, start: Start
+) -> None:
+    writer, reader, _ = shares(arena)
+    encoder, decoder = Encoder(writer.pool), Decoder(reader.views)
+    held = decoder.decode(encoder.encode([np.full(20_000, 7)]))
+
+    def forget() -> None:
+        held.clear()
+        gc.collect()
+        assert writer.pool.reserve(MIB) is None
+        assert writer.pool.empty(MIB, np.uint8).nbytes == MIB
+
+    assert start(forget).join() == 0
+    for item in range(10):
+        encoder.encode([np.full(20_000, item)])
+    assert (held[0] == 7).all()
+
+
 def test_the_limit_names_who_holds_most(arena: Arena) -> None:
     writer, reader, third = shares(arena)
     encoder = Encoder(writer.pool)
