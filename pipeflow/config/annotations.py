@@ -50,6 +50,8 @@ def _fits(value: object, node: ast.expr, depth: int) -> bool:
             return misfit(value, forward) is None
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
             return _fits(value, left, depth + 1) or _fits(value, right, depth + 1)
+        case ast.Call(keywords=fields):
+            return _fits_record(value, fields, depth + 1)
         case ast.Subscript(value=base, slice=inside):
             arguments = inside.elts if isinstance(inside, ast.Tuple) else [inside]
             return _fits_generic(value, _last_name(base), arguments, depth + 1)
@@ -65,9 +67,9 @@ def _fits_generic(value: object, name: str, arguments: list[ast.expr], depth: in
             return value is None or _fits(value, arguments[0], depth)
         case "Union":
             return any(_fits(value, one, depth) for one in arguments)
-        case "Annotated" | "Final" if arguments:
+        case "Annotated" | "Final" | "NotRequired" if arguments:
             return _fits(value, arguments[0], depth)
-        case "Literal":
+        case "Literal" | "Enum":
             return _fits_literal(value, arguments)
         case _ if name in _LISTS:
             return isinstance(value, list) and all(_fits(one, arguments[0], depth) for one in value)
@@ -81,6 +83,23 @@ def _fits_generic(value: object, name: str, arguments: list[ast.expr], depth: in
             return isinstance(value, str)
         case _:
             return True
+
+
+def _fits_record(value: object, fields: list[ast.keyword], depth: int) -> bool:
+    """Whether a mapping gives a dataclass of the user's own its fields."""
+    if not isinstance(value, dict):
+        return False
+    kinds = {field.arg: field.value for field in fields}
+    needed = {name for name, kind in kinds.items() if not _is_optional(kind)}
+    return (
+        value.keys() <= kinds.keys()
+        and needed <= value.keys()
+        and all(_fits(one, kinds[name], depth) for name, one in value.items())
+    )
+
+
+def _is_optional(kind: ast.expr) -> bool:
+    return isinstance(kind, ast.Subscript) and _last_name(kind.value) == "NotRequired"
 
 
 def _fits_tuple(value: list[object], arguments: list[ast.expr], depth: int) -> bool:
@@ -175,6 +194,29 @@ def _words(node: ast.expr) -> str:
         case ast.Name() | ast.Attribute():
             name = _last_name(node)
             return _SPOKEN.get(name, name)
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            return f"{_words(left)} or {_words(right)}"
+        case ast.Constant(value=None):
+            return "null"
+        case ast.Call(func=ast.Name(id=name), keywords=fields):
+            shown = (f"{one.arg}=..." if _is_optional(one.value) else one.arg for one in fields)
+            return f"{name}({', '.join(map(str, shown))})"
+        case ast.Subscript(value=base, slice=inside) if _last_name(base) == "Enum":
+            # Values first, then as many names: people write either, and know one.
+            members = inside.elts if isinstance(inside, ast.Tuple) else [inside]
+            return "one of " + ", ".join(ast.unparse(one) for one in members[: len(members) // 2])
+        case ast.Subscript(value=base, slice=inside) if _last_name(base) == "Optional":
+            return f"{_words(inside)} or null"
+        case ast.Subscript(value=base, slice=ast.Tuple(elts=[first, *_])) if (
+            _last_name(base) == "Annotated"
+        ):
+            return _words(first)
+        case ast.Subscript(value=base, slice=ast.Tuple(elts=members)) if (
+            _last_name(base) == "Union"
+        ):
+            return " or ".join(_words(one) for one in members)
+        case ast.Subscript(value=base, slice=inside) if _last_name(base) in {"list", "List"}:
+            return f"a list of {_words(inside)}"
         case ast.Subscript(value=base, slice=inside) if _last_name(base) == "Literal":
             members = inside.elts if isinstance(inside, ast.Tuple) else [inside]
             return "one of " + ", ".join(ast.unparse(one) for one in members)

@@ -189,7 +189,7 @@ def _taken_by_items(facts: CallFacts, items: tuple[str, ...] | int) -> set[str]:
 
 def _misfit(node: Node, parameter: Parameter) -> str | None:
     """Why a node does not fit a parameter; ``None`` if it does, or may."""
-    annotation = parameter.annotation
+    annotation = parameter.meaning or parameter.annotation
     if not annotation:
         return None
     if not isinstance(node, Scalar):

@@ -137,7 +137,8 @@ def _leaf(base: Path, root: Path) -> Found | None:
     source = base.with_name(base.name + ".py")
     if source.is_file():
         return Found(source, root)
-    if base.with_name(base.name + ".pyc").is_file():
+    # A stub alone says that there is such a module, somewhere that only Python will find.
+    if any(base.with_name(base.name + suffix).is_file() for suffix in (".pyc", ".pyi")):
         return Found(None, root)
     return None
 

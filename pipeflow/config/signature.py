@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -106,31 +106,27 @@ def lambda_facts(node: ast.Lambda, place: Place) -> CallFacts:
     )
 
 
-def class_facts(node: ast.ClassDef, place: Place) -> CallFacts:
-    """The facts of a class: ``__init__`` takes ``with``, ``__call__`` the items."""
+def class_facts(
+    node: ast.ClassDef, place: Place, bases: Sequence[ast.ClassDef] = (), *, whole: bool = False
+) -> CallFacts:
+    """The facts of a class: ``__init__`` takes ``with``, ``__call__`` the items.
+
+    Args:
+        node: The class.
+        place: Where it stands.
+        bases: Classes that it inherits from, nearest first, as far as they are known.
+        whole: There are no others that could bring anything.
+    """
     doc = _first_line(ast.get_docstring(node))
-    decorators = {
-        dotted(d.func if isinstance(d, ast.Call) else d, place.imported)
-        for d in node.decorator_list
-    }
-    if decorators - _DATACLASS - _TRANSPARENT:
+    if _decorators(node, place) - _DATACLASS - _TRANSPARENT:
         return unknown(place, node.lineno, doc)
-    methods = {
-        s.name: s for s in node.body if isinstance(s, ast.FunctionDef | ast.AsyncFunctionDef)
-    }
-    inherits = inherits_unknown(node, place)
+    line = [node, *(bases if whole else ())]
+    methods = {name: method for one in reversed(line) for name, method in _methods(one).items()}
     call = methods.get("__call__")
     if call is None:
-        # __call__ comes from a base, or from an assignment.
+        # __call__ comes from a base that is not known, or from an assignment.
         return unknown(place, node.lineno, doc)
-    init, fields = methods.get("__init__"), bool(decorators & _DATACLASS)
-    parameters: tuple[Parameter, ...] = ()
-    open_ended = inherits or "__new__" in methods
-    if init is not None:
-        parameters = tuple(parameters_of(init.args))[1:]
-        open_ended = init.args.kwarg is not None or bool(init.decorator_list)
-    elif fields:
-        parameters = tuple(_fields(node))
+    parameters, open_ended = _made_with(line, whole=whole)
     finish = methods.get("finish")
     made = [results_of(method) for method in (call, finish) if method is not None]
     known = not call.decorator_list
@@ -148,6 +144,45 @@ def class_facts(node: ast.ClassDef, place: Place) -> CallFacts:
         answers=any(answers for _, answers in made) if known else None,
         doc=doc,
     )
+
+
+def _methods(node: ast.ClassDef) -> dict[str, Function]:
+    return {s.name: s for s in node.body if isinstance(s, ast.FunctionDef | ast.AsyncFunctionDef)}
+
+
+def _decorators(node: ast.ClassDef, place: Place) -> set[str]:
+    return {
+        dotted(d.func if isinstance(d, ast.Call) else d, place.imported)
+        for d in node.decorator_list
+    }
+
+
+def _made_with(line: Sequence[ast.ClassDef], *, whole: bool) -> tuple[tuple[Parameter, ...], bool]:
+    """The parameters of ``__init__``, and whether there may be others.
+
+    It comes from the first class that has one, be it written or made by ``@dataclass``.
+    """
+    for number, one in enumerate(line):
+        methods = _methods(one)
+        init = methods.get("__init__")
+        if init is not None:
+            open_ended = init.args.kwarg is not None or bool(init.decorator_list)
+            return tuple(parameters_of(init.args))[1:], open_ended
+        if "__new__" in methods:
+            return (), True
+        if _is_dataclass(one):
+            fields: dict[str, Parameter] = {}
+            for base in reversed(line[number:]):
+                if _is_dataclass(base):
+                    fields |= {field.name: field for field in dataclass_fields(base)}
+            return tuple(fields.values()), not whole
+    return (), not whole
+
+
+def _is_dataclass(node: ast.ClassDef) -> bool:
+    """By its name alone: bases may stand in other modules, with other imports."""
+    names = (dotted(d.func if isinstance(d, ast.Call) else d, {}) for d in node.decorator_list)
+    return any(name.rpartition(".")[2] == "dataclass" for name in names)
 
 
 def inherits_unknown(node: ast.ClassDef, place: Place) -> bool:
@@ -199,7 +234,7 @@ def _parameter(
     )
 
 
-def _fields(node: ast.ClassDef) -> Iterator[Parameter]:
+def dataclass_fields(node: ast.ClassDef) -> Iterator[Parameter]:
     """The parameters of a dataclass's ``__init__``."""
     for statement in node.body:
         match statement:

@@ -23,6 +23,8 @@ from pipeflow.config.definitions import (
     star_imports,
 )
 from pipeflow.config.modules import Found, Unreadable, find_module, modules_beside, parse
+from pipeflow.config.own_module import OwnClass, OwnModule, Where, absolute, find_class
+from pipeflow.config.own_types import spelled_out
 from pipeflow.config.problem import Problem
 from pipeflow.config.signature import (
     Place,
@@ -54,14 +56,6 @@ class Inspected:
     problems: tuple[Problem, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Where:
-    """Where modules are looked for."""
-
-    folder: str
-    search_path: tuple[str, ...]
-
-
 def inspect_call(text: str, folder: str, search_path: Sequence[str]) -> Inspected | Problem:
     """What ``module:attribute`` is, or what is wrong with it.
 
@@ -70,7 +64,7 @@ def inspect_call(text: str, folder: str, search_path: Sequence[str]) -> Inspecte
         folder: Folder of the pipeline file: modules are looked for there first.
         search_path: Where they are looked for then, as ``sys.path`` has it.
     """
-    where = _Where(folder, tuple(search_path))
+    where = Where(folder, tuple(search_path))
     module, colon, attribute = text.strip().partition(":")
     if not colon or not _is_dotted(module) or not _is_dotted(attribute):
         return _bad_form(text, where)
@@ -95,7 +89,7 @@ def hidden_modules(folder: str) -> tuple[Problem, ...]:
 
 
 def _look_up(
-    path: Path, module: str, attribute: str, where: _Where, hops: int
+    path: Path, module: str, attribute: str, where: Where, hops: int
 ) -> CallFacts | Problem:
     tree = parse(path)
     shown = _shown(path, where.folder)
@@ -109,12 +103,12 @@ def _look_up(
     name, _, inner = attribute.partition(".")
     bound = [one for one in bindings(tree.body) if one.name == name]
     if bound:
-        return _facts_of(bound, inner, _Module(tree, path, module, place, where), hops)
+        return _facts_of(bound, inner, OwnModule(tree, path, module, place, where), hops)
     if binds_in_the_dark(tree):
         return unknown(place, 0)
     stars = star_imports(tree)
     for star in stars:
-        facts = _imported(star, attribute, _Module(tree, path, module, place, where), hops)
+        facts = _imported(star, attribute, OwnModule(tree, path, module, place, where), hops)
         if facts.line:
             return facts
     if stars or (
@@ -125,18 +119,9 @@ def _look_up(
     return _no_attribute(tree, name, shown)
 
 
-@dataclass(frozen=True, slots=True)
-class _Module:
-    """A module that is being read."""
-
-    tree: ast.Module
-    path: Path
-    name: str
-    place: Place
-    where: _Where
-
-
-def _facts_of(bound: list[Binding], inner: str, module: _Module, hops: int) -> CallFacts | Problem:
+def _facts_of(
+    bound: list[Binding], inner: str, module: OwnModule, hops: int
+) -> CallFacts | Problem:
     bound = [one for one in bound if not _is_overload(one, module)] or bound
     last = bound[-1]
     line = last.statement.lineno
@@ -147,9 +132,9 @@ def _facts_of(bound: list[Binding], inner: str, module: _Module, hops: int) -> C
         return _inside_class(last, inner, module)
     match last.statement:
         case ast.FunctionDef() | ast.AsyncFunctionDef() as node:
-            return function_facts(node, module.place)
+            return spelled_out(function_facts(node, module.place), module)
         case ast.ClassDef() as node:
-            return class_facts(node, module.place)
+            return _class(node, module)
         case ast.ImportFrom() as node:
             return _imported(node, last.name, module, hops)
         case (
@@ -160,7 +145,34 @@ def _facts_of(bound: list[Binding], inner: str, module: _Module, hops: int) -> C
             return unknown(module.place, line)
 
 
-def _assigned(value: ast.expr, line: int, module: _Module, hops: int) -> CallFacts | Problem:
+def _class(node: ast.ClassDef, module: OwnModule) -> CallFacts:
+    bases, whole = _lineage(node, module)
+    facts = class_facts(node, module.place, [base.node for base in bases], whole=whole)
+    in_one_module = all(base.module.path == module.path for base in bases)
+    # Names in annotations mean what the module of their class imports.
+    return spelled_out(facts, module) if in_one_module else facts
+
+
+def _lineage(node: ast.ClassDef, module: OwnModule) -> tuple[list[OwnClass], bool]:
+    """The classes that a class inherits from, nearest first, and whether these are all.
+
+    With several bases the order would need all of Python's rules: they are not known then.
+    """
+    line: list[OwnClass] = []
+    while inherits_unknown(node, module.place):
+        base = node.bases[0] if len(node.bases) == 1 and not node.keywords else None
+        found = find_class(base.id, module) if isinstance(base, ast.Name) else None
+        decorated = found and any(
+            "dataclass" not in ast.unparse(d) for d in found.node.decorator_list
+        )
+        if found is None or decorated or len(line) >= _MOST_HOPS:
+            return line, False
+        line.append(found)
+        node, module = found.node, found.module
+    return line, True
+
+
+def _assigned(value: ast.expr, line: int, module: OwnModule, hops: int) -> CallFacts | Problem:
     match value:
         case ast.Lambda():
             return lambda_facts(value, module.place)
@@ -183,12 +195,12 @@ def _assigned(value: ast.expr, line: int, module: _Module, hops: int) -> CallFac
     return unknown(module.place, line)
 
 
-def _imported(node: ast.ImportFrom, attribute: str, module: _Module, hops: int) -> CallFacts:
+def _imported(node: ast.ImportFrom, attribute: str, module: OwnModule, hops: int) -> CallFacts:
     """Follow ``from x import y`` to modules beside the file; others stay unknown."""
     nothing = unknown(module.place, 0 if node.names[0].name == "*" else node.lineno)
     name, _, inner = attribute.partition(".")
     original = next((a.name for a in node.names if (a.asname or a.name) == name), name)
-    target = _absolute(node, module)
+    target = absolute(node, module)
     if not hops or not target:
         return nothing
     found = find_module(target, module.where.folder, ())
@@ -200,18 +212,7 @@ def _imported(node: ast.ImportFrom, attribute: str, module: _Module, hops: int) 
     return nothing if isinstance(facts, Problem) else facts
 
 
-def _absolute(node: ast.ImportFrom, module: _Module) -> str:
-    if not node.level:
-        return node.module or ""
-    package = module.name.split(".")
-    levels = node.level - (module.path.name == "__init__.py")
-    if levels > len(package) - 1 and levels:
-        return ""
-    kept = package[: len(package) - levels] if levels else package
-    return ".".join([*kept, node.module] if node.module else kept)
-
-
-def _inside_class(last: Binding, inner: str, module: _Module) -> CallFacts | Problem:
+def _inside_class(last: Binding, inner: str, module: OwnModule) -> CallFacts | Problem:
     """``Class.method``: a static method is a function; others need an object or a class."""
     statement = last.statement
     if not isinstance(statement, ast.ClassDef):
@@ -246,7 +247,7 @@ def _without_decorators(node: ast.FunctionDef) -> ast.FunctionDef:
     return ast.copy_location(bare, node)
 
 
-def _is_overload(binding: Binding, module: _Module) -> bool:
+def _is_overload(binding: Binding, module: OwnModule) -> bool:
     match binding.statement:
         case ast.FunctionDef() | ast.AsyncFunctionDef() as node:
             names = {dotted(one, module.place.imported) for one in node.decorator_list}
@@ -255,7 +256,7 @@ def _is_overload(binding: Binding, module: _Module) -> bool:
             return False
 
 
-def _may_appear(module: str, where: _Where) -> bool:
+def _may_appear(module: str, where: Where) -> bool:
     """Whether a missing submodule may be put in place at run time, as ``os.path`` is."""
     head, _, _ = module.rpartition(".")
     if not head:
@@ -271,7 +272,7 @@ def _is_dotted(name: str) -> bool:
     return bool(name) and all(part.isidentifier() for part in name.split("."))
 
 
-def _bad_form(text: str, where: _Where) -> Problem:
+def _bad_form(text: str, where: Where) -> Problem:
     stripped = text.strip()
     module, _, attribute = stripped.replace(":", ".", 1).rpartition(".")
     path = stripped.removesuffix(".py").replace("/", ".").strip(".")
@@ -287,7 +288,7 @@ def _bad_form(text: str, where: _Where) -> Problem:
     return Problem(code="bad-call", problem=problem, hint=hint)
 
 
-def _functions_in(module: str, where: _Where) -> list[str]:
+def _functions_in(module: str, where: Where) -> list[str]:
     found = find_module(module, where.folder, where.search_path)
     tree = parse(found.path) if found and found.path else None
     return _public_names(tree)[:_MOST_NAMES] if isinstance(tree, ast.Module) else []
@@ -299,7 +300,7 @@ def _public_names(tree: ast.Module) -> list[str]:
     return list(dict.fromkeys(name for name in names if not name.startswith("_")))
 
 
-def _no_module(module: str, where: _Where) -> Problem:
+def _no_module(module: str, where: Where) -> Problem:
     beside = list(modules_beside(where.folder))
     head, _, last = module.rpartition(".")
     if head and (found := find_module(head, where.folder, where.search_path)) and found.path:

@@ -71,6 +71,7 @@ class Parameter:
     Attributes:
         name: Its name.
         annotation: Its annotation as text, or empty.
+        meaning: The same with enumerations and dataclasses of the user's own spelled out.
         required: Whether a value must be given.
         default: Its default as source text, or empty.
         keyword: Whether it may be given by name.
@@ -79,6 +80,7 @@ class Parameter:
 
     name: str
     annotation: str = ""
+    meaning: str = ""
     required: bool = True
     default: str = ""
     keyword: bool = True
