@@ -182,15 +182,17 @@ def test_the_wait_for_frames_hears_other_descriptors_too(kind: Kind, make_rig: M
     assert ready == {writer.bell.fileno()}
 
 
-def test_a_sender_knows_when_all_was_received(kind: Kind, make_rig: MakeRig) -> None:
+def test_a_sender_knows_when_all_was_taken(kind: Kind, make_rig: MakeRig) -> None:
     writer, reader = make_rig(kind).split()
     before = writer.end.idle()
     writer.put(1)
 
     sent = writer.end.idle()
     reader.frame()
+    received = writer.end.idle()
+    reader.end.took(0, 1, 0)
 
-    assert (before, sent, writer.end.idle()) == (True, False, True)
+    assert (before, sent, received, writer.end.idle()) == (True, False, False, True)
 
 
 def test_readers_say_how_much_they_want(kind: Kind, make_rig: MakeRig) -> None:
