@@ -245,10 +245,6 @@ class Receiver(Protocol):
         """Give credit back to a writer, and wake it if it waits."""
         ...
 
-    def writer_waits(self, writer: int) -> bool:
-        """Whether a writer waits for credit, so that telling it should not wait."""
-        ...
-
     def want(self, items: int = 1) -> None:
         """Ask each writer for items, where writers send on demand only (``drop_*``)."""
         ...
