@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pipeflow
-from pipeflow.telemetry.events import Event, LogLine
+from pipeflow.telemetry.events import Event, LogLine, WorkerReady
 from pipeflow.telemetry.report import EdgeFacts, Report, StageFacts
 
 STAGES = Path(__file__).parent / "stages"
@@ -24,11 +26,27 @@ class Outcome:
         report: Its report.
         kept: Name of each ``Keep`` to (id, item), in order of arrival.
         events: All events, in order.
+        times: Monotonic seconds at which each of them was heard.
     """
 
     report: Report
     kept: dict[str, list[tuple[tuple[int, ...], Any]]]
     events: list[Event]
+    times: list[float]
+
+    @property
+    def worked_s(self) -> float:
+        """Seconds from the moment when all workers were ready to the end of the run.
+
+        How long processes take to start says little on a busy machine.
+        """
+        pairs = zip(self.events, self.times, strict=True)
+        return self.times[-1] - max(at for event, at in pairs if isinstance(event, WorkerReady))
+
+    @property
+    def peak_rss_bytes(self) -> int:
+        """The most memory that any worker took."""
+        return max(w.peak_rss_bytes for stage in self.report.stages for w in stage.workers)
 
     def items(self, name: str) -> list[Any]:
         return [item for _, item in self.kept[name]]
@@ -44,7 +62,13 @@ class Outcome:
 
 
 def run(
-    folder: Path, stages: dict[str, Any], executor: str, *, start_method: str = "", **top: Any
+    folder: Path,
+    stages: dict[str, Any],
+    executor: str,
+    *,
+    start_method: str = "",
+    hear: Callable[[Event], None] = lambda _: None,
+    **top: Any,
 ) -> Outcome:
     """Run a pipeline; a stage given as ``"keep"`` or ``{"keep": input}`` notes what it gets."""
     shutil.copytree(
@@ -67,11 +91,16 @@ def run(
     file = folder / "pipeline.yaml"
     file.write_text(json.dumps({"stages": told, **top}))
     events: list[Event] = []
-    report = pipeflow.run(
-        file, executor=executor, listener=events.append, seed=7, start_method=start_method
-    )
+    times: list[float] = []
+
+    def note(event: Event) -> None:
+        events.append(event)
+        times.append(time.monotonic())
+        hear(event)
+
+    report = pipeflow.run(file, executor=executor, listener=note, seed=7, start_method=start_method)
     kept = {name: _kept(path) for name, path in paths.items()}
-    return Outcome(report, kept, events)
+    return Outcome(report, kept, events, times)
 
 
 def _kept(path: Path) -> list[tuple[tuple[int, ...], Any]]:

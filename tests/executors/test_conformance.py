@@ -281,23 +281,6 @@ def test_named_outputs_reach_their_readers(tmp_path: Path, executor: str) -> Non
     assert dict(outcome.stage("split").emitted)["odd"] == 20
 
 
-def test_ten_million_results_of_one_item_end_when_three_are_enough(
-    tmp_path: Path, executor: str
-) -> None:
-    stages = {
-        "source": {"call": "shapes:numbers", "with": {"stop": 2}},
-        "many": {"call": "shapes:explode", "inputs": "source"},
-        "take": {"use": "take", "inputs": "many", "with": {"n": 3}},
-        "sink": {"keep": "take"},
-    }
-
-    outcome = run(tmp_path, stages, executor)
-
-    succeeded(outcome)
-    assert outcome.items("sink") == [0, 1, 2]
-    assert outcome.report.run.wall_s < 5
-
-
 def test_a_stream_function_may_return_early(tmp_path: Path, executor: str) -> None:
     stages = {
         "source": {"call": "shapes:numbers", "with": {"stop": 10**9}},

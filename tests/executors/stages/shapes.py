@@ -46,10 +46,6 @@ def fan(item: int) -> Iterator[int]:
         yield item * 10 + step
 
 
-def explode(item: int) -> Iterator[int]:
-    yield from range(10**7)
-
-
 def fail_on_7(item: int) -> int:
     if item % 10 == 7:
         raise ValueError(f"{item} ends in 7")
@@ -185,10 +181,6 @@ def reused_buffer(stop: int) -> Iterator[Any]:
 
 def buffer_sum(item: dict[str, Any]) -> float:
     return float(item["buffer"].sum())
-
-
-def so_many(item: int, count: int) -> Iterator[int]:
-    yield from range(count)
 
 
 def from_30_on(item: int) -> int | None:
