@@ -189,10 +189,37 @@ def test_lines_reads_other_encodings(tmp_path: Path) -> None:
     assert given("lines", path=str(wide), encoding="utf-16") == ["ä", "ö"]
 
 
-def test_sources_of_files_say_which_file_is_missing(tmp_path: Path) -> None:
-    for operator in ("lines", "jsonl.read", "csv.read"):
-        with pytest.raises(FileNotFoundError, match=r"absent\.txt"):
-            given(operator, path=str(tmp_path / "absent.txt"))
+@pytest.mark.parametrize("operator", ["lines", "jsonl.read", "csv.read"])
+def test_sources_of_files_say_in_plain_words_why_they_cannot_begin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, operator: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    absent = tmp_path / "absent.txt"
+
+    with pytest.raises(FileNotFoundError) as elsewhere:
+        given(operator, path=str(absent))
+    with pytest.raises(FileNotFoundError) as here:
+        given(operator, path="absent.txt")
+    with pytest.raises(IsADirectoryError) as folder:
+        given(operator, path=".")
+
+    assert str(elsewhere.value) == f"no file '{absent}'"
+    assert str(here.value) == f"no file 'absent.txt' here ({tmp_path})"
+    assert str(folder.value) == "'.' is a folder, not a file"
+
+
+@pytest.mark.parametrize("operator", ["lines", "jsonl.read", "csv.read"])
+def test_what_cannot_be_unpacked_names_its_file(tmp_path: Path, operator: str) -> None:
+    cut, plain, garbled = (tmp_path / name for name in ("cut.gz", "plain.gz", "garbled.gz"))
+    whole = gzip.compress(b"1\n" * 1000)
+    cut.write_bytes(whole[:-12])
+    plain.write_bytes(b"1\n")
+    garbled.write_bytes(whole[:12] + b"\xff" * 20)
+
+    for path in (cut, plain, garbled):
+        with pytest.raises(OSError, match="cannot be unpacked: ") as caught:
+            given(operator, path=str(path))
+        assert str(caught.value).startswith(f"{path} ")
 
 
 def test_jsonl_gives_a_value_a_line(tmp_path: Path) -> None:

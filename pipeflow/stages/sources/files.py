@@ -13,6 +13,7 @@ from typing import Final
 from pipeflow.spec.options import REQUIRED, Option, OptionType
 from pipeflow.spec.stage_type import Role
 from pipeflow.stages.declare import operator
+from pipeflow.stages.sources.opening import where
 from pipeflow.stages.work import BadRecord
 
 #: So many paths are listed ahead, to know how many there will be. More are walked as they are
@@ -84,7 +85,7 @@ class Files:
 
     def __call__(self) -> Iterable[Path | BadRecord]:
         if not self._root.exists():
-            raise FileNotFoundError(f"no folder {str(self._root)!r} here ({Path.cwd()})")
+            raise FileNotFoundError(f"no folder {str(self._root)!r}{where(self._root)}")
         if not self._root.is_dir():
             raise NotADirectoryError(f"{str(self._root)!r} is a file; files looks in a folder")
         start = [(number, 0) for number in range(len(self._patterns))]

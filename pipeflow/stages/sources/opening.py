@@ -5,13 +5,17 @@ from __future__ import annotations
 import gzip
 import io
 import sys
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Final, cast
+from typing import Any, BinaryIO, Final, cast
 
 from pipeflow.spec.options import Option, OptionType
 
 STDIN: Final = "-"
+
+#: Unpacked bytes that are read at a time.
+_CHUNK: Final = 1 << 17
 
 PATH: Final = Option(
     name="path",
@@ -61,11 +65,12 @@ class Input:
                 raise OSError("there is no standard input to read")
             raw = sys.stdin.buffer  # not ours to close
         else:
+            check_is_file(self._path)
             raw = cast("BinaryIO", self._path.open("rb"))
             self._opened.append(raw)
         if not self._gzip:
             return raw
-        unpacked = cast("BinaryIO", gzip.GzipFile(fileobj=raw, mode="rb"))
+        unpacked = cast("BinaryIO", io.BufferedReader(_Unpacked(raw, self.name), _CHUNK))
         self._opened.append(unpacked)
         return unpacked
 
@@ -81,6 +86,50 @@ class Input:
             self._text = None
         while self._opened:
             self._opened.pop().close()
+
+
+class _Unpacked(io.RawIOBase):
+    """Gzip data as it was before; what is wrong with it names the file."""
+
+    def __init__(self, raw: BinaryIO, name: str) -> None:
+        self._file = gzip.GzipFile(fileobj=raw, mode="rb")
+        self._name = name
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """See ``RawIOBase.readinto``.
+
+        Raises:
+            OSError: The data is cut short, garbled, or no gzip at all.
+        """
+        try:
+            return self._file.readinto(buffer)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise OSError(f"{self._name} cannot be unpacked: {error}") from None
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def check_is_file(path: Path) -> None:
+    """Say in plain words why a path cannot be read from.
+
+    Raises:
+        FileNotFoundError: Nothing is there.
+        IsADirectoryError: It is a folder.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"no file {str(path)!r}{where(path)}")
+    if path.is_dir():
+        raise IsADirectoryError(f"{str(path)!r} is a folder, not a file")
+
+
+def where(path: Path) -> str:
+    """``" here (/home/me)"`` for a relative path: where "here" is, is what is often mistaken."""
+    return "" if path.is_absolute() else f" here ({Path.cwd()})"
 
 
 def lines_of(stream: BinaryIO) -> Iterator[bytes]:
