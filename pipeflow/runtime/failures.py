@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import Any, Final
 
 _OURS: Final = str(Path(__file__).resolve().parent.parent)
+#: Python's own library, and the folders in it that hold what others wrote.
+_PYTHONS: Final = str(Path(traceback.__file__).parent)
+_INSTALLED: Final = frozenset({"site-packages", "dist-packages"})
 _VIEW_CHARS: Final = 200
 
 
@@ -51,6 +54,8 @@ def _strip(told: traceback.TracebackException, seen: set[int]) -> None:
         return
     seen.add(id(told))
     kept = [frame for frame in told.stack if not _is_ours(frame.filename)]
+    if all(_is_of_python(frame.filename) for frame in kept):
+        kept = []  # an operator of ours called it: nothing in there is for the user to mend
     told.stack = traceback.StackSummary.from_list(kept)
     for linked in (told.__cause__, told.__context__, *(told.exceptions or ())):
         if linked is not None:
@@ -59,6 +64,12 @@ def _strip(told: traceback.TracebackException, seen: set[int]) -> None:
 
 def _is_ours(filename: str) -> bool:
     return filename.startswith((_OURS, "<frozen importlib"))
+
+
+def _is_of_python(filename: str) -> bool:
+    if filename.startswith("<frozen "):
+        return True
+    return filename.startswith(_PYTHONS) and not _INSTALLED.intersection(Path(filename).parts)
 
 
 class _View(reprlib.Repr):
