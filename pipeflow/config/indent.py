@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
 from pipeflow.config.lines import Lines, indentation
@@ -57,17 +58,29 @@ def indent_slip(lines: Lines, number: int, problem: str) -> Slip | None:
 
 
 def _indented(lines: Lines, number: int, neighbour: int) -> Slip:
-    line, beside = lines.line(number), indentation(lines.line(neighbour))
-    own = _margin(line)
+    own = _margin(lines.line(number))
+    levels = list(_levels(lines, neighbour))
+    away = min(abs(level - own) for level, _ in levels)
+    # Of two that are as near, the inner one comes first: a line is pushed out as often as in.
+    (beside, line), *others = [one for one in levels if abs(one[0] - own) == away]
     # "key" or "keys": one line above may be all there is, but the plural is never wrong.
-    problem = f"indented by {own}, but the keys beside it by {beside} (line {neighbour})"
-    finding = Finding(
-        at=lines.at(lines.start(number) + own),
-        code="indentation",
-        problem=problem,
-        hint=f"begin the line with {beside} spaces" if beside else "begin the line with the key",
-    )
-    return Slip(finding=finding)
+    problem = f"indented by {own}, but the keys beside it by {beside} (line {line})"
+    hint = f"begin the line with {beside} spaces" if beside else "begin the line with the key"
+    if others and others[0][0]:
+        hint += f", or with {others[0][0]} as line {others[0][1]}"
+    at = lines.at(lines.start(number) + own)
+    return Slip(finding=Finding(at=at, code="indentation", problem=problem, hint=hint))
+
+
+def _levels(lines: Lines, number: int) -> Iterator[tuple[int, int]]:
+    """The indentation of a line and of those around it, inner ones first, each with its line."""
+    level = indentation(lines.line(number))
+    yield level, number
+    for above in range(number - 1, 0, -1):
+        text = lines.line(above)
+        if not _is_empty(text) and indentation(text) < level:
+            level = indentation(text)
+            yield level, above
 
 
 def _not_a_key(lines: Lines, number: int, text: str) -> Slip:

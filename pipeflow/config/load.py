@@ -19,9 +19,9 @@ from typing import Final, TypeAlias
 from pipeflow.config.build import Origin, build
 from pipeflow.config.interpolate import Scope, fill
 from pipeflow.config.literal import literal_paths
-from pipeflow.config.nodes import Map
+from pipeflow.config.nodes import FROM_PARAM, FROM_SET, Map
 from pipeflow.config.overlay import lay_over, set_value
-from pipeflow.config.params import read_params
+from pipeflow.config.params import HIDDEN, Params, read_params
 from pipeflow.config.reader import Document, from_mapping, read_file, read_text
 from pipeflow.config.shape import check_shape
 from pipeflow.config.show import show
@@ -87,6 +87,8 @@ def load(
     documents = [document, *(read_file(overlay) for overlay in overlays)]
     findings = [finding for one in documents for finding in one.findings]
     sources = {one.file: one.text for one in documents}
+    if sets:
+        sources[FROM_SET] = "\n".join(text.replace("\n", " ") for text in sets)
     if document.root is None:
         return Loaded(findings=_sorted(findings), sources=sources)
     tree, more = _laid_over(document.root, documents[1:], sets)
@@ -116,7 +118,7 @@ def load(
     return Loaded(
         pipeline=pipeline,
         findings=_sorted(findings),
-        sources=sources,
+        sources=_for_people(sources, known, sets, params or {}),
         resolved=tree,
         complete=all(finding.severity is not Severity.ERROR for finding in findings),
     )
@@ -149,6 +151,27 @@ def _origin(path: Source, document: Document, search_path: Sequence[str] | None)
         stem=place.stem,
         folder=str(place.absolute().parent),
         search_path=sys.path if search_path is None else search_path,
+    )
+
+
+def _for_people(
+    sources: Mapping[str, str], known: Params, sets: Sequence[str], given: Mapping[str, object]
+) -> dict[str, str]:
+    """The sources, secrets hidden, with a line for each ``--set`` and ``--param``."""
+    shown = {file: known.masked(file, text) for file, text in sources.items()}
+    if sets:
+        shown[FROM_SET] = _without_params(sets)
+    if given:
+        shown[FROM_PARAM] = known.as_given(given)
+    return shown
+
+
+def _without_params(sets: Sequence[str]) -> str:
+    """What ``--set`` says, a line each; values that are set for parameters may be secret."""
+    shown = (text.replace("\n", " ") for text in sets)
+    return "\n".join(
+        text.partition("=")[0] + "=" + HIDDEN if text.startswith("params.") else text
+        for text in shown
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Final
@@ -16,7 +16,8 @@ from pipeflow.config.suggest import did_you_mean, misspelt
 from pipeflow.errors import Finding, Location
 from pipeflow.spec.language import PARAM
 
-_HIDDEN: Final = "***"
+#: Stands for what must not be shown.
+HIDDEN: Final = "***"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,11 +48,15 @@ class Params:
         params: Name to parameter, of those that have a value.
         failed: Names of those that are declared and have no good value; that is in ``findings``.
         findings: What is wrong.
+        declared: Names of all that are declared, and whether they are secret.
+        secret_at: Where secret defaults stand, be they good or not.
     """
 
     params: Mapping[str, Param] = field(default_factory=dict)
     failed: frozenset[str] = frozenset()
     findings: tuple[Finding, ...] = ()
+    declared: Mapping[str, bool] = field(default_factory=dict)
+    secret_at: tuple[tuple[Location, int], ...] = ()
 
     @property
     def nodes(self) -> dict[str, Node]:
@@ -62,6 +67,23 @@ class Params:
     def values(self) -> dict[str, object]:
         """Name to value, secrets left out, for expressions and reports."""
         return {name: param.value for name, param in self.params.items() if not param.secret}
+
+    def masked(self, file: str, text: str) -> str:
+        """The text of a file for people: stars where a secret default stands."""
+        lines = text.split("\n")
+        for at, length in self.secret_at:
+            if at.file == file and at.line <= len(lines):
+                line, start = lines[at.line - 1], at.column - 1
+                end = min(start + length, len(line))
+                lines[at.line - 1] = line[:start] + "*" * (end - start) + line[end:]
+        return "\n".join(lines)
+
+    def as_given(self, given: Mapping[str, object]) -> str:
+        """What ``--param`` says, a line each; what may be a secret is hidden."""
+        return "\n".join(
+            f"{name}={HIDDEN if self.declared.get(name, True) else _on_one_line(value)}"
+            for name, value in given.items()
+        )
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -79,6 +101,10 @@ class _Declared:
     kind: ParamType
     default: Node | None
     block: Map | None
+
+    @property
+    def secret(self) -> bool:
+        return plain(self.setting("secret")) is True
 
     def setting(self, key: str) -> Node | None:
         return self.block.get(key) if self.block else None
@@ -105,7 +131,23 @@ def read_params(block: Node | None, given: Mapping[str, object], scope: Scope) -
     for number, name in enumerate(given, 1):
         if name not in declared:
             findings.append(_unknown(str(name), declared, Location(FROM_PARAM, number, 1)))
-    return Params(params=params, failed=frozenset(failed), findings=tuple(findings))
+    return Params(
+        params=params,
+        failed=frozenset(failed),
+        findings=tuple(findings),
+        declared={name: one.secret for name, one in declared.items()},
+        secret_at=tuple(_secret_places(declared.values())),
+    )
+
+
+def _secret_places(declared: Iterable[_Declared]) -> Iterator[tuple[Location, int]]:
+    for one in declared:
+        if one.secret and isinstance(one.default, Scalar):
+            yield one.default.at, one.default.length
+
+
+def _on_one_line(value: object) -> str:
+    return str(value).replace("\n", " ")
 
 
 def _declarations(
@@ -135,9 +177,9 @@ def _value_of(
     declared: _Declared, given: Mapping[str, object], findings: list[Finding]
 ) -> Param | None:
     name = declared.entry.key
-    secret = plain(declared.setting("secret")) is True
+    secret = declared.secret
     if name in given:
-        raw = _given(given[name], list(given).index(name) + 1)
+        raw = _given(given[name], Location(FROM_PARAM, list(given).index(name) + 1, len(name) + 2))
     elif declared.default is None:
         if declared.block is None or not misspelt("default", declared.block, PARAM):
             findings.append(_missing(declared))
@@ -172,8 +214,7 @@ def _value_of(
     )
 
 
-def _given(value: object, number: int) -> Node:
-    at = Location(FROM_PARAM, number, 1)
+def _given(value: object, at: Location) -> Node:
     if isinstance(value, str):
         return Scalar(at=at, length=max(1, len(value)), value=value, text=value, from_text=True)
     if isinstance(value, PurePath):
@@ -186,7 +227,7 @@ def _given(value: object, number: int) -> Node:
 
 
 def _out_of_bounds(declared: _Declared, value: object, *, secret: bool) -> Problem | None:
-    name, shown = declared.entry.key, _HIDDEN if secret else _shown(value)
+    name, shown = declared.entry.key, HIDDEN if secret else _shown(value)
     enum = declared.setting("enum")
     choices = plain(enum)
     if isinstance(choices, list) and choices:

@@ -92,7 +92,7 @@ def _look_up(
     path: Path, module: str, attribute: str, where: Where, hops: int
 ) -> CallFacts | Problem:
     tree = parse(path)
-    shown = _shown(path, where.folder)
+    shown = _shown(path, where)
     if isinstance(tree, Unreadable):
         return Problem(
             code="python-syntax",
@@ -273,18 +273,21 @@ def _is_dotted(name: str) -> bool:
 
 
 def _bad_form(text: str, where: Where) -> Problem:
-    stripped = text.strip()
+    stripped = text.strip().removesuffix("()").replace("::", ":")
     module, _, attribute = stripped.replace(":", ".", 1).rpartition(".")
     path = stripped.removesuffix(".py").replace("/", ".").strip(".")
     hint = "call: module:function"
-    if ".py:" in stripped:
-        head, _, tail = stripped.partition(":")
-        hint = f"call: {head.removesuffix('.py').replace('/', '.').strip('.')}:{tail}"
+    head, _, tail = stripped.rpartition(":")
+    meant = head.removesuffix(".py").replace("/", ".").strip(".")
+    if "\\" in head or stripped.startswith(("/", "~")):
+        hint = "a module has no folder here: put it beside this file, or install it"
+    elif _is_dotted(meant) and _is_dotted(tail):
+        hint = f"call: {meant}:{tail}"
     elif _is_dotted(path) and (names := _functions_in(path, where)):
         hint = f"functions in {path}.py: {', '.join(names)}"
     elif _is_dotted(module) and _is_dotted(attribute) and ":" not in stripped:
         hint = f"call: {module}:{attribute}"
-    problem = f"expected 'module:function', got \"{stripped[:80]}\""
+    problem = f"expected 'module:function', got \"{text.strip()[:80]}\""
     return Problem(code="bad-call", problem=problem, hint=hint)
 
 
@@ -307,10 +310,14 @@ def _no_module(module: str, where: Where) -> Problem:
         inside = [f"{head}.{name}" for name in modules_beside(str(found.path.parent))]
         near = did_you_mean(module, inside)
         shown = f"did you mean '{near}'? " if near else ""
+        if found.path.name != "__init__.py":
+            problem = f"no module '{module}': {_shown(found.path, where)} is no package"
+            hint = f"call: {head}:{last}" if last in _functions_in(head, where) else ""
+            return Problem(code="unknown-module", problem=problem, hint=hint)
         return Problem(
             code="unknown-module",
             problem=f"no module '{last}' in {head}",
-            hint=f"{shown}looked in: {_shown(found.path.parent, where.folder)}",
+            hint=f"{shown}looked in: {_shown(found.path.parent, where)}",
         )
     near = did_you_mean(module, beside)
     meant = f"did you mean '{near}' ({near}.py beside this file)? " if near else ""
@@ -350,9 +357,11 @@ def _hiding(name: str) -> Problem:
     )
 
 
-def _shown(path: Path, folder: str) -> str:
-    """A path as people know it: from the pipeline's folder, if it lies inside."""
-    try:
-        return str(path.resolve().relative_to(Path(folder).resolve()))
-    except (ValueError, OSError):
-        return os.fspath(path)
+def _shown(path: Path, where: Where) -> str:
+    """A path as people know it: from the pipeline's folder, or from where Python found it."""
+    for root in (where.folder, *where.search_path):
+        try:
+            return str(path.resolve().relative_to(Path(root).resolve()))
+        except (ValueError, OSError):
+            continue  # it lies elsewhere
+    return os.fspath(path)

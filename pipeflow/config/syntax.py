@@ -20,6 +20,9 @@ from pipeflow.config.slip import Slip, rest_of_value, shortened
 from pipeflow.errors import Finding
 
 _OPENED_BY: Final = {"]": "[", "}": "{"}
+_CLOSES: Final = {opener: closer for closer, opener in _OPENED_BY.items()}
+#: What people meant by ``call: imaging: decode``.
+_CALL: Final = re.compile(r"([\w.]+) *: *(\w*) *")
 #: Ends of a value that stands behind its key or behind ``- `` on one line.
 _UNFIT_FIRST: Final = "@`%*&!|>?,"
 
@@ -230,6 +233,9 @@ def _unfit_first_character(failure: Failure) -> Slip | None:
     if first not in _UNFIT_FIRST:
         return None
     begin, end = rest_of_value(failure.lines, index) or (index, index + 1)
+    if begin < index:
+        # Inside brackets: the value begins here, and ends at the next comma or closer.
+        begin, end = index, _end_of_expression(failure.lines.text, index)
     value = failure.lines.text[begin:end].rstrip()
     hint = f'quote it: "{shortened(value)}"' if '"' not in value else "quote it"
     if first in "|>":
@@ -259,7 +265,9 @@ def _colon_in_text(failure: Failure) -> Slip | None:
         return slip
     before = re.match(r"( *(?:- +)*[^\s:]+): +", line[:column])
     hint = "quote the whole value"
-    if before and '"' not in line:
+    if before and before[1].strip() == "call" and (call := _CALL.fullmatch(line[before.end() :])):
+        hint = f"call: {call[1]}:{call[2] or 'function'}"
+    elif before and '"' not in line:
         hint = f'quote it: {before[1].strip()}: "{shortened(line[before.end() :].rstrip())}"'
     problem = '": " inside plain text starts a new key'
     return failure.slip(failure.index, "colon-in-text", problem, hint, value=True)
@@ -314,14 +322,19 @@ def _bracket(failure: Failure) -> Slip | None:
         return None
     line = lines.number(start)
     if failure.index >= len(lines.text.rstrip()) and failure.line == line:
-        return failure.slip(start, "unclosed-bracket", f'"{opener}" opened here is never closed')
+        problem = f'"{opener}" opened here is never closed'
+        return failure.slip(
+            start, "unclosed-bracket", problem, f'close it with "{_CLOSES[opener]}"'
+        )
     if failure.line > line:
         problem = f'"{opener}" is not closed before line {failure.line}'
-        return failure.slip(start, "unclosed-bracket", problem)
+        return failure.slip(
+            start, "unclosed-bracket", problem, f'close it with "{_CLOSES[opener]}"'
+        )
     closer = failure.character
     if closer in "]}" and _OPENED_BY[closer] != opener:
-        problem = f'"{opener}" is closed by "{closer}"'
-        return failure.slip(failure.index, "unclosed-bracket", problem)
+        problem, hint = f'"{opener}" is closed by "{closer}"', f'close it with "{_CLOSES[opener]}"'
+        return failure.slip(failure.index, "unclosed-bracket", problem, hint)
     if closer == ":":
         problem, hint = f'"," is missing between two entries inside "{opener}"', "{a: 1, b: 2}"
         return failure.slip(failure.index, "missing-comma", problem, hint, value=True)

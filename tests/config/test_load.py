@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeflow.config.load import FROM_STDIN, Loaded, load, resolved_yaml
+from pipeflow.config.render import render_text
 from pipeflow.planner.checks import check
 from pipeflow.stages.registry import stage_types
 
@@ -80,6 +81,41 @@ def test_a_single_value_can_be_set(file: Path) -> None:
     assert loaded.pipeline is not None
     assert loaded.pipeline.name == "other"
     assert loaded.pipeline.stages[0].env == {"A": "1"}
+
+
+def test_what_the_command_line_says_is_shown_under_its_mistakes_but_for_secrets(
+    file: Path,
+) -> None:
+    file.write_text(
+        "params:\n  key: {type: integer, default: hunter2, secret: true}\n  size: 3\n"
+        "stages: {load: {call: 'steps:load'}}\n",
+        encoding="utf-8",
+    )
+    sets = ["stages.load.replicas=many", "params.key.default=hunter3"]
+
+    loaded = run(file, sets=sets, params={"size": "big", "sise": "hunter4", "key": "hunter5"})
+
+    told = render_text(loaded.findings, loaded.sources)
+    assert "stages.load.replicas=many\n      |                      ^^^^" in told
+    assert "size=big\n      |      ^^^" in told
+    assert "sise=***" in told
+    assert "key=***" in told
+    assert "hunter" not in told
+
+
+def test_a_secret_that_does_not_fit_is_not_shown_with_its_line(file: Path) -> None:
+    file.write_text(
+        "params:\n  key: {type: integer, default: hunter2, secret: true}\n"
+        "stages: {load: {call: 'steps:load'}}\n",
+        encoding="utf-8",
+    )
+
+    loaded = run(file)
+
+    told = render_text(loaded.findings, loaded.sources)
+    assert "2:33: error[param-type]" in told
+    assert "default: *******, secret" in told
+    assert "hunter" not in told
 
 
 def test_a_mapping_is_a_pipeline_too(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

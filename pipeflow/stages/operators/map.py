@@ -25,7 +25,6 @@ from pipeflow.stages.expression import Expression
         ),
     ),
     one_to_one=True,
-    may_drop=True,
     example="""
 stages:
   numbers:
