@@ -9,6 +9,7 @@ there, and the worker decides what to do about it.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,9 @@ from pipeflow.runtime.joins import Call, Join, Kept, Lone, Passed, UnitEnd, ZipB
 from pipeflow.runtime.messages import Barrier, EndOfInput
 from pipeflow.runtime.units import parts_of
 from pipeflow.transports.base import FrameKind, Packet, Receiver
+
+#: Credits of one channel that may go back early; see ``Inbox.help_writers``.
+EARLY_MOST = 1024
 
 #: Turns a packet into payloads; ``private`` makes arrays writable copies.
 Decode = Callable[[Packet, bool], list[Any]]
@@ -41,6 +45,8 @@ class InChannel:
         on_demand: The writers send only what was asked for.
         wanted: Items asked for that have not come.
         over: No more frames come.
+        parked: Frames whose credit did not all go back, oldest first; only where there are lanes.
+        early: Credits that went back before their item was delivered.
     """
 
     receiver: Receiver
@@ -50,6 +56,8 @@ class InChannel:
     on_demand: bool = False
     wanted: int = 0
     over: bool = False
+    parked: deque[_FrameNote] = field(default_factory=deque)
+    early: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,6 +88,7 @@ class _FrameNote:
         writer: Number of the writer within the channel.
         items: Items not yet delivered.
         nbytes: Shared bytes, given back with the last item.
+        left: Credits that the writer still has to get back.
         owed: Items delivered that the writer was not told of.
     """
 
@@ -87,12 +96,27 @@ class _FrameNote:
     writer: int
     items: int
     nbytes: int
+    left: int
     owed: int = 0
 
     def give_back(self) -> None:
         """Tell the writer of the items delivered; of the frame's bytes with the last one."""
         owed, self.owed = self.owed, 0
-        self.channel.receiver.took(self.writer, owed, 0 if self.items else self.nbytes)
+        self.took(owed, 0 if self.items else self.nbytes)
+
+    def took(self, credits: int, nbytes: int) -> None:
+        """Give credits back, except those that went back early."""
+        due = min(credits, self.left)
+        self.left -= due
+        self.channel.early -= credits - due
+        self.channel.receiver.took(self.writer, due, nbytes)
+
+    def advance(self) -> None:
+        """Give one credit, and the frame's bytes, back before their time."""
+        nbytes, self.nbytes = self.nbytes, 0
+        self.left -= 1
+        self.channel.early += 1
+        self.channel.receiver.took(self.writer, 1, nbytes)
 
 
 @dataclass(slots=True)
@@ -139,10 +163,11 @@ class Inbox:
                         return barrier
                     if not self._receive():
                         self._settle()
+                        self._help_if_all_wait()
                         return self._end()
                 case Passed(origin, cost):
                     note: _FrameNote = origin.frame
-                    note.channel.receiver.took(note.writer, cost, 0)
+                    note.took(cost, 0)
                 case Kept(origin):
                     self._pay(origin.frame)
                 case _:
@@ -192,6 +217,28 @@ class Inbox:
         """Whether a zip's shortest input has ended: what still comes has no partner."""
         return isinstance(self.join, ZipByPosition) and self.join.shortest_ended()
 
+    def parks(self) -> bool:
+        """Whether items of one lane are held while another may be due; see ``help_writers``."""
+        return any(note.left for channel in self._lane_channels() for note in channel.parked)
+
+    def help_writers(self) -> None:
+        """Nothing can be done with what is here: let each writer that waits send one credit more.
+
+        All lanes of a channel share its credit. A writer may have used it up for units of one lane
+        that are not due, and have the unit that is due on another lane in hand: two such writers
+        would wait for each other for ever. Called when nothing has come for a while, as a writer
+        may just be slow; so it runs ahead slowly, and ``EARLY_MOST`` credits at most.
+        """
+        for channel in self._lane_channels():
+            while channel.parked and not channel.parked[0].left:
+                channel.parked.popleft()
+            helped: set[int] = set()
+            for note in channel.parked:
+                waits = note.left > 0 and channel.receiver.writer_waits(note.writer)
+                if waits and note.writer not in helped and channel.early < EARLY_MOST:
+                    helped.add(note.writer)
+                    note.advance()
+
     def close(self) -> None:
         """Need no more. Before the end of input this is an early end."""
         if self.closed:
@@ -202,6 +249,20 @@ class Inbox:
         for port in self.ports:
             for channel in port.channels:
                 channel.receiver.close()
+
+    def _help_if_all_wait(self) -> None:
+        """When every writer waits for room here there is nobody to be patient with."""
+        if self.parks() and all(
+            channel.receiver.writer_waits(writer)
+            for channel in self._open_channels()
+            for writer in range(channel.writers)
+        ):
+            self.help_writers()
+
+    def _lane_channels(self) -> Iterator[InChannel]:
+        for port in self.ports:
+            if len(port.collector.frontier) > 1:
+                yield from (channel for channel in port.channels if not channel.over)
 
     def _open_channels(self) -> Iterator[InChannel]:
         for port in self.ports:
@@ -231,7 +292,11 @@ class Inbox:
             return False
         if frame.kind is FrameKind.ITEMS and frame.packet is not None:
             packet = frame.packet
-            note = _FrameNote(channel, frame.writer, packet.items, packet.shared_bytes)
+            note = _FrameNote(
+                channel, frame.writer, packet.items, packet.shared_bytes, frame.credits
+            )
+            if len(port.collector.frontier) > 1:
+                self._park(note)
             payloads = self.decode(packet, port.private)
             channel.receiver.confirm()
             channel.wanted = max(0, channel.wanted - packet.items)
@@ -241,6 +306,13 @@ class Inbox:
         elif frame.kind is FrameKind.BARRIER:
             self._align(int.from_bytes(frame.meta, "little"), id(channel) + frame.writer)
         return True
+
+    def _park(self, note: _FrameNote) -> None:
+        """Remember a frame until all its credit has gone back."""
+        parked = note.channel.parked
+        while parked and not parked[0].left:
+            parked.popleft()
+        parked.append(note)
 
     def _settle(self) -> None:
         """Before a wait nothing is owed: a writer may wait for just that."""

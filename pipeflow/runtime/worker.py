@@ -290,11 +290,17 @@ class Process:
             self.outbox.check_readers(gone)
 
     def _poll(self, poll: select.poll, timeout_s: float | None) -> list[tuple[int, int]]:
-        """Wait; a pool that lent slots looks from time to time what came back, for others' sake."""
-        if timeout_s is not None or not self._share.pool.lends():
+        """Wait, and do from time to time what others may need to go on.
+
+        A pool that lent slots looks what came back; writers may need credit that an inbox holds.
+        """
+        assert self.inbox is not None
+        idle = timeout_s is None and (self._share.pool.lends() or self.inbox.parks())
+        if not idle:
             return poll.poll(None if timeout_s is None else timeout_s * 1000)
         while not (ready := poll.poll(TIDY_S * 1000)):
             self._share.pool.tidy()
+            self.inbox.help_writers()
         return ready
 
     def for_room(self, targets: Sequence[Target]) -> None:

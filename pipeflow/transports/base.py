@@ -245,6 +245,10 @@ class Receiver(Protocol):
         """Give credit back to a writer, and wake it if it waits."""
         ...
 
+    def writer_waits(self, writer: int) -> bool:
+        """Whether a writer waits for credit."""
+        ...
+
     def want(self, items: int = 1) -> None:
         """Ask each writer for items, where writers send on demand only (``drop_*``)."""
         ...

@@ -97,6 +97,9 @@ class Incoming:
             self._counters.mark_confirmed(self._reader, writer, seq)
         self._unconfirmed.clear()
 
+    def writer_waits(self, writer: int) -> bool:
+        return self._counters.waiting(writer)
+
     def _note_received(self, frame: Frame) -> Frame:
         counters, reader = self._counters, self._reader
         counters.add_reader(reader, frame.writer, ReaderCell.FRAMES, 1)
