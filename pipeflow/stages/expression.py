@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import datetime as dt
 import json
+import linecache
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -82,7 +83,19 @@ def _lambda(text: str) -> CodeType:
             posonlyargs=[], args=[ast.arg("item")], kwonlyargs=[], kw_defaults=[], defaults=[]
         )
         tree.body = ast.copy_location(ast.Lambda(args=item, body=tree.body), tree.body)
-        return compile(ast.fix_missing_locations(tree), FILENAME, "eval")
+        return compile(ast.fix_missing_locations(tree), _file_of(source), "eval")
     except ValueError as error:
         # Python 3.11 says so of a NUL character.
         raise SyntaxError(str(error)) from None
+
+
+def _file_of(source: str) -> str:
+    """A name that tracebacks find the expression by, so that they show what failed in it."""
+    lines = [f"{line}\n" for line in source.splitlines()]  # without the ends carets go astray
+    number, name = 1, FILENAME
+    while (known := linecache.getlines(name)) and known != lines:
+        number += 1
+        name = f"<expression {number}>"
+    # Without a time of change an entry is never compared with a file.
+    linecache.cache[name] = (len(source), None, lines, name)
+    return name
