@@ -142,6 +142,22 @@ def test_a_stuck_reader_lets_a_source_be_asked_for_three_items_at_most(
     assert outcome.report.errors[0].message == "stuck for good"
 
 
+def test_a_writer_sleeps_while_one_of_its_two_readers_is_stuck(tmp_path: Path) -> None:
+    edge = {"from": "source", "capacity": 4}
+    stages = {
+        "source": {"call": "shapes:numbers", "with": {"stop": 100}},
+        "quick": {"use": "null", "inputs": edge},
+        "late": {"call": "hard:take_time", "inputs": edge, "with": {"first_s": 1.5}},
+    }
+
+    outcome = run(tmp_path, stages, "local")
+
+    succeeded(outcome)
+    (worker,) = outcome.stage("source").workers
+    assert outcome.stage("source").wait_out_s > 1.0
+    assert worker.cpu_s < 0.7
+
+
 @pytest.mark.parametrize("transport", ["pipe", "queue"])
 @pytest.mark.parametrize(
     ("overflow", "seen"),

@@ -44,6 +44,12 @@ def be_stuck(item: int, patience_s: float) -> None:
     raise RuntimeError("stuck for good")
 
 
+def take_time(item: int, first_s: float) -> None:
+    """A reader that is long at its first item."""
+    if item == 0:
+        select.select([], [], [], first_s)
+
+
 def first_and_rest(folder: Path, count: int) -> Iterator[int]:
     """Item 0; when that is in the reader's hand all the others, without waiting."""
     yield 0
