@@ -7,6 +7,7 @@ is told like any other.
 from __future__ import annotations
 
 import builtins
+import importlib
 import reprlib
 import sys
 import traceback
@@ -63,7 +64,7 @@ def _strip(told: traceback.TracebackException, seen: set[int]) -> None:
 
 
 def _is_ours(filename: str) -> bool:
-    return filename.startswith((_OURS, "<frozen importlib"))
+    return filename.startswith((_OURS, "<frozen importlib")) or filename == importlib.__file__
 
 
 def _is_of_python(filename: str) -> bool:

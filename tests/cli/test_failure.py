@@ -1,3 +1,4 @@
+import sys
 from dataclasses import replace
 
 import pytest
@@ -85,6 +86,12 @@ def test_no_hint_where_a_policy_is_given_or_cannot_help() -> None:
     assert any("hint: to go on past" in line for line in told(ERROR))
     for lines in (told_with_policy, told_of_source, told_of_import):
         assert not any("hint" in line for line in lines)
+
+
+def test_a_missing_module_is_told_with_the_python_that_lacks_it() -> None:
+    last = told(replace(ERROR, phase="import", type="ModuleNotFoundError"))[-1]
+
+    assert last == f"  hint: the Python that runs pipeflow does not have it: {sys.executable}"
 
 
 def test_secrets_controls_and_length_are_kept_from_the_terminal() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
+
+import pytest
 
 from pipeflow.runtime.failures import traceback_of
 from pipeflow.stages.sinks.output import open_output
@@ -30,6 +33,18 @@ def test_what_an_operator_meets_in_the_library_has_no_frames(tmp_path: Path) -> 
 
     assert text.count("\n") == 1
     assert text.startswith("FileExistsError: ")
+
+
+def test_the_way_to_the_users_module_is_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lacking.py").write_text("import nowhere_to_be_found\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    text = traceback_of(raised(importlib.import_module, "lacking"))
+
+    assert text.count("  File ") == 1
+    assert "in <module>\n    import nowhere_to_be_found\n" in text
 
 
 def test_frames_of_the_library_stay_below_those_of_the_user() -> None:
