@@ -19,6 +19,7 @@ from typing import Final, TypeAlias
 from pipeflow.config.build import Origin, build
 from pipeflow.config.interpolate import Scope, fill
 from pipeflow.config.literal import literal_paths
+from pipeflow.config.meant import as_meant
 from pipeflow.config.nodes import FROM_PARAM, FROM_SET, Map
 from pipeflow.config.overlay import lay_over, set_value
 from pipeflow.config.params import HIDDEN, Params, read_params
@@ -92,6 +93,7 @@ def load(
     if document.root is None:
         return Loaded(findings=_sorted(findings), sources=sources)
     tree, more = _laid_over(document.root, documents[1:], sets)
+    tree, slips = as_meant(tree, stage_types)
     origin = _origin(path, document, search_path)
     scope = Scope(
         environ=environ,
@@ -103,7 +105,7 @@ def load(
     lost = "params" not in tree and misspelt("params", tree, ROOT)
     scope = replace(scope, params=known.nodes, failed=known.failed, params_lost=lost)
     tree, unfilled = fill(tree, scope, literal_paths(tree, stage_types))
-    findings += [*more, *known.findings, *unfilled]
+    findings += [*more, *slips, *known.findings, *unfilled]
     shape = check_shape(tree, stage_types)
     tree = shape.tree
     pipeline, wrong_values = build(

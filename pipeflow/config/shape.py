@@ -15,7 +15,7 @@ import referencing
 from jsonschema import Draft7Validator
 from jsonschema.exceptions import ValidationError
 
-from pipeflow.config.nodes import Map, Node, Scalar, Seq, TreePath, at_path, plain, walk
+from pipeflow.config.nodes import Entry, Map, Node, Scalar, Seq, TreePath, at_path, plain, walk
 from pipeflow.config.problem import Problem
 from pipeflow.config.scalars import reread
 from pipeflow.config.schema import pipeline_schema, without_references
@@ -82,6 +82,17 @@ def check_shape(tree: Map, stage_types: Mapping[str, StageType]) -> Shape:
             findings.setdefault((finding.at, finding.problem), finding)
             wrong.add(bad)
     return Shape(tree, tuple(findings.values()), frozenset(wrong))
+
+
+def unknown_key(
+    tree: Map, stage_types: Mapping[str, StageType], path: TreePath, entry: Entry
+) -> Finding:
+    """What to say of a key that the language does not have at this place."""
+    table = table_at(path)
+    options = table.options if table else ()
+    shown = [option.name for option in options if not option.later]
+    names = [option.name for option in options]
+    return _Retelling(tree, stage_types).unknown_key(path, entry, names, shown)
 
 
 def _reads_badly_named(tree: Map, path: TreePath) -> bool:
@@ -189,21 +200,23 @@ class _Retelling:
         for entry in node.entries:
             if entry.key in known or (entry.key.startswith("x-") and "patternProperties" in schema):
                 continue
-            code, problem = self._no_such_key(path, entry.key)
-            near = self._nearest(path, entry.key, known)
-            offer = f"{listing(path)}: {', '.join(shown)}" if shown else "it takes none"
-            elsewhere = "" if near else belongs(entry.key, path)
-            hint = f"did you mean '{near}'? {offer}" if near else f"{elsewhere}{offer}"
-            yield (
-                (*path, entry.key),
-                Finding(
-                    at=entry.key_at,
-                    code=code,
-                    problem=problem,
-                    hint=hint,
-                    length=entry.key_length,
-                ),
-            )
+            yield (*path, entry.key), self.unknown_key(path, entry, known, shown)
+
+    def unknown_key(
+        self, path: TreePath, entry: Entry, known: list[str], shown: list[str]
+    ) -> Finding:
+        """What to say of one key that is not known."""
+        code, problem = self._no_such_key(path, entry.key)
+        near = self._nearest(path, entry.key, known)
+        offer = f"{listing(path)}: {', '.join(shown)}" if shown else "it takes none"
+        elsewhere = "" if near else belongs(entry.key, path)
+        return Finding(
+            at=entry.key_at,
+            code=code,
+            problem=problem,
+            hint=f"did you mean '{near}'? {offer}" if near else f"{elsewhere}{offer}",
+            length=entry.key_length,
+        )
 
     def _nearest(self, path: TreePath, key: str, known: list[str]) -> str | None:
         table = table_at(path)

@@ -219,6 +219,33 @@ def test_a_slip_in_a_word_is_told_once_at_its_place_with_the_word_that_was_meant
     assert echoed == []
 
 
+def test_three_slips_in_one_file_are_told_all_at_once(folders: dict[Path, Path]) -> None:
+    dice = random.Random(3)
+    lost = []
+
+    for _ in range(60):
+        file = dice.choice(GOOD)
+        picked = dice.sample(words_of(file), 3)
+        lines = file.read_text(encoding="utf-8").split("\n")
+        if len({site.line for site in picked}) < len(picked):
+            continue
+        for site in picked:
+            line, start = lines[site.line - 1], site.column - 1
+            rest = line[start + len(site.word) :]
+            lines[site.line - 1] = line[:start] + slip(site.word, dice) + rest
+        found = mistakes_in("\n".join(lines), file, folders[file.parent])
+        told = {finding.at.line for finding in found}
+        # Nobody knows what a function takes that nobody knows.
+        unknown = {"module", "function", "operator"} & {site.kind for site in picked}
+        lost += [
+            f"{file.name}: {site}"
+            for site in picked
+            if site.line not in told and not (unknown and site.kind == "parameter")
+        ]
+
+    assert lost == []
+
+
 def _means(finding: Finding, word: str) -> bool:
     """Whether a hint names the word: alone, as a port of a stage, or as a reference."""
     return bool(re.search(rf"did you mean ['$\{{\w.]*{re.escape(word)}['\}}]", finding.hint))
