@@ -9,7 +9,7 @@ import networkx as nx
 
 from pipeflow.planner.graph import Network
 from pipeflow.planner.numbering import Units
-from pipeflow.planner.plan import Join, Parts, Route
+from pipeflow.planner.plan import Join, Parts, Route, one_buffer
 from pipeflow.spec.pipeline import Stage
 from pipeflow.spec.policies import Broadcast, ByKey, TransportKind
 
@@ -105,9 +105,18 @@ def transport_for(asked: TransportKind, route: Route) -> TransportKind:
     return TransportKind.QUEUE if route is Route.ANY else TransportKind.PIPE
 
 
-def channels_of(transport: TransportKind, route: Route, *, writers: int, readers: int) -> int:
-    """How many channels the edge has at run time (``docs/architecture.md``, "Channels")."""
+def channels_of(
+    transport: TransportKind, route: Route, *, writers: int, readers: int, keeps: bool
+) -> int:
+    """How many channels the edge has at run time (``docs/architecture.md``, "Channels").
+
+    Args:
+        transport: Of the edge.
+        route: Of the edge.
+        writers: How many workers write it.
+        readers: How many read it.
+        keeps: Whether the writers keep the units of their inputs.
+    """
     if transport is TransportKind.QUEUE:
-        shared = route in {Route.SINGLE, Route.BALANCE, Route.ANY}
-        return 1 if shared else readers
+        return 1 if one_buffer(route, keeps=keeps) else readers
     return writers if route is Route.ALIGNED else writers * readers

@@ -21,7 +21,16 @@ from pipeflow.planner.placement import (
     process_findings,
     threads_for,
 )
-from pipeflow.planner.plan import EdgePlan, Join, Machine, Plan, Route, StagePlan, WorkerPlan
+from pipeflow.planner.plan import (
+    EdgePlan,
+    Join,
+    Machine,
+    Numbering,
+    Plan,
+    Route,
+    StagePlan,
+    WorkerPlan,
+)
 from pipeflow.planner.suggest import listed, nearest
 from pipeflow.planner.traits import keeps_state, ports_of, reads_stdin, shape_of
 from pipeflow.spec.pipeline import ERRORS, Call, Pipeline, PortRef, Stage, Use
@@ -62,7 +71,7 @@ def make_plan(pipeline: Pipeline, machine: Machine) -> Plan:
     if errors_of(findings):
         raise InvalidPipeline(findings)
     edges = _edges(running, units, ways, budget)
-    descriptors = descriptors_for(workers, _count_channels(edges, tuple(replicas.values())))
+    descriptors = descriptors_for(workers, _count_channels(edges, replicas, units))
     check_machine(machine, workers=workers, descriptors=descriptors)
     place_of = {name: index for index, name in enumerate(running.stages)}
     return Plan(
@@ -197,13 +206,18 @@ def _key(stage: Stage, route: Route) -> str:
             return ""
 
 
-def _count_channels(edges: Sequence[EdgePlan], replicas: Sequence[int]) -> int:
+def _count_channels(
+    edges: Sequence[EdgePlan], replicas: Mapping[str, int], units: Mapping[str, Units]
+) -> int:
+    workers = tuple(replicas.values())
+    keeps = tuple(units[name].numbering is Numbering.KEEP for name in replicas)
     return sum(
         channels_of(
             edge.transport,
             edge.route,
-            writers=replicas[edge.source],
-            readers=replicas[edge.target],
+            writers=workers[edge.source],
+            readers=workers[edge.target],
+            keeps=keeps[edge.source],
         )
         for edge in edges
     )

@@ -233,3 +233,12 @@ class Machine:
     memory: int
     processes: int | None = None
     descriptors: int = 1024
+
+
+def one_buffer(route: Route, *, keeps: bool) -> bool:
+    """Whether all readers of a queue share one buffer, a frame going to who takes it first.
+
+    A writer that keeps units may send one in several frames: where order counts, these must not
+    part, so each reader has a buffer of its own.
+    """
+    return route in {Route.SINGLE, Route.ANY} or (route is Route.BALANCE and not keeps)

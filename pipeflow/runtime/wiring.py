@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pipeflow.planner.plan import EdgePlan, Plan, Route
+from pipeflow.planner.plan import EdgePlan, Numbering, Plan, Route, one_buffer
 from pipeflow.spec.policies import TransportKind
 from pipeflow.transports.base import ChannelSpec, Kind
-
-#: Routes for which a queue is one buffer that all readers share.
-_SHARED_ROUTES = frozenset({Route.BALANCE, Route.ANY, Route.SINGLE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +33,8 @@ def wire(plan: Plan) -> tuple[ChannelPlan, ...]:
     for edge in plan.edges:
         writers = tuple(worker.index for worker in plan.workers_of(edge.source))
         readers = tuple(worker.index for worker in plan.workers_of(edge.target))
-        for some_writers, some_readers in _groups(edge, writers, readers):
+        keeps = plan.stages[edge.source].numbering is Numbering.KEEP
+        for some_writers, some_readers in _groups(edge, writers, readers, keeps=keeps):
             share = edge.capacity_items * len(some_readers) // _feeders(edge, writers)
             byte_share = edge.capacity_bytes * len(some_readers) // _feeders(edge, writers)
             spec = ChannelSpec(
@@ -54,12 +52,12 @@ def wire(plan: Plan) -> tuple[ChannelPlan, ...]:
 
 
 def _groups(
-    edge: EdgePlan, writers: tuple[int, ...], readers: tuple[int, ...]
+    edge: EdgePlan, writers: tuple[int, ...], readers: tuple[int, ...], *, keeps: bool
 ) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
     """The pairs (writers, readers) that share one channel."""
     if edge.route is Route.ALIGNED:
         yield from (((w,), (r,)) for w, r in zip(writers, readers, strict=True))
-    elif edge.transport is TransportKind.QUEUE and edge.route in _SHARED_ROUTES:
+    elif edge.transport is TransportKind.QUEUE and one_buffer(edge.route, keeps=keeps):
         yield writers, readers
     elif edge.transport is TransportKind.QUEUE:
         yield from ((writers, (reader,)) for reader in readers)
