@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 
 from pipeflow.config.lines import Lines
@@ -19,6 +20,8 @@ _CONTROL: Final = re.compile(
 )
 #: Marks that turn the direction of text: what is read is not what is run.
 _BIDI: Final = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+#: Those of them that reach over what follows; the others are part of ordinary writing.
+_TURNS: Final = re.compile("[\u202a\u202b\u202d\u202e\u2066-\u2068]")
 _MOST_FINDINGS: Final = 5
 _UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -69,6 +72,14 @@ def _control_characters(lines: Lines) -> Iterator[Finding]:
             code="control-character",
             problem=f"control character U+{ord(found[0]):04X}{where}",
             hint='remove it, or write it as an escape in double quotes: "\\x1b"',
+        )
+    for found in islice(_TURNS.finditer(lines.text), _MOST_FINDINGS):
+        point = f"{ord(found[0]):04X}"
+        yield Finding(
+            at=lines.at(found.start()),
+            code="control-character",
+            problem=f"U+{point} turns the direction of text: what is read is not what is run",
+            hint=f'remove it, or write it as an escape in double quotes: "\\u{point.lower()}"',
         )
 
 

@@ -201,6 +201,8 @@ def _joined(scalar: Scalar, pieces: list[str | Scalar]) -> Scalar:
         scalar,
         value=text,
         text=text,
+        # Its quotes were needed for the reference: nobody should be told to leave them.
+        quoted=scalar.quoted and not values,
         from_text=scalar.from_text or any(value.from_text for value in values),
         secret=scalar.secret or any(value.secret for value in values),
         broken=any(value.broken for value in values),
@@ -261,8 +263,12 @@ def _bad(inside: str, scope: Scope) -> Problem:
     near = did_you_mean(word[0], scope.params or ()) if word and "." not in inside else None
     if near:
         hint = f"did you mean ${{params.{near}}}?"
-    elif word and "." in inside and space:
-        hint = f'did you mean "{space}"?'
+    elif word and "." in inside and space and space != word[0]:
+        hint = f"did you mean ${{{space}{inside.strip()[word.end() :]}}}?"
+    elif inside.startswith("{"):
+        hint = f"one pair of braces: ${{{inside.strip('{} ')}}}"
+    elif word and word[0] in _NAMESPACES:
+        hint = f"a name is due behind it: ${{{word[0]}.NAME}}"
     elif word and "." not in inside.split(":", maxsplit=1)[0]:
         hint = f"write ${{env.{inside.strip()}}} or ${{params.{word[0]}}}"
     else:

@@ -105,6 +105,7 @@ def limit_findings(pipeline: Pipeline, demands: Sequence[Demand]) -> tuple[Findi
         return ()
     finding = Finding(
         at=pipeline.limits_at,
+        length=len("limits"),
         code="memory-limit",
         problem=f"the edges need {size(least)} for one item of 1 MiB each, and limits.memory is "
         f"{size(limit)}",
@@ -154,6 +155,7 @@ def _limit_above_free(pipeline: Pipeline, memory: int) -> tuple[Finding, ...]:
         return ()
     finding = Finding(
         at=pipeline.limits_at,
+        length=len("limits"),
         code="memory-above-free",
         problem=f"limits.memory is {size(limit)}, and only {size(memory)} are free here",
         hint="the run keeps to what is free",

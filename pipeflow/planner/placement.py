@@ -61,6 +61,7 @@ def process_findings(pipeline: Pipeline, workers: int) -> tuple[Finding, ...]:
         return ()
     finding = Finding(
         at=pipeline.limits_at,
+        length=len("limits"),
         code="too-many-processes",
         problem=f"this pipeline needs {workers} worker processes, and limits.processes is {limit}",
         hint=f"raise `processes` to {workers}, or lower `replicas`",

@@ -13,7 +13,7 @@ import networkx as nx
 from pipeflow.errors import Finding
 from pipeflow.planner.suggest import listed, nearest
 from pipeflow.planner.traits import is_known, ports_of
-from pipeflow.spec.pipeline import ERRORS, UNMATCHED, Edge, Pipeline, PortRef, Stage
+from pipeflow.spec.pipeline import ERRORS, UNMATCHED, Call, Edge, Pipeline, PortRef, Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +134,8 @@ def _unknown_port(stage: Stage, edge: Edge, writer: Stage) -> Finding:
             meant += "It opens with `on_error: dead_letter`. "
         problem = f"stage '{stage.name}' reads '{edge.source}', and '{name}' has no port '{port}'"
         hint = f"{meant}The ports of '{name}' are: {listed(ports_of(writer))}."
+        if not meant and isinstance(writer.work, Call):
+            hint += f" Write `outputs: [{port}]` there if it sends to one."
         code = "unknown-port"
     return Finding(at=edge.at, code=code, problem=problem, hint=hint, length=len(str(edge.source)))
 

@@ -124,6 +124,7 @@ def nothing_starts(at: Location) -> Finding:
     return Finding(
         at=at,
         code="no-source",
+        length=len("stages"),
         problem="no stage without inputs: nothing would start this pipeline",
         hint="a source is a stage without `inputs`, such as `use: files`",
     )
