@@ -29,6 +29,7 @@ from pipeflow.runtime.board import BUSY_NS, Board
 from pipeflow.runtime.failures import kind_of, message_of, traceback_of
 from pipeflow.runtime.loop import WAITS, StageLoop, failure_of
 from pipeflow.runtime.loops import make_loop
+from pipeflow.runtime.mailbox import Mailbox
 from pipeflow.runtime.messages import Failure, Logged, WorkerReport
 from pipeflow.runtime.outbox import ReadersGone
 from pipeflow.runtime.progress import events_of, progress
@@ -108,6 +109,7 @@ class _InlineRun:
         self._began = time.monotonic()
         self._progress_at = self._began
         self._causes: list[Cause] = []
+        self._mailing: list[tuple[_Turn, list[Mailbox]]] = []
         self._turns = [self._turn(worker.index) for worker in plan.workers]
         self._inline = {
             channel.spec.number: InlineChannel(
@@ -212,6 +214,8 @@ class _InlineRun:
             _never_waits,
             batch_items=1,
         )
+        if mailboxes := outbox.mailboxes():
+            self._mailing.append((turn, mailboxes))
         return make_loop(
             work,
             stage=turn.stage,
@@ -302,10 +306,7 @@ class _InlineRun:
 
     def _serve_mailboxes(self) -> None:
         """Hand over what readers have asked for; a stage that only waited for that is done."""
-        for turn in self._turns:
-            if turn.loop is None:
-                continue
-            mailboxes = turn.loop.outbox.mailboxes()
+        for turn, mailboxes in self._mailing:
             for mailbox in mailboxes:
                 mailbox.serve()
             if turn.mail_only and all(mailbox.finished() for mailbox in mailboxes):
