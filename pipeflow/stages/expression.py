@@ -43,6 +43,7 @@ class Params:
             known = ", ".join(sorted(self._values)) or "none"
             raise AttributeError(
                 f"params has no {name!r}; the pipeline's params are: {known}"
+                " (secret ones are kept from expressions: hand them over by `with`)"
             ) from None
 
     def __getitem__(self, name: str) -> object:
