@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 
-from pipeflow.runtime.loop import WAITS, Cancelled
+from pipeflow.runtime.loops.base import WAITS, Cancelled
 
 
 class Steps:

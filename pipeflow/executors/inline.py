@@ -24,19 +24,19 @@ from pipeflow.executors.interrupts import Interrupts
 from pipeflow.executors.printed import Printed
 from pipeflow.planner.plan import Plan, StagePlan
 from pipeflow.runtime.account import WorkerRecord
-from pipeflow.runtime.assemble import make_inbox, make_outbox
 from pipeflow.runtime.board import BUSY_NS, Board
 from pipeflow.runtime.failures import kind_of, message_of, traceback_of
-from pipeflow.runtime.loop import WAITS, StageLoop, failure_of
-from pipeflow.runtime.loops import make_loop
-from pipeflow.runtime.mailbox import Mailbox
+from pipeflow.runtime.flow.assemble import make_inbox, make_outbox
+from pipeflow.runtime.flow.mailbox import Mailbox
+from pipeflow.runtime.flow.outbox import ReadersGone
+from pipeflow.runtime.flow.targets import Target
+from pipeflow.runtime.flow.wiring import ChannelPlan, wire
+from pipeflow.runtime.loops.base import WAITS, StageLoop, failure_of
+from pipeflow.runtime.loops.pick import make_loop
 from pipeflow.runtime.messages import Failure, Logged, WorkerReport
-from pipeflow.runtime.outbox import ReadersGone
 from pipeflow.runtime.progress import events_of, progress
 from pipeflow.runtime.reporting import RunEnd, error_facts, make_report, silence_warnings
-from pipeflow.runtime.root_cause import Cause
-from pipeflow.runtime.targets import Target
-from pipeflow.runtime.wiring import ChannelPlan, wire
+from pipeflow.runtime.watch.root_cause import Cause
 from pipeflow.stages.context import StageContext, enter
 from pipeflow.stages.loading import load_work
 from pipeflow.stages.work import Work

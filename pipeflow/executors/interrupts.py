@@ -7,8 +7,8 @@ import threading
 from types import FrameType, TracebackType
 from typing import Final, Self
 
-from pipeflow.runtime.loop import DrainInterrupt, StageLoop
-from pipeflow.runtime.loop_source import SourceLoop
+from pipeflow.runtime.loops.base import DrainInterrupt, StageLoop
+from pipeflow.runtime.loops.source import SourceLoop
 
 _ASK_TO_END: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

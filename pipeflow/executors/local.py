@@ -11,14 +11,14 @@ from pipeflow.clock import RealClock
 from pipeflow.errors import MachineError
 from pipeflow.executors.base import Listener, RunOptions
 from pipeflow.planner.plan import Plan
-from pipeflow.runtime.launch_wires import Wires
-from pipeflow.runtime.launcher import ServerLauncher, StartMethod
-from pipeflow.runtime.preflight import open_standard_descriptors, prepare
+from pipeflow.runtime.flow.wiring import wire
+from pipeflow.runtime.launch.launcher import ServerLauncher, StartMethod
+from pipeflow.runtime.launch.preflight import open_standard_descriptors, prepare
+from pipeflow.runtime.launch.wires import Wires
 from pipeflow.runtime.reporting import make_report, silence_warnings
-from pipeflow.runtime.signals import watch_signals
 from pipeflow.runtime.supervisor import Supervisor
-from pipeflow.runtime.terms import Terms
-from pipeflow.runtime.wiring import wire
+from pipeflow.runtime.watch.signals import watch_signals
+from pipeflow.runtime.watch.terms import Terms
 from pipeflow.telemetry.events import RunFinished, RunStarted
 from pipeflow.telemetry.report import Report
 

@@ -15,7 +15,7 @@ from math import ceil
 from pipeflow.planner.plan import EdgePlan, Plan, StagePlan, WorkerPlan
 from pipeflow.runtime import board as cells
 from pipeflow.runtime.board import Board
-from pipeflow.runtime.wiring import ChannelPlan
+from pipeflow.runtime.flow.wiring import ChannelPlan
 from pipeflow.telemetry.events import EdgeGauge, StageGauge
 from pipeflow.telemetry.report import EdgeFacts, StageFacts, WorkerFacts
 from pipeflow.transports.counters import WriterCell

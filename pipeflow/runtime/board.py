@@ -18,8 +18,8 @@ from collections.abc import Mapping
 from enum import IntEnum
 
 from pipeflow.planner.plan import Plan
+from pipeflow.runtime.flow.wiring import ChannelPlan
 from pipeflow.runtime.messages import ItemId
-from pipeflow.runtime.wiring import ChannelPlan
 from pipeflow.transports.counters import ChannelCounters
 
 Words = memoryview

@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterator
 from pipeflow.planner.plan import Plan
 from pipeflow.runtime.account import edge_gauges, stage_gauges, total_items
 from pipeflow.runtime.board import Board
+from pipeflow.runtime.flow.wiring import ChannelPlan
 from pipeflow.runtime.messages import ItemGivenUp, Logged, WorkerReport
-from pipeflow.runtime.wiring import ChannelPlan
 from pipeflow.telemetry.events import Event, ItemDeadLettered, ItemFailed, LogLine, Progress
 
 

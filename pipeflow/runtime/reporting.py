@@ -9,8 +9,8 @@ from datetime import datetime
 from pipeflow.planner.plan import Plan
 from pipeflow.runtime.account import WorkerRecord, edge_facts, stage_facts
 from pipeflow.runtime.board import Board
-from pipeflow.runtime.root_cause import Cause, root_cause
-from pipeflow.runtime.wiring import ChannelPlan
+from pipeflow.runtime.flow.wiring import ChannelPlan
+from pipeflow.runtime.watch.root_cause import Cause, root_cause
 from pipeflow.spec.pipeline import OUT
 from pipeflow.telemetry.bottleneck import find_bottleneck
 from pipeflow.telemetry.events import LogLine

@@ -25,16 +25,12 @@ from pipeflow.clock import Clock
 from pipeflow.errors import MachineError
 from pipeflow.planner.plan import Plan
 from pipeflow.runtime import board as cells
-from pipeflow.runtime.alarms import Alarm, Alarms
 from pipeflow.runtime.board import hand, id_text
-from pipeflow.runtime.early_end import unneeded
-from pipeflow.runtime.ending import Ending
-from pipeflow.runtime.hearing import Hearing
-from pipeflow.runtime.launch_messages import Exited, Launch
-from pipeflow.runtime.launch_orders import launch_order
-from pipeflow.runtime.launch_wires import Wires
-from pipeflow.runtime.launcher import Launcher
-from pipeflow.runtime.lifecycle import Happening, Life
+from pipeflow.runtime.flow.wiring import ChannelPlan
+from pipeflow.runtime.launch.launcher import Launcher
+from pipeflow.runtime.launch.messages import Exited, Launch
+from pipeflow.runtime.launch.orders import launch_order
+from pipeflow.runtime.launch.wires import Wires
 from pipeflow.runtime.machine import oom_kills
 from pipeflow.runtime.messages import (
     Failed,
@@ -47,13 +43,25 @@ from pipeflow.runtime.messages import (
 )
 from pipeflow.runtime.progress import events_of, progress
 from pipeflow.runtime.reporting import RunEnd, error_facts
-from pipeflow.runtime.root_cause import Cause, death, root_cause, signal_name, split_status
-from pipeflow.runtime.signals import SignalPipe
-from pipeflow.runtime.stalls import Stalls
-from pipeflow.runtime.terms import CUT_S, LINGER_S, LOOK_S, OVERSTAY_S, TERM_S, VICTIMS_S, Terms
-from pipeflow.runtime.verdict import Verdict, verdict
-from pipeflow.runtime.watched import Watched
-from pipeflow.runtime.wiring import ChannelPlan
+from pipeflow.runtime.watch.alarms import Alarm, Alarms
+from pipeflow.runtime.watch.early_end import unneeded
+from pipeflow.runtime.watch.ending import Ending
+from pipeflow.runtime.watch.hearing import Hearing
+from pipeflow.runtime.watch.lifecycle import Happening, Life
+from pipeflow.runtime.watch.root_cause import Cause, death, root_cause, signal_name, split_status
+from pipeflow.runtime.watch.signals import SignalPipe
+from pipeflow.runtime.watch.stalls import Stalls
+from pipeflow.runtime.watch.terms import (
+    CUT_S,
+    LINGER_S,
+    LOOK_S,
+    OVERSTAY_S,
+    TERM_S,
+    VICTIMS_S,
+    Terms,
+)
+from pipeflow.runtime.watch.verdict import Verdict, verdict
+from pipeflow.runtime.watch.watched import Watched
 from pipeflow.telemetry.events import (
     Draining,
     Event,

@@ -26,7 +26,6 @@ from typing import Any
 
 from pipeflow.errors import ChannelError, PipeflowError
 from pipeflow.planner.plan import StagePlan
-from pipeflow.runtime.assemble import make_inbox, make_outbox
 from pipeflow.runtime.board import (
     BUSY_NS,
     HAND_DEPTH,
@@ -42,11 +41,15 @@ from pipeflow.runtime.board import (
 )
 from pipeflow.runtime.brief import WorkerBrief
 from pipeflow.runtime.failures import kind_of, message_of, traceback_of
-from pipeflow.runtime.inbox import Inbox
-from pipeflow.runtime.loop import WAITS, DrainInterrupt, StageLoop, failure_of
-from pipeflow.runtime.loop_source import SourceLoop
-from pipeflow.runtime.loops import make_loop
-from pipeflow.runtime.mailbox import Mailbox
+from pipeflow.runtime.flow.assemble import make_inbox, make_outbox
+from pipeflow.runtime.flow.inbox import Inbox
+from pipeflow.runtime.flow.mailbox import Mailbox
+from pipeflow.runtime.flow.outbox import LINGER_S, Outbox, ReadersGone
+from pipeflow.runtime.flow.targets import Target
+from pipeflow.runtime.flow.wiring import ChannelPlan, wire
+from pipeflow.runtime.loops.base import WAITS, DrainInterrupt, StageLoop, failure_of
+from pipeflow.runtime.loops.pick import make_loop
+from pipeflow.runtime.loops.source import SourceLoop
 from pipeflow.runtime.messages import (
     EXIT_FAILED,
     EXIT_VICTIM,
@@ -58,9 +61,6 @@ from pipeflow.runtime.messages import (
     WorkerReport,
     pack_report,
 )
-from pipeflow.runtime.outbox import LINGER_S, Outbox, ReadersGone
-from pipeflow.runtime.targets import Target
-from pipeflow.runtime.wiring import ChannelPlan, wire
 from pipeflow.stages.context import StageContext, enter
 from pipeflow.stages.loading import load_work
 from pipeflow.stages.work import Work

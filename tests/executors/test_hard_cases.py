@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pipeflow.runtime.loop_calls import CallLoop
+from pipeflow.runtime.loops.calls import CallLoop
 from pipeflow.telemetry.events import Event, StageFinished, WorkerReady
 from pipeflow.telemetry.report import Status
 from pipeflow.transports.inline import InlineSender

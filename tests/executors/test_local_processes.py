@@ -21,8 +21,8 @@ import pytest
 import pipeflow
 from pipeflow.errors import MachineError
 from pipeflow.runtime import supervisor
-from pipeflow.runtime.launch_messages import Launch
-from pipeflow.runtime.launcher import ServerLauncher
+from pipeflow.runtime.launch.launcher import ServerLauncher
+from pipeflow.runtime.launch.messages import Launch
 from pipeflow.telemetry.events import Event, LogLine, RunFailed, WorkerDied, WorkerStarted
 from pipeflow.telemetry.report import Report, Status
 
@@ -233,7 +233,7 @@ def test_a_worker_has_its_own_ends_its_environment_and_no_input(
 
     _, events = run(tmp_path, stages, start_method=method)
 
-    module = "launch_server" if method == "forkserver" else "boot"
+    module = "launch.server" if method == "forkserver" else "launch.boot"
     told = lines(events)
     # What it reads, its reports, its output twice, the life-line.
     assert told[:6] == [
@@ -260,7 +260,7 @@ def test_variables_that_only_a_fresh_interpreter_reads_get_one(tmp_path: Path) -
     _, events = run(tmp_path, stages)
 
     assert "hashed 0" in lines(events)
-    assert "script pipeflow.runtime.boot" in lines(events)
+    assert "script pipeflow.runtime.launch.boot" in lines(events)
 
 
 def test_modules_of_the_current_folder_do_not_reach_a_worker_before_its_own(

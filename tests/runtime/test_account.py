@@ -12,7 +12,7 @@ from pipeflow.runtime.account import (
     total_items,
 )
 from pipeflow.runtime.board import Board, State
-from pipeflow.runtime.wiring import ChannelPlan, wire
+from pipeflow.runtime.flow.wiring import ChannelPlan, wire
 from pipeflow.telemetry.ledger import check_ledger
 from pipeflow.transports.counters import WriterCell
 

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeflow.errors import ProtocolError
-from pipeflow.runtime.collector import Collector
+from pipeflow.runtime.flow.collector import Collector
+from pipeflow.runtime.flow.units import Part
 from pipeflow.runtime.messages import ItemId
-from pipeflow.runtime.units import Part
 
 
 def unit(number: int, *payloads: str, closed: bool = True, lane: int = 0) -> Part:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pipeflow.runtime.deadlock import Link, Look, Wait, find_circle
+from pipeflow.runtime.watch.deadlock import Link, Look, Wait, find_circle
 
 #: a feeds b, b feeds c, and a feeds c as well: a diamond's half.
 LINKS = (

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from pipeflow.runtime.board import EDGE_WORDS, WORKER_WORDS
-from pipeflow.runtime.collector import Collector
-from pipeflow.runtime.inbox import EARLY_MOST, Inbox, InChannel, InPort
-from pipeflow.runtime.joins import Call, Merge
-from pipeflow.runtime.units import Batch
+from pipeflow.runtime.flow.collector import Collector
+from pipeflow.runtime.flow.inbox import EARLY_MOST, Inbox, InChannel, InPort
+from pipeflow.runtime.flow.joins import Call, Merge
+from pipeflow.runtime.flow.units import Batch
 from pipeflow.transports.base import Frame, FrameKind, Packet
 
 

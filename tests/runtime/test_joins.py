@@ -2,10 +2,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeflow.runtime.collector import Collector
-from pipeflow.runtime.joins import Call, Join, Kept, Lone, Merge, UnitEnd, ZipById, ZipByPosition
+from pipeflow.runtime.flow.collector import Collector
+from pipeflow.runtime.flow.joins import (
+    Call,
+    Join,
+    Kept,
+    Lone,
+    Merge,
+    UnitEnd,
+    ZipById,
+    ZipByPosition,
+)
+from pipeflow.runtime.flow.units import Part
 from pipeflow.runtime.messages import ItemId
-from pipeflow.runtime.units import Part
 
 
 def one_writer() -> Collector:

@@ -8,8 +8,12 @@ import pytest
 
 from pipeflow.errors import Location
 from pipeflow.planner.plan import StagePlan
-from pipeflow.runtime.boot import THREAD_VARIABLES, needs_fresh_interpreter, stage_environment
-from pipeflow.runtime.launch_messages import (
+from pipeflow.runtime.launch.boot import (
+    THREAD_VARIABLES,
+    needs_fresh_interpreter,
+    stage_environment,
+)
+from pipeflow.runtime.launch.messages import (
     Exited,
     Launched,
     Reply,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeflow.runtime.lifecycle import ENDED, NEXT, Happening, ImpossibleMove, Life, move
+from pipeflow.runtime.watch.lifecycle import ENDED, NEXT, Happening, ImpossibleMove, Life, move
 
 
 def test_a_worker_that_says_that_it_is_done_and_exits_is_done() -> None:

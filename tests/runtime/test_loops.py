@@ -8,10 +8,10 @@ import pytest
 from pipeflow.errors import ItemNotSerializable
 from pipeflow.planner.plan import Join
 from pipeflow.runtime.board import DEAD_LETTERED, EMPTY, FAILED, PROCESSED, RECEIVED, SKIPPED, hand
-from pipeflow.runtime.joins import Call, Origin, UnitEnd
-from pipeflow.runtime.loop import DrainInterrupt, StageStopped
+from pipeflow.runtime.flow.joins import Call, Origin, UnitEnd
+from pipeflow.runtime.flow.outbox import ResultNotSerializable
+from pipeflow.runtime.loops.base import DrainInterrupt, StageStopped
 from pipeflow.runtime.messages import Barrier, EndOfInput, ItemGivenUp, ItemId
-from pipeflow.runtime.outbox import ResultNotSerializable
 from pipeflow.spec.policies import OnError
 from pipeflow.stages.work import BadRecord, OutputClosed, Routed, Work
 from tests.runtime.loop_fakes import Run, call
@@ -62,7 +62,7 @@ def test_a_failing_item_stops_the_stage_and_is_named() -> None:
         "7",
     )
     assert "in halve" in failure.traceback
-    assert "loop_calls" not in failure.traceback
+    assert "calls.py" not in failure.traceback
     assert (run.row[PROCESSED], run.row[FAILED]) == (1, 1)
     assert hand(run.row) == (0, 17)
 

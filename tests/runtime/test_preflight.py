@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import os
 
-from pipeflow.runtime.preflight import Needs, open_standard_descriptors, refusal
+from pipeflow.runtime.launch.preflight import Needs, open_standard_descriptors, refusal
 
 NEEDS = Needs(processes=11, descriptors=200)
 

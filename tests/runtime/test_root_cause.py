@@ -5,8 +5,8 @@ import signal
 import pytest
 
 from pipeflow.runtime.messages import Failure
-from pipeflow.runtime.root_cause import Cause, death, root_cause, split_status
-from pipeflow.runtime.verdict import Verdict, verdict
+from pipeflow.runtime.watch.root_cause import Cause, death, root_cause, split_status
+from pipeflow.runtime.watch.verdict import Verdict, verdict
 
 
 def cause(worker: int, order: int, *, victim: bool = False, phase: str = "item") -> Cause:

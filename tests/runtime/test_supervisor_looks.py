@@ -6,9 +6,9 @@ import pipeflow
 from pipeflow.planner.plan import Plan
 from pipeflow.runtime import board as cells
 from pipeflow.runtime.board import Board, State
-from pipeflow.runtime.early_end import unneeded
-from pipeflow.runtime.stalls import Stalls
-from pipeflow.runtime.wiring import wire
+from pipeflow.runtime.flow.wiring import wire
+from pipeflow.runtime.watch.early_end import unneeded
+from pipeflow.runtime.watch.stalls import Stalls
 
 A, B, C, LOG = 0, 1, 2, 3
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeflow.runtime.alarms import Alarm, Alarms
-from pipeflow.runtime.printed import LINE_BYTES, Lines
-from pipeflow.runtime.signals import watch_signals
+from pipeflow.runtime.watch.alarms import Alarm, Alarms
+from pipeflow.runtime.watch.printed import LINE_BYTES, Lines
+from pipeflow.runtime.watch.signals import watch_signals
 
 
 def test_alarms_come_in_the_order_of_their_times_and_once() -> None:

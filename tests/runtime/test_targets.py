@@ -3,10 +3,10 @@ from __future__ import annotations
 from typing import Any
 
 from pipeflow.planner.plan import Numbering, Route
-from pipeflow.runtime.collector import Arrived, Collector
-from pipeflow.runtime.outbox import Outbox, OutPort
-from pipeflow.runtime.targets import OutChannel, Spread, Target
-from pipeflow.runtime.units import Part, parts_of
+from pipeflow.runtime.flow.collector import Arrived, Collector
+from pipeflow.runtime.flow.outbox import Outbox, OutPort
+from pipeflow.runtime.flow.targets import OutChannel, Spread, Target
+from pipeflow.runtime.flow.units import Part, parts_of
 from pipeflow.transports.base import Packet
 from pipeflow.transports.codec import Encoder
 

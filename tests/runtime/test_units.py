@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeflow.runtime.units import Batch, Part, parts_of
+from pipeflow.runtime.flow.units import Batch, Part, parts_of
 
 
 def test_a_run_of_single_items_takes_few_bytes() -> None:

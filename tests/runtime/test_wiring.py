@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pipeflow
-from pipeflow.runtime.wiring import wire
+from pipeflow.runtime.flow.wiring import wire
 
 
 def test_readers_share_a_queue_only_where_no_unit_can_part() -> None:

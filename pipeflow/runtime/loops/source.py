@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeflow.runtime.board import HAND_DEPTH, RECEIVED, TOTAL, put_hand
-from pipeflow.runtime.loop import CONTROL, GOES_ON, DrainInterrupt, StageLoop
+from pipeflow.runtime.flow.outbox import ResultNotSerializable
+from pipeflow.runtime.loops.base import CONTROL, GOES_ON, DrainInterrupt, StageLoop
 from pipeflow.runtime.messages import ItemId
-from pipeflow.runtime.outbox import ResultNotSerializable
 from pipeflow.stages.work import BadRecord
 
 

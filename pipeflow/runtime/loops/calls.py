@@ -10,10 +10,17 @@ from typing import Any, Final, assert_never
 from pipeflow.errors import PipeflowError
 from pipeflow.planner.plan import Join
 from pipeflow.runtime.board import EMPTY, FAILED, HAND_DEPTH, PROCESSED, RECEIVED, put_hand
-from pipeflow.runtime.joins import Call, Lone, UnitEnd
-from pipeflow.runtime.loop import CONTROL, GOES_ON, WAITS, Cancelled, DrainInterrupt, StageLoop
+from pipeflow.runtime.flow.joins import Call, Lone, UnitEnd
+from pipeflow.runtime.flow.outbox import ReadersGone, ResultNotSerializable
+from pipeflow.runtime.loops.base import (
+    CONTROL,
+    GOES_ON,
+    WAITS,
+    Cancelled,
+    DrainInterrupt,
+    StageLoop,
+)
 from pipeflow.runtime.messages import Barrier, EndOfInput
-from pipeflow.runtime.outbox import ReadersGone, ResultNotSerializable
 from pipeflow.spec.policies import OnError
 from pipeflow.stages.work import OutputClosed
 

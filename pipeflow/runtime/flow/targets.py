@@ -15,7 +15,7 @@ from typing import Any
 from pipeflow.errors import PeerClosed
 from pipeflow.planner.plan import Route
 from pipeflow.runtime.board import COPIED_BYTES, SENT, SHARED_BYTES, Words
-from pipeflow.runtime.units import Batch
+from pipeflow.runtime.flow.units import Batch
 from pipeflow.transports.base import Packet, Sender
 
 #: Items in one frame at most: enough to make the cost of a frame small beside the items.

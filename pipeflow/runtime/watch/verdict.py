@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import Enum
 
-from pipeflow.runtime.root_cause import Cause
+from pipeflow.runtime.watch.root_cause import Cause
 
 
 class Verdict(Enum):

@@ -9,7 +9,7 @@ from typing import Final
 from pipeflow.planner.plan import Plan
 from pipeflow.runtime import board as cells
 from pipeflow.runtime.board import Board, State
-from pipeflow.runtime.deadlock import Link, Look, Wait, find_circle
+from pipeflow.runtime.watch.deadlock import Link, Look, Wait, find_circle
 
 #: So many looks must be the same before a circle is believed: a busy machine may leave a worker
 #: whose items have come without processor for a second.

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 from pipeflow.planner.plan import WorkerPlan
 from pipeflow.runtime.account import WorkerRecord
-from pipeflow.runtime.launch_messages import Exited
-from pipeflow.runtime.lifecycle import ENDED, Happening, Life, move
+from pipeflow.runtime.launch.messages import Exited
 from pipeflow.runtime.messages import Finished, ReportParser
-from pipeflow.runtime.printed import Lines
+from pipeflow.runtime.watch.lifecycle import ENDED, Happening, Life, move
+from pipeflow.runtime.watch.printed import Lines
 
 
 @dataclass(slots=True, kw_only=True)

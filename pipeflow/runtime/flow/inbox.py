@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeflow.runtime.board import DELIVERED, EARLY, UNMATCHED, Words
-from pipeflow.runtime.collector import Collector
-from pipeflow.runtime.joins import Call, Join, Kept, Lone, Passed, UnitEnd, ZipByPosition
+from pipeflow.runtime.flow.collector import Collector
+from pipeflow.runtime.flow.joins import Call, Join, Kept, Lone, Passed, UnitEnd, ZipByPosition
+from pipeflow.runtime.flow.units import parts_of
 from pipeflow.runtime.messages import Barrier, EndOfInput
-from pipeflow.runtime.units import parts_of
 from pipeflow.transports.base import FrameKind, Packet, Receiver
 
 #: Credits of one channel that may go back early; see ``Inbox.help_writers``.

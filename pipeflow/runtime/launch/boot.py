@@ -1,8 +1,8 @@
 """From a new process to a running worker: its environment, its limits, and its orderly end.
 
-Entered after a fork by the launch server (``start``), or by ``python -m pipeflow.runtime.boot FD``
-in a fresh interpreter. The user's main script is never imported again, and nothing here imports
-more than a worker needs.
+Entered after a fork by the launch server (``start``), or by ``python -m
+pipeflow.runtime.launch.boot FD`` in a fresh interpreter. The user's main script is never imported
+again, and nothing here imports more than a worker needs.
 """
 
 from __future__ import annotations
@@ -168,11 +168,11 @@ def _flush() -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """``python -m pipeflow.runtime.boot FD``: the descriptor reads as the pickled brief."""
+    """``python -m pipeflow.runtime.launch.boot FD``: the descriptor reads as the pickled brief."""
     number = int(arguments[0])
     with open(number, "rb") as file:
         brief = file.read()
-    from pipeflow.runtime.launch_ties import die_with_parent
+    from pipeflow.runtime.launch.ties import die_with_parent
 
     told: WorkerBrief = pickle.loads(brief)
     # Armed before the exec as well; said again because a loader with privileges would drop it.

@@ -1,6 +1,6 @@
 """What the loops of all kinds of stages share: results out, failures by policy, the end.
 
-The kinds are ``loop_source``, ``loop_calls`` and ``loop_stream``; ``loops`` picks one.
+The kinds are ``source``, ``calls`` and ``stream``; ``pick`` chooses one.
 
 Starts no process, opens nothing and reads no clock but for the end of a zip, so a test can drive
 it with plain lists. It is written as steps: a generator that yields ``WAITS`` when it cannot go on
@@ -25,8 +25,9 @@ from pipeflow.runtime.board import (
     id_text,
 )
 from pipeflow.runtime.failures import kind_of, message_of, traceback_of, view_of
-from pipeflow.runtime.inbox import Inbox
-from pipeflow.runtime.joins import Lone
+from pipeflow.runtime.flow.inbox import Inbox
+from pipeflow.runtime.flow.joins import Lone
+from pipeflow.runtime.flow.outbox import Outbox, ReadersGone, ResultNotSerializable
 from pipeflow.runtime.messages import (
     Failure,
     ItemGivenUp,
@@ -34,7 +35,6 @@ from pipeflow.runtime.messages import (
     Logged,
     WorkerReport,
 )
-from pipeflow.runtime.outbox import Outbox, ReadersGone, ResultNotSerializable
 from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED
 from pipeflow.spec.policies import OnError
 from pipeflow.stages.work import OutputClosed, Routed, Work

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from pipeflow.errors import MachineError
 from pipeflow.planner.plan import Plan
+from pipeflow.runtime.flow.wiring import ChannelPlan
 from pipeflow.runtime.machine import free_processes
-from pipeflow.runtime.wiring import ChannelPlan
 from pipeflow.transports.base import Kind
 
 #: Descriptors that the interpreter, the terminal and our own loop have open beside the run's.

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-from pipeflow.runtime.collector import Arrived, Collector
+from pipeflow.runtime.flow.collector import Arrived, Collector
 from pipeflow.runtime.messages import ItemId
 
 

@@ -21,7 +21,7 @@ from pipeflow.errors import MachineError
 from pipeflow.planner.plan import Plan, StagePlan
 from pipeflow.runtime.board import Board
 from pipeflow.runtime.brief import WorkerBrief
-from pipeflow.runtime.wiring import ChannelPlan
+from pipeflow.runtime.flow.wiring import ChannelPlan
 from pipeflow.spec.policies import Overflow
 from pipeflow.transports.bell import Bell
 from pipeflow.transports.channel import create_ends

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from pipeflow.errors import ProtocolError
-from pipeflow.runtime.units import Part
+from pipeflow.runtime.flow.units import Part
 
 
 @dataclass(frozen=True, slots=True)

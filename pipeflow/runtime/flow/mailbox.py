@@ -20,8 +20,8 @@ from typing import Any
 from pipeflow.errors import PeerClosed
 from pipeflow.planner.plan import Route
 from pipeflow.runtime.board import COPIED_BYTES, DROPPED, SENT, SHARED_BYTES, Words
+from pipeflow.runtime.flow.units import Batch
 from pipeflow.runtime.messages import ItemId
-from pipeflow.runtime.units import Batch
 from pipeflow.transports.base import Packet, Sender
 
 

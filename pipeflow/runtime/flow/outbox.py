@@ -18,10 +18,10 @@ from typing import Any, NamedTuple, Protocol
 from pipeflow.errors import ItemNotSerializable, PeerClosed, PipeflowError
 from pipeflow.planner.plan import Numbering, Route
 from pipeflow.runtime.board import Words
-from pipeflow.runtime.mailbox import DropEdge, Mailbox
+from pipeflow.runtime.flow.mailbox import DropEdge, Mailbox
+from pipeflow.runtime.flow.targets import BATCH_ITEMS, OutChannel, Spread, Target
+from pipeflow.runtime.flow.units import Batch, Run
 from pipeflow.runtime.messages import ItemId
-from pipeflow.runtime.targets import BATCH_ITEMS, OutChannel, Spread, Target
-from pipeflow.runtime.units import Batch, Run
 from pipeflow.spec.pipeline import ERRORS
 from pipeflow.transports.base import Packet, Sender
 from pipeflow.transports.codec import Pile

@@ -10,7 +10,7 @@
     fork          forked from us      forked from it: they see all that we had loaded
     ============  ==================  ===========================================
 
-In each case it is the server that reaps and signals; see ``launch_server``.
+In each case it is the server that reaps and signals; see ``server``.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from enum import Enum
 from typing import Final, NoReturn, Protocol
 
 from pipeflow.errors import MachineError
-from pipeflow.runtime import launch_ties
-from pipeflow.runtime.launch_messages import (
+from pipeflow.runtime.launch import ties
+from pipeflow.runtime.launch.messages import (
     AllLaunched,
     Exited,
     Launch,
@@ -213,7 +213,7 @@ class ServerLauncher:
 def _run_server(control: socket.socket, descriptors: set[int]) -> subprocess.Popen[bytes]:
     """A launch server in a fresh interpreter."""
     # -P: a yaml.py or json.py in the current folder is not ours to import.
-    program = [sys.executable, "-P", "-m", "pipeflow.runtime.launch_server"]
+    program = [sys.executable, "-P", "-m", "pipeflow.runtime.launch.server"]
     return subprocess.Popen(
         [*program, str(control.fileno()), str(os.getpid())],
         pass_fds=(control.fileno(), *sorted(descriptors)),
@@ -227,7 +227,7 @@ def _fork_server(control: socket.socket, descriptors: set[int]) -> int:
     Raises:
         MachineError: This process has other threads, whose locks the copy would never get.
     """
-    count = launch_ties.threads()
+    count = ties.threads()
     if count > 1:
         raise MachineError(
             f"start method 'fork' needs a process with one thread, and this one has {count};"
@@ -245,15 +245,15 @@ def _be_server(control: int, descriptors: set[int], supervisor: int) -> NoReturn
     try:
         signal.set_wakeup_fd(-1)
         os.setpgid(0, 0)
-        launch_ties.close_all_but((control, *descriptors))
-        from pipeflow.runtime.boot import preload
-        from pipeflow.runtime.launch_server import LaunchServer
+        ties.close_all_but((control, *descriptors))
+        from pipeflow.runtime.launch.boot import preload
+        from pipeflow.runtime.launch.server import LaunchServer
 
         preload()
         LaunchServer(control, supervisor).serve()
         status = 0
     except BaseException:  # the boundary of the process: nothing may reach our caller
-        from pipeflow.runtime.boot import print_last_words
+        from pipeflow.runtime.launch.boot import print_last_words
 
         print_last_words()
     finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from pipeflow.planner.plan import Plan
-from pipeflow.runtime.wiring import ChannelPlan
+from pipeflow.runtime.flow.wiring import ChannelPlan
 from pipeflow.spec.pipeline import ERRORS
 
 

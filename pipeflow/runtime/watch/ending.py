@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from typing import Final
 
 from pipeflow.errors import MachineError
-from pipeflow.runtime.launcher import Launcher
-from pipeflow.runtime.lifecycle import Happening, Life
-from pipeflow.runtime.watched import Watched
+from pipeflow.runtime.launch.launcher import Launcher
+from pipeflow.runtime.watch.lifecycle import Happening, Life
+from pipeflow.runtime.watch.watched import Watched
 
 #: Interrupts the blocking call of a source whose grace is over; see ``worker.DRAIN_SIGNAL``.
 _DRAIN_SIGNAL: Final = signal.SIGUSR1

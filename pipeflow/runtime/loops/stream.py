@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, assert_never
 
 from pipeflow.runtime.board import FAILED, HAND_DEPTH, PROCESSED, RECEIVED, put_hand
-from pipeflow.runtime.joins import Call, Lone, UnitEnd
-from pipeflow.runtime.loop import CONTROL, GOES_ON, StageLoop
+from pipeflow.runtime.flow.joins import Call, Lone, UnitEnd
+from pipeflow.runtime.flow.outbox import ResultNotSerializable
+from pipeflow.runtime.loops.base import CONTROL, GOES_ON, StageLoop
 from pipeflow.runtime.messages import Barrier, EndOfInput
-from pipeflow.runtime.outbox import ResultNotSerializable
 
 
 @dataclass(slots=True, kw_only=True)

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Final
 
-from pipeflow.runtime.launch_wires import Wires
+from pipeflow.runtime.launch.wires import Wires
 from pipeflow.runtime.messages import WorkerReport
-from pipeflow.runtime.watched import Watched
+from pipeflow.runtime.watch.watched import Watched
 
 _READ_BYTES: Final = 1 << 16
 

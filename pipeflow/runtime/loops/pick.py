@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeflow.runtime.loop import StageLoop
-from pipeflow.runtime.loop_calls import CallLoop
-from pipeflow.runtime.loop_source import SourceLoop
-from pipeflow.runtime.loop_stream import StreamLoop
+from pipeflow.runtime.loops.base import StageLoop
+from pipeflow.runtime.loops.calls import CallLoop
+from pipeflow.runtime.loops.source import SourceLoop
+from pipeflow.runtime.loops.stream import StreamLoop
 from pipeflow.stages.work import Work
 
 

@@ -6,9 +6,9 @@ import os
 import pickle
 
 from pipeflow.planner.plan import Plan
-from pipeflow.runtime.boot import needs_fresh_interpreter, stage_environment
 from pipeflow.runtime.brief import WorkerBrief
-from pipeflow.runtime.launch_messages import Launch
+from pipeflow.runtime.launch.boot import needs_fresh_interpreter, stage_environment
+from pipeflow.runtime.launch.messages import Launch
 
 
 def launch_order(plan: Plan, brief: WorkerBrief, *, keep: tuple[int, ...], output: int) -> Launch:

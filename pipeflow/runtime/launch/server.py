@@ -24,8 +24,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
-from pipeflow.runtime import boot, launch_ties
-from pipeflow.runtime.launch_messages import (
+from pipeflow.runtime.launch import boot, ties
+from pipeflow.runtime.launch.messages import (
     AllLaunched,
     Exited,
     Launch,
@@ -87,8 +87,8 @@ class LaunchServer:
         signal.signal(signal.SIGTERM, self._on_term)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._wake_w, warn_on_full_buffer=False)
-        launch_ties.adopt_orphans()
-        launch_ties.die_with_parent(self._supervisor, signal.SIGTERM)
+        ties.adopt_orphans()
+        ties.die_with_parent(self._supervisor, signal.SIGTERM)
 
     def _on_term(self, *_: object) -> None:
         # A service manager may send SIGTERM to every process; only the supervisor's end is ours.
@@ -114,7 +114,7 @@ class LaunchServer:
                     case Launch():
                         self._reply(self._launch(request))
                     case AllLaunched():
-                        launch_ties.close_all_but((self._control, self._wake_r, self._wake_w))
+                        ties.close_all_but((self._control, self._wake_r, self._wake_w))
                     case Signal(worker, number, whole_group):
                         self._signal(worker, number, whole_group)
                     case _:
@@ -188,7 +188,7 @@ class LaunchServer:
         while True:
             for pid, child in self._children.items():
                 self._kill(pid, signal.SIGKILL, whole_group=child.own_group)
-            orphans = [pid for pid in launch_ties.children() if pid not in self._children]
+            orphans = [pid for pid in ties.children() if pid not in self._children]
             for pid in orphans:
                 self._kill(pid, signal.SIGKILL, whole_group=False)
             left = deadline - time.monotonic()
@@ -220,14 +220,14 @@ def _leave_server(order: Launch, parent: int) -> None:
     # A worker prints from a background group: without this a terminal may stop it (tostop).
     signal.signal(signal.SIGTTOU, signal.SIG_IGN)
     _quietly(lambda: os.setpgid(0, order.group))
-    if not launch_ties.die_with_parent(parent):
+    if not ties.die_with_parent(parent):
         os._exit(1)
     if not order.stdin:
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)
     os.dup2(order.output, 1)
     os.dup2(order.output, 2)
-    launch_ties.close_all_but(order.keep)
+    ties.close_all_but(order.keep)
 
 
 def _exec_worker(order: Launch) -> NoReturn:
@@ -236,7 +236,7 @@ def _exec_worker(order: Launch) -> NoReturn:
     for number in (brief, *order.keep):
         os.set_inheritable(number, True)
     # -P: a yaml.py or json.py in the current folder is not ours to import.
-    arguments = [sys.executable, "-P", "-m", "pipeflow.runtime.boot", str(brief)]
+    arguments = [sys.executable, "-P", "-m", "pipeflow.runtime.launch.boot", str(brief)]
     os.execve(sys.executable, arguments, {**os.environ, **order.env})  # noqa: S606 - no shell
 
 
@@ -273,7 +273,7 @@ def _drain(number: int) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """``python -m pipeflow.runtime.launch_server CONTROL_FD SUPERVISOR_PID``."""
+    """``python -m pipeflow.runtime.launch.server CONTROL_FD SUPERVISOR_PID``."""
     control, supervisor = (int(argument) for argument in arguments)
     for name in os.listdir("/proc/self/fd") if sys.platform == "linux" else ():  # noqa: PTH208
         # What a worker may inherit is decided for each of them.

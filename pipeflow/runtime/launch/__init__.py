@@ -1,0 +1,1 @@
+"""From a plan to processes: the launch server, what workers inherit, and their first steps."""

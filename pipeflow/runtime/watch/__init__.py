@@ -1,0 +1,1 @@
+"""What the supervisor sees of its workers, and what follows from it: mostly pure."""
