@@ -168,7 +168,7 @@ def whole_number(least: int) -> Callable[[str], int]:
 
 def suggestion(word: str, known: Iterable[str]) -> str:
     """``; did you mean 'x'?``, or nothing."""
-    from pipeflow.config.suggest import did_you_mean
+    from pipeflow.suggest import did_you_mean
 
     meant = did_you_mean(word, known)
     return f"; did you mean '{meant}'?" if meant else ""

@@ -10,8 +10,8 @@ from pipeflow.config.annotations import misfit
 from pipeflow.config.nodes import Node, Scalar, kind_of, plain
 from pipeflow.config.problem import Problem
 from pipeflow.config.scalars import reread
-from pipeflow.config.suggest import did_you_mean
 from pipeflow.spec.stage_type import CallFacts, Parameter, Shape
+from pipeflow.suggest import did_you_mean
 
 #: Parameters of a signature that a hint shows.
 _MOST_SHOWN: Final = 8

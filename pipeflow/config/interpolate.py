@@ -13,8 +13,8 @@ from typing import Final
 from pipeflow.config.lines import Lines
 from pipeflow.config.nodes import Map, Node, Scalar, Seq, TreePath, moved
 from pipeflow.config.problem import Problem
-from pipeflow.config.suggest import did_you_mean
 from pipeflow.errors import Finding, Location
+from pipeflow.suggest import did_you_mean
 
 _NAMESPACES: Final = ("params", "env", "file", "run", "shared")
 _REFERENCE: Final = re.compile(

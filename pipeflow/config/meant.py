@@ -12,11 +12,11 @@ from typing import Final
 
 from pipeflow.config.nodes import Entry, Map, TreePath
 from pipeflow.config.shape import unknown_key
-from pipeflow.config.suggest import did_you_mean
 from pipeflow.errors import Finding
 from pipeflow.spec.language import ROOT
 from pipeflow.spec.stage_type import StageType
 from pipeflow.spec.table import Table
+from pipeflow.suggest import did_you_mean
 
 #: A stage has one of these: a word near one of them is no second one.
 _WORKS: Final = frozenset({"call", "use", "run", "pipeline"})

@@ -9,9 +9,9 @@ from pipeflow.config.lines import Lines
 from pipeflow.config.nodes import FROM_SET, Entry, Map, Node, Scalar, Seq, kind_of
 from pipeflow.config.problem import Problem
 from pipeflow.config.scalars import resolve
-from pipeflow.config.suggest import did_you_mean
 from pipeflow.config.tree import read_tree
 from pipeflow.errors import Finding, Location
+from pipeflow.suggest import did_you_mean
 
 _EXAMPLE: Final = "--set stages.shrink.replicas=4"
 

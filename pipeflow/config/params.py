@@ -12,9 +12,10 @@ from pipeflow.config.nodes import FROM_PARAM, Entry, Map, Node, Scalar, plain
 from pipeflow.config.param_types import ParamType, typed
 from pipeflow.config.problem import Problem
 from pipeflow.config.reader import from_mapping
-from pipeflow.config.suggest import did_you_mean, misspelt
+from pipeflow.config.suggest import misspelt
 from pipeflow.errors import Finding, Location
 from pipeflow.spec.language import PARAM
+from pipeflow.suggest import did_you_mean
 
 #: Stands for what must not be shown.
 HIDDEN: Final = "***"

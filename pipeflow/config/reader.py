@@ -20,9 +20,9 @@ from pipeflow.config.nodes import FROM_MAPPING, Entry, Map, Node, Scalar, Seq, k
 from pipeflow.config.plain_text import missing_space
 from pipeflow.config.problem import Problem
 from pipeflow.config.scalars import spelled
-from pipeflow.config.suggest import did_you_mean
 from pipeflow.config.tree import MAX_DEPTH, read_tree
 from pipeflow.errors import Finding, Location
+from pipeflow.suggest import did_you_mean
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 _SMALLEST = "the smallest pipeline: stages: {numbers: {use: range, with: {stop: 3}}}"

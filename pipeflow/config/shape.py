@@ -19,7 +19,7 @@ from pipeflow.config.nodes import Entry, Map, Node, Scalar, Seq, TreePath, at_pa
 from pipeflow.config.problem import Problem
 from pipeflow.config.scalars import reread
 from pipeflow.config.schema import pipeline_schema, without_references
-from pipeflow.config.suggest import did_you_mean, misspelt, nearest_key
+from pipeflow.config.suggest import misspelt, nearest_key
 from pipeflow.config.wording import (
     belongs,
     both,
@@ -36,6 +36,7 @@ from pipeflow.errors import Finding, Location
 from pipeflow.spec.options import Option
 from pipeflow.spec.stage_type import StageType
 from pipeflow.spec.table import expected
+from pipeflow.suggest import did_you_mean
 
 #: Which of several violations of one value is told: the first of these that it has.
 _WEIGHT: Final = ("type", "enum", "const", "pattern", "minimum", "maximum", "minItems")

@@ -34,9 +34,9 @@ from pipeflow.config.signature import (
     lambda_facts,
     unknown,
 )
-from pipeflow.config.suggest import did_you_mean
 from pipeflow.errors import Severity
 from pipeflow.spec.stage_type import CallFacts
+from pipeflow.suggest import did_you_mean
 
 #: How many re-exports are followed.
 _MOST_HOPS: Final = 8

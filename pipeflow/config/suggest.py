@@ -1,32 +1,11 @@
-"""Did you mean: the known word nearest to an unknown one."""
+"""Did you mean, for the keys of the language: a slip, or the word of another tool."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from pipeflow.spec.table import Table
-
-#: Longer words are not compared: the table below grows with the square, and no name is that long.
-_LONGEST = 80
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str | None:
-    """The known word that ``word`` is most likely a slip of, or ``None``.
-
-    A slip is a letter too many, too few, another one, or two letters swapped; words of three
-    letters may bear one, longer ones a third of their letters. Capitals do not count. Ties go to
-    the first known word.
-    """
-    folded = word.casefold()
-    best: str | None = None
-    best_distance = _slips_allowed(len(folded)) + 1
-    for candidate in known:
-        if max(len(word), len(candidate)) > _LONGEST:
-            continue
-        distance = edit_distance(folded, candidate.casefold(), below=best_distance)
-        if distance < best_distance:
-            best, best_distance = candidate, distance
-    return best
+from pipeflow.suggest import did_you_mean
 
 
 def nearest_key(word: str, table: Table) -> str | None:
@@ -44,24 +23,3 @@ def misspelt(key: str, given: Iterable[str], table: Table) -> bool:
         for other in given
         if not other.startswith("x-")
     )
-
-
-def edit_distance(a: str, b: str, below: int = _LONGEST) -> int:
-    """Slips between two words (optimal string alignment); ``below`` or more comes as ``below``."""
-    if abs(len(a) - len(b)) >= below:
-        return below
-    before_last: list[int] = []
-    last = list(range(len(b) + 1))
-    for i, x in enumerate(a, 1):
-        row = [i]
-        for j, y in enumerate(b, 1):
-            cost = min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (x != y))
-            if i > 1 and j > 1 and x == b[j - 2] and a[i - 2] == y:
-                cost = min(cost, before_last[j - 2] + 1)
-            row.append(cost)
-        before_last, last = last, row
-    return min(last[-1], below)
-
-
-def _slips_allowed(length: int) -> int:
-    return max(1, min(3, length // 3)) if length > 1 else 0

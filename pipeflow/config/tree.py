@@ -35,9 +35,9 @@ from pipeflow.config.nodes import Map, Node, Scalar, Seq, kind_of
 from pipeflow.config.plain_text import comment_behind, cut_by_comment
 from pipeflow.config.problem import Problem
 from pipeflow.config.scalars import resolve
-from pipeflow.config.suggest import did_you_mean
 from pipeflow.config.syntax import retell
 from pipeflow.errors import Finding, Location
+from pipeflow.suggest import did_you_mean
 
 MAX_DEPTH: Final = 64
 MAX_NODES: Final = 100_000

@@ -8,12 +8,12 @@ from typing import Final
 from pipeflow.config.nodes import Map, Node, Scalar, Seq, TreePath, kind_of
 from pipeflow.config.problem import Problem
 from pipeflow.config.scalars import resolve
-from pipeflow.config.suggest import did_you_mean
 from pipeflow.config.units import duration, size
 from pipeflow.spec.language import EDGE, ROOT, STAGE, VERSION
 from pipeflow.spec.options import Option, OptionType
 from pipeflow.spec.stage_type import StageType
 from pipeflow.spec.table import Table, expected
+from pipeflow.suggest import did_you_mean
 
 
 def table_at(path: TreePath) -> Table | None:

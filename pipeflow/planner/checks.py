@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pipeflow.errors import Finding, Severity
 from pipeflow.planner.graph import Network, network, without_disabled
 from pipeflow.planner.joins import Zips, find_zips, join_findings, one_worker_each
+from pipeflow.planner.listing import listed
 from pipeflow.planner.memory import demands_of, limit_findings
 from pipeflow.planner.placement import place, process_findings
 from pipeflow.planner.references import resolve
 from pipeflow.planner.rules import doubts, network_rules, nothing_starts, stage_rules
-from pipeflow.planner.suggest import listed
 from pipeflow.spec.pipeline import Pipeline, Stage
 
 

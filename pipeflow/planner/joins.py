@@ -17,7 +17,7 @@ import networkx as nx
 
 from pipeflow.errors import Finding
 from pipeflow.planner.graph import Network
-from pipeflow.planner.suggest import listed
+from pipeflow.planner.listing import listed
 from pipeflow.planner.traits import (
     Blocker,
     blocker,

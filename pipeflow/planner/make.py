@@ -10,6 +10,7 @@ from pipeflow.planner.channels import Way, channels_of, find_ways, transport_for
 from pipeflow.planner.checks import by_place, check, errors_of
 from pipeflow.planner.graph import Network, network, without_disabled
 from pipeflow.planner.joins import find_zips
+from pipeflow.planner.listing import listed
 from pipeflow.planner.memory import Budget, demands_of, share_memory
 from pipeflow.planner.numbering import Units, number, order_notes
 from pipeflow.planner.order import levels, start_order, stop_order
@@ -31,11 +32,11 @@ from pipeflow.planner.plan import (
     StagePlan,
     WorkerPlan,
 )
-from pipeflow.planner.suggest import listed, nearest
 from pipeflow.planner.traits import keeps_state, ports_of, reads_stdin, shape_of
 from pipeflow.spec.pipeline import ERRORS, Call, Pipeline, PortRef, Stage, Use
 from pipeflow.spec.policies import DEFAULT_CAPACITY_ITEMS, ByKey, OnError
 from pipeflow.spec.stage_type import Role
+from pipeflow.suggest import did_you_mean
 
 #: Lanes that a reader tells apart; merges of replicated merges double them each time.
 MOST_LANES = 1024
@@ -131,7 +132,7 @@ def _leading_to(stage: str, pipeline: Pipeline) -> set[str]:
 def _no_such_stage(pipeline: Pipeline, stage: str, names: Sequence[str]) -> str:
     if any(each.name == stage for each in pipeline.stages):
         return f"stage '{stage}' is taken out by `enabled: false`"
-    near = nearest(stage, names)
+    near = did_you_mean(stage, names)
     if near:
         return f"no stage has the name '{stage}'; did you mean '{near}'?"
     return f"no stage has the name '{stage}'; the stages are: {listed(names)}"

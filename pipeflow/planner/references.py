@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 import networkx as nx
 
 from pipeflow.errors import Finding
-from pipeflow.planner.suggest import listed, nearest
+from pipeflow.planner.listing import listed
 from pipeflow.planner.traits import is_known, ports_of
 from pipeflow.spec.pipeline import ERRORS, UNMATCHED, Call, Edge, Pipeline, PortRef, Stage
+from pipeflow.suggest import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ def _meant(stage: Stage, edge: Edge, stages: Mapping[str, Stage]) -> set[str]:
     """The stage that a wrong edge names, or was probably meant to name; all where none is near."""
     if edge.source.stage in stages and edge.source.stage != stage.name:
         return {edge.source.stage}
-    near = nearest(edge.source.stage, _others(stage, stages))
+    near = did_you_mean(edge.source.stage, _others(stage, stages))
     return {near} if near else set(stages)
 
 
@@ -105,7 +106,7 @@ def _others(stage: Stage, stages: Mapping[str, Stage]) -> list[str]:
 
 
 def _unknown_stage(stage: Stage, edge: Edge, stages: Mapping[str, Stage]) -> Finding:
-    near = nearest(edge.source.stage, _others(stage, stages))
+    near = did_you_mean(edge.source.stage, _others(stage, stages))
     meant = f"did you mean '{near}' (line {stages[near].at.line})? " if near else ""
     return Finding(
         at=edge.at,
@@ -128,7 +129,7 @@ def _unknown_port(stage: Stage, edge: Edge, writer: Stage) -> Finding:
         hint = f"its ports are: {listed(ports_of(writer))}"
         code = "unknown-port"
     else:
-        near = nearest(port, dict.fromkeys((*ports_of(writer), ERRORS)))
+        near = did_you_mean(port, dict.fromkeys((*ports_of(writer), ERRORS)))
         meant = f"did you mean '{PortRef(name, near)}'? " if near else ""
         if near == ERRORS and ERRORS not in ports_of(writer):
             meant += "It opens with `on_error: dead_letter`. "

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import difflib
 import inspect
 import os
 import re
@@ -22,6 +21,8 @@ from enum import Enum
 from pathlib import Path, PurePath
 from typing import Any, Final
 from uuid import UUID
+
+from pipeflow.suggest import did_you_mean
 
 #: Seconds in each unit of a duration.
 _UNITS: Final = {
@@ -318,8 +319,8 @@ def _dataclass(value: object, kind: type, name: str) -> Any:
     fields = {field.name: field for field in dataclasses.fields(kind) if field.init}
     for key in value:
         if key not in fields:
-            near = difflib.get_close_matches(str(key), fields, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
+            near = did_you_mean(str(key), fields)
+            hint = f"; did you mean {near!r}?" if near else ""
             raise Misfit(f"parameter {name!r}: {kind.__name__} has no field {key!r}{hint}")
     missing = [
         field.name

@@ -6,7 +6,6 @@ this declaration; so is the ``StageType`` that the planner knows it by.
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import re
 from collections.abc import Callable, Mapping
@@ -19,6 +18,7 @@ from pipeflow.spec.stage_type import Role, Shape, StageType
 from pipeflow.stages.author import STREAM_MARK
 from pipeflow.stages.convert import Misfit, convert, seconds
 from pipeflow.stages.expression import compile_expression
+from pipeflow.suggest import did_you_mean
 
 T = TypeVar("T", bound=Callable[..., Any])
 
@@ -180,9 +180,9 @@ def _shape(target: object) -> Shape:
 
 
 def _hint(name: str, names: list[str]) -> str:
-    near = difflib.get_close_matches(name, names, n=1)
+    near = did_you_mean(name, names)
     known = f"it has {', '.join(names)}" if names else "it has none"
-    return f"; did you mean {near[0]!r}?" if near else f"; {known}"
+    return f"; did you mean {near!r}?" if near else f"; {known}"
 
 
 def _argument(option: Option, value: object, params: Mapping[str, object]) -> object:

@@ -7,11 +7,12 @@ before is forgotten when another takes its place.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import sys
 from pathlib import Path
 from typing import Any
+
+from pipeflow.suggest import did_you_mean
 
 #: The folder that is first on the path by our doing, and the modules that were loaded from it.
 _folder: str | None = None
@@ -80,7 +81,7 @@ def _member(owner: Any, name: str) -> Any:
     try:
         return getattr(owner, name)
     except AttributeError:
-        near = difflib.get_close_matches(name, dir(owner), n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        near = did_you_mean(name, dir(owner))
+        hint = f"; did you mean {near!r}?" if near else ""
         where = getattr(owner, "__file__", None) or getattr(owner, "__qualname__", repr(owner))
         raise AttributeError(f"{where} has no {name!r}{hint}") from None

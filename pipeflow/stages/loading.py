@@ -6,7 +6,6 @@ is imported or built passes as it is.
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
@@ -19,6 +18,7 @@ from pipeflow.stages.declare import declaration_of
 from pipeflow.stages.importing import import_target
 from pipeflow.stages.registry import load_operator
 from pipeflow.stages.work import Work
+from pipeflow.suggest import did_you_mean
 
 _NAMED: Final = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
@@ -241,8 +241,8 @@ def _check_signature(
     takes = f"; it takes ({_shown(signature)})"
     for key in (*given, *inputs):
         if key not in known and not open_ended:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
+            near = did_you_mean(key, known)
+            hint = f"; did you mean {near!r}?" if near else ""
             what = "parameter" if key in given else "argument for the input"
             raise TypeError(f"{name} has no {what} {key!r}{hint}{takes}")
     if both := sorted(set(given) & set(inputs)):

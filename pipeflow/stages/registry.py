@@ -6,7 +6,6 @@ Built-in names have no slash. Plug-ins add theirs by the entry points ``pipeflow
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from collections.abc import Mapping
 from functools import cache
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pipeflow.spec.stage_type import Role, Shape, StageType
 from pipeflow.stages.declare import Declaration, declaration_of
+from pipeflow.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -69,8 +69,8 @@ def load_operator(name: str) -> Any:
         return getattr(importlib.import_module(module), attribute)
     if "/" in name and name in _plugins():
         return _plugins()[name].load()
-    near = difflib.get_close_matches(name, BUILT_IN, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    near = did_you_mean(name, BUILT_IN)
+    hint = f"; did you mean {near!r}?" if near else ""
     raise UnknownOperator(f"no operator is named {name!r}{hint}")
 
 

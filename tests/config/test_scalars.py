@@ -6,8 +6,8 @@ import pytest
 
 from pipeflow.config.problem import Problem
 from pipeflow.config.scalars import resolve
-from pipeflow.config.suggest import did_you_mean
 from pipeflow.config.units import duration, size
+from pipeflow.suggest import did_you_mean
 
 
 @pytest.mark.parametrize(
