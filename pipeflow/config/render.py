@@ -9,9 +9,6 @@ from typing import Final
 
 from pipeflow.errors import Finding, Severity
 
-#: Findings shown of one file; more would bury the first.
-MOST_SHOWN: Final = 20
-
 #: Columns of a source line that are shown; the place of the finding is always among them.
 _WIDEST: Final = 160
 
@@ -29,7 +26,6 @@ def render_text(
     sources: Mapping[str, str],
     *,
     color: bool = False,
-    most: int = MOST_SHOWN,
 ) -> str:
     """The findings, each with its line and a caret; ends in a line break unless there are none.
 
@@ -37,15 +33,10 @@ def render_text(
         findings: In the order in which they are to be shown.
         sources: File name to its text.
         color: Whether escape sequences for colours may be used.
-        most: How many are shown; how many are left out is said.
     """
     if not findings:
         return ""
-    blocks = [_block(finding, sources, color=color) for finding in findings[:most]]
-    left = len(findings) - most
-    if left > 0:
-        blocks.append(f"... and {left} more")
-    return "\n".join(blocks) + "\n"
+    return "".join(_block(finding, sources, color=color) + "\n" for finding in findings)
 
 
 def render_json(findings: Sequence[Finding]) -> str:
