@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import signal
 import sys
 
 
 def main() -> None:
     """Run the command line of this process, and end the process with its exit code."""
-    from pipeflow.cli.main import main as run_command
-
+    try:
+        from pipeflow.cli.main import main as run_command
+    except KeyboardInterrupt:  # nothing has begun: there is nothing to say
+        sys.exit(128 + signal.SIGINT)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A terminal that cannot show a character gets it spelt out, as stderr does.
         sys.stdout.reconfigure(errors="backslashreplace")

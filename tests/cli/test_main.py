@@ -3,6 +3,7 @@ import sys
 
 import pytest
 
+from pipeflow.__main__ import main as entry
 from pipeflow.cli import later
 from pipeflow.cli.main import COMMANDS, main
 from tests.cli.fakes import Theatre
@@ -192,3 +193,25 @@ def test_importing_pipeflow_imports_nothing_heavy() -> None:
     )
 
     assert found.stdout == "[]\n"
+
+
+class Interrupted:
+    """A finder that a Ctrl-C hits while the command line is still being loaded."""
+
+    @staticmethod
+    def find_spec(name: str, path: object = None, target: object = None) -> None:
+        if name == "pipeflow.cli.main":
+            raise KeyboardInterrupt
+
+
+def test_a_ctrl_c_before_anything_has_begun_ends_without_a_word(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delitem(sys.modules, "pipeflow.cli.main")
+    monkeypatch.setattr(sys, "meta_path", [Interrupted, *sys.meta_path])
+
+    with pytest.raises(SystemExit) as ended:
+        entry()
+
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == ""
