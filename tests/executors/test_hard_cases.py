@@ -431,8 +431,10 @@ def test_a_failure_between_full_edges_ends_the_run_within_a_second(
         assert "in fail_at" in error.traceback
         assert f"cannot do {at}" in error.traceback
         assert outcome.report.ledger.findings == ()
-        full = [edge.peak_in_flight for edge in outcome.report.edges]
-        assert full == [capacity, capacity]
+        peaks = [edge.peak_in_flight for edge in outcome.report.edges]
+        assert max(peaks) <= capacity
+        if sink == "slowly":  # with time enough for both to fill up
+            assert peaks == [capacity, capacity]
         return ended - float(note.read_text())
 
     assert best_s(attempt, enough_s=1.0) < 1.0
