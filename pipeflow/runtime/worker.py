@@ -75,6 +75,8 @@ DRAIN_SIGNAL = signal.SIGUSR1
 #: A worker whose neighbours ended says that it is a victim; the root cause lies elsewhere.
 _VICTIM_ERRORS = (ChannelError,)
 
+#: Seconds between the second thread's looks at what waits; after the last it sends in any case.
+PATIENCE_S = (LINGER_S, 2 * LINGER_S, 4 * LINGER_S, 8 * LINGER_S)
 #: How often a zip whose shortest input has ended looks at the rest, in seconds.
 REST_LOOK_S = 0.1
 #: How often a waiting worker looks what of its shared memory came back, in seconds.
@@ -379,16 +381,27 @@ class Linger:
     def _run(self) -> None:
         while True:
             self._wake.wait()
-            if self._stopping.wait(LINGER_S):
-                return
             self._wake.clear()
-            if self._stopping.is_set():
-                return  # its wake-up may be the one that was just cleared
             try:
-                self._outbox.flush_old()
+                if not self._flush_in_time():
+                    return
             except PipeflowError as error:
                 self._outbox.refuse(error)
                 return
+
+    def _flush_in_time(self) -> bool:
+        """Flush after a millisecond, or a few more while the first thread sends all the time.
+
+        Returns:
+            Whether to go on; a wake-up that was cleared may have been the one that says to end.
+        """
+        for delay_s in PATIENCE_S:
+            if self._stopping.wait(delay_s):
+                return False
+            if self._outbox.flush_old(patient=True):
+                return True
+        self._outbox.flush_old()
+        return not self._stopping.is_set()
 
 
 class Postman:

@@ -134,7 +134,7 @@ class Outbox:
         self._words, self._cells = counters
         self._batch_items = batch_items
         self._now = now
-        self._flushed_at = now()
+        self._flushed_at = self._seen_at = now()
         self._units = 0
         self._readers = [port for name, port in ports.items() if name != ERRORS]
         self._refused: PipeflowError | None = None
@@ -192,11 +192,23 @@ class Outbox:
                 raise self._refused
             self._flush()
 
-    def flush_old(self) -> None:
-        """Send what has waited since ``wake`` was called; for the second thread."""
+    def flush_old(self, *, patient: bool = False) -> bool:
+        """Send what has waited since ``wake`` was called; for the second thread.
+
+        Args:
+            patient: Leave it while frames are being sent all the time: a moment more is cheaper
+                then than to get in the way.
+
+        Returns:
+            Whether nothing is left to come back for.
+        """
         with self.lock:
+            if patient and self._flushed_at != self._seen_at:
+                self._seen_at = self._flushed_at
+                return False
             self._woken = False
             self._flush()
+            return True
 
     def refuse(self, error: PipeflowError) -> None:
         """The second thread could not send: the next emit or flush raises what it met."""
@@ -393,6 +405,7 @@ class Outbox:
         """Let the second thread know that something waits."""
         if not self._woken:
             self._woken = True
+            self._seen_at = self._flushed_at
             self.wake()
 
     def _late(self) -> bool:
