@@ -3,7 +3,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from pipeflow.runtime.worker import Linger
+from pipeflow.runtime.flow.threads import Linger
 
 
 class Outbox:

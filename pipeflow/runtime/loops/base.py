@@ -11,6 +11,7 @@ waits at the one and ignores the other; the inline executor turns to another sta
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -85,7 +86,7 @@ class Waits(Protocol):
 
 
 @dataclass(slots=True, kw_only=True)
-class StageLoop:
+class StageLoop(ABC):
     """One replica at work.
 
     Args:
@@ -133,11 +134,11 @@ class StageLoop:
         except (ReadersGone, OutputClosed):
             self._let_go()  # an early end: nobody needs more
 
+    @abstractmethod
     def _run(self) -> Iterator[bool]:
         """The kind's own loop."""
-        raise NotImplementedError
 
-    def _let_go(self) -> None:
+    def _let_go(self) -> None:  # noqa: B027 - a kind that has nothing in hand lets go of nothing
         """The stage is over early: what was in hand is done with."""
 
     def wind_up(self) -> None:

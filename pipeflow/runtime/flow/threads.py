@@ -1,0 +1,106 @@
+"""The threads beside a worker's own: one flushes what a burst left behind, one hands over mail."""
+
+from __future__ import annotations
+
+import select
+import threading
+from collections.abc import Sequence
+
+from pipeflow.errors import PipeflowError
+from pipeflow.runtime.flow.mailbox import Mailbox
+from pipeflow.runtime.flow.outbox import LINGER_S, Outbox
+from pipeflow.transports.bell import Bell
+
+#: Seconds between the second thread's looks at what waits; after the last it sends in any case.
+PATIENCE_S = (LINGER_S, 2 * LINGER_S, 4 * LINGER_S, 8 * LINGER_S)
+
+
+class Linger:
+    """The second thread: sends what a burst left behind, when the user's code takes its time.
+
+    Args:
+        outbox: The worker's outputs.
+    """
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="pipeflow-linger", daemon=True)
+
+    def start(self) -> None:
+        """Begin, if there is anything to send to."""
+        if self._outbox.watched():
+            self._outbox.wake = self._wake.set
+            self._thread.start()
+
+    def stop(self) -> None:
+        """End, and wait for it."""
+        self._stopping.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            self._wake.wait()
+            self._wake.clear()
+            try:
+                if not self._flush_in_time():
+                    return
+            except PipeflowError as error:
+                self._outbox.refuse(error)
+                return
+
+    def _flush_in_time(self) -> bool:
+        """Flush after a millisecond, or a few more while the first thread sends all the time.
+
+        Returns:
+            Whether to go on; a wake-up that was cleared may have been the one that says to end.
+        """
+        for delay_s in PATIENCE_S:
+            if self._stopping.wait(delay_s):
+                return False
+            if self._outbox.flush_old(patient=True):
+                return True
+        self._outbox.flush_old()
+        return not self._stopping.is_set()
+
+
+class Postman:
+    """The thread that hands over what the readers of mailboxes ask for.
+
+    Args:
+        mailboxes: All mailboxes of the worker.
+        bell: Rung by their readers.
+    """
+
+    def __init__(self, mailboxes: Sequence[Mailbox], bell: Bell) -> None:
+        self._mailboxes = mailboxes
+        self._bell = bell
+        self._thread = threading.Thread(target=self._run, name="pipeflow-mail", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def finish(self) -> None:
+        """Wait until the readers have asked for everything, or are gone."""
+        for mailbox in self._mailboxes:
+            mailbox.end()
+        self._bell.ring()
+        self._thread.join()
+
+    def _run(self) -> None:
+        waiting = list(self._mailboxes)
+        while waiting:
+            poll = select.poll()
+            poll.register(self._bell.fileno(), select.POLLIN)
+            fds = {fd for mailbox in waiting for fd in mailbox.filenos()}
+            for fd in fds:
+                poll.register(fd, 0)
+            ready = {fd for fd, _ in poll.poll()}
+            self._bell.clear()
+            for mailbox in waiting:
+                mailbox.lose_readers(frozenset(ready & fds))
+            waiting = [mailbox for mailbox in waiting if not mailbox.finished()]
