@@ -118,7 +118,7 @@ def load(
     )
     findings += _news(findings, [*shape.findings, *wrong_values])
     return Loaded(
-        pipeline=pipeline,
+        pipeline=replace(pipeline, run_id=scope.run_id),
         findings=_sorted(findings),
         sources=_for_people(sources, known, sets, params or {}),
         resolved=tree,

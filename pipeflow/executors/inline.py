@@ -125,7 +125,7 @@ class _InlineRun:
 
     def run(self) -> Report:
         """The run, from start to report."""
-        run_id = uuid.uuid4().hex[:12]
+        run_id = self._plan.run_id or uuid.uuid4().hex[:12]
         self._tell(events.RunStarted(id=run_id, pipeline=self._plan.pipeline))
         interrupts = Interrupts(self._options.signals, self._options.grace_s)
         with self._printed, interrupts:

@@ -38,7 +38,7 @@ class LocalExecutor:
         open_standard_descriptors()
         prepare(plan, channels)
         terms = Terms(
-            run_id=uuid4().hex[:12],
+            run_id=plan.run_id or uuid4().hex[:12],
             seed=options.seed,
             grace_s=options.grace_s,
             log_level=options.log_level,

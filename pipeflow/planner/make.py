@@ -79,6 +79,7 @@ def make_plan(pipeline: Pipeline, machine: Machine) -> Plan:
         pipeline=pipeline.name,
         file=pipeline.file,
         folder=pipeline.folder,
+        run_id=pipeline.run_id,
         stages=_stages(running, replicas, units, edges, threads_for(workers, machine.cores)),
         edges=edges,
         workers=_workers(tuple(replicas.values())),

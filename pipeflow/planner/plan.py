@@ -189,6 +189,8 @@ class Plan:
         stop_order: Numbers of the stages, writers before their readers.
         parameters: The values of ``params``, for ``EXPR``; secrets are left out.
         secrets: Texts that must never be shown.
+        run_id: What ``${run.id}`` was filled in with, and what the run is called; empty: it gets
+            one when it starts. Two readings of one file are equal all the same.
         cores: Cores of the machine that it was made for; for showing only.
         memory: Bytes that shared arrays of the run may take in all.
         descriptors: File descriptors that the run needs in one process, at most.
@@ -207,6 +209,7 @@ class Plan:
     stop_order: tuple[int, ...]
     parameters: Mapping[str, object] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
+    run_id: str = field(default="", compare=False)
     cores: int = 1
     memory: int = 2**30
     descriptors: int = 0

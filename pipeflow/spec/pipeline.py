@@ -165,6 +165,8 @@ class Pipeline:
         limits_at: Where ``limits`` stands, else the file's start.
         parameters: The values of ``params``, for ``EXPR`` and reports; secrets are left out.
         secrets: Texts that must never be shown.
+        run_id: What ``${run.id}`` was filled in with, and what the run is called; empty: it gets
+            one when it starts. Two readings of one file are equal all the same.
     """
 
     name: str
@@ -178,3 +180,4 @@ class Pipeline:
     limits_at: Location
     parameters: Mapping[str, object] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
+    run_id: str = field(default="", compare=False)

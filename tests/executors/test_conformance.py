@@ -451,3 +451,16 @@ def test_what_is_changed_after_it_was_passed_on_arrives_as_it_was(
     succeeded(outcome)
     assert outcome.items("kept") == [{"n": n, "row": list(range(n + 1))} for n in range(300)]
     assert outcome.items("summed") == [4.0 * n for n in range(300)]
+
+
+def test_the_file_knows_the_id_that_the_report_bears(tmp_path: Path, executor: str) -> None:
+    stages = {
+        "source": {"call": "shapes:numbers", "with": {"stop": 1}},
+        "label": {"call": "shapes:label", "inputs": "source", "with": {"text": "${run.id}"}},
+        "sink": {"keep": "label"},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    succeeded(outcome)
+    assert outcome.items("sink") == [f"{outcome.report.run.id} 0"]

@@ -70,6 +70,10 @@ def doubled(item: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return item * 2
 
 
+def label(item: int, text: str) -> str:
+    return f"{text} {item}"
+
+
 def write_into(item: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     item[0] = 1
     return item
