@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, IntEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 class FrameKind(IntEnum):
@@ -71,9 +71,11 @@ class ChannelSpec:
             raise ValueError("writers, readers and capacity are at least 1")
 
 
-@dataclass(frozen=True, slots=True)
-class SlotRef:
+class SlotRef(NamedTuple):
     """Where one buffer lies in shared memory.
+
+    A tuple, as one is made for each buffer at both ends: a frozen dataclass takes four times as
+    long.
 
     Attributes:
         pool: Number of the pool: the number of the worker that filled it.

@@ -104,16 +104,19 @@ class ChannelCounters:
         stride = self.spec.writers * ROW_WORDS
         return sum(words[first + reader * stride] for reader in range(self.spec.readers))
 
-    def credit_cells(self, writer: int) -> tuple[memoryview, int, tuple[int, ...]]:
-        """The words, where a writer counts its credits, and where each reader counts those taken.
+    def rows(self, writer: int) -> tuple[memoryview, int, tuple[int, ...]]:
+        """The words, where a writer's row begins, and where each reader's row for it begins.
 
         For what is asked with every item, where a call for each cell would cost more than the look.
         """
-        taken = tuple(
-            self._reader_row(reader, writer) + ReaderCell.TAKEN_CREDITS
-            for reader in range(self.spec.readers)
-        )
-        return self._words, writer * ROW_WORDS + WriterCell.CREDITS, taken
+        readers = tuple(self._reader_row(reader, writer) for reader in range(self.spec.readers))
+        return self._words, writer * ROW_WORDS, readers
+
+    def rows_of_reader(self, reader: int) -> tuple[memoryview, tuple[int, ...], tuple[int, ...]]:
+        """The words, and for each writer: where it says that it waits, and this reader's row."""
+        writers = range(self.spec.writers)
+        waiting = tuple(writer * ROW_WORDS + WriterCell.WAITING for writer in writers)
+        return self._words, waiting, tuple(self._reader_row(reader, writer) for writer in writers)
 
     # -- which frames are held
 
@@ -189,29 +192,41 @@ class WriterAccount:
     def __init__(self, counters: ChannelCounters, writer: int) -> None:
         self.counters = counters
         self.writer = writer
-        self._words, self._sent, self._taken = counters.credit_cells(writer)
+        self._words, self._row, self._readers = counters.rows(writer)
 
     def note_sent(self, *, credits: int, nbytes: int, items: int) -> None:
         """Count one frame as sent; called before the bytes leave, so no reader can outrun it."""
-        counters, writer = self.counters, self.writer
-        counters.add_writer(writer, WriterCell.FRAMES, 1)
+        words, row = self._words, self._row
+        words[row + _FRAMES] += 1
         if not credits:
             return
-        counters.add_writer(writer, WriterCell.CREDITS, credits)
-        counters.add_writer(writer, WriterCell.ITEMS, items)
+        words[row + _CREDITS] += credits
+        words[row + _ITEMS] += items
         if nbytes:
-            counters.add_writer(writer, WriterCell.BYTES, nbytes)
-        in_flight = counters.in_flight(writer)
-        if in_flight > counters.of_writer(writer, WriterCell.PEAK):
-            counters.set_writer(writer, WriterCell.PEAK, in_flight)
+            words[row + _BYTES] += nbytes
+        in_flight = self.in_flight()
+        if in_flight > words[row + _PEAK]:
+            words[row + _PEAK] = in_flight
+
+    def in_flight(self) -> int:
+        """Credits sent and not yet taken."""
+        return max(0, self._words[self._row + _CREDITS] - self._sum(_TAKEN_CREDITS))
+
+    def bytes_in_flight(self) -> int:
+        """Bytes of shared buffers sent and not yet taken."""
+        return max(0, self._words[self._row + _BYTES] - self._sum(_TAKEN_BYTES))
+
+    def frames(self) -> int:
+        """Frames sent: the number of the next one."""
+        return self._words[self._row + _FRAMES]
+
+    def confirmed(self) -> int:
+        """Frames that readers have confirmed."""
+        return self._sum(_CONFIRMED)
 
     def idle(self) -> bool:
         """Whether the readers have taken every credit sent: they have nothing left to do."""
-        words = self._words
-        taken = 0
-        for cell in self._taken:
-            taken += words[cell]
-        return taken >= words[self._sent]
+        return self._sum(_TAKEN_CREDITS) >= self._words[self._row + _CREDITS]
 
     def set_waiting(self, waiting: bool) -> None:
         """Ask the readers to ring when they take, or no longer."""
@@ -222,6 +237,59 @@ class WriterAccount:
         total = self.counters.of_writer(self.writer, WriterCell.CREDITS)
         self.counters.set_writer(self.writer, WriterCell.ENDED, total + 1)
         return total
+
+    def _sum(self, cell: int) -> int:
+        """The sum of a cell over the readers."""
+        words, total = self._words, 0
+        for row in self._readers:
+            total += words[row + cell]
+        return total
+
+
+class ReaderAccount:
+    """One reader's side of the books: what its receiver notes."""
+
+    def __init__(self, counters: ChannelCounters, reader: int) -> None:
+        self._words, self._waiting, self._rows = counters.rows_of_reader(reader)
+
+    def note_received(self, writer: int, credits: int) -> None:
+        """Count one frame as received, and what it costs."""
+        words, row = self._words, self._rows[writer]
+        words[row + _RECEIVED] += 1
+        if credits:
+            words[row + _RECEIVED_CREDITS] += credits
+
+    def note_taken(self, writer: int, credits: int, nbytes: int) -> bool:
+        """Give credit back; whether the writer waits for it."""
+        words, row = self._words, self._rows[writer]
+        # Bytes first: a writer that sees the credit sees them too.
+        if nbytes:
+            words[row + _TAKEN_BYTES] += nbytes
+        words[row + _TAKEN_CREDITS] += credits
+        return words[self._waiting[writer]] != 0
+
+
+# Plain numbers: to look a member of an enum up takes longer than to read its cell.
+_CREDITS, _BYTES, _FRAMES, _ITEMS, _PEAK = map(
+    int,
+    (
+        WriterCell.CREDITS,
+        WriterCell.BYTES,
+        WriterCell.FRAMES,
+        WriterCell.ITEMS,
+        WriterCell.PEAK,
+    ),
+)
+_RECEIVED, _RECEIVED_CREDITS, _TAKEN_CREDITS, _TAKEN_BYTES, _CONFIRMED = map(
+    int,
+    (
+        ReaderCell.FRAMES,
+        ReaderCell.CREDITS,
+        ReaderCell.TAKEN_CREDITS,
+        ReaderCell.TAKEN_BYTES,
+        ReaderCell.CONFIRMED,
+    ),
+)
 
 
 def _mark_words(spec: ChannelSpec) -> int:

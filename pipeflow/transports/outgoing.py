@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Iterator
 
 from pipeflow.errors import ChannelClosed, PeerClosed
 from pipeflow.transports import credit
 from pipeflow.transports.base import ChannelSpec, Frame, FrameKind, Packet
-from pipeflow.transports.counters import ChannelCounters, ReaderCell, WriterAccount, WriterCell
+from pipeflow.transports.counters import ChannelCounters, ReaderAccount, ReaderCell, WriterAccount
 
 
 class Outgoing:
@@ -18,14 +19,15 @@ class Outgoing:
         self._spec, self._counters, self._writer = spec, counters, writer
         self._account = WriterAccount(counters, writer)
         self._kept: deque[tuple[int, tuple[object, ...]]] = deque()
+        self._settling = threading.Lock()
         self._closed = False
 
     def room(self, nbytes: int = 0) -> int:
         self.settle()
         return credit.room(
-            in_flight=self._counters.in_flight(self._writer),
+            in_flight=self._account.in_flight(),
             capacity=self._spec.capacity,
-            bytes_in_flight=self._counters.bytes_in_flight(self._writer),
+            bytes_in_flight=self._account.bytes_in_flight(),
             capacity_bytes=self._spec.capacity_bytes,
             nbytes=nbytes,
         )
@@ -40,15 +42,26 @@ class Outgoing:
         self._account.set_waiting(waiting)
 
     def settle(self) -> None:
-        kept, counters = self._kept, self._counters
+        # The pool asks for this from the user's thread while the second thread may be sending; and
+        # what dies here may run code that comes back. Whoever is second leaves it to the first.
+        if not self._kept or not self._settling.acquire(blocking=False):
+            return
+        try:
+            self._let_go_of_confirmed()
+        finally:
+            self._settling.release()
+
+    def _let_go_of_confirmed(self) -> None:
+        kept = self._kept
+        if self._spec.readers == 1:
+            confirmed = self._account.confirmed()  # in order
+            while kept and kept[0][0] < confirmed:
+                kept.popleft()
+            return
         for _ in range(len(kept)):
             seq, keep = kept.popleft()
-            if not counters.is_confirmed(self._writer, seq):
-                # With one reader frames are confirmed in order; with several each for itself.
+            if not self._counters.is_confirmed(self._writer, seq):
                 kept.append((seq, keep))
-                if self._spec.readers == 1:
-                    kept.rotate(1)
-                    return
 
     def kept(self) -> Iterator[object]:
         """What the readers may not hold yet; also after the end."""
@@ -68,7 +81,7 @@ class Outgoing:
             raise ChannelClosed(f"channel {self._spec.number} was closed by its writer")
 
     def _next_seq(self) -> int:
-        return self._counters.of_writer(self._writer, WriterCell.FRAMES)
+        return self._account.frames()
 
     def _keep(self, seq: int, keep: tuple[object, ...]) -> None:
         if keep:
@@ -90,6 +103,7 @@ class Incoming:
 
     def __init__(self, spec: ChannelSpec, counters: ChannelCounters, reader: int) -> None:
         self._spec, self._counters, self._reader = spec, counters, reader
+        self._account = ReaderAccount(counters, reader)
         self._unconfirmed: list[tuple[int, int]] = []
 
     def confirm(self) -> None:
@@ -101,21 +115,14 @@ class Incoming:
         return self._counters.waiting(writer)
 
     def _note_received(self, frame: Frame) -> Frame:
-        counters, reader = self._counters, self._reader
-        counters.add_reader(reader, frame.writer, ReaderCell.FRAMES, 1)
-        if frame.kind is FrameKind.ITEMS:
-            counters.add_reader(reader, frame.writer, ReaderCell.CREDITS, frame.credits)
+        items = frame.kind is FrameKind.ITEMS
+        self._account.note_received(frame.writer, frame.credits if items else 0)
         self._unconfirmed.append((frame.writer, frame.seq))
         return frame
 
     def _note_taken(self, writer: int, credits: int, nbytes: int) -> bool:
         """Give credit back; whether the writer waits for it."""
-        counters, reader = self._counters, self._reader
-        # Bytes first: a writer that sees the credit sees them too.
-        if nbytes:
-            counters.add_reader(reader, writer, ReaderCell.TAKEN_BYTES, nbytes)
-        counters.add_reader(reader, writer, ReaderCell.TAKEN_CREDITS, credits)
-        return counters.waiting(writer)
+        return self._account.note_taken(writer, credits, nbytes)
 
     def _note_wanted(self, items: int) -> None:
         for writer in range(self._spec.writers):

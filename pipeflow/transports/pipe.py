@@ -256,6 +256,8 @@ def wait_writable(fd: int) -> None:
 
 def _after(parts: list[bytes | memoryview], written: int) -> list[bytes | memoryview]:
     """What is left of the parts after so many bytes."""
+    if written == total_bytes(parts):
+        return []
     for index, part in enumerate(parts):
         if written < len(part):
             return [memoryview(part)[written:], *parts[index + 1 :]]
