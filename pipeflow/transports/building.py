@@ -1,0 +1,181 @@
+"""Taking objects apart: where the bytes of arrays go while the rest is pickled.
+
+Large ones go to slots of shared memory or lie there already, small ones travel in the frame.
+"""
+
+from __future__ import annotations
+
+import copyreg
+import pickle
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from pipeflow.transports.base import SlotRef
+from pipeflow.transports.reading import rebuild_array, view_as
+from pipeflow.transports.slots import SHARED_FROM, SlotPool
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+PROTOCOL: Final = 5
+
+
+class Build:
+    """What gathers beside the pickle while it is made."""
+
+    def __init__(self, pool: SlotPool | None) -> None:
+        self._pool = pool
+        self.buffers: list[bytes | SlotRef] = []
+        self.keep: list[object] = []
+        self.shared_bytes = 0
+        self.copied_bytes = 0
+        self._sent: list[Array] = []
+
+    def dispatch_table(self) -> dict[type, Callable[[Any], Any]] | None:
+        """How types are reduced, ours and those of ``copyreg``; ``None`` without numpy."""
+        numpy = sys.modules.get("numpy")
+        if numpy is None:
+            return None
+        table = dict(copyreg.dispatch_table)
+        table[numpy.ndarray] = self.array
+        # A mapped file arrives as what it is to the reader: an array.
+        table[numpy.memmap] = self.array
+        table[numpy.recarray] = self.record_array
+        return table
+
+    def array(self, array: Array) -> Any:
+        """Reduce one array: where it lies, and how to look at it."""
+        plain = self.plain_array(array)
+        # Its elements are objects, so they go the way of objects.
+        return array.__reduce_ex__(PROTOCOL) if plain is None else (rebuild_array, plain)
+
+    def plain_array(self, array: Array) -> tuple[int, tuple[int, ...], Any, Any] | None:
+        """Put an array's bytes somewhere: what ``rebuild_array`` needs to find them.
+
+        ``None`` if its elements are objects.
+        """
+        dtype = array.dtype
+        if dtype.hasobject or not dtype.itemsize:
+            return None
+        index, layout = len(self.buffers), self._store(array)
+        return index, array.shape, _spell(dtype), layout
+
+    def record_array(self, array: Array) -> Any:
+        """Reduce an array of records: the plain array, and what it is seen as."""
+        import numpy as np
+
+        return view_as, (array.view(np.ndarray), type(array))
+
+    def out_of_band(self, buffer: pickle.PickleBuffer) -> bool:
+        """Take a buffer of any other object that offers some."""
+        try:
+            raw = buffer.raw()
+        except BufferError:
+            return True  # not in one piece: pickle has it in the stream, or says so
+        if self._pool is None or raw.nbytes < SHARED_FROM or not self._share_raw(raw):
+            self._inline(bytes(raw))
+        return False
+
+    def mark(self) -> tuple[int, int, int, int, int]:
+        """How much there is, for ``return_to``."""
+        sizes = len(self.buffers), len(self.keep), len(self._sent)
+        return *sizes, self.shared_bytes, self.copied_bytes
+
+    def return_to(self, mark: tuple[int, int, int, int, int]) -> None:
+        """Forget what came since."""
+        buffers, keep, sent, self.shared_bytes, self.copied_bytes = mark
+        del self.buffers[buffers:], self.keep[keep:], self._sent[sent:]
+
+    def drop(self) -> None:
+        """Let go of everything: the traceback of a failure may keep us for long."""
+        self.keep.clear()
+        self._sent.clear()
+
+    def freeze(self) -> None:
+        """Make what was sent by reference read-only, as far as we can reach."""
+        if not self._sent:
+            return
+        for array in self._sent:
+            part: Any = array
+            while hasattr(part, "flags") and part.flags.writeable:
+                part.flags.writeable = False
+                part = part.base
+        self._sent.clear()
+
+    # -- where the bytes go
+
+    def _store(self, array: Array) -> Any:
+        """Put an array's bytes somewhere; how they are laid out there."""
+        if self._pool is not None and array.nbytes >= SHARED_FROM:
+            found = self._pool.find(array)
+            if found is not None:
+                return self._refer(array, *found)
+            lease = self._pool.reserve(array.nbytes)
+            if lease is not None:
+                self._share(lease.ref, lease)
+                return _copy_into(lease.memory, array)
+        self._inline(array.tobytes("A"))
+        return _order(array)
+
+    def _refer(self, array: Array, ref: SlotRef, keeper: object) -> Any:
+        self._share(ref, keeper)
+        flags = array.flags
+        if flags.writeable:
+            self._sent.append(array)
+        if flags.c_contiguous:
+            return None
+        below = sum(
+            (length - 1) * stride
+            for length, stride in zip(array.shape, array.strides, strict=True)
+            if stride < 0
+        )
+        return -below, array.strides
+
+    def _share_raw(self, raw: memoryview) -> bool:
+        """Put a buffer into a slot, or find it there."""
+        import numpy as np
+
+        assert self._pool is not None
+        found = self._pool.find(np.frombuffer(raw, np.uint8))
+        if found is not None:
+            self._share(*found)
+            return True
+        lease = self._pool.reserve(raw.nbytes)
+        if lease is None:
+            return False
+        lease.memory[:] = raw
+        self._share(lease.ref, lease)
+        return True
+
+    def _share(self, ref: SlotRef, keeper: object) -> None:
+        self.buffers.append(ref)
+        self.keep.append(keeper)
+        self.shared_bytes += ref.nbytes
+
+    def _inline(self, data: bytes) -> None:
+        self.buffers.append(data)
+        self.copied_bytes += len(data)
+
+
+def _spell(dtype: Any) -> Any:
+    """A type of elements, as short text where that says all of it."""
+    if dtype.kind in "biufc" and dtype.isbuiltin == 1:
+        return dtype.str
+    return dtype
+
+
+def _order(array: Array) -> Literal["F"] | None:
+    """How ``tobytes("A")`` and ``_copy_into`` lay an array out; ``None`` is as C does."""
+    return "F" if array.flags.f_contiguous and not array.flags.c_contiguous else None
+
+
+def _copy_into(memory: memoryview, array: Array) -> Literal["F"] | None:
+    """Copy an array, whatever its strides, and say in which order."""
+    import numpy as np
+
+    order = _order(array)
+    np.copyto(np.ndarray(array.shape, array.dtype, buffer=memory, order=order), array)
+    return order

@@ -1,0 +1,91 @@
+"""Rebuilding arrays: the packet that is being loaded, and what its pickle calls.
+
+A pickle names functions of modules, so what belongs to one packet is found by way of its thread.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from pipeflow.transports.base import SlotRef
+from pipeflow.transports.views import Views
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+_T = TypeVar("_T")
+
+
+def load_with(reading: Reading, load: Callable[[Any, Any], _T], pickled: Any) -> _T:
+    """Load with the packet's buffers in reach of its arrays."""
+    before, _now.reading = _now.reading, reading
+    try:
+        return load(pickled, reading)
+    finally:
+        _now.reading = before
+
+
+class Reading:
+    """The buffers of the packet that is being loaded: arrays ask by number, others in turn."""
+
+    def __init__(
+        self, buffers: Sequence[bytes | SlotRef], views: Views | None, private: bool
+    ) -> None:
+        self._buffers, self._views, self._private = buffers, views, private
+        self._next = 0
+
+    def __iter__(self) -> Iterator[object]:
+        return self
+
+    def __next__(self) -> object:
+        if self._next >= len(self._buffers):
+            raise StopIteration
+        buffer = self._buffer(self._next)
+        return bytearray(buffer) if self._private else buffer
+
+    def array(self, index: int, shape: tuple[int, ...], dtype: Any, layout: Any) -> Array:
+        """Array number ``index``: a look at its buffer, or a private copy."""
+        import numpy as np
+
+        buffer = self._buffer(index)
+        array: Array
+        if layout is None or layout == "F":
+            array = np.ndarray(shape, dtype, buffer, 0, None, layout)
+        else:
+            offset, strides = layout
+            array = np.ndarray(shape, dtype, buffer, offset, strides)
+        return array.copy(order="K") if self._private else array
+
+    def _buffer(self, index: int) -> Any:
+        self._next = index + 1
+        buffer = self._buffers[index]
+        if isinstance(buffer, bytes):
+            return buffer
+        if self._views is None:
+            raise ValueError("a packet with buffers in shared memory needs views")
+        return self._views.view(buffer)
+
+
+class _Now(threading.local):
+    """What this thread is loading."""
+
+    reading: Reading | None = None
+
+
+_now: Final = _Now()
+
+
+def rebuild_array(index: int, shape: tuple[int, ...], dtype: Any, layout: Any) -> Array:
+    """Rebuild an array of the packet that is being loaded; called by its pickle."""
+    if _now.reading is None:
+        raise ValueError("this pickle is part of a packet")
+    return _now.reading.array(index, shape, dtype, layout)
+
+
+def view_as(array: Array, kind: type[Any]) -> Any:
+    """Rebuild an array of a subclass; called by its pickle."""
+    return array.view(kind)
