@@ -41,34 +41,38 @@ class HolderTable:
     def _memory(self) -> mmap.mmap:
         return self._map_header()
 
-    def flip(self, pool: int, slot: int, worker: int) -> None:
-        """Change a cell from free to held or back; only by ``worker`` itself, or once it died."""
-        cell = self._first[pool] + slot * self._workers + worker
-        self._memory[cell] = (self._memory[cell] + 1) & 0xFF
+    def cell(self, pool: int, slot: int, worker: int) -> int:
+        """The place of a cell, for ``flip``; no two cells have the same."""
+        return self._first[pool] + slot * self._workers + worker
+
+    def flip(self, cell: int) -> None:
+        """Change a cell from free to held or back; only by its worker, or once that died."""
+        memory = self._memory
+        memory[cell] = (memory[cell] + 1) & 0xFF
 
     def holders(self, pool: int, slot: int) -> tuple[int, ...]:
         """Numbers of the workers that hold a slot."""
-        row = self._row(pool, slot)
+        start = self._first[pool] + slot * self._workers
+        row = self._memory[start : start + self._workers]
         return tuple(worker for worker, cell in enumerate(row) if cell & 1)
 
     def is_free(self, pool: int, slot: int) -> bool:
         """Whether nobody holds a slot; only its owner may conclude that nobody will."""
-        row = self._row(pool, slot)
+        memory, start = self._memory, self._first[pool] + slot * self._workers
+        stop = start + self._workers
+        row = memory[start:stop]
         if int.from_bytes(row, "little") & self._odd:
             return False
-        return row == self._row(pool, slot)
-
-    def _row(self, pool: int, slot: int) -> bytes:
-        start = self._first[pool] + slot * self._workers
-        return self._memory[start : start + self._workers]
+        return row == memory[start:stop]
 
 
 class Hold(weakref.ref[Any]):
     """One object that keeps a slot: a lease, or the base of arrays over it. Its death lets go."""
 
-    __slots__ = ("address", "holdings", "ref", "target_id")
+    __slots__ = ("address", "cell", "holdings", "ref", "target_id")
 
     address: int
+    cell: int
     holdings: Holdings
     ref: SlotRef
     target_id: int
@@ -88,7 +92,7 @@ class Holdings:
     def __init__(self, table: HolderTable, worker: int) -> None:
         self._table = table
         self._worker = worker
-        self._counts: dict[tuple[int, int], int] = {}
+        self._counts: dict[int, int] = {}  # by cell
         self._holds: dict[int, Hold] = {}
         self._dead: deque[Hold] = deque()
         self._lock = threading.Lock()
@@ -107,15 +111,18 @@ class Holdings:
             address: Where that part is mapped, if arrays over ``target`` are to be found.
         """
         hold = Hold(target, _on_death)
-        hold.address, hold.holdings, hold.ref, hold.target_id = address, self, ref, id(target)
-        key = (ref.pool, ref.slot)
+        cell = self._table.cell(ref.pool, ref.slot, self._worker)
+        hold.address, hold.cell, hold.holdings = address, cell, self
+        hold.ref, hold.target_id = ref, id(target)
+        counts = self._counts
         with self._lock:
-            count = self._counts.get(key, 0)
+            count = counts.get(cell, 0)
             if not count:
-                self._table.flip(ref.pool, ref.slot, self._worker)
-            self._counts[key] = count + 1
-            self._holds[id(target)] = hold
-        self._bury()
+                self._table.flip(cell)
+            counts[cell] = count + 1
+            self._holds[hold.target_id] = hold
+        if self._dead:
+            self._bury()
 
     def of(self, target: object) -> Hold | None:
         """The hold that ``target`` itself has on a slot."""
@@ -131,7 +138,7 @@ class Holdings:
         hold = self.of(target)
         if hold is not None:
             with self._lock:
-                self._counts[hold.ref.pool, hold.ref.slot] += 1
+                self._counts[hold.cell] += 1
 
     def mourn(self, hold: Hold) -> None:
         """Take note of a death; called by the interpreter."""
@@ -152,11 +159,13 @@ class Holdings:
             return
         if self._holds.get(hold.target_id) is hold:
             del self._holds[hold.target_id]
-        key = (hold.ref.pool, hold.ref.slot)
-        self._counts[key] -= 1
-        if not self._counts[key]:
-            del self._counts[key]
-            self._table.flip(hold.ref.pool, hold.ref.slot, self._worker)
+        counts, cell = self._counts, hold.cell
+        left = counts[cell] - 1
+        if left:
+            counts[cell] = left
+        else:
+            del counts[cell]
+            self._table.flip(cell)
 
 
 def _on_death(hold: weakref.ref[Any]) -> None:

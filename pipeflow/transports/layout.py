@@ -36,6 +36,7 @@ class Usage(IntEnum):
     GROWTHS = 2  #: how often it took memory
     FALLBACKS = 3  #: buffers that found no slot
     PINCHED = 4  #: whether it just found the limit reached
+    WAITS = 5  #: how often it waited for a slot to come back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

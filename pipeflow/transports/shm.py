@@ -26,12 +26,14 @@ class PoolUsage:
         slots: Slots that it ever made.
         growths: How often it took memory.
         fallbacks: Buffers that found no slot and travelled in their frame.
+        waits: How often it waited a moment for a slot to come back.
     """
 
     reserved_bytes: int
     slots: int
     growths: int
     fallbacks: int
+    waits: int
 
 
 class Arena:
@@ -79,6 +81,7 @@ class Arena:
                 slots=maps.usage(worker, Usage.SLOTS),
                 growths=maps.usage(worker, Usage.GROWTHS),
                 fallbacks=maps.usage(worker, Usage.FALLBACKS),
+                waits=maps.usage(worker, Usage.WAITS),
             )
             for worker in range(self.handle.workers)
         )
@@ -97,7 +100,7 @@ class Arena:
         for pool in range(self.handle.workers):
             for slot, _, _ in maps.described(pool):
                 if worker in maps.holders.holders(pool, slot):
-                    maps.holders.flip(pool, slot, worker)
+                    maps.holders.flip(maps.holders.cell(pool, slot, worker))
         maps.set_usage(worker, Usage.PINCHED, 0)
         self._give_back(worker)
 

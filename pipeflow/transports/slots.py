@@ -17,6 +17,7 @@ from pipeflow.transports.backing import GRANULE
 from pipeflow.transports.base import SlotRef
 from pipeflow.transports.holdings import Hold, Holdings
 from pipeflow.transports.layout import Maps, Usage
+from pipeflow.transports.views import address_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -112,6 +113,16 @@ class SlotPool:
         """This worker's range, mapped when it is first used."""
         return self._maps.own(self._worker)
 
+    @cached_property
+    def _bytes(self) -> memoryview:
+        """The same, for whoever copies into a part of it."""
+        return memoryview(self._memory)
+
+    @cached_property
+    def _address(self) -> int:
+        """Where it lies in this process."""
+        return address_of(self._memory)
+
     def reserve(self, nbytes: int) -> Lease | None:
         """Lend a slot of at least ``nbytes``.
 
@@ -127,8 +138,9 @@ class SlotPool:
             slot = self._take(nbytes)
             if slot is None:
                 return None
-            ref = SlotRef(self._worker, slot.number, slot.offset, nbytes)
-            lease = Lease(ref, memoryview(self._memory)[slot.offset : slot.offset + nbytes])
+            offset = slot.offset
+            ref = SlotRef(self._worker, slot.number, offset, nbytes)
+            lease = Lease(ref, self._bytes[offset : offset + nbytes])
             self._holdings.keep(lease, ref)
             return lease
 
@@ -143,16 +155,21 @@ class SlotPool:
         import numpy as np
 
         kind = np.dtype(dtype)
-        axes = (shape,) if isinstance(shape, int) else tuple(int(length) for length in shape)
+        axes = (shape,) if isinstance(shape, int) else tuple(map(int, shape))
         nbytes = math.prod(axes) * kind.itemsize
         if nbytes < SHARED_FROM or kind.hasobject or min(axes, default=1) < 0:
             return np.empty(shape, kind)
-        lease = self.reserve(nbytes)
-        if lease is None:
+        if not self._holdings.ours():
             return np.empty(shape, kind)
-        base = np.frombuffer(self._memory, np.uint8, nbytes, lease.ref.offset)
-        self._holdings.keep(base, lease.ref, address=base.__array_interface__["data"][0])
-        return np.ndarray(axes, kind, buffer=base)
+        with self._lock:
+            slot = self._take(nbytes)
+            if slot is None:
+                return np.empty(shape, kind)
+            offset = slot.offset
+            base = np.frombuffer(self._memory, np.uint8, nbytes, offset)
+            ref = SlotRef(self._worker, slot.number, offset, nbytes)
+            self._holdings.keep(base, ref, address=self._address + offset)
+        return np.ndarray(axes, kind, base)
 
     def find(self, array: np.ndarray[Any, Any]) -> tuple[SlotRef, object] | None:
         """Where an array lies in shared memory, and the object that keeps it there.
@@ -162,12 +179,15 @@ class SlotPool:
         hold = self._hold_under(array)
         if hold is None:
             return None
-        keeper = hold()
+        keeper, ref = hold(), hold.ref
+        if keeper is None:
+            return None
+        if array.base is keeper and array.nbytes == ref.nbytes and array.flags.c_contiguous:
+            return ref, keeper  # all of it, as most that is passed on
         low, high = _bounds(array)
         start = low - hold.address
-        if keeper is None or start < 0 or start + high - low > hold.ref.nbytes:
+        if start < 0 or start + high - low > ref.nbytes:
             return None
-        ref = hold.ref
         return SlotRef(ref.pool, ref.slot, ref.offset + start, high - low), keeper
 
     def watch(self, sender: InFlight) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import mmap
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pipeflow.errors import ProtocolError
@@ -18,6 +20,9 @@ class Views:
 
     def __init__(self, maps: Maps, holdings: Holdings) -> None:
         self._maps, self._holdings = maps, holdings
+        handle = maps.handle
+        self._starts = tuple(handle.range_at(worker) for worker in range(handle.workers))
+        self._range_bytes, self._max_slots = handle.range_bytes, handle.max_slots
 
     def view(self, ref: SlotRef) -> np.ndarray[Any, Any]:
         """The bytes of a slot as a read-only array; it holds the slot until it dies.
@@ -31,9 +36,15 @@ class Views:
         import numpy as np
 
         at = self._place(ref)
-        base = np.frombuffer(self._maps.views, np.uint8, ref.nbytes, at)
-        self._holdings.keep(base, ref, address=base.__array_interface__["data"][0])
+        memory, address = self._mapped
+        base = np.frombuffer(memory, np.uint8, ref.nbytes, at)
+        self._holdings.keep(base, ref, address=address + at)
         return base
+
+    @cached_property
+    def _mapped(self) -> tuple[mmap.mmap, int]:
+        """All of the arena to read, and where it lies in this process."""
+        return self._maps.views, address_of(self._maps.views)
 
     def read(self, ref: SlotRef) -> bytes:
         """A copy of the bytes; the sender keeps them until it hears that we have them.
@@ -45,9 +56,16 @@ class Views:
         return self._maps.views[at : at + ref.nbytes]
 
     def _place(self, ref: SlotRef) -> int:
-        handle = self._maps.handle
-        if not 0 <= ref.pool < handle.workers or ref.slot >= handle.max_slots:
+        pool, slot, offset, nbytes = ref
+        if not 0 <= pool < len(self._starts) or slot >= self._max_slots:
             raise ProtocolError(f"no slot of the arena is meant by {ref}")
-        if ref.offset + ref.nbytes > handle.range_bytes:
+        if offset + nbytes > self._range_bytes:
             raise ProtocolError(f"{ref} ends behind its pool")
-        return handle.range_at(ref.pool) + ref.offset
+        return self._starts[pool] + offset
+
+
+def address_of(memory: mmap.mmap) -> int:
+    """Where a mapping lies in this process."""
+    import numpy as np
+
+    return int(np.frombuffer(memory, np.uint8, 1).__array_interface__["data"][0])
