@@ -7,6 +7,7 @@ visible on the board, and watch the neighbours' ends: a reader that closed or di
 from __future__ import annotations
 
 import select
+import sys
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -31,6 +32,7 @@ from pipeflow.runtime.flow.outbox import Outbox
 from pipeflow.runtime.flow.targets import Target
 from pipeflow.runtime.flow.threads import Linger, Postman
 from pipeflow.runtime.flow.wiring import ChannelPlan
+from pipeflow.transports.allocator import keep_freed_memory
 from pipeflow.transports.bell import Bell
 from pipeflow.transports.channel import open_receiver, open_sender
 from pipeflow.transports.codec import Decoder, Encoder
@@ -117,6 +119,8 @@ class Process:
 
     def begin(self) -> None:
         """The loop begins."""
+        if "numpy" in sys.modules:
+            keep_freed_memory()
         self._since = time.monotonic_ns()
         self._enter_state(State.BUSY, 0)
         self._linger.start()
