@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run what was asked for; 1 if any result was wrong."""
     chosen = _parser().parse_args(arguments)
     console = Console() if sys.stdout.isatty() else Console(width=LOG_WIDTH)
-    workloads = _select(chosen.workload, quick=chosen.quick)
+    workloads = _select(chosen.workload, quick=chosen.quick, peers=chosen.peers)
     rounds = chosen.rounds or (1 if chosen.quick else 5)
     done: list[Measured] = []
     for workload in workloads:
@@ -42,12 +42,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("workload", nargs="*", help="names of workloads; all when left out")
     parser.add_argument("--rounds", type=int, metavar="N", help="rounds of each workload (5)")
     parser.add_argument("--quick", action="store_true", help="small sizes, one round: a smoke run")
+    parser.add_argument("--peers", action="store_true", help="also packages that do the like")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every value as JSON")
     return parser
 
 
-def _select(names: Sequence[str], *, quick: bool) -> list[Workload]:
-    known = {workload.name: workload for workload in catalogue(quick=quick)}
+def _select(names: Sequence[str], *, quick: bool, peers: bool) -> list[Workload]:
+    known = {workload.name: workload for workload in catalogue(quick=quick, peers=peers)}
     unknown = [name for name in names if name not in known]
     if unknown:
         raise SystemExit(f"there is no workload '{unknown[0]}'; there are {', '.join(known)}")

@@ -94,11 +94,12 @@ class Workload:
 UNITS: Final[Mapping[str, str]] = {
     "rate": "items/s",
     "us_per_item": "µs/item",
+    "gap_us": "median gap µs",
     "p50_us": "p50 µs",
     "p99_us": "p99 µs",
     "gb_per_s": "GB/s",
-    "pss_mib": "peak PSS MiB",
-    "beyond_mib": "beyond imports MiB",
+    "pss_mb": "peak PSS MB",
+    "beyond_mb": "beyond imports MB",
     "first_ms": "first item ms",
     "total_ms": "total ms",
 }

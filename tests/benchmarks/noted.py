@@ -40,6 +40,19 @@ class Noted:
                     raise WrongResult(f"{name} is {sink[name]}, and should be {value}")
 
 
+def read_halves(folder: Path) -> Noted:
+    """Read the notes of two processes that did half of the work each.
+
+    Raises:
+        WrongResult: A stage wrote none.
+    """
+    halves = [read_notes(folder / f"half-{i}") for i in range(2)]
+    return Noted(
+        first_ns=min(half.first_ns for half in halves),
+        sinks=[sink for half in halves for sink in half.sinks],
+    )
+
+
 def read_notes(folder: Path) -> Noted:
     """Read the notes of a run.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -9,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -75,6 +76,17 @@ def run_program(command: Sequence[str], *, watch: Watch | None = None) -> Ended:
     return Ended(code=process.returncode, began_ns=began_ns, wall_s=wall_s, said=said)
 
 
+@contextlib.contextmanager
+def confined_to(cpus: int) -> Iterator[None]:
+    """Let programs that are started in here use so many processors; 0 is all of ours."""
+    ours = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(ours)[: cpus or None])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, ours)
+
+
 def pipeflow_command(
     pipeline: str, params: Mapping[str, object], options: Sequence[str] = ()
 ) -> list[str]:
@@ -107,7 +119,8 @@ def run_pipeflow(
     """
     ended = run_program(pipeflow_command(pipeline, params, options), watch=watch)
     if ended.code == USAGE and options:
-        raise NotAvailable(f"not available yet: {_first_line(ended.said)}")
+        why = _first_line(ended.said).removeprefix("pipeflow: error: ")
+        raise NotAvailable(f"not available yet: {why}")
     if ended.code != 0:
         raise WrongResult(f"pipeflow run {pipeline} exited {ended.code}:\n{ended.said}")
     return ended
