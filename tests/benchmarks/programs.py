@@ -21,7 +21,7 @@ ROOT: Final = Path(__file__).parent.parent.parent
 PIPELINES: Final = Path(__file__).parent / "pipelines"
 
 #: One measurement takes seconds; who takes this long hangs.
-DEADLINE_S: Final = 300.0
+DEADLINE_S: Final = 120.0
 #: Exit codes: pipeflow's for what it does not understand, a baseline's for what is not installed.
 USAGE: Final = 2
 MISSING: Final = 69  # EX_UNAVAILABLE of sysexits.h

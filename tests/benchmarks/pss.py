@@ -41,22 +41,6 @@ def pss_mb(pid: int) -> float:
         text = (_PROC / str(pid) / "smaps_rollup").read_text()
     except _GONE:
         return 0.0
-    return (
-        next((int(line.split()[1]) for line in text.splitlines() if line[:4] == "Pss:"), 0) / 1024
-    )
-
-
-def family(pid: int) -> set[int]:
-    """Give a process and all its descendants."""
-    children: defaultdict[int, list[int]] = defaultdict(list)
-    for child, parent in _parents():
-        children[parent].append(child)
-    found: set[int] = set()
-    todo = [pid]
-    while todo:
-        member = todo.pop()
-        found.add(member)
-        todo += children[member]
     if not text:  # it has ended and waits for its parent
         return 0.0
     kib = next(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:"))

@@ -17,7 +17,6 @@ def run(chain: Chain) -> None:
             # A tuple in a tuple: mpire would unpack the item's own as arguments.
             ((item,) for item in items),
             chunk_size=chain.chunk,
-            max_tasks_active=chain.workers * max(2, chain.capacity // chain.chunk),
         )
         for result in results:
             sink(result)
