@@ -3,9 +3,31 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+import importlib.util
+from typing import Any, Final
 
 from tests.benchmarks.model import NotAvailable
+
+#: Packages that are run, by ``PACKAGE_driver.py``.
+DRIVEN: Final = ("pypeln", "mpire", "joblib")
+#: Packages that one would like to see here, by the name of their module, and why one does not.
+NOT_DRIVEN: Final = {
+    "shmpipeline": "its streams keep the latest value only",
+    "ray": "a cluster of servers",
+    "dora": "nodes of a daemon",
+}
+
+
+def about_peers() -> list[str]:
+    """Say which peers will not be in the tables, and why."""
+    return [
+        *(
+            f"{name} is not installed: pip install 'pipeflow[bench]'"
+            for name in DRIVEN
+            if importlib.util.find_spec(name) is None
+        ),
+        *(f"{name} has no driver here: {why}" for name, why in NOT_DRIVEN.items()),
+    ]
 
 
 def needed(package: str) -> Any:

@@ -37,7 +37,7 @@ def w1int(*, quick: bool, with_peers: bool) -> Workload:
 
 def one_core(*, quick: bool) -> Workload:
     """w1 where there is but one core."""
-    count = 2_000 if quick else 200_000
+    count = 2_000 if quick else 40_000
     read = _reader(count, _total_of_dicts)
     params = {"count": count}
     return Workload(

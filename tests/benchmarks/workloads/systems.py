@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tests.benchmarks.model import Kind, Metrics, System
+from tests.benchmarks.peers.needed import DRIVEN
 from tests.benchmarks.programs import Ended, confined_to, run_baseline, run_pipeflow
 
 #: Checks what the stages wrote into a folder, and gives the metrics.
@@ -80,5 +81,5 @@ def peers(job: str, params: Mapping[str, object], read: Read) -> tuple[System, .
     """Make the systems of all peers that there is a driver for."""
     return tuple(
         other(name, f"peers.{name}_driver:run", job, params, read, kind=Kind.PEER)
-        for name in ("pypeln", "mpire", "joblib")
+        for name in DRIVEN
     )
