@@ -122,7 +122,7 @@ def run_pipeflow(
         why = _first_line(ended.said).removeprefix("pipeflow: error: ")
         raise NotAvailable(f"not available yet: {why}")
     if ended.code != 0:
-        raise WrongResult(f"pipeflow run {pipeline} exited {ended.code}:\n{ended.said}")
+        raise WrongResult(_failure(f"pipeflow run {pipeline}", ended))
     return ended
 
 
@@ -146,8 +146,13 @@ def run_baseline(
     if ended.code == MISSING:
         raise NotAvailable(_first_line(ended.said))
     if ended.code != 0:
-        raise WrongResult(f"{target} exited {ended.code}:\n{ended.said}")
+        raise WrongResult(_failure(target, ended))
     return ended
+
+
+def _failure(what: str, ended: Ended) -> str:
+    """The first line goes to a table, the rest below it."""
+    return f"{what} exited {ended.code}: {_first_line(ended.said)}\n{ended.said}"
 
 
 def _first_line(text: str) -> str:

@@ -9,12 +9,11 @@ from typing import Any, Final
 from tests.benchmarks.model import NotAvailable
 
 #: Packages that are run, by ``PACKAGE_driver.py``.
-DRIVEN: Final = ("pypeln", "mpire", "joblib")
+DRIVEN: Final = ("pypeln", "mpire", "joblib", "ray")
 #: Packages that one would like to see here, by the name of their module, and why one does not.
 NOT_DRIVEN: Final = {
-    "shmpipeline": "its streams keep the latest value only",
-    "ray": "a cluster of servers",
-    "dora": "nodes of a daemon",
+    "shmpipeline": "its streams keep the latest value only, so that items get lost",
+    "dora": "it needs a daemon and a coordinator that one has to start first",
 }
 
 

@@ -63,6 +63,7 @@ def _systems(
 ) -> tuple[System, ...]:
     """All who do it: ``many`` items where an item is cheap, ``few`` where it is not."""
     read, read_few = _reader(many, total), _reader(few, total)
+    rare = min(few, 10_000)  # for peers: thousands in a second
     file, params, fewer = f"{pipeline}.yaml", {"count": many}, {"count": few}
     return (
         ours("pipeflow", file, params, read),
@@ -71,7 +72,7 @@ def _systems(
         other("Pipe", "baselines.links:pipe", job, fewer, read_few),
         other("Queue of 256", "baselines.links:queue_batch", job, params, read),
         other("serial", "baselines.limits:serial", job, params, read, kind=Kind.LIMIT),
-        *(peers(job, fewer, read_few) if with_peers else ()),
+        *(peers(job, {"count": rare}, _reader(rare, total)) if with_peers else ()),
     )
 
 
