@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console() if sys.stdout.isatty() else Console(width=LOG_WIDTH)
     workloads = _select(chosen.workload, quick=chosen.quick, peers=chosen.peers)
     rounds = chosen.rounds or (1 if chosen.quick else 5)
-    for sentence in _beforehand(chosen):
+    for sentence in beforehand(chosen):
         print(sentence, file=sys.stderr)
     done: list[Measured] = []
     for workload in workloads:
@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _beforehand(chosen: argparse.Namespace) -> list[str]:
+def beforehand(chosen: argparse.Namespace) -> list[str]:
     """Say what will be missing in the end, before anybody waits for it."""
     sentences: list[str] = []
     if chosen.png and not can_draw():

@@ -152,7 +152,9 @@ def run_baseline(
 
 def _failure(what: str, ended: Ended) -> str:
     """The first line goes to a table, the rest below it."""
-    return f"{what} exited {ended.code}: {_first_line(ended.said)}\n{ended.said}"
+    # Where the mistake is stands before its kind; in a table that is too long.
+    _, error, reason = _first_line(ended.said).rpartition("error[")
+    return f"{what} exited {ended.code}: {error}{reason}\n{ended.said}"
 
 
 def _first_line(text: str) -> str:

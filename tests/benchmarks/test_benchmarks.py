@@ -14,6 +14,7 @@ import pipeflow
 from tests.benchmarks.catalogue import catalogue
 from tests.benchmarks.model import UNITS, WrongResult
 from tests.benchmarks.noted import read_notes
+from tests.benchmarks.picture import can_draw
 from tests.benchmarks.programs import PIPELINES, ROOT, run_pipeflow
 
 FILES = sorted(file for file in PIPELINES.glob("*.yaml") if file.name != "spin.yaml")
@@ -71,11 +72,13 @@ def test_a_pipeline_that_fails_is_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.processes
-def test_a_quick_run_prints_the_bars_and_writes_json(tmp_path: Path) -> None:
+def test_a_quick_run_prints_the_bars_writes_json_and_draws_where_it_can(tmp_path: Path) -> None:
     file = tmp_path / "measured.json"
-    command = [sys.executable, "-m", "tests.benchmarks", "w1", "--quick", "--json", str(file)]
+    picture = tmp_path / "measured.png"
+    command = [sys.executable, "-m", "tests.benchmarks", "w1", "--quick"]
+    files = ["--json", str(file), "--png", str(picture)]
 
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run([*command, *files], cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr
     printed = [line.replace(" ", "") for line in done.stdout.splitlines()]
@@ -84,6 +87,8 @@ def test_a_quick_run_prints_the_bars_and_writes_json(tmp_path: Path) -> None:
     assert set(told["rounds"][0]) >= {"pipeflow", "Queue", "Pipe", "Queue of 256", "serial"}
     assert told["wrong"] == {}
     assert [bar["against"] for bar in told["bars"]] == ["Queue", "Queue of 256"]
+    assert picture.exists() == can_draw()
+    assert (f"{picture} will not be drawn" in done.stderr) == (not can_draw())
 
 
 @pytest.mark.processes

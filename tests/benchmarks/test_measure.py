@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+from argparse import Namespace
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from tests.benchmarks.__main__ import beforehand
 from tests.benchmarks.export import as_json
 from tests.benchmarks.measure import (
     Judged,
@@ -46,6 +49,10 @@ def system(name: str, *results: dict[str, float] | Exception) -> System:
         return result
 
     return System(name=name, kind=Kind.HAND, measure=measure)
+
+
+def tell(*_: object) -> None:
+    """Stands for one who need not be told."""
 
 
 def workload(*systems: System, bars: tuple[Bar, ...] = ()) -> Workload:
@@ -128,7 +135,7 @@ def test_tables_and_json_tell_what_was_reached_missed_absent_and_wrong() -> None
     wrong = system("wrong", WrongResult("the total is 3"))
     asked = (bar(15), Bar(system="spin", metric="rate", against="theirs", limit=1))
 
-    done = run_rounds(workload(ours, theirs, spin, wrong, bars=asked), 2, lambda *_: None)
+    done = run_rounds(workload(ours, theirs, spin, wrong, bars=asked), 2, tell)
 
     out = io.StringIO()
     console = Console(file=out, width=120)
@@ -144,6 +151,20 @@ def test_tables_and_json_tell_what_was_reached_missed_absent_and_wrong() -> None
     assert told["wrong"] == {"wrong": "the total is 3"}
     assert [each["verdict"] for each in told["bars"]] == ["missed", "unknown"]
     assert (told["bars"][0]["median"], told["bars"][0]["max"]) == (2.5, 3.0)
+
+
+def test_what_is_not_installed_is_said_beforehand_with_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+
+    said = beforehand(Namespace(png=Path("bars.png"), peers=True))
+
+    install = "pip install 'pipeflow[bench]'"
+    assert f"bars.png will not be drawn: that needs matplotlib ({install})" in said
+    assert f"pypeln is not installed: {install}" in said
+    assert any(sentence.startswith("dora-rs has no driver here") for sentence in said)
+    assert beforehand(Namespace(png=None, peers=False)) == []
 
 
 def test_numbers_have_three_digits_that_matter() -> None:

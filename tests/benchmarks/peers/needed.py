@@ -10,10 +10,10 @@ from tests.benchmarks.model import NotAvailable
 
 #: Packages that are run, by ``PACKAGE_driver.py``.
 DRIVEN: Final = ("pypeln", "mpire", "joblib", "ray")
-#: Packages that one would like to see here, by the name of their module, and why one does not.
+#: Packages that one would like to see here, and why one does not.
 NOT_DRIVEN: Final = {
     "shmpipeline": "its streams keep the latest value only, so that items get lost",
-    "dora": "it needs a daemon and a coordinator that one has to start first",
+    "dora-rs": "it needs a daemon and a coordinator that one has to start first",
 }
 
 
