@@ -28,7 +28,7 @@ from pipeflow.runtime.board import BUSY_NS, Board
 from pipeflow.runtime.failures import kind_of, message_of, traceback_of
 from pipeflow.runtime.flow.assemble import make_inbox, make_outbox
 from pipeflow.runtime.flow.mailbox import Mailbox
-from pipeflow.runtime.flow.outbox import ReadersGone
+from pipeflow.runtime.flow.refused import ReadersGone
 from pipeflow.runtime.flow.targets import Target
 from pipeflow.runtime.flow.wiring import ChannelPlan, wire
 from pipeflow.runtime.loops.base import WAITS, StageLoop, failure_of
@@ -190,7 +190,7 @@ class _InlineRun:
         )
         loop = self._make_loop(turn, work)
         turn.loop = loop
-        context.item_id = lambda: loop.hand
+        context.item_id = loop.item_in_hand
         turn.runner = Baton(loop.steps) if work.stream is not None else Steps(loop.steps())
 
     def _make_loop(self, turn: _Turn, work: Work) -> StageLoop:

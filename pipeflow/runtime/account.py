@@ -128,7 +128,7 @@ def _stage(
             _worker(worker, records[worker.index]) for worker in workers if worker.index in records
         ),
         received=_sum(rows, cells.RECEIVED),
-        processed=_sum(rows, cells.PROCESSED),
+        processed=sum(cells.processed(row) for row in rows),
         empty=_sum(rows, cells.EMPTY),
         skipped=_sum(rows, cells.SKIPPED),
         dead_lettered=_sum(rows, cells.DEAD_LETTERED),
@@ -154,8 +154,9 @@ def _worker(worker: WorkerPlan, record: WorkerRecord) -> WorkerFacts:
 
 def _in_hand(row: cells.Words) -> int:
     """Items that a torn worker had received and not yet answered for."""
-    answered = (cells.PROCESSED, cells.SKIPPED, cells.DEAD_LETTERED, cells.FAILED)
-    return max(0, row[cells.RECEIVED] - sum(row[cell] for cell in answered))
+    answered = (cells.SKIPPED, cells.DEAD_LETTERED, cells.FAILED)
+    done = cells.processed(row) + sum(row[cell] for cell in answered)
+    return max(0, row[cells.RECEIVED] - done)
 
 
 def _emitted(stage: StagePlan, workers: tuple[WorkerPlan, ...], board: Board) -> dict[str, int]:
@@ -194,6 +195,7 @@ def _edge(
     read = [board.edge(worker, edge.index) for worker in readers]
     sent, dropped = _sum(written, cells.SENT), _sum(written, cells.DROPPED)
     delivered, unmatched = _sum(read, cells.DELIVERED), _sum(read, cells.UNMATCHED)
+    delivered += sum(_delivered_in_row(edge, plan, board, worker) for worker in readers)
     excused = any(
         ended_early(board, worker, records) or _torn(worker, records) for worker in readers
     ) or any(_torn(worker, records) for worker in writers)
@@ -214,6 +216,12 @@ def _edge(
         slots=sum(records[worker].slots for worker in writers if worker in records),
         peak_in_flight=_peak(edge, channels, board),
     )
+
+
+def _delivered_in_row(edge: EdgePlan, plan: Plan, board: Board, worker: int) -> int:
+    edges = plan.stages[edge.target].edges_in
+    counted = sum(board.edge(worker, each)[cells.DELIVERED] for each in edges)
+    return cells.delivered_in_row(board.worker(worker), edge.index, counted)
 
 
 def _torn(worker: int, records: Mapping[int, WorkerRecord]) -> bool:

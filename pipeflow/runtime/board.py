@@ -14,8 +14,9 @@ follows from the plan alone, so nothing has to be told beside the block itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import IntEnum
+from functools import partial
 
 from pipeflow.planner.plan import Plan
 from pipeflow.runtime.flow.wiring import ChannelPlan
@@ -42,7 +43,7 @@ class State(IntEnum):
 STATE, WAITS_ON, TURNS = 0, 1, 2
 RECEIVED, PROCESSED, EMPTY, SKIPPED, DEAD_LETTERED, FAILED, RETRIED = 3, 4, 5, 6, 7, 8, 9
 BUSY_NS, WAIT_IN_NS, WAIT_OUT_NS, SINCE_NS = 10, 11, 12, 13
-EARLY, TOTAL, HAND_DEPTH, HAND = 14, 15, 16, 17
+EARLY, TOTAL, IN_ROW, HAND_DEPTH, HAND = 14, 15, 16, 17, 18
 WORKER_WORDS = HAND + HAND_DEPTH_MAX
 
 # Cells of an edge's row, as one worker sees it.
@@ -102,9 +103,25 @@ class Board:
         """Whether the run was asked to end."""
         return bool(self.words[DRAIN])
 
+    def stopping(self) -> Callable[[], int]:
+        """``draining``, for those who ask with every item."""
+        return partial(self.words.__getitem__, DRAIN)
+
     def drain(self) -> None:
         """Ask the sources to end."""
         self.words[DRAIN] = 1
+
+
+def put_prefix(row: Words, prefix: ItemId) -> int:
+    """Note what the ids of a row of calls begin with; the cell that takes each one's last part.
+
+    The prefix is shorter than ``HAND_DEPTH_MAX``.
+    """
+    depth = len(prefix)
+    for place, part in enumerate(prefix):
+        row[HAND + place] = part
+    row[HAND_DEPTH] = depth + 1
+    return HAND + depth
 
 
 def put_hand(row: Words, item: ItemId) -> None:
@@ -117,6 +134,29 @@ def put_hand(row: Words, item: ItemId) -> None:
     for place in range(depth):
         row[HAND + place] = item[place]
     row[HAND_DEPTH] = depth
+
+
+def processed(row: Words) -> int:
+    """Items that a worker has done with, those of a row of calls that it is in the middle of too.
+
+    In such a row it counts what it begins with each item, what it has done at the end: all but the
+    last begun are done.
+    """
+    if not row[IN_ROW]:
+        return row[PROCESSED]
+    others = row[SKIPPED] + row[DEAD_LETTERED] + row[FAILED]
+    return max(row[PROCESSED], row[RECEIVED] - others - 1)
+
+
+def delivered_in_row(row: Words, edge: int, counted: int) -> int:
+    """Items of an edge that a worker in the middle of a row of calls has not counted there yet.
+
+    Args:
+        row: The worker's row.
+        edge: Number of the edge.
+        counted: What it has counted on all edges that it reads.
+    """
+    return max(0, row[RECEIVED] - counted) if row[IN_ROW] == edge + 1 else 0
 
 
 def hand(row: Words) -> ItemId:

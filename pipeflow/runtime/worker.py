@@ -27,7 +27,7 @@ from pipeflow.runtime.board import (
 )
 from pipeflow.runtime.brief import WorkerBrief
 from pipeflow.runtime.failures import kind_of, message_of, traceback_of
-from pipeflow.runtime.flow.outbox import ReadersGone
+from pipeflow.runtime.flow.refused import ReadersGone
 from pipeflow.runtime.flow.wiring import wire
 from pipeflow.runtime.loops.base import WAITS, DrainInterrupt, StageLoop, failure_of
 from pipeflow.runtime.loops.pick import make_loop
@@ -84,9 +84,9 @@ def run_worker(brief: WorkerBrief) -> int:
         row=row,
         tell=reports.tell,
         waits=process,
-        stopping=lambda: board.draining,
+        stopping=board.stopping(),
     )
-    context.item_id = lambda: loop.hand
+    context.item_id = loop.item_in_hand
     context.empty = process.empty
     _leave_blocking_calls_on_signal(loop)
     reports.tell(Ready())

@@ -179,6 +179,13 @@ class Sender(Protocol):
         """
         ...
 
+    def credit_cells(self) -> tuple[memoryview, int, int] | None:
+        """The words of the counters, and the cells of credits sent and taken: ``idle`` as a look.
+
+        ``None`` where several readers take.
+        """
+        ...
+
     def demand(self) -> int:
         """Items that readers have asked for by ``Receiver.want`` and that were not sent yet."""
         ...

@@ -205,8 +205,7 @@ class WriterAccount:
         if nbytes:
             words[row + _BYTES] += nbytes
         in_flight = self.in_flight()
-        if in_flight > words[row + _PEAK]:
-            words[row + _PEAK] = in_flight
+        words[row + _PEAK] = max(words[row + _PEAK], in_flight)
 
     def in_flight(self) -> int:
         """Credits sent and not yet taken."""
@@ -227,6 +226,12 @@ class WriterAccount:
     def idle(self) -> bool:
         """Whether the readers have taken every credit sent: they have nothing left to do."""
         return self._sum(_TAKEN_CREDITS) >= self._words[self._row + _CREDITS]
+
+    def credit_cells(self) -> tuple[memoryview, int, int] | None:
+        """The words, and the cells of credits sent and taken, if there is but one reader."""
+        if len(self._readers) != 1:
+            return None
+        return self._words, self._row + _CREDITS, self._readers[0] + _TAKEN_CREDITS
 
     def set_waiting(self, waiting: bool) -> None:
         """Ask the readers to ring when they take, or no longer."""

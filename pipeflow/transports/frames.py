@@ -21,7 +21,9 @@ MAGIC: Final = 0x50464C57
 HEADER: Final = struct.Struct("<IBBHIIQIII4xQQQ")
 DESCRIPTOR: Final = struct.Struct("<iIQQ")  # pool, slot, offset, bytes; pool -1: in the frame
 
-_KINDS: Final = {int(kind): kind for kind in FrameKind}  # a call of the enum takes five times as long
+_KINDS: Final = {
+    int(kind): kind for kind in FrameKind
+}  # a call of the enum takes five times as long
 _INLINE: Final = -1  # in place of a pool: the buffer lies in the frame
 
 

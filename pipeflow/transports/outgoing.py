@@ -35,6 +35,9 @@ class Outgoing:
     def idle(self) -> bool:
         return self._account.idle()
 
+    def credit_cells(self) -> tuple[memoryview, int, int] | None:
+        return self._account.credit_cells()
+
     def demand(self) -> int:
         return self._counters.demand(self._writer)
 

@@ -9,7 +9,7 @@ from pipeflow.errors import Location
 from pipeflow.planner.plan import Join, StagePlan
 from pipeflow.runtime.board import WORKER_WORDS, Words
 from pipeflow.runtime.flow.joins import Call, Lone, Origin, UnitEnd
-from pipeflow.runtime.flow.outbox import ReadersGone
+from pipeflow.runtime.flow.refused import ReadersGone
 from pipeflow.runtime.loops.pick import make_loop
 from pipeflow.runtime.messages import Barrier, EndOfInput, ItemId, WorkerReport
 from pipeflow.spec.policies import OnError

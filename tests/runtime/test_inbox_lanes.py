@@ -7,7 +7,7 @@ from typing import Any
 from pipeflow.runtime.board import EDGE_WORDS, WORKER_WORDS
 from pipeflow.runtime.flow.collector import Collector
 from pipeflow.runtime.flow.inbox import EARLY_MOST, Inbox, InChannel, InPort
-from pipeflow.runtime.flow.joins import Call, Merge
+from pipeflow.runtime.flow.joins import Calls, Merge
 from pipeflow.runtime.flow.units import Batch
 from pipeflow.transports.base import Frame, FrameKind, Packet
 
@@ -62,9 +62,9 @@ def inbox_of(first: Receiver, second: Receiver) -> Inbox:
 
 def calls(inbox: Inbox) -> list[tuple[int, int]]:
     taken = []
-    while isinstance(call := inbox.take(), Call):
-        inbox.delivered(call)
-        taken.append((call.lane, call.unit))
+    while isinstance(row := inbox.take(), Calls):
+        inbox.delivered_in(row, len(row.payloads))
+        taken += [(row.lane, row.unit + place) for place in range(len(row.payloads))]
     return taken
 
 

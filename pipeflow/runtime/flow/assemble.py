@@ -8,11 +8,12 @@ from typing import Any
 from pipeflow.planner.plan import EdgePlan, Join, Numbering, Parts, Plan, Route, StagePlan
 from pipeflow.runtime.board import Board
 from pipeflow.runtime.flow.collector import Collector
+from pipeflow.runtime.flow.express import Encoder
 from pipeflow.runtime.flow.inbox import LOT_MOST, LOT_SHARE, Decode, Inbox, InChannel, InPort
 from pipeflow.runtime.flow.joins import Join as Joiner
 from pipeflow.runtime.flow.joins import Merge, ZipById, ZipByPosition
 from pipeflow.runtime.flow.mailbox import DropEdge, Mailbox
-from pipeflow.runtime.flow.outbox import Encoder, Outbox, OutPort
+from pipeflow.runtime.flow.outbox import Outbox, OutPort
 from pipeflow.runtime.flow.targets import BATCH_ITEMS, OutChannel, Spread, Target
 from pipeflow.runtime.flow.wiring import ChannelPlan
 from pipeflow.spec.policies import ArrayMode, Overflow

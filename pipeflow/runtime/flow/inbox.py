@@ -16,7 +16,16 @@ from typing import Any
 
 from pipeflow.runtime.board import DELIVERED, EARLY, UNMATCHED, Words
 from pipeflow.runtime.flow.collector import Collector
-from pipeflow.runtime.flow.joins import Call, Join, Kept, Lone, Passed, UnitEnd, ZipByPosition
+from pipeflow.runtime.flow.joins import (
+    Call,
+    Calls,
+    Join,
+    Kept,
+    Lone,
+    Passed,
+    UnitEnd,
+    ZipByPosition,
+)
 from pipeflow.runtime.flow.units import parts_of
 from pipeflow.runtime.messages import Barrier, EndOfInput
 from pipeflow.transports.base import FrameKind, Packet, Receiver
@@ -142,10 +151,11 @@ class Inbox:
     _barriers: dict[int, set[int]] = field(default_factory=dict)
     _pending_barrier: Barrier | None = None
 
-    def take(self) -> Call | Lone | UnitEnd | Barrier | EndOfInput | None:
+    def take(self) -> Call | Calls | Lone | UnitEnd | Barrier | EndOfInput | None:
         """The next message, or ``None`` when nothing is there yet.
 
-        Whoever gets a ``Call`` says ``delivered`` before the function is called.
+        Whoever gets a ``Call`` says ``delivered`` before the function is called; of ``Calls``
+        ``delivered_in`` once ``lot`` of them were called.
 
         Raises:
             PeerLost: A writer went away.
@@ -154,7 +164,7 @@ class Inbox:
         """
         while True:
             output = self.join.take()
-            if type(output) is Call:
+            if type(output) is Calls or type(output) is Call:
                 return output
             match output:
                 case None:
@@ -186,6 +196,29 @@ class Inbox:
                 note.give_back()
             elif note.owed == 1:
                 self._owing[id(note)] = note
+
+    def lot(self, calls: Calls) -> int:
+        """How many calls may be made before the writer is told."""
+        note: _FrameNote = calls.origin.frame
+        return note.channel.lot
+
+    def delivered_in(self, calls: Calls, count: int) -> None:
+        """The user's function was called with so many more of these items."""
+        if not count:
+            return
+        port, _, note = calls.origin
+        self.ports[port].row[DELIVERED] += count
+        note.items -= count
+        note.owed += count
+        if not note.items or note.owed >= note.channel.lot:
+            self._owing.pop(id(note), None)
+            note.give_back()
+        else:
+            self._owing[id(note)] = note
+
+    def edge_of(self, calls: Calls) -> int:
+        """Number of the edge that they came over."""
+        return self.ports[calls.origin.port].edge
 
     def unmatched(self, lone: Lone) -> None:
         """An item has no partner and goes its own way."""

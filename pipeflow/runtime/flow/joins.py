@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from pipeflow.runtime.flow.collector import Arrived, Collector
+from pipeflow.runtime.flow.runs import Items
 from pipeflow.runtime.messages import ItemId
 
 
@@ -46,6 +47,31 @@ class Call(NamedTuple):
     lane: int
     unit: int
     origins: tuple[Origin, ...]
+
+
+class Calls(NamedTuple):
+    """Calls in a row, each with one item of one edge, that is a unit of its own.
+
+    Attributes:
+        prefix: What the items' ids begin with.
+        ordinals: Last part of their ids.
+        payloads: The items.
+        lane: Lane of their units, counted over all inputs.
+        unit: Unit of the first; they count on.
+        origin: Where all of them came from.
+    """
+
+    prefix: ItemId
+    ordinals: Sequence[int]
+    payloads: list[Any]
+    lane: int
+    unit: int
+    origin: Origin
+
+    def single(self, index: int) -> Call:
+        """One of them by itself."""
+        item = (*self.prefix, self.ordinals[index])
+        return Call(self.payloads[index], item, self.lane, self.unit + index, (self.origin,))
 
 
 class Lone(NamedTuple):
@@ -90,7 +116,7 @@ class Kept(NamedTuple):
     origin: Origin
 
 
-Output = Call | Lone | UnitEnd | Passed | Kept
+Output = Call | Calls | Lone | UnitEnd | Passed | Kept
 
 
 class Join(Protocol):
@@ -151,11 +177,16 @@ class Merge:
                 ready.append(UnitEnd(lane, unit, 1, free=False))
                 unit += 1
             return
-        ready.extend([Call(load, item, lane, unit, origins) for item, load in part.items])
+        if type(part.items) is Items:
+            for prefix, ordinals, payloads in part.items.stretches():
+                ready.append(Calls(prefix, ordinals, payloads, lane, unit, origins[0]))
+                unit += len(payloads)
+        else:
+            ready.extend([Call(load, item, lane, unit, origins) for item, load in part.items])
         if part.cost:
             ready.append(Passed(origins[0], part.cost))
         if arrived.ends_unit and self._unit_ends:
-            ready.append(UnitEnd(lane, unit, part.span, not part.items and not part.cost))
+            ready.append(UnitEnd(lane, part.unit, part.span, not part.items and not part.cost))
 
     def _arrived(self) -> tuple[int, Arrived | None]:
         """From the edges in turn, so that a busy one does not starve the others."""

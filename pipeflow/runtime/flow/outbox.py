@@ -1,6 +1,7 @@
 """The outbox: the writing side of a worker, from results to frames.
 
     results ──> port ──> spread(s) ──> target ──> batch ──> encoder ──> senders
+                  └────> express ───────────────> run
 
 It numbers the units, keeps to the readers' credit, and decides when a batch leaves: at once when a
 reader has caught up, else when it is full, has waited a millisecond, or before anything is waited
@@ -12,53 +13,24 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from time import perf_counter
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from pipeflow.errors import ItemNotSerializable, PeerClosed, PipeflowError
 from pipeflow.planner.plan import Numbering, Route
 from pipeflow.runtime.board import Words
+from pipeflow.runtime.flow.express import Encoder, Express
 from pipeflow.runtime.flow.mailbox import DropEdge, Mailbox
-from pipeflow.runtime.flow.targets import BATCH_ITEMS, OutChannel, Spread, Target
-from pipeflow.runtime.flow.units import Batch, Run
+from pipeflow.runtime.flow.refused import ReadersGone, ResultNotSerializable
+from pipeflow.runtime.flow.targets import BATCH_ITEMS, OutChannel, Spread, Target, is_large
+from pipeflow.runtime.flow.units import Batch
 from pipeflow.runtime.messages import ItemId
 from pipeflow.spec.pipeline import ERRORS
 from pipeflow.transports.base import Packet, Sender
-from pipeflow.transports.codec import Pile
 
 #: Longest time that a finished result stays in a batch while its reader could have it.
 LINGER_S = 0.001
-#: Payloads of this size, in bytes, travel at once.
-LARGE_BYTES = 32 * 1024
-
-
-class Encoder(Protocol):
-    """Pickles items: see ``transports.codec``."""
-
-    def encode(self, payloads: list[Any]) -> Packet:
-        """A list of payloads that nobody changes any more."""
-        ...
-
-    def pile(self) -> Pile:
-        """A packet to be made item by item."""
-        ...
-
-
-class ReadersGone(PipeflowError):
-    """All readers of the stage have closed their edges: nobody needs its results."""
-
-
-class ResultNotSerializable(PipeflowError):
-    """A result cannot cross to its reader.
-
-    Attributes:
-        item: Id of the result.
-        cause: What pickle said.
-    """
-
-    def __init__(self, item: ItemId, cause: ItemNotSerializable) -> None:
-        super().__init__(item, cause)
-        self.item, self.cause = item, cause
 
 
 class Place(NamedTuple):
@@ -85,16 +57,16 @@ class OutPort:
         self.spreads = spreads
         self.drops = drops
         self.units = 0
-        #: The only target, if every item goes there as a unit of its own.
-        self.express: Target | None = None
+        #: The short way, if every item goes to one target as a unit of its own.
+        self.express: Express | None = None
         #: Items leave one by one, each pickled once for all: batches differ from reader to reader.
         self.mixed = bool(drops) or len(spreads) > 1
 
-    def open_express(self) -> None:
-        """Take the short way, where there is but one target for every item."""
-        if not self.mixed and len(self.spreads[0].targets) == 1:
-            (self.express,) = self.spreads[0].targets
-            self.express.batch = Run()
+    def only_target(self) -> Target | None:
+        """The target to which every item goes, if there is but one."""
+        if self.mixed or len(self.spreads[0].targets) != 1:
+            return None
+        return self.spreads[0].targets[0]
 
     def closed(self) -> bool:
         """Whether every reader is gone."""
@@ -134,7 +106,9 @@ class Outbox:
         self._words, self._cells = counters
         self._batch_items = batch_items
         self._now = now
-        self._flushed_at = self._seen_at = now()
+        self._flushed_at = now()
+        self._seen = (self._flushed_at, 0)
+        self._expresses: list[Express] = []
         self._units = 0
         self._readers = [port for name, port in ports.items() if name != ERRORS]
         self._refused: PipeflowError | None = None
@@ -144,9 +118,22 @@ class Outbox:
         self.lock = threading.Lock()
         if numbering is Numbering.PER_PORT:
             for port in ports.values():
-                port.open_express()
+                self._open_express(port)
 
     # ------------------------------------------------------------------ results
+
+    def express(self, port_name: str) -> Express | None:
+        """The short way of a port, for a loop that appends itself; ``None``: there is none."""
+        port = self._ports.get(port_name)
+        return None if port is None else port.express
+
+    def is_read(self, port_name: str) -> bool:
+        """Whether anybody reads a port, or did."""
+        return port_name in self._ports
+
+    def count_unread(self, port_name: str, count: int) -> None:
+        """So many results were given to a port that nobody reads."""
+        self._words[self._cells[port_name]] += count
 
     def emit(self, port_name: str, payload: Any, item: ItemId, lane: int, unit: int) -> None:
         """Send one result; waits while its edges are full.
@@ -158,13 +145,14 @@ class Outbox:
         with self.lock:
             if self._refused is not None:
                 raise self._refused
-            self._words[self._cells[port_name]] += 1
             port = self._ports.get(port_name)
+            if port is not None and port.express is not None:
+                port.express.add(payload, item[:-1], item[-1])
+                return
+            self._words[self._cells[port_name]] += 1
             if port is None:
                 return
-            if port.express is not None:
-                self._emit_express(port, port.express, payload, item)
-            elif self._numbering is Numbering.KEEP:
+            if self._numbering is Numbering.KEEP:
                 self._emit(port, payload, Place(lane, unit, item), whole=False)
             elif self._numbering is Numbering.PER_PORT:
                 port.units += 1
@@ -203,10 +191,11 @@ class Outbox:
             Whether nothing is left to come back for.
         """
         with self.lock:
-            if patient and self._flushed_at != self._seen_at:
-                self._seen_at = self._flushed_at
+            sent = self._sent_so_far()
+            if patient and sent != self._seen:
+                self._seen = sent
                 return False
-            self._woken = False
+            self._note_woken(woken=False)
             self._flush()
             return True
 
@@ -287,23 +276,30 @@ class Outbox:
 
     # ------------------------------------------------------------------ in here
 
-    def _emit_express(self, port: OutPort, target: Target, payload: Any, item: ItemId) -> None:
-        """``_emit`` for the plain case, item after item to one target."""
-        if target.credit > 0:
-            target.credit -= 1
-        else:
-            self._acquire(port.spreads[0], 0, port.units, payload)
-        batch = target.batch
-        settled = self._settle(target, payload, item)
-        target.count()
-        if not batch.payloads:
-            batch.units.append(port.units)
-        port.units += 1
-        batch.payloads.append(settled)
-        batch.ids.append(item)
-        target.cost += 1
-        target.large = _large(payload)
-        self._send_if_due(target)
+    def _open_express(self, port: OutPort) -> None:
+        """Take the short way, where there is but one target for every item."""
+        target = port.only_target()
+        if target is None:
+            return
+        port.express = Express(
+            target,
+            encoder=self._encoder,
+            counter=(self._words, self._cells[port.name]),
+            lock=self.lock,
+            wait_for_room=self._wait_for_express,
+            reader_left=self._raise_if_unread,
+            batch_items=self._batch_items,
+        )
+        port.express.wake = self._wake_once
+        self._expresses.append(port.express)
+
+    def _wait_for_express(self, target: Target) -> None:
+        if self._refused is not None:
+            raise self._refused
+        self._flush()
+        if target.look() <= 0:
+            self._wait_for_room([target])
+        self._raise_if_unread()
 
     def _emit(self, port: OutPort, payload: Any, place: Place, *, whole: bool) -> None:
         """Send a result to every edge of a port; ``whole``: it is a unit of its own."""
@@ -329,7 +325,7 @@ class Outbox:
             place.lane, place.unit, place.item, self._settle(target, payload, place.item)
         )
         target.cost += 1
-        target.large = _large(payload)
+        target.large = is_large(payload)
         if whole:
             target.batch.close(place.lane, place.unit)
             self._send_if_due(target)
@@ -404,9 +400,18 @@ class Outbox:
     def _wake_once(self) -> None:
         """Let the second thread know that something waits."""
         if not self._woken:
-            self._woken = True
-            self._seen_at = self._flushed_at
+            self._note_woken(woken=True)
+            self._seen = self._sent_so_far()
             self.wake()
+
+    def _note_woken(self, *, woken: bool) -> None:
+        self._woken = woken
+        for express in self._expresses:
+            express.woken = woken
+
+    def _sent_so_far(self) -> tuple[float, int]:
+        """Something that changes with each frame."""
+        return self._flushed_at, sum(express.frames for express in self._expresses)
 
     def _late(self) -> bool:
         return self._now() - self._flushed_at >= LINGER_S
@@ -446,11 +451,12 @@ class Outbox:
             raise ResultNotSerializable(item, error) from error
 
     def _flush(self, *, quiet: bool = False) -> None:
-        for target in self._targets():
-            if not target.batch:
-                continue
+        waiting = [target for target in self._targets() if target.batch]
+        ways: list[Callable[[], None]] = [express.flush for express in self._expresses]
+        ways += [partial(self._send, target) for target in waiting]
+        for send in ways:
             try:
-                self._send(target)
+                send()
             except ReadersGone:
                 if not quiet:
                     raise
@@ -469,8 +475,3 @@ class Outbox:
 
     def _channels(self) -> list[OutChannel]:
         return [channel for target in self._targets() for channel in target.channels]
-
-
-def _large(payload: Any) -> bool:
-    """Whether an item is worth a frame of its own."""
-    return bool(getattr(payload, "nbytes", 0) >= LARGE_BYTES)

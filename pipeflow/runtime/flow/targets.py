@@ -20,6 +20,8 @@ from pipeflow.transports.base import Packet, Sender
 
 #: Items in one frame at most: enough to make the cost of a frame small beside the items.
 BATCH_ITEMS = 256
+#: Payloads of this size, in bytes, travel at once.
+LARGE_BYTES = 32 * 1024
 #: How often a balanced spread looks at the readers' counters again, in items.
 LOOK_AGAIN = 4
 
@@ -90,11 +92,15 @@ class Target:
         self.credit -= cost
         self.open_units.discard((lane, unit))
 
+    def rows(self) -> Iterator[Words]:
+        """The rows of its edges, in which what goes this way is counted."""
+        for channel in self.channels:
+            yield channel.row
+        yield from self.lost_rows
+
     def count(self) -> None:
         """One more item was sent this way."""
-        for channel in self.channels:
-            channel.row[SENT] += 1
-        for row in self.lost_rows:
+        for row in self.rows():
             row[SENT] += 1
 
     def send(self, encode: Callable[[list[Any]], Packet]) -> bool:
@@ -200,3 +206,8 @@ class Spread:
 
 def _credit(target: Target) -> int:
     return target.credit
+
+
+def is_large(payload: Any) -> bool:
+    """Whether an item is worth a frame of its own."""
+    return bool(getattr(payload, "nbytes", 0) >= LARGE_BYTES)

@@ -13,15 +13,13 @@ items follow, in this batch or a later one, and units of other lanes may come be
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
+from pipeflow.runtime.flow.runs import UNCHANGING, items_of
 from pipeflow.runtime.messages import ItemId
 from pipeflow.transports.codec import Pile
-
-#: Types whose objects nobody can change, and which can always be pickled.
-UNCHANGING: Final = frozenset({int, float, str, bytes, bool, type(None)})
 
 
 @dataclass(slots=True)
@@ -126,22 +124,6 @@ class Batch:
         return pickle.dumps((lanes, units, counts, going_on, _squeeze(self.ids)), protocol=5)
 
 
-class Run(Batch):
-    """A batch of whole units of one item each, on lane 0: what most edges carry.
-
-    Only the payloads, the ids and the number of the first unit are kept.
-    """
-
-    __slots__ = ()
-
-    def __bool__(self) -> bool:
-        return bool(self.payloads)
-
-    def meta(self) -> bytes:
-        told = (0, self.units[0], len(self.payloads), (), _squeeze(self.ids))
-        return pickle.dumps(told, protocol=5)
-
-
 @dataclass(frozen=True, slots=True)
 class Part:
     """Some items of one unit, or a run of units, as a reader gets them.
@@ -158,7 +140,7 @@ class Part:
     lane: int
     unit: int
     span: int
-    items: list[tuple[ItemId, Any]]
+    items: Collection[tuple[ItemId, Any]]
     closed: bool
     cost: int
 
@@ -176,7 +158,11 @@ def parts_of(meta: bytes, payloads: list[Any]) -> list[Part]:
     lanes, units, counts, going_on, squeezed = pickle.loads(meta)
     if isinstance(counts, int):
         if isinstance(lanes, int) and isinstance(units, int) and not going_on:
-            run = list(zip(_unsqueeze(squeezed), payloads, strict=True))
+            run: Collection[tuple[ItemId, Any]]
+            if isinstance(squeezed, tuple):
+                run = items_of(squeezed, payloads)
+            else:
+                run = list(zip(squeezed, payloads, strict=True))
             return [Part(lanes, units, counts, run, closed=True, cost=0)]
         counts = [1] * counts
     number = len(counts)
@@ -203,7 +189,7 @@ def parts_of(meta: bytes, payloads: list[Any]) -> list[Part]:
 
 
 def _squeeze(ids: list[ItemId]) -> object:
-    """Ids that count up from one origin become (origin, first, count)."""
+    """Ids that count up from one origin become what ``items_of`` reads."""
     if not ids:
         return ids
     first = ids[0]
@@ -211,13 +197,13 @@ def _squeeze(ids: list[ItemId]) -> object:
         return ids
     origin, start = first
     if ids == [(origin, ordinal) for ordinal in range(start, start + len(ids))]:
-        return (origin, start, len(ids))
+        return [(0, (origin,))], (start, len(ids))
     return ids
 
 
-def _unsqueeze(squeezed: object) -> list[ItemId]:
-    if isinstance(squeezed, tuple):
-        origin, start, count = squeezed
-        return [(origin, ordinal) for ordinal in range(start, start + count)]
-    assert isinstance(squeezed, list)
-    return squeezed
+def _unsqueeze(squeezed: Any) -> list[ItemId]:
+    if isinstance(squeezed, list):
+        return squeezed
+    (_, (start, count)) = squeezed
+    ((_, prefix),) = squeezed[0]
+    return [(*prefix, ordinal) for ordinal in range(start, start + count)]

@@ -23,12 +23,14 @@ from pipeflow.runtime.board import (
     FAILED,
     SKIPPED,
     Words,
+    hand,
     id_text,
 )
 from pipeflow.runtime.failures import kind_of, message_of, traceback_of, view_of
 from pipeflow.runtime.flow.inbox import Inbox
 from pipeflow.runtime.flow.joins import Lone
-from pipeflow.runtime.flow.outbox import Outbox, ReadersGone, ResultNotSerializable
+from pipeflow.runtime.flow.outbox import Outbox
+from pipeflow.runtime.flow.refused import ReadersGone, ResultNotSerializable
 from pipeflow.runtime.messages import (
     Failure,
     ItemGivenUp,
@@ -102,7 +104,7 @@ class StageLoop(ABC):
         stopping: Whether the run is being drained.
         now: Seconds since 1970, for dead letters.
         unneeded: It is being ended because all its readers have closed, not because of a failure.
-        hand: Id of the item in hand.
+        hand: Id of the item in hand; in a row of calls it is in the board alone.
     """
 
     stage: StagePlan
@@ -114,13 +116,17 @@ class StageLoop(ABC):
     row: Words
     tell: Callable[[WorkerReport], None]
     waits: Waits
-    stopping: Callable[[], bool]
+    stopping: Callable[[], object]
     now: Callable[[], float] = time.time
     unneeded: bool = False
     hand: ItemId = ()
     _payload: Any = None
     _ordinal: int = 0
     _emitted: int = 0
+
+    def item_in_hand(self) -> ItemId:
+        """Id of the item that is being worked on; empty for none."""
+        return self.hand or hand(self.row)
 
     def steps(self) -> Generator[bool, None, None]:
         """Do everything there is to do; yields ``WAITS`` or ``GOES_ON``.

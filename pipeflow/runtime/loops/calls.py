@@ -9,9 +9,20 @@ from typing import Any, Final, assert_never
 
 from pipeflow.errors import PipeflowError
 from pipeflow.planner.plan import Join
-from pipeflow.runtime.board import EMPTY, FAILED, HAND_DEPTH, PROCESSED, RECEIVED, put_hand
-from pipeflow.runtime.flow.joins import Call, Lone, UnitEnd
-from pipeflow.runtime.flow.outbox import ReadersGone, ResultNotSerializable
+from pipeflow.runtime.board import (
+    EMPTY,
+    FAILED,
+    HAND_DEPTH,
+    HAND_DEPTH_MAX,
+    IN_ROW,
+    PROCESSED,
+    RECEIVED,
+    put_hand,
+    put_prefix,
+)
+from pipeflow.runtime.flow.express import Express
+from pipeflow.runtime.flow.joins import Call, Calls, Lone, UnitEnd
+from pipeflow.runtime.flow.refused import ReadersGone, ResultNotSerializable
 from pipeflow.runtime.loops.base import (
     CONTROL,
     GOES_ON,
@@ -20,7 +31,9 @@ from pipeflow.runtime.loops.base import (
     DrainInterrupt,
     StageLoop,
 )
+from pipeflow.runtime.loops.rows import Halt, call_into, call_only
 from pipeflow.runtime.messages import Barrier, EndOfInput
+from pipeflow.spec.pipeline import OUT
 from pipeflow.spec.policies import OnError
 from pipeflow.stages.work import OutputClosed
 
@@ -45,6 +58,10 @@ class CallLoop(StageLoop):
         rest_until: float | None = None
         while True:
             message = inbox.take()
+            if type(message) is Calls:
+                yield from self._call_all(message)
+                message = None
+                continue
             if type(message) is Call:
                 many = self._call(message)
                 message = None
@@ -69,10 +86,70 @@ class CallLoop(StageLoop):
                     self._lone(message)
                 case Barrier(checkpoint):
                     self.outbox.barrier(checkpoint)
-                case Call():
+                case Call() | Calls():
                     raise AssertionError(message)
                 case _:
                     assert_never(message)
+
+    def _call_all(self, calls: Calls) -> Iterator[bool]:
+        """A row of calls: the tight loop as far as it goes, the rest one by one."""
+        express, count, at = self.outbox.express(OUT), len(calls.payloads), 0
+        tight = express is not None or not self.outbox.is_read(OUT)
+        if not tight or len(calls.prefix) >= HAND_DEPTH_MAX:
+            for index in range(count):
+                many = self._call(calls.single(index))
+                if many is not None:
+                    yield from many
+            return
+        while at < count:
+            halt, end = self._call_some(calls, at, express)
+            at = end
+            if halt.at == end:
+                continue
+            at = halt.at + 1
+            many = self._answer(calls.single(halt.at), halt)
+            if many is not None:
+                yield from many
+            del halt
+
+    def _call_some(self, calls: Calls, at: int, express: Express | None) -> tuple[Halt, int]:
+        """As many calls as there is room for the results of, and credit to be given back for.
+
+        Returns:
+            How far it got, and how far it was to get.
+        """
+        inbox, row, call = self.inbox, self.row, self.work.call
+        assert inbox is not None
+        assert call is not None
+        end = min(len(calls.payloads), at + inbox.lot(calls))
+        if express is not None:
+            end = min(end, at + express.room())
+            express.begin(calls.prefix)
+        self.hand = ()
+        last = put_prefix(row, calls.prefix)
+        row[IN_ROW] = inbox.edge_of(calls) + 1
+        if end == at + 1:
+            inbox.delivered_in(calls, 1)  # what is in hand does not count against the edge
+        if express is not None:
+            halt = call_into(call, calls, (at, end), row=row, last=last, express=express)
+        else:
+            halt = call_only(call, calls, (at, end), row=row, last=last)
+        if halt.unread:
+            self.outbox.count_unread(OUT, halt.unread)
+        row[EMPTY] += halt.empty
+        row[PROCESSED] += halt.at - at
+        if end != at + 1:
+            inbox.delivered_in(calls, min(halt.at + 1, end) - at)
+        row[IN_ROW] = 0
+        return halt, end
+
+    def _answer(self, call: Call, halt: Halt) -> Iterator[bool] | None:
+        """What follows the call that ended a row."""
+        self.hand, self._payload, self._emitted = call.id, call.payload, 0
+        if halt.error is not None:
+            self._call_failed(halt.error, call)
+            return None
+        return self._pass_on(halt.result, call)
 
     def _call(self, call: Call) -> Iterator[bool] | None:
         """One call of the user's function, by the stage's policy.
@@ -90,11 +167,23 @@ class CallLoop(StageLoop):
         try:
             given = call.payload if self._joined else (call.payload,)
             result = self.work.call(*given)
+        except BaseException as error:  # the user's code, sys.exit too: a boundary
+            self._call_failed(error, call)
+            return None
+        return self._pass_on(result, call)
+
+    def _pass_on(self, result: Any, call: Call) -> Iterator[bool] | None:
+        """Send what a call gave.
+
+        Returns:
+            What is left to do if it gave many results: they leave as they are yielded.
+        """
+        try:
             if type(result) not in PLAIN and hasattr(type(result), "__next__"):
                 return self._call_many(call, result)
             if result is not None:
                 self._emit(result, call.id, (call.lane, call.unit))
-        except BaseException as error:  # the user's code, sys.exit too: a boundary
+        except BaseException as error:  # what the result is made of is the user's: a boundary
             self._call_failed(error, call)
         else:
             self._call_done(call)
@@ -156,7 +245,7 @@ class CallLoop(StageLoop):
         """All input was worked on: what the stage still has to say."""
         place = (0, units.get(0, 0))
         if self.work.finish is not None:
-            self.hand, self._payload = (), None
+            self.hand, self._payload, self.row[HAND_DEPTH] = (), None, 0
             try:
                 for result in self.work.finish() or ():
                     if result is not None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from sys import getrefcount
 from typing import Any
 
 from pipeflow.runtime.board import HAND_DEPTH, RECEIVED, TOTAL, put_hand
-from pipeflow.runtime.flow.outbox import ResultNotSerializable
+from pipeflow.runtime.flow.express import Express
+from pipeflow.runtime.flow.refused import ResultNotSerializable
+from pipeflow.runtime.flow.runs import HOLDING, OURS, UNCHANGING, all_unchanging
 from pipeflow.runtime.loops.base import CONTROL, GOES_ON, DrainInterrupt, StageLoop
 from pipeflow.runtime.messages import ItemId
+from pipeflow.spec.pipeline import OUT
 from pipeflow.stages.work import BadRecord
 
 
@@ -46,38 +50,108 @@ class SourceLoop(StageLoop):
 
     def _pump(self, items: Iterator[Any]) -> Iterator[bool]:
         """Give out a source's items until it ends, is drained, or nobody needs more."""
-        me = self.stage.index
         while not self.stopping():
+            express, most = self.outbox.express(OUT), 1
+            if express is not None:
+                most = express.room()
+                express.begin((self.stage.index,))
             try:
-                self.in_users_source = True
-                result = next(items)
+                result = self._append(items, most, express)
             except (StopIteration, DrainInterrupt):
                 return
-            except BaseException as error:  # the user's code: a boundary
-                self.hand = (me, self._ordinal)
-                raise self._stopped(error, "item") from None
             finally:
                 self.in_users_source = False
-            if result is None:
-                continue
-            item = (me, self._ordinal)
-            self._ordinal += 1
-            put_hand(self.row, item)
-            if type(result) is BadRecord:
-                self._give_up_record(result, item)
-            else:
-                try:
-                    self._emit(result, item, (0, 0))
-                except ResultNotSerializable as error:
-                    raise self._not_serializable(error) from None
-                except CONTROL:
-                    raise
-                except Exception as error:  # a partition key of the user's: a boundary
-                    self.hand, self._payload = item, result
-                    raise self._stopped(error, "item") from None
-            self.row[HAND_DEPTH] = 0
-            result = None
+            if result is not None:
+                self._emit_one(result)
+                result = None
             yield GOES_ON
+
+    def _append(self, items: Iterator[Any], most: int, express: Express | None) -> Any:
+        """The tight loop: append items that can travel as they are; the first that is more.
+
+        See ``rows.call_into`` for which those are.
+
+        Returns:
+            The item that is more, or ``None``.
+
+        Raises:
+            StopIteration: There are no more.
+        """
+        stopping = self.stopping
+        if express is None or express.run.pile is not None:
+            return self._next(items)
+        run, words, sent, taken = express.run, express.words, express.sent, express.taken
+        append, append_ordinal = run.payloads.append, run.ordinals.append
+        for _ in range(most):
+            # Only what happens in the user's code may be cut short by a drain.
+            self.in_users_source = True
+            try:
+                result = next(items)
+            except (StopIteration, DrainInterrupt):
+                raise
+            except BaseException as error:  # the user's code: a boundary
+                self.hand = (self.stage.index, self._ordinal)
+                raise self._stopped(error, "item") from None
+            self.in_users_source = False
+            kind = type(result)
+            if kind is dict:
+                if (
+                    getrefcount(result) != OURS
+                    or not all_unchanging(result.values())
+                    or not all_unchanging(result)
+                ):
+                    return result
+            elif kind in HOLDING:
+                if getrefcount(result) != OURS or not all_unchanging(result):
+                    return result
+            elif result is None:
+                if stopping():
+                    return None
+                continue
+            elif kind not in UNCHANGING:
+                return result
+            append_ordinal(self._ordinal)
+            append(result)
+            self._ordinal += 1
+            if words[taken] >= words[sent] if words is not None else express.target.idle():
+                express.send()
+            elif not express.woken:
+                express.wake_up()
+            if stopping():
+                return None
+        return None
+
+    def _next(self, items: Iterator[Any]) -> Any:
+        """The next item; ``None`` too means nothing to pass on."""
+        try:
+            self.in_users_source = True
+            return next(items)
+        except (StopIteration, DrainInterrupt):
+            raise
+        except BaseException as error:  # the user's code: a boundary
+            self.hand = (self.stage.index, self._ordinal)
+            raise self._stopped(error, "item") from None
+        finally:
+            self.in_users_source = False
+
+    def _emit_one(self, result: Any) -> None:
+        """Send an item of any kind."""
+        item = (self.stage.index, self._ordinal)
+        self._ordinal += 1
+        put_hand(self.row, item)
+        if type(result) is BadRecord:
+            self._give_up_record(result, item)
+        else:
+            try:
+                self._emit(result, item, (0, 0))
+            except ResultNotSerializable as error:
+                raise self._not_serializable(error) from None
+            except CONTROL:
+                raise
+            except Exception as error:  # a partition key of the user's: a boundary
+                self.hand, self._payload = item, result
+                raise self._stopped(error, "item") from None
+        self.row[HAND_DEPTH] = 0
 
     def _note_total(self) -> None:
         if self.work.total is not None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, assert_never
 
 from pipeflow.runtime.board import FAILED, HAND_DEPTH, PROCESSED, RECEIVED, put_hand
-from pipeflow.runtime.flow.joins import Call, Lone, UnitEnd
-from pipeflow.runtime.flow.outbox import ResultNotSerializable
+from pipeflow.runtime.flow.joins import Call, Calls, Lone, UnitEnd
+from pipeflow.runtime.flow.refused import ResultNotSerializable
 from pipeflow.runtime.loops.base import CONTROL, GOES_ON, StageLoop
 from pipeflow.runtime.messages import Barrier, EndOfInput
 
@@ -74,6 +74,9 @@ class StreamLoop(StageLoop):
                     message = None
                     yield payload
                     payload = self._payload = None
+                case Calls():
+                    yield from self._pull_row(message)
+                    message = None
                 case UnitEnd(lane, unit, span, free):
                     self.outbox.end_unit(lane, unit, span, free=free)
                 case EndOfInput(units):
@@ -89,6 +92,22 @@ class StreamLoop(StageLoop):
                     self.outbox.barrier(checkpoint)
                 case _:
                     assert_never(message)
+
+    def _pull_row(self, calls: Calls) -> Iterator[Any]:
+        """The items of a row."""
+        inbox, row = self.inbox, self.row
+        assert inbox is not None
+        payloads, prefix, ordinals = calls.payloads, calls.prefix, calls.ordinals
+        for index in range(len(payloads)):
+            self._let_go()
+            row[RECEIVED] += 1
+            inbox.delivered_in(calls, 1)
+            payload, payloads[index] = payloads[index], None
+            self.hand, self._payload = (*prefix, ordinals[index]), payload
+            self._place = (calls.lane, calls.unit + index)
+            put_hand(row, self.hand)
+            yield payload
+            payload = self._payload = None
 
     def _let_go(self) -> None:
         """The item that a stream function pulled last is done with."""

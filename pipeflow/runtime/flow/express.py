@@ -1,0 +1,188 @@
+"""The express way of an output port: every item goes to one target, as a unit of its own.
+
+    loop ──append──> run ──cut──> encoder ──> channels of the target
+
+The loops that have it append to its run themselves (``room``, ``begin``, then two appends for each
+item, ``send`` when a reader is idle); all others use ``emit``. The lock is the outbox's: it is
+between the loop's thread and the one that sends what a burst left behind, and an append needs none.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from pipeflow.errors import ItemNotSerializable
+from pipeflow.runtime.board import SENT, Words
+from pipeflow.runtime.flow.refused import ResultNotSerializable
+from pipeflow.runtime.flow.runs import Run
+from pipeflow.runtime.flow.targets import Target, is_large
+from pipeflow.runtime.messages import ItemId
+from pipeflow.transports.base import Packet
+from pipeflow.transports.codec import Pile
+
+
+class Encoder(Protocol):
+    """Pickles items: see ``transports.codec``."""
+
+    def encode(self, payloads: list[Any]) -> Packet:
+        """A list of payloads that nobody changes any more."""
+        ...
+
+    def pile(self) -> Pile:
+        """A packet to be made item by item."""
+        ...
+
+
+class Express:
+    """One port's express way.
+
+    Args:
+        target: Where all items go.
+        encoder: Pickles them.
+        counter: The board's words, and the cell that counts what the port has emitted.
+        lock: The outbox's.
+        wait_for_room: Flushes everything, waits until the target may have room, and raises if
+            nobody needs the results any more. Called with the lock.
+        reader_left: Raises if nobody needs the results any more. Called with the lock.
+        batch_items: Most items in one frame.
+
+    Attributes:
+        run: What waits to be sent.
+        frames: How many were sent.
+        woken: The second thread knows that something waits, or will not be needed.
+        words: With ``sent`` and ``taken`` the cells that count the credits sent and taken: equal
+            when the one reader is idle; ``None``: there are several readers, so ask ``idle``.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        *,
+        encoder: Encoder,
+        counter: tuple[Words, int],
+        lock: threading.Lock,
+        wait_for_room: Callable[[Target], None],
+        reader_left: Callable[[], None],
+        batch_items: int,
+    ) -> None:
+        self.target = target
+        self.run = Run()
+        self.frames = 0
+        self.woken = False
+        self.batch_items = batch_items
+        self._encoder = encoder
+        self._emitted, self._cell = counter
+        self._lock = lock
+        self._wait_for_room = wait_for_room
+        self._reader_left = reader_left
+        self._credit = 0
+        self.words: Words | None = None
+        self.sent = self.taken = 0
+        if len(target.channels) == 1:
+            cells = target.channels[0].sender.credit_cells()
+            if cells is not None:
+                self.words, self.sent, self.taken = cells
+        #: Called when something waits to be sent, until it was.
+        self.wake: Callable[[], None] = lambda: None
+
+    # -- for the loops
+
+    def room(self) -> int:
+        """How many items may be appended now, at least 1; waits for it.
+
+        Raises:
+            ReadersGone: Nobody needs any more results of this stage.
+        """
+        with self._lock:
+            self._credit = 0  # what the loop appends is not counted one by one
+            return min(self._look(), self.batch_items - len(self.run.payloads))
+
+    def begin(self, prefix: ItemId) -> None:
+        """The ids of the items that are appended next begin like this."""
+        with self._lock:
+            self.run.begin(prefix)
+
+    def send(self) -> None:
+        """Send what was appended: a reader is idle, or it is enough.
+
+        Raises:
+            ReadersGone: Nobody needs any more results of this stage.
+        """
+        with self._lock:
+            self.flush()
+
+    def wake_up(self) -> None:
+        """Let the second thread know that something waits."""
+        with self._lock:
+            self.wake()
+
+    def put(self, payload: Any, ordinal: int) -> None:
+        """Append one item that may still be changed by its maker: it travels as it is now.
+
+        Raises:
+            ReadersGone: Nobody needs any more results of this stage.
+            ResultNotSerializable: It cannot be pickled.
+        """
+        with self._lock:
+            self.add(payload, self.run.prefix, ordinal)
+
+    # -- with the lock
+
+    def add(self, payload: Any, prefix: ItemId, ordinal: int) -> None:
+        """``put``, with an id that begins like this."""
+        if self._credit <= 0:
+            self._credit = self._look()
+        self._credit -= 1
+        run, target = self.run, self.target
+        if target.large:
+            self.flush()  # what is worth a frame of its own gets one
+        run.begin(prefix)
+        try:
+            run.add(payload, ordinal, self._encoder.pile)
+        except ItemNotSerializable as error:
+            self._credit += 1
+            raise ResultNotSerializable((*prefix, ordinal), error) from error
+        target.large = is_large(payload)
+        if target.large or len(run.payloads) >= self.batch_items or target.idle():
+            self.flush()
+        elif not self.woken:
+            self.wake()
+
+    def flush(self) -> None:
+        """Send what is there.
+
+        Raises:
+            ReadersGone: Nobody needs any more results of this stage.
+        """
+        run, target = self.run, self.target
+        if not run.payloads:
+            return
+        target.large, target.cost = False, 0
+        self.frames += 1
+        cut = run.cut()
+        count = len(cut.payloads)
+        # Counted before the bytes leave, so that no reader can outrun it.
+        self._emitted[self._cell] += count
+        for row in target.rows():
+            row[SENT] += count
+        if target.channels:
+            packet = self._encoder.encode(cut.payloads) if cut.pile is None else cut.pile.packet()
+            if packet.shared_bytes:
+                self._credit = 0  # its bytes may have filled the edge
+            if target.send_packet(cut.meta, packet, count):
+                self._reader_left()
+
+    def _look(self) -> int:
+        """The credits that are free now, at least 1; waits for it."""
+        target, run = self.target, self.run
+        while True:
+            target.cost = len(run.payloads)
+            free = target.look()
+            if free > 0 and target.cost < self.batch_items:
+                return free
+            if target.cost >= self.batch_items:
+                self.flush()
+            else:
+                self._wait_for_room(target)

@@ -1,0 +1,23 @@
+"""Why a result cannot go on."""
+
+from __future__ import annotations
+
+from pipeflow.errors import ItemNotSerializable, PipeflowError
+from pipeflow.runtime.messages import ItemId
+
+
+class ReadersGone(PipeflowError):
+    """All readers of the stage have closed their edges: nobody needs its results."""
+
+
+class ResultNotSerializable(PipeflowError):
+    """A result cannot cross to its reader.
+
+    Attributes:
+        item: Id of the result.
+        cause: What pickle said.
+    """
+
+    def __init__(self, item: ItemId, cause: ItemNotSerializable) -> None:
+        super().__init__(item, cause)
+        self.item, self.cause = item, cause

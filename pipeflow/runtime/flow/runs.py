@@ -1,0 +1,179 @@
+"""Runs: whole units of one item each, on lane 0, in a row. What most edges carry.
+
+    payloads   a    b    c    d    e          appended by the loop, without a lock
+    ordinals   17   18   20   21   0          last part of each id
+    prefixes   ^ (find,)          ^ (find, 22)     what stands before it, from which unit on
+    units      5    6    7    8    9          count on from ``first``
+
+So an item costs its loop two appends. The thread that sends takes what both lists hold by then; an
+ordinal is appended before its payload, so there is one for each.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, NamedTuple
+
+from pipeflow.runtime.messages import ItemId
+from pipeflow.transports.codec import Pile
+
+#: Types whose objects nobody can change, and which can always be pickled.
+UNCHANGING: Final = frozenset({int, float, str, bytes, bool, type(None)})
+#: Types that hold others; what they hold is looked at by ``all_unchanging``.
+HOLDING: Final = frozenset({list, tuple})
+#: References to an object that nobody else holds: our name for it, and ``getrefcount``'s.
+OURS: Final = 2
+
+
+class Cut(NamedTuple):
+    """What one frame takes off a run.
+
+    Attributes:
+        meta: Units and ids, as bytes.
+        payloads: The items.
+        pile: The items, pickled already; ``payloads`` then only counts.
+    """
+
+    meta: bytes
+    payloads: list[Any]
+    pile: Pile | None
+
+
+class Run:
+    """Items on their way into frames.
+
+    Attributes:
+        payloads: The items.
+        ordinals: Last part of their ids.
+        first: Unit of the first of them.
+        pile: The items, pickled already, if one of them might still be changed; ``payloads`` then
+            only counts.
+    """
+
+    __slots__ = ("_prefixes", "first", "ordinals", "payloads", "pile")
+
+    def __init__(self) -> None:
+        self.payloads: list[Any] = []
+        self.ordinals: list[int] = []
+        self.first = 0
+        self.pile: Pile | None = None
+        self._prefixes: list[tuple[int, ItemId]] = [(0, ())]
+
+    @property
+    def prefix(self) -> ItemId:
+        """What the ids of items that are added now begin with."""
+        return self._prefixes[-1][1]
+
+    def begin(self, prefix: ItemId) -> None:
+        """The ids of all that is added from now on begin like this."""
+        unit, before = self._prefixes[-1]
+        if before == prefix:
+            return
+        now = self.first + len(self.payloads)
+        if unit == now:
+            self._prefixes.pop()
+        self._prefixes.append((now, prefix))
+
+    def add(self, payload: Any, ordinal: int, new_pile: Callable[[], Pile]) -> None:
+        """Add an item that may still be changed by its maker: it travels as it is now.
+
+        Raises:
+            ItemNotSerializable: It cannot be pickled; the run is as it was.
+        """
+        if self.pile is None and type(payload) not in UNCHANGING:
+            pile = new_pile()
+            for earlier in self.payloads:
+                pile.add(earlier)
+            pile.add(payload)
+            self.pile = pile
+        elif self.pile is not None:
+            self.pile.add(payload)
+        self.ordinals.append(ordinal)
+        self.payloads.append(payload if self.pile is None else None)
+
+    def cut(self) -> Cut:
+        """Take all there is."""
+        count = len(self.payloads)
+        payloads, ordinals = self.payloads[:count], self.ordinals[:count]
+        first, self.first = self.first, self.first + count
+        del self.payloads[:count], self.ordinals[:count]
+        pile, self.pile = self.pile, None
+        prefixes = [(max(0, unit - first), prefix) for unit, prefix in self._prefixes]
+        last = self._prefixes[-1]
+        self._prefixes = [last if last[0] > self.first else (self.first, last[1])]
+        told = (0, first, count, (), (prefixes, _pack_ordinals(ordinals)))
+        return Cut(pickle.dumps(told, protocol=5), payloads, pile)
+
+
+class Items:
+    """The items of a run as a reader gets them: pairs of id and payload, made when asked for.
+
+    Args:
+        prefixes: (place, prefix) where the ids begin to begin so, rising from place 0.
+        ordinals: Last part of each id.
+        payloads: The items.
+    """
+
+    __slots__ = ("_ordinals", "_payloads", "_prefixes")
+
+    def __init__(
+        self,
+        prefixes: Sequence[tuple[int, ItemId]],
+        ordinals: Sequence[int],
+        payloads: list[Any],
+    ) -> None:
+        self._prefixes, self._ordinals, self._payloads = prefixes, ordinals, payloads
+
+    def __len__(self) -> int:
+        return len(self._payloads)
+
+    def __iter__(self) -> Iterator[tuple[ItemId, Any]]:
+        for prefix, ordinals, payloads in self.stretches():
+            for ordinal, payload in zip(ordinals, payloads, strict=True):
+                yield (*prefix, ordinal), payload
+
+    def __contains__(self, pair: object) -> bool:
+        return any(pair == each for each in self)
+
+    def stretches(self) -> Iterator[tuple[ItemId, Sequence[int], list[Any]]]:
+        """Items whose ids have one prefix, together: prefix, ordinals, payloads."""
+        if len(self._prefixes) == 1:
+            yield self._prefixes[0][1], self._ordinals, self._payloads
+            return
+        ends = [place for place, _ in self._prefixes[1:]] + [len(self._payloads)]
+        for (start, prefix), end in zip(self._prefixes, ends, strict=True):
+            if start < end:
+                yield prefix, self._ordinals[start:end], self._payloads[start:end]
+
+
+def items_of(squeezed: tuple[Any, Any], payloads: list[Any]) -> Items:
+    """The items of a frame that ``Run.cut`` made."""
+    prefixes, ordinals = squeezed
+    return Items(prefixes, _unpack_ordinals(ordinals), payloads)
+
+
+def all_unchanging(values: Any) -> bool:
+    """Whether nothing in there can be changed, so that only who holds the whole could do harm."""
+    for value in values:  # noqa: SIM110 - a generator for each item costs three times as much
+        if type(value) not in UNCHANGING:
+            return False
+    return True
+
+
+def _pack_ordinals(ordinals: list[int]) -> object:
+    """Ordinals that count on become (first, count)."""
+    if not ordinals:
+        return ordinals
+    first, count = ordinals[0], len(ordinals)
+    if ordinals[-1] - first == count - 1 and ordinals == list(range(first, first + count)):
+        return (first, count)
+    return ordinals
+
+
+def _unpack_ordinals(packed: Any) -> Sequence[int]:
+    if type(packed) is tuple:
+        first, count = packed
+        return range(first, first + count)
+    ordinals: list[int] = packed
+    return ordinals

@@ -1,0 +1,144 @@
+"""The tight loops: many calls in a row, with nothing in them that the stage does not use.
+
+They count and note in the board what a killed worker must be known by, append what can travel as
+it is, and stop at the first thing that is more than that: the loop of the stage's kind takes over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from sys import getrefcount
+from typing import Any, Final, NamedTuple
+
+from pipeflow.runtime.board import RECEIVED, Words
+from pipeflow.runtime.flow.express import Express
+from pipeflow.runtime.flow.joins import Calls
+from pipeflow.runtime.flow.runs import HOLDING, OURS, UNCHANGING, all_unchanging
+from pipeflow.stages.work import Routed
+
+#: The same for a result that is the item: the list that it came in, and our name for the item.
+_ITEM: Final = 4
+
+
+class Halt(NamedTuple):
+    """How far a row of calls got.
+
+    Attributes:
+        at: Place of the item that is still to be answered for; the end of the row: none.
+        empty: Items before it that were answered by ``None``.
+        unread: Results before it that nobody reads.
+        result: What the item gave, if it is more than the row can pass on.
+        error: What its call, or sending what it gave, raised.
+    """
+
+    at: int
+    empty: int = 0
+    unread: int = 0
+    result: Any = None
+    error: BaseException | None = None
+
+
+def call_into(
+    call: Callable[[Any], Any],
+    calls: Calls,
+    span: tuple[int, int],
+    *,
+    row: Words,
+    last: int,
+    express: Express,
+) -> Halt:
+    """Call a function with each item of a span, and append what it gives.
+
+    A result travels as it is, in one pickle with its neighbours, if nobody can change it any more:
+    it is of a type that cannot change, or holds only such and nobody else holds it. Everything
+    else is pickled at once.
+
+    Args:
+        call: The user's function.
+        calls: The items.
+        span: First item, and the one after the last; there is room for that many results.
+        row: The worker's row of the board.
+        last: The cell that holds the last part of the id in hand.
+        express: Where results go.
+    """
+    payloads, ordinals = calls.payloads, calls.ordinals
+    start, stop = span
+    run, words, sent, taken = express.run, express.words, express.sent, express.taken
+    append, append_ordinal = run.payloads.append, run.ordinals.append
+    begun = row[RECEIVED]
+    plain, empty, index = run.pile is None, 0, start
+    try:
+        for index in range(start, stop):
+            payload, ordinal = payloads[index], ordinals[index]
+            row[last] = ordinal
+            row[RECEIVED] = begun = begun + 1
+            result = call(payload)
+            if result is None:
+                empty += 1
+                continue
+            kind = type(result)
+            if kind in UNCHANGING:
+                unchanging = plain
+            elif kind is dict:
+                unchanging = (
+                    plain
+                    and getrefcount(result) == (OURS if result is not payload else _ITEM)
+                    and all_unchanging(result.values())
+                    and all_unchanging(result)
+                )
+            elif kind in HOLDING:
+                unchanging = (
+                    plain
+                    and getrefcount(result) == (OURS if result is not payload else _ITEM)
+                    and all_unchanging(result)
+                )
+            elif kind is Routed or hasattr(kind, "__next__"):
+                return Halt(index, empty, result=result)
+            else:
+                unchanging = False
+            if not unchanging:
+                express.put(result, ordinal)
+                plain = run.pile is None
+                continue
+            append_ordinal(ordinal)
+            append(result)
+            if words[taken] >= words[sent] if words is not None else express.target.idle():
+                express.send()
+            elif not express.woken:
+                express.wake_up()
+    except BaseException as error:  # the user's code, sys.exit too: a boundary
+        return Halt(index, empty, error=error)
+    return Halt(stop, empty)
+
+
+def call_only(
+    call: Callable[[Any], Any], calls: Calls, span: tuple[int, int], *, row: Words, last: int
+) -> Halt:
+    """Call a function with each item of a span; nobody reads what it gives.
+
+    Args:
+        call: The user's function.
+        calls: The items.
+        span: First item, and the one after the last.
+        row: The worker's row of the board.
+        last: The cell that holds the last part of the id in hand.
+    """
+    payloads, ordinals = calls.payloads, calls.ordinals
+    start, stop = span
+    begun = row[RECEIVED]
+    empty, unread, index = 0, 0, start
+    try:
+        for index in range(start, stop):
+            row[last] = ordinals[index]
+            row[RECEIVED] = begun = begun + 1
+            result = call(payloads[index])
+            if result is None:
+                empty += 1
+                continue
+            kind = type(result)
+            if kind is Routed or hasattr(kind, "__next__"):
+                return Halt(index, empty, unread, result=result)
+            unread += 1
+    except BaseException as error:  # the user's code, sys.exit too: a boundary
+        return Halt(index, empty, unread, error=error)
+    return Halt(stop, empty, unread)
