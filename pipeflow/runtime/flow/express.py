@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any, Protocol
+from time import perf_counter
+from typing import Any, Final, Protocol
 
 from pipeflow.errors import ItemNotSerializable
 from pipeflow.runtime.board import SENT, Words
@@ -21,6 +22,10 @@ from pipeflow.runtime.flow.targets import Target, is_large
 from pipeflow.runtime.messages import ItemId
 from pipeflow.transports.base import Packet
 from pipeflow.transports.codec import Pile
+
+#: A reader that is idle gets a frame at once, but not more often than this, in seconds: to wake
+#: it costs as much as some dozens of small items.
+GAP_S: Final = 0.0002
 
 
 class Encoder(Protocol):
@@ -47,10 +52,12 @@ class Express:
             nobody needs the results any more. Called with the lock.
         reader_left: Raises if nobody needs the results any more. Called with the lock.
         batch_items: Most items in one frame.
+        now: Seconds.
 
     Attributes:
         run: What waits to be sent.
         frames: How many were sent.
+        least: Items that are worth a frame while a reader is idle: 1 where they come slowly.
         woken: The second thread knows that something waits, or will not be needed.
         words: With ``sent`` and ``taken`` the cells that count the credits sent and taken: equal
             when the one reader is idle; ``None``: there are several readers, so ask ``idle``.
@@ -66,10 +73,14 @@ class Express:
         wait_for_room: Callable[[Target], None],
         reader_left: Callable[[], None],
         batch_items: int,
+        now: Callable[[], float] = perf_counter,
     ) -> None:
         self.target = target
         self.run = Run()
         self.frames = 0
+        self.least = 1
+        self._sent_at = now()
+        self._now = now
         self.woken = False
         self.batch_items = batch_items
         self._encoder = encoder
@@ -161,6 +172,9 @@ class Express:
             return
         target.large, target.cost = False, 0
         self.frames += 1
+        now = self._now()
+        self.least = worth_a_frame(len(run.payloads), now - self._sent_at, self.batch_items)
+        self._sent_at = now
         cut = run.cut()
         count = len(cut.payloads)
         # Counted before the bytes leave, so that no reader can outrun it.
@@ -186,3 +200,16 @@ class Express:
                 self.flush()
             else:
                 self._wait_for_room(target)
+
+
+def worth_a_frame(items: int, elapsed_s: float, most: int) -> int:
+    """How many items the next frame should hold if its reader is idle: what comes in ``GAP_S``.
+
+    Args:
+        items: Of the frame before.
+        elapsed_s: Time that they took to come, in seconds.
+        most: Most items in a frame.
+    """
+    if elapsed_s >= GAP_S * items:
+        return 1
+    return max(1, min(most // 2, int(items * GAP_S / elapsed_s))) if elapsed_s > 0 else most // 2

@@ -37,9 +37,9 @@ EARLY_MOST = 1024
 Decode = Callable[[Packet, bool], list[Any]]
 
 #: Items delivered at most before the writer is told.
-LOT_MOST = 64
+LOT_MOST = 128
 #: Part of the capacity that makes such a lot: a writer that is told of each item wakes up for it.
-LOT_SHARE = 4
+LOT_SHARE = 2
 
 
 @dataclass(slots=True, kw_only=True)

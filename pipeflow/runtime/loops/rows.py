@@ -16,8 +16,8 @@ from pipeflow.runtime.flow.joins import Calls
 from pipeflow.runtime.flow.runs import HOLDING, OURS, UNCHANGING, all_unchanging
 from pipeflow.stages.work import Routed
 
-#: The same for a result that is the item: the list that it came in, and our name for the item.
-_ITEM: Final = 4
+#: The same for a result that is the item: two lists that it came in, and our name for the item.
+_ITEM: Final = 5
 
 
 class Halt(NamedTuple):
@@ -61,15 +61,16 @@ def call_into(
         last: The cell that holds the last part of the id in hand.
         express: Where results go.
     """
-    payloads, ordinals = calls.payloads, calls.ordinals
     start, stop = span
     run, words, sent, taken = express.run, express.words, express.sent, express.taken
-    append, append_ordinal = run.payloads.append, run.ordinals.append
-    begun = row[RECEIVED]
-    plain, empty, index = run.pile is None, 0, start
+    waiting = run.payloads
+    append, append_ordinal = waiting.append, run.ordinals.append
+    before = begun = row[RECEIVED]
+    plain, empty = run.pile is None, 0
     try:
-        for index in range(start, stop):
-            payload, ordinal = payloads[index], ordinals[index]
+        for payload, ordinal in zip(
+            calls.payloads[start:stop], calls.ordinals[start:stop], strict=True
+        ):
             row[last] = ordinal
             row[RECEIVED] = begun = begun + 1
             result = call(payload)
@@ -77,15 +78,17 @@ def call_into(
                 empty += 1
                 continue
             kind = type(result)
-            if kind in UNCHANGING:
-                unchanging = plain
-            elif kind is dict:
-                unchanging = (
-                    plain
-                    and getrefcount(result) == (OURS if result is not payload else _ITEM)
-                    and all_unchanging(result.values())
-                    and all_unchanging(result)
+            if kind is dict:
+                unchanging = plain and getrefcount(result) == (
+                    OURS if result is not payload else _ITEM
                 )
+                if unchanging:
+                    for key, value in result.items():
+                        if type(value) not in UNCHANGING or type(key) not in UNCHANGING:
+                            unchanging = False
+                            break
+            elif kind in UNCHANGING:
+                unchanging = plain
             elif kind in HOLDING:
                 unchanging = (
                     plain
@@ -93,7 +96,7 @@ def call_into(
                     and all_unchanging(result)
                 )
             elif kind is Routed or hasattr(kind, "__next__"):
-                return Halt(index, empty, result=result)
+                return Halt(start + begun - before - 1, empty, result=result)
             else:
                 unchanging = False
             if not unchanging:
@@ -102,12 +105,14 @@ def call_into(
                 continue
             append_ordinal(ordinal)
             append(result)
-            if words[taken] >= words[sent] if words is not None else express.target.idle():
+            if len(waiting) >= express.least and (
+                words[taken] >= words[sent] if words is not None else express.target.idle()
+            ):
                 express.send()
             elif not express.woken:
                 express.wake_up()
     except BaseException as error:  # the user's code, sys.exit too: a boundary
-        return Halt(index, empty, error=error)
+        return Halt(start + begun - before - 1, empty, error=error)
     return Halt(stop, empty)
 
 
@@ -123,22 +128,23 @@ def call_only(
         row: The worker's row of the board.
         last: The cell that holds the last part of the id in hand.
     """
-    payloads, ordinals = calls.payloads, calls.ordinals
     start, stop = span
-    begun = row[RECEIVED]
-    empty, unread, index = 0, 0, start
+    before = begun = row[RECEIVED]
+    empty, unread = 0, 0
     try:
-        for index in range(start, stop):
-            row[last] = ordinals[index]
+        for payload, ordinal in zip(
+            calls.payloads[start:stop], calls.ordinals[start:stop], strict=True
+        ):
+            row[last] = ordinal
             row[RECEIVED] = begun = begun + 1
-            result = call(payloads[index])
+            result = call(payload)
             if result is None:
                 empty += 1
                 continue
             kind = type(result)
             if kind is Routed or hasattr(kind, "__next__"):
-                return Halt(index, empty, unread, result=result)
+                return Halt(start + begun - before - 1, empty, unread, result=result)
             unread += 1
     except BaseException as error:  # the user's code, sys.exit too: a boundary
-        return Halt(index, empty, unread, error=error)
+        return Halt(start + begun - before - 1, empty, unread, error=error)
     return Halt(stop, empty, unread)

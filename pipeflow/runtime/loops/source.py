@@ -81,7 +81,8 @@ class SourceLoop(StageLoop):
         if express is None or express.run.pile is not None:
             return self._next(items)
         run, words, sent, taken = express.run, express.words, express.sent, express.taken
-        append, append_ordinal = run.payloads.append, run.ordinals.append
+        waiting = run.payloads
+        append, append_ordinal = waiting.append, run.ordinals.append
         for _ in range(most):
             # Only what happens in the user's code may be cut short by a drain.
             self.in_users_source = True
@@ -95,12 +96,11 @@ class SourceLoop(StageLoop):
             self.in_users_source = False
             kind = type(result)
             if kind is dict:
-                if (
-                    getrefcount(result) != OURS
-                    or not all_unchanging(result.values())
-                    or not all_unchanging(result)
-                ):
+                if getrefcount(result) != OURS:
                     return result
+                for key, value in result.items():
+                    if type(value) not in UNCHANGING or type(key) not in UNCHANGING:
+                        return result
             elif kind in HOLDING:
                 if getrefcount(result) != OURS or not all_unchanging(result):
                     return result
@@ -113,7 +113,9 @@ class SourceLoop(StageLoop):
             append_ordinal(self._ordinal)
             append(result)
             self._ordinal += 1
-            if words[taken] >= words[sent] if words is not None else express.target.idle():
+            if len(waiting) >= express.least and (
+                words[taken] >= words[sent] if words is not None else express.target.idle()
+            ):
                 express.send()
             elif not express.woken:
                 express.wake_up()
