@@ -70,6 +70,6 @@ class Interrupts:
 
     def _leave(self) -> None:
         loop = self._loop
-        in_source = isinstance(loop, SourceLoop) and loop.in_users_source
+        in_source = isinstance(loop, SourceLoop) and loop.asking
         if loop is not None and (self.insisted or in_source):
             raise DrainInterrupt

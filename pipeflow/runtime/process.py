@@ -36,6 +36,7 @@ from pipeflow.transports.allocator import keep_freed_memory
 from pipeflow.transports.bell import Bell
 from pipeflow.transports.channel import open_receiver, open_sender
 from pipeflow.transports.codec import Decoder, Encoder
+from pipeflow.transports.pause import SHORT_S, SPIN_S, LookOut
 from pipeflow.transports.shm import Arena
 from pipeflow.transports.waiting import await_room
 
@@ -111,6 +112,12 @@ class Process:
         self._postman: Postman | None = None
         if mailboxes:
             self._postman = Postman(mailboxes, Bell.attach(brief.mail_bells[brief.worker]))
+        spins = brief.plan.stages[brief.plan.workers[brief.worker].stage].spin
+        self._input_look = LookOut(SPIN_S if spins else SHORT_S)
+        self._room_look = LookOut(SPIN_S if spins else SHORT_S)
+        self._input_poll = select.poll()
+        self._polled: tuple[list[int], list[int]] = ([], [])
+        self._watched: frozenset[int] = frozenset()
         self._since = time.monotonic_ns()
 
     def empty(self, shape: Any, dtype: Any) -> Any:
@@ -137,12 +144,7 @@ class Process:
         self._row[HAND_DEPTH] = 0
         before = self._enter_state(State.WAITING_IN, self.inbox.waits_for())
         self._row[BUSY_NS] += before
-        poll = select.poll()
-        for fd in self.inbox.descriptors():
-            poll.register(fd, select.POLLIN)
-        watched = self.outbox.watched()
-        for fd in watched:
-            poll.register(fd, 0)
+        poll, watched = self._poll_for_input()
         if self.inbox.no_more_calls():
             timeout_s = REST_LOOK_S
         ready = [] if self.inbox.ready() else self._poll(poll, timeout_s)
@@ -151,12 +153,27 @@ class Process:
         if gone:
             self.outbox.check_readers(gone)
 
+    def _poll_for_input(self) -> tuple[select.poll, frozenset[int]]:
+        """What to wait on, and which descriptors of it are readers' ends; made anew on a change."""
+        assert self.inbox is not None
+        fds = (self.inbox.descriptors(), self.outbox.watched())
+        if fds != self._polled:
+            self._input_poll = select.poll()
+            for fd in fds[0]:
+                self._input_poll.register(fd, select.POLLIN)
+            for fd in fds[1]:
+                self._input_poll.register(fd, 0)
+            self._polled, self._watched = fds, frozenset(fds[1])
+        return self._input_poll, self._watched
+
     def _poll(self, poll: select.poll, timeout_s: float | None) -> list[tuple[int, int]]:
         """Wait, and do from time to time what others may need to go on.
 
         A pool that lent slots looks what came back; writers may need credit that an inbox holds.
         """
         assert self.inbox is not None
+        if timeout_s is None and self._input_look.sees(lambda: poll.poll(0)):
+            return poll.poll(0)
         idle = timeout_s is None and (self._share.pool.lends() or self.inbox.parks())
         if not idle:
             return poll.poll(None if timeout_s is None else timeout_s * 1000)
@@ -173,7 +190,9 @@ class Process:
         channels = [channel for those in full for channel in those]
         before = self._enter_state(State.WAITING_OUT, channels[0].edge + 1 if channels else 0)
         self._row[BUSY_NS] += before
-        gone = await_room([channel.sender for channel in channels], self._bell)
+        gone: set[int] = set()
+        if not self._room_look.sees(lambda: not all(target.full() for target in targets)):
+            gone = await_room([channel.sender for channel in channels], self._bell)
         for target in targets:
             for channel in [one for one in target.channels if one.sender.fileno() in gone]:
                 target.drop(channel)

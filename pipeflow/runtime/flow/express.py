@@ -2,9 +2,10 @@
 
     loop ──append──> run ──cut──> encoder ──> channels of the target
 
-The loops that have it append to its run themselves (``room``, ``begin``, then two appends for each
-item, ``send`` when a reader is idle); all others use ``emit``. The lock is the outbox's: it is
-between the loop's thread and the one that sends what a burst left behind, and an append needs none.
+The loops that have it append to its run themselves (``room``, then two appends for each item,
+``send`` when a reader is idle); whatever is more than that goes by ``put`` and ``add``. The lock is
+the outbox's: it is between the loop's thread and the one that sends what a burst left behind, and
+an append needs none.
 """
 
 from __future__ import annotations
@@ -100,20 +101,25 @@ class Express:
 
     # -- for the loops
 
-    def room(self) -> int:
-        """How many items may be appended now, at least 1; waits for it.
+    def room(self, prefix: ItemId) -> int:
+        """How many items may be appended now, whose ids begin like this; never waits.
+
+        0 where one that waits is the thing to do: ``add`` does. The function of a stage is called,
+        and only then room is waited for, so that a full edge costs no time.
 
         Raises:
             ReadersGone: Nobody needs any more results of this stage.
         """
+        run, target = self.run, self.target
         with self._lock:
             self._credit = 0  # what the loop appends is not counted one by one
-            return min(self._look(), self.batch_items - len(self.run.payloads))
-
-    def begin(self, prefix: ItemId) -> None:
-        """The ids of the items that are appended next begin like this."""
-        with self._lock:
-            self.run.begin(prefix)
+            if run.pile is not None:
+                return 0
+            if len(run.payloads) >= self.batch_items:
+                self.flush()
+            run.begin(prefix)
+            target.cost = len(run.payloads)
+            return max(0, min(target.look(), self.batch_items - target.cost))
 
     def send(self) -> None:
         """Send what was appended: a reader is idle, or it is enough.

@@ -104,6 +104,7 @@ class StageLoop(ABC):
         stopping: Whether the run is being drained.
         now: Seconds since 1970, for dead letters.
         unneeded: It is being ended because all its readers have closed, not because of a failure.
+        asking: The user's code is being asked for its next item.
         hand: Id of the item in hand; in a row of calls it is in the board alone.
     """
 
@@ -119,6 +120,7 @@ class StageLoop(ABC):
     stopping: Callable[[], object]
     now: Callable[[], float] = time.time
     unneeded: bool = False
+    asking: bool = False
     hand: ItemId = ()
     _payload: Any = None
     _ordinal: int = 0

@@ -31,7 +31,7 @@ from pipeflow.runtime.loops.base import (
     DrainInterrupt,
     StageLoop,
 )
-from pipeflow.runtime.loops.rows import Halt, call_into, call_only
+from pipeflow.runtime.loops.rows import Halt, append_from, call_into, call_only
 from pipeflow.runtime.messages import Barrier, EndOfInput
 from pipeflow.spec.pipeline import OUT
 from pipeflow.spec.policies import OnError
@@ -41,6 +41,8 @@ from pipeflow.stages.work import OutputClosed
 PLAIN: Final = frozenset({dict, list, tuple, str, int, float, bool, bytes, type(None)})
 #: How long what the longer inputs of a zip still bring is counted, after the shortest has ended.
 REST_S: Final = 1.0
+#: What an iterator that has ended is taken to give.
+_END: Final = object()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -94,6 +96,8 @@ class CallLoop(StageLoop):
     def _call_all(self, calls: Calls) -> Iterator[bool]:
         """A row of calls: the tight loop as far as it goes, the rest one by one."""
         express, count, at = self.outbox.express(OUT), len(calls.payloads), 0
+        inbox = self.inbox
+        assert inbox is not None
         tight = express is not None or not self.outbox.is_read(OUT)
         if not tight or len(calls.prefix) >= HAND_DEPTH_MAX:
             for index in range(count):
@@ -102,7 +106,15 @@ class CallLoop(StageLoop):
                     yield from many
             return
         while at < count:
-            halt, end = self._call_some(calls, at, express)
+            most = count if express is None else express.room(calls.prefix)
+            if not most:  # call it first, and wait for room then
+                many = self._call(calls.single(at))
+                if many is not None:
+                    yield from many
+                at += 1
+                continue
+            end = min(count, at + most, at + inbox.lot(calls))
+            halt = self._call_some(calls, (at, end), express)
             at = end
             if halt.at == end:
                 continue
@@ -112,28 +124,21 @@ class CallLoop(StageLoop):
                 yield from many
             del halt
 
-    def _call_some(self, calls: Calls, at: int, express: Express | None) -> tuple[Halt, int]:
-        """As many calls as there is room for the results of, and credit to be given back for.
-
-        Returns:
-            How far it got, and how far it was to get.
-        """
+    def _call_some(self, calls: Calls, span: tuple[int, int], express: Express | None) -> Halt:
+        """Calls for whose results there is room, and whose credit may be given back together."""
         inbox, row, call = self.inbox, self.row, self.work.call
         assert inbox is not None
         assert call is not None
-        end = min(len(calls.payloads), at + inbox.lot(calls))
-        if express is not None:
-            end = min(end, at + express.room())
-            express.begin(calls.prefix)
+        at, end = span
         self.hand = ()
         last = put_prefix(row, calls.prefix)
         row[IN_ROW] = inbox.edge_of(calls) + 1
         if end == at + 1:
             inbox.delivered_in(calls, 1)  # what is in hand does not count against the edge
         if express is not None:
-            halt = call_into(call, calls, (at, end), row=row, last=last, express=express)
+            halt = call_into(call, calls, span, row=row, last=last, express=express)
         else:
-            halt = call_only(call, calls, (at, end), row=row, last=last)
+            halt = call_only(call, calls, span, row=row, last=last)
         if halt.unread:
             self.outbox.count_unread(OUT, halt.unread)
         row[EMPTY] += halt.empty
@@ -141,7 +146,7 @@ class CallLoop(StageLoop):
         if end != at + 1:
             inbox.delivered_in(calls, min(halt.at + 1, end) - at)
         row[IN_ROW] = 0
-        return halt, end
+        return halt
 
     def _answer(self, call: Call, halt: Halt) -> Iterator[bool] | None:
         """What follows the call that ended a row."""
@@ -193,10 +198,7 @@ class CallLoop(StageLoop):
         """Send the results of one call, one by one."""
         try:
             try:
-                for result in results:
-                    if result is not None:
-                        self._emit(result, (*call.id, self._emitted), (call.lane, call.unit))
-                        yield GOES_ON
+                yield from self._send_many(results, call)
             finally:
                 close = getattr(results, "close", None)
                 if close is not None:
@@ -209,6 +211,28 @@ class CallLoop(StageLoop):
             self._call_failed(error, call)
         else:
             self._call_done(call)
+
+    def _send_many(self, results: Iterator[Any], call: Call) -> Iterator[bool]:
+        express = self.outbox.express(OUT)
+        while True:
+            most = 0 if express is None else express.room(call.id)
+            if express is None or not most:
+                result = next(results, _END)
+                if result is _END:
+                    return
+            else:
+                got = append_from(results, (self._emitted, 1, most), express=express, asking=self)
+                self._emitted += got.appended
+                if got.error is not None:
+                    if isinstance(got.error, StopIteration):
+                        return
+                    raise got.error
+                result = got.result
+                del got
+            if result is not None:
+                self._emit(result, (*call.id, self._emitted), (call.lane, call.unit))
+                result = None
+            yield GOES_ON
 
     def _call_done(self, call: Call) -> None:
         count = len(call.origins)

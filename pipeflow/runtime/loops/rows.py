@@ -6,9 +6,9 @@ it is, and stop at the first thing that is more than that: the loop of the stage
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from sys import getrefcount
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from pipeflow.runtime.board import RECEIVED, Words
 from pipeflow.runtime.flow.express import Express
@@ -36,6 +36,92 @@ class Halt(NamedTuple):
     unread: int = 0
     result: Any = None
     error: BaseException | None = None
+
+
+class Gathered(NamedTuple):
+    """What was taken from an iterator.
+
+    Attributes:
+        appended: How many.
+        result: One more that came, if it is more than can be appended.
+        error: What the iterator, or sending, raised; ``StopIteration`` at its end.
+    """
+
+    appended: int
+    result: Any = None
+    error: BaseException | None = None
+
+
+class Asking(Protocol):
+    """Who asks the user's iterator.
+
+    Attributes:
+        asking: The user's code is being asked: only then may a drain cut it short.
+    """
+
+    asking: bool
+
+
+def append_from(
+    items: Iterator[Any],
+    numbers: tuple[int, int, int],
+    *,
+    express: Express,
+    asking: Asking,
+    stopping: Callable[[], object] | None = None,
+) -> Gathered:
+    """Append what an iterator gives; see ``call_into`` for what can be.
+
+    Args:
+        items: The user's.
+        numbers: Ordinal of the first item, how much each is greater than the one before, and how
+            many may be appended.
+        express: Where they go; its run holds no pile.
+        asking: Who asks.
+        stopping: Whether to go no further, asked after each item.
+    """
+    first, step, most = numbers
+    run, words, sent, taken = express.run, express.words, express.sent, express.taken
+    waiting = run.payloads
+    append, append_ordinal = waiting.append, run.ordinals.append
+    ordinal, end = first, first + step * most
+    try:
+        while ordinal < end:
+            asking.asking = True
+            result = next(items)
+            asking.asking = False
+            kind = type(result)
+            if kind is dict:
+                if getrefcount(result) != OURS:
+                    return Gathered((ordinal - first) // step, result)
+                for key, value in result.items():
+                    if type(value) not in UNCHANGING or type(key) not in UNCHANGING:
+                        return Gathered((ordinal - first) // step, result)
+            elif result is None:
+                if stopping is not None and stopping():
+                    break
+                continue
+            elif kind in HOLDING:
+                if getrefcount(result) != OURS or not all_unchanging(result):
+                    return Gathered((ordinal - first) // step, result)
+            elif kind not in UNCHANGING:
+                return Gathered((ordinal - first) // step, result)
+            append_ordinal(ordinal)
+            append(result)
+            ordinal += step
+            if len(waiting) >= express.least and (
+                words[taken] >= words[sent] if words is not None else express.target.idle()
+            ):
+                express.send()
+            elif not express.woken:
+                express.wake_up()
+            if stopping is not None and stopping():
+                break
+    except BaseException as error:  # the user's code, sys.exit too: a boundary
+        return Gathered((ordinal - first) // step, error=error)
+    finally:
+        asking.asking = False
+    return Gathered((ordinal - first) // step)
 
 
 def call_into(
@@ -66,7 +152,7 @@ def call_into(
     waiting = run.payloads
     append, append_ordinal = waiting.append, run.ordinals.append
     before = begun = row[RECEIVED]
-    plain, empty = run.pile is None, 0
+    plain, empty = True, 0  # there would be no room for this row beside a pile
     try:
         for payload, ordinal in zip(
             calls.payloads[start:stop], calls.ordinals[start:stop], strict=True

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from sys import getrefcount
 from typing import Any
 
 from pipeflow.runtime.board import HAND_DEPTH, RECEIVED, TOTAL, put_hand
-from pipeflow.runtime.flow.express import Express
 from pipeflow.runtime.flow.refused import ResultNotSerializable
-from pipeflow.runtime.flow.runs import HOLDING, OURS, UNCHANGING, all_unchanging
 from pipeflow.runtime.loops.base import CONTROL, GOES_ON, DrainInterrupt, StageLoop
+from pipeflow.runtime.loops.rows import Gathered, append_from
 from pipeflow.runtime.messages import ItemId
 from pipeflow.spec.pipeline import OUT
 from pipeflow.stages.work import BadRecord
@@ -19,13 +17,7 @@ from pipeflow.stages.work import BadRecord
 
 @dataclass(slots=True, kw_only=True)
 class SourceLoop(StageLoop):
-    """A source at work.
-
-    Args:
-        in_users_source: The user's code is being asked for its next item.
-    """
-
-    in_users_source: bool = False
+    """A source at work."""
 
     def _run(self) -> Iterator[bool]:
         start = self.work.source
@@ -33,7 +25,7 @@ class SourceLoop(StageLoop):
         items: Iterator[Any] = iter(())
         try:
             try:
-                self.in_users_source = True
+                self.asking = True
                 items = iter(start() or ())
                 self._note_total()
             except DrainInterrupt:
@@ -41,7 +33,7 @@ class SourceLoop(StageLoop):
             except Exception as error:  # the user's code: a boundary
                 raise self._stopped(error, "item") from None
             finally:
-                self.in_users_source = False
+                self.asking = False
             yield from self._pump(items)
         finally:
             close = getattr(items, "close", None)
@@ -50,91 +42,52 @@ class SourceLoop(StageLoop):
 
     def _pump(self, items: Iterator[Any]) -> Iterator[bool]:
         """Give out a source's items until it ends, is drained, or nobody needs more."""
+        express = self.outbox.express(OUT)
         while not self.stopping():
-            express, most = self.outbox.express(OUT), 1
-            if express is not None:
-                most = express.room()
-                express.begin((self.stage.index,))
-            try:
-                result = self._append(items, most, express)
-            except (StopIteration, DrainInterrupt):
+            most = 0 if express is None else express.room((self.stage.index,))
+            if express is None or not most:
+                got = self._next(items)
+            else:
+                got = append_from(
+                    items,
+                    (self._ordinal, 1, most),
+                    express=express,
+                    asking=self,
+                    stopping=self.stopping,
+                )
+                self._ordinal += got.appended
+            if got.error is not None:
+                self._over(got.error)
                 return
-            finally:
-                self.in_users_source = False
+            result = got.result
+            del got
             if result is not None:
                 self._emit_one(result)
                 result = None
             yield GOES_ON
 
-    def _append(self, items: Iterator[Any], most: int, express: Express | None) -> Any:
-        """The tight loop: append items that can travel as they are; the first that is more.
+    def _next(self, items: Iterator[Any]) -> Gathered:
+        """The next item by itself; ``None`` too means nothing to pass on."""
+        try:
+            self.asking = True
+            return Gathered(0, next(items))
+        except BaseException as error:  # the user's code: a boundary
+            return Gathered(0, error=error)
+        finally:
+            self.asking = False
 
-        See ``rows.call_into`` for which those are.
-
-        Returns:
-            The item that is more, or ``None``.
+    def _over(self, error: BaseException) -> None:
+        """The source has ended, one way or another.
 
         Raises:
-            StopIteration: There are no more.
+            StageStopped: The user's code failed.
         """
-        stopping = self.stopping
-        if express is None or express.run.pile is not None:
-            return self._next(items)
-        run, words, sent, taken = express.run, express.words, express.sent, express.taken
-        waiting = run.payloads
-        append, append_ordinal = waiting.append, run.ordinals.append
-        for _ in range(most):
-            # Only what happens in the user's code may be cut short by a drain.
-            self.in_users_source = True
-            try:
-                result = next(items)
-            except (StopIteration, DrainInterrupt):
-                raise
-            except BaseException as error:  # the user's code: a boundary
-                self.hand = (self.stage.index, self._ordinal)
-                raise self._stopped(error, "item") from None
-            self.in_users_source = False
-            kind = type(result)
-            if kind is dict:
-                if getrefcount(result) != OURS:
-                    return result
-                for key, value in result.items():
-                    if type(value) not in UNCHANGING or type(key) not in UNCHANGING:
-                        return result
-            elif kind in HOLDING:
-                if getrefcount(result) != OURS or not all_unchanging(result):
-                    return result
-            elif result is None:
-                if stopping():
-                    return None
-                continue
-            elif kind not in UNCHANGING:
-                return result
-            append_ordinal(self._ordinal)
-            append(result)
-            self._ordinal += 1
-            if len(waiting) >= express.least and (
-                words[taken] >= words[sent] if words is not None else express.target.idle()
-            ):
-                express.send()
-            elif not express.woken:
-                express.wake_up()
-            if stopping():
-                return None
-        return None
-
-    def _next(self, items: Iterator[Any]) -> Any:
-        """The next item; ``None`` too means nothing to pass on."""
-        try:
-            self.in_users_source = True
-            return next(items)
-        except (StopIteration, DrainInterrupt):
-            raise
-        except BaseException as error:  # the user's code: a boundary
-            self.hand = (self.stage.index, self._ordinal)
-            raise self._stopped(error, "item") from None
-        finally:
-            self.in_users_source = False
+        if isinstance(error, StopIteration | DrainInterrupt):
+            return
+        if isinstance(error, CONTROL):
+            raise error
+        self.hand = (self.stage.index, self._ordinal)
+        raise self._stopped(error, "item") from None
 
     def _emit_one(self, result: Any) -> None:
         """Send an item of any kind."""

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, assert_never
+from typing import Any, Final, assert_never
 
 from pipeflow.runtime.board import FAILED, HAND_DEPTH, PROCESSED, RECEIVED, put_hand
 from pipeflow.runtime.flow.joins import Call, Calls, Lone, UnitEnd
 from pipeflow.runtime.flow.refused import ResultNotSerializable
 from pipeflow.runtime.loops.base import CONTROL, GOES_ON, StageLoop
+from pipeflow.runtime.loops.rows import append_from
 from pipeflow.runtime.messages import Barrier, EndOfInput
+from pipeflow.spec.pipeline import OUT
+
+#: What an iterator that has ended is taken to give.
+_END: Final = object()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -27,16 +32,7 @@ class StreamLoop(StageLoop):
         results: Iterator[Any] = iter(())
         try:
             results = iter(start(payloads) or ())
-            while True:
-                try:
-                    result = next(results)
-                except StopIteration:
-                    break
-                if result is not None:
-                    place = self._place if self._end is None else (0, self._end.get(0, 0))
-                    self._emit(result, self._new_id(), place)
-                result = None
-                yield GOES_ON
+            yield from self._send(results)
         except ResultNotSerializable as error:
             raise self._not_serializable(error) from None
         except CONTROL:
@@ -55,6 +51,31 @@ class StreamLoop(StageLoop):
         self._let_go()
         if self._end is not None:
             self.outbox.end_unit(0, self._end.get(0, 0), 1, free=True)
+
+    def _send(self, results: Iterator[Any]) -> Iterator[bool]:
+        """Send what the stream gives, until it ends."""
+        express, step = self.outbox.express(OUT), self.stage.replicas
+        while True:
+            most = 0 if express is None else express.room((self.stage.index,))
+            if express is None or not most:
+                result = next(results, _END)
+                if result is _END:
+                    return
+            else:
+                numbers = (self._ordinal * step + self.replica, step, most)
+                got = append_from(results, numbers, express=express, asking=self)
+                self._ordinal += got.appended
+                if isinstance(got.error, StopIteration):
+                    return
+                if got.error is not None:
+                    raise got.error
+                result = got.result
+                del got
+            if result is not None:
+                place = self._place if self._end is None else (0, self._end.get(0, 0))
+                self._emit(result, self._new_id(), place)
+                result = None
+            yield GOES_ON
 
     def _pull(self) -> Generator[Any, None, None]:
         """The items of the whole stream, for the user's function."""
