@@ -104,8 +104,8 @@ class Express:
     def room(self, prefix: ItemId) -> int:
         """How many items may be appended now, whose ids begin like this; never waits.
 
-        0 where one that waits is the thing to do: ``add`` does. The function of a stage is called,
-        and only then room is waited for, so that a full edge costs no time.
+        With 0 one may be made all the same, and ``await_room`` be called before it is appended: a
+        stage whose edge is full has its next result ready when there is room.
 
         Raises:
             ReadersGone: Nobody needs any more results of this stage.
@@ -113,13 +113,20 @@ class Express:
         run, target = self.run, self.target
         with self._lock:
             self._credit = 0  # what the loop appends is not counted one by one
-            if run.pile is not None:
-                return 0
             if len(run.payloads) >= self.batch_items:
                 self.flush()
             run.begin(prefix)
             target.cost = len(run.payloads)
             return max(0, min(target.look(), self.batch_items - target.cost))
+
+    def await_room(self) -> None:
+        """Wait until one item may be appended.
+
+        Raises:
+            ReadersGone: Nobody needs any more results of this stage.
+        """
+        with self._lock:
+            self._look()
 
     def send(self) -> None:
         """Send what was appended: a reader is idle, or it is enough.

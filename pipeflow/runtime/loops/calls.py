@@ -107,14 +107,8 @@ class CallLoop(StageLoop):
             return
         while at < count:
             most = count if express is None else express.room(calls.prefix)
-            if not most:  # call it first, and wait for room then
-                many = self._call(calls.single(at))
-                if many is not None:
-                    yield from many
-                at += 1
-                continue
-            end = min(count, at + most, at + inbox.lot(calls))
-            halt = self._call_some(calls, (at, end), express)
+            end = min(count, at + max(1, most), at + inbox.lot(calls))
+            halt = self._call_some(calls, (at, end), express, wait=not most)
             at = end
             if halt.at == end:
                 continue
@@ -124,7 +118,9 @@ class CallLoop(StageLoop):
                 yield from many
             del halt
 
-    def _call_some(self, calls: Calls, span: tuple[int, int], express: Express | None) -> Halt:
+    def _call_some(
+        self, calls: Calls, span: tuple[int, int], express: Express | None, *, wait: bool
+    ) -> Halt:
         """Calls for whose results there is room, and whose credit may be given back together."""
         inbox, row, call = self.inbox, self.row, self.work.call
         assert inbox is not None
@@ -136,7 +132,7 @@ class CallLoop(StageLoop):
         if end == at + 1:
             inbox.delivered_in(calls, 1)  # what is in hand does not count against the edge
         if express is not None:
-            halt = call_into(call, calls, span, row=row, last=last, express=express)
+            halt = call_into(call, calls, span, row=row, last=last, express=express, wait=wait)
         else:
             halt = call_only(call, calls, span, row=row, last=last)
         if halt.unread:
@@ -215,12 +211,12 @@ class CallLoop(StageLoop):
     def _send_many(self, results: Iterator[Any], call: Call) -> Iterator[bool]:
         express = self.outbox.express(OUT)
         while True:
-            most = 0 if express is None else express.room(call.id)
-            if express is None or not most:
+            if express is None:
                 result = next(results, _END)
                 if result is _END:
                     return
             else:
+                most = express.room(call.id)
                 got = append_from(results, (self._emitted, 1, most), express=express, asking=self)
                 self._emitted += got.appended
                 if got.error is not None:

@@ -14,10 +14,12 @@ from pipeflow.runtime.board import RECEIVED, Words
 from pipeflow.runtime.flow.express import Express
 from pipeflow.runtime.flow.joins import Calls
 from pipeflow.runtime.flow.runs import HOLDING, OURS, UNCHANGING, all_unchanging
-from pipeflow.stages.work import Routed
+from pipeflow.stages.work import BadRecord, Routed
 
-#: The same for a result that is the item: two lists that it came in, and our name for the item.
-_ITEM: Final = 5
+#: The same for a result that is the item: two lists and a pair that it came in, and its own name.
+_ITEM: Final = 6
+#: What a source or a function gives that is more than an item.
+MORE: Final = frozenset({Routed, BadRecord})
 
 
 class Halt(NamedTuple):
@@ -70,13 +72,13 @@ def append_from(
     asking: Asking,
     stopping: Callable[[], object] | None = None,
 ) -> Gathered:
-    """Append what an iterator gives; see ``call_into`` for what can be.
+    """Append what an iterator gives, as ``call_into`` does.
 
     Args:
         items: The user's.
         numbers: Ordinal of the first item, how much each is greater than the one before, and how
-            many may be appended.
-        express: Where they go; its run holds no pile.
+            many there is room for; with 0 one is taken, and room for it waited for.
+        express: Where they go.
         asking: Who asks.
         stopping: Whether to go no further, asked after each item.
     """
@@ -84,7 +86,8 @@ def append_from(
     run, words, sent, taken = express.run, express.words, express.sent, express.taken
     waiting = run.payloads
     append, append_ordinal = waiting.append, run.ordinals.append
-    ordinal, end = first, first + step * most
+    plain = run.pile is None
+    ordinal, end = first, first + step * max(1, most)
     try:
         while ordinal < end:
             asking.asking = True
@@ -92,29 +95,39 @@ def append_from(
             asking.asking = False
             kind = type(result)
             if kind is dict:
-                if getrefcount(result) != OURS:
-                    return Gathered((ordinal - first) // step, result)
-                for key, value in result.items():
-                    if type(value) not in UNCHANGING or type(key) not in UNCHANGING:
-                        return Gathered((ordinal - first) // step, result)
+                unchanging = plain and getrefcount(result) == OURS
+                if unchanging:
+                    for key, value in result.items():
+                        if type(value) not in UNCHANGING or type(key) not in UNCHANGING:
+                            unchanging = False
+                            break
             elif result is None:
                 if stopping is not None and stopping():
                     break
                 continue
+            elif kind in UNCHANGING:
+                unchanging = plain
             elif kind in HOLDING:
-                if getrefcount(result) != OURS or not all_unchanging(result):
-                    return Gathered((ordinal - first) // step, result)
-            elif kind not in UNCHANGING:
+                unchanging = plain and getrefcount(result) == OURS and all_unchanging(result)
+            elif kind in MORE:
                 return Gathered((ordinal - first) // step, result)
-            append_ordinal(ordinal)
-            append(result)
+            else:
+                unchanging = False
+            if unchanging:
+                if not most:
+                    express.await_room()
+                append_ordinal(ordinal)
+                append(result)
+                if len(waiting) >= express.least and (
+                    words[taken] >= words[sent] if words is not None else express.target.idle()
+                ):
+                    express.send()
+                elif not express.woken:
+                    express.wake_up()
+            else:
+                express.put(result, ordinal)
+                plain = run.pile is None
             ordinal += step
-            if len(waiting) >= express.least and (
-                words[taken] >= words[sent] if words is not None else express.target.idle()
-            ):
-                express.send()
-            elif not express.woken:
-                express.wake_up()
             if stopping is not None and stopping():
                 break
     except BaseException as error:  # the user's code, sys.exit too: a boundary
@@ -132,6 +145,7 @@ def call_into(
     row: Words,
     last: int,
     express: Express,
+    wait: bool,
 ) -> Halt:
     """Call a function with each item of a span, and append what it gives.
 
@@ -142,17 +156,18 @@ def call_into(
     Args:
         call: The user's function.
         calls: The items.
-        span: First item, and the one after the last; there is room for that many results.
+        span: First item, and the one after the last.
         row: The worker's row of the board.
         last: The cell that holds the last part of the id in hand.
         express: Where results go.
+        wait: There is no room yet for the one result; else there is for all.
     """
     start, stop = span
     run, words, sent, taken = express.run, express.words, express.sent, express.taken
     waiting = run.payloads
     append, append_ordinal = waiting.append, run.ordinals.append
     before = begun = row[RECEIVED]
-    plain, empty = True, 0  # there would be no room for this row beside a pile
+    plain, empty = run.pile is None, 0
     try:
         for payload, ordinal in zip(
             calls.payloads[start:stop], calls.ordinals[start:stop], strict=True
@@ -189,6 +204,8 @@ def call_into(
                 express.put(result, ordinal)
                 plain = run.pile is None
                 continue
+            if wait:
+                express.await_room()
             append_ordinal(ordinal)
             append(result)
             if len(waiting) >= express.least and (

@@ -44,10 +44,10 @@ class SourceLoop(StageLoop):
         """Give out a source's items until it ends, is drained, or nobody needs more."""
         express = self.outbox.express(OUT)
         while not self.stopping():
-            most = 0 if express is None else express.room((self.stage.index,))
-            if express is None or not most:
+            if express is None:
                 got = self._next(items)
             else:
+                most = express.room((self.stage.index,))
                 got = append_from(
                     items,
                     (self._ordinal, 1, most),
@@ -84,6 +84,9 @@ class SourceLoop(StageLoop):
         """
         if isinstance(error, StopIteration | DrainInterrupt):
             return
+        if isinstance(error, ResultNotSerializable):
+            self._ordinal += 1
+            raise self._not_serializable(error) from None
         if isinstance(error, CONTROL):
             raise error
         self.hand = (self.stage.index, self._ordinal)

@@ -56,12 +56,12 @@ class StreamLoop(StageLoop):
         """Send what the stream gives, until it ends."""
         express, step = self.outbox.express(OUT), self.stage.replicas
         while True:
-            most = 0 if express is None else express.room((self.stage.index,))
-            if express is None or not most:
+            if express is None:
                 result = next(results, _END)
                 if result is _END:
                     return
             else:
+                most = express.room((self.stage.index,))
                 numbers = (self._ordinal * step + self.replica, step, most)
                 got = append_from(results, numbers, express=express, asking=self)
                 self._ordinal += got.appended

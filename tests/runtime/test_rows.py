@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from pipeflow.runtime.board import RECEIVED, SENT, WORKER_WORDS, Words
+from pipeflow.runtime.flow.express import Express, worth_a_frame
+from pipeflow.runtime.flow.joins import Calls, Origin
+from pipeflow.runtime.flow.runs import Run
+from pipeflow.runtime.flow.targets import OutChannel, Target
+from pipeflow.runtime.flow.units import Part, parts_of
+from pipeflow.runtime.loops.rows import append_from, call_into, call_only
+from pipeflow.runtime.messages import ItemId
+from pipeflow.stages.work import Routed
+from pipeflow.transports.base import Packet
+from pipeflow.transports.codec import Decoder, Encoder
+
+LAST = 20
+
+
+class Reader:
+    """The end of a channel whose reader takes all that is sent, and may be idle."""
+
+    def __init__(self, room: int = 100) -> None:
+        self.free = room
+        self.busy = True
+        self.frames: list[Part] = []
+
+    def credit_cells(self) -> None:
+        return None
+
+    def room(self) -> int:
+        return self.free
+
+    def idle(self) -> bool:
+        return not self.busy
+
+    def send(self, meta: bytes, packet: Packet, credits: int) -> None:
+        self.free -= credits
+        self.frames += parts_of(meta, Decoder().decode(packet))
+
+    def items(self) -> list[tuple[ItemId, Any]]:
+        return [pair for part in self.frames for pair in part.items]
+
+
+class Way:
+    """An express way to one reader, with what is counted of it."""
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
+        self.edge: Words = memoryview(bytearray(64)).cast("Q")
+        self.cells: Words = memoryview(bytearray(8)).cast("Q")
+        self.waits = 0
+        self.express = Express(
+            Target([OutChannel(reader, 0, self.edge)]),  # type: ignore[arg-type]  # only what it uses
+            encoder=Encoder(),
+            counter=(self.cells, 0),
+            lock=threading.Lock(),
+            wait_for_room=self._wait,
+            reader_left=lambda: None,
+            batch_items=64,
+        )
+
+    def _wait(self, _target: Target) -> None:
+        self.waits += 1
+        self.express.flush()
+        self.reader.free += 1
+
+    def call(
+        self, function: Callable[[Any], Any], payloads: list[Any], *, wait: bool = False
+    ) -> Any:
+        calls = Calls((3,), range(len(payloads)), payloads, 0, 0, Origin(0, 0, None))
+        self.express.room(calls.prefix)
+        row: Words = memoryview(bytearray(8 * WORKER_WORDS)).cast("Q")
+        span = (0, len(payloads))
+        halt = call_into(function, calls, span, row=row, last=LAST, express=self.express, wait=wait)
+        assert row[RECEIVED] == halt.at + (halt.at < len(payloads))
+        return halt
+
+
+def records(count: int) -> list[Any]:
+    return [{"id": number, "x": number / 2} for number in range(count)]
+
+
+def test_a_row_of_calls_sends_what_they_give_with_the_ids_of_the_items() -> None:
+    way = Way(Reader())
+
+    halt = way.call(lambda item: None if item["id"] == 1 else {"id": item["id"]}, records(4))
+    way.express.send()
+
+    assert (halt.at, halt.empty) == (4, 1)
+    assert way.reader.items() == [((3, n), {"id": n}) for n in (0, 2, 3)]
+    assert (way.cells[0], way.edge[SENT]) == (3, 3)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda item: item,
+        lambda item: {**item, "name": "n"},
+        lambda item: (item["id"], "two"),
+        lambda item: item["x"],
+    ],
+    ids=["the item itself", "a new dict", "a tuple", "a number"],
+)
+def test_what_nobody_can_change_any_more_travels_in_one_pickle(
+    function: Callable[[Any], Any],
+) -> None:
+    way = Way(Reader())
+
+    way.call(function, records(8))
+
+    assert way.express.run.pile is None
+    assert len(way.express.run.payloads) == 8
+
+
+def test_an_item_that_the_function_keeps_is_pickled_before_it_can_change() -> None:
+    way, kept = Way(Reader()), []
+
+    def keep(item: Any) -> Any:
+        if kept:
+            kept[-1]["x"] = "changed"
+        kept.append(item)
+        return item
+
+    way.call(keep, records(3))
+    way.express.send()
+
+    assert way.reader.items() == [((3, n), item) for n, item in enumerate(records(3))]
+
+
+def test_what_lies_inside_a_result_and_can_change_is_pickled_at_once() -> None:
+    way, inside = Way(Reader()), [0]
+
+    def refill(item: Any) -> Any:
+        inside[0] = item["id"]
+        return {"inside": inside}
+
+    way.call(refill, records(3))
+    way.express.send()
+
+    assert way.reader.items() == [((3, n), {"inside": [n]}) for n in range(3)]
+
+
+def test_a_source_that_refills_its_dict_gives_what_it_was() -> None:
+    way = Way(Reader())
+
+    def refill() -> Iterator[dict[str, int]]:
+        record = {"n": 0}
+        for number in range(3):
+            record["n"] = number
+            yield record
+
+    way.express.room((7,))
+    got = append_from(refill(), (5, 1, 10), express=way.express, asking=Asks())
+    way.express.send()
+
+    assert (got.appended, type(got.error)) == (3, StopIteration)
+    assert way.reader.items() == [((7, 5 + n), {"n": n}) for n in range(3)]
+
+
+def test_a_row_halts_at_what_is_more_than_one_result_and_at_an_error() -> None:
+    way = Way(Reader())
+    routed = Routed("masks", 1)
+
+    at_port = way.call(lambda item: routed if item == 2 else item, [0, 1, 2, 3])
+    at_error = way.call(lambda item: 1 // item, [1, 0])
+
+    assert (at_port.at, at_port.result) == (2, routed)
+    assert (at_error.at, type(at_error.error)) == (1, ZeroDivisionError)
+
+
+def test_a_result_for_which_there_is_no_room_is_made_and_then_waits() -> None:
+    reader = Reader(room=0)
+    way, told = Way(reader), []
+
+    def note(item: int) -> int:
+        told.append((item, way.waits))
+        return item
+
+    assert way.express.room((3,)) == 0
+    way.call(note, [41], wait=True)
+
+    assert told == [(41, 0)]
+    assert way.waits == 1
+    assert len(way.express.run.payloads) == 1
+
+
+def test_an_idle_reader_gets_a_slow_item_at_once_and_many_quick_ones_together() -> None:
+    reader = Reader()
+    reader.busy = False
+    way = Way(reader)
+
+    way.call(lambda item: item, [1])
+
+    assert len(reader.items()) == 1
+    assert worth_a_frame(1, 0.01, 256) == 1
+    assert worth_a_frame(100, 0.0001, 256) == 128
+
+
+def test_a_row_that_nobody_reads_counts_what_it_gives() -> None:
+    row: Words = memoryview(bytearray(8 * WORKER_WORDS)).cast("Q")
+    calls = Calls((3,), range(3), [1, 2, 3], 0, 0, Origin(0, 0, None))
+
+    halt = call_only(lambda n: n if n > 1 else None, calls, (0, 3), row=row, last=LAST)
+
+    assert (halt.at, halt.empty, halt.unread, row[LAST]) == (3, 1, 2, 2)
+
+
+def test_a_run_is_cut_between_any_two_items_and_its_ids_go_on() -> None:
+    run, frames = Run(), []
+    for prefix in [(1,), (2, 5), (2, 5), (3,)]:
+        run.begin(prefix)
+        for ordinal in (4, 5):
+            run.add(f"{prefix} {ordinal}", ordinal, Encoder().pile)
+        if prefix != (1,):
+            frames.append(run.cut())
+
+    parts = [part for cut in frames for part in parts_of(cut.meta, cut.payloads)]
+
+    assert [(part.unit, part.span) for part in parts] == [(0, 4), (4, 2), (6, 2)]
+    pairs = [pair for part in parts for pair in part.items]
+    assert [payload for _, payload in pairs] == [f"{item[:-1]} {item[-1]}" for item, _ in pairs]
+
+
+class Asks:
+    asking = False
