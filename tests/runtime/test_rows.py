@@ -118,7 +118,8 @@ def test_what_nobody_can_change_any_more_travels_in_one_pickle(
 
 
 def test_an_item_that_the_function_keeps_is_pickled_before_it_can_change() -> None:
-    way, kept = Way(Reader()), []
+    way = Way(Reader())
+    kept: list[Any] = []
 
     def keep(item: Any) -> Any:
         if kept:
