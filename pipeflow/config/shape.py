@@ -374,6 +374,12 @@ class _Retelling:
                 problem=f"{name} is empty: it {due}",
                 hint="give it a value, or leave the key out",
             )
+        if isinstance(node, Map | Seq) and not len(node):
+            return Problem(
+                code="wrong-type",
+                problem=f"{name} is empty",
+                hint=_filled(option) or "give it a value, or leave the key out",
+            )
         code = _CODES.get(str(error.validator), "bad-value")
         return Problem(
             code=code,
@@ -420,8 +426,14 @@ class _Retelling:
         return node.at, node.length
 
 
+def _filled(option: Option | None) -> str:
+    """The setting with something in it, where its declaration has an example."""
+    lists = [one for one in option.examples if isinstance(one, list)] if option else []
+    return f"{option.name}: {lists[0]}, or leave the key out" if option and lists else ""
+
+
 #: Codes of findings about a key: they say nothing of its value.
-_ABOUT_KEYS: Final = frozenset({"unknown-key", "unknown-parameter", "missing-key"})
+_ABOUT_KEYS: Final = frozenset({"unknown-key", "unknown-parameter", "missing-key", "bad-name"})
 
 _CODES: Final = {
     "type": "wrong-type",

@@ -186,3 +186,16 @@ def test_a_tree_that_was_never_a_file_is_judged_too() -> None:
     result = check_shape(Map(at=at.at, entries=()), {})
 
     assert [finding.code for finding in result.findings] == ["missing-key"]
+
+
+def test_an_input_with_a_bad_name_is_told_though_its_stage_is_there() -> None:
+    assert stage('call: m:f\ninputs: {"b c": it}') == [
+        "4:14 bad-name: input name 'b c' cannot be used"
+    ]
+
+
+def test_what_is_empty_is_called_empty() -> None:
+    assert stage("call: m:f\ninputs: {}") == [
+        "4:13 wrong-type: 'inputs' is empty: it names the stage that is read"
+    ]
+    assert stage("call: m:f\nresources: {cpus: []}") == ["4:23 wrong-type: 'cpus' is empty"]
