@@ -100,6 +100,8 @@ def _bad_input(path: TreePath, node: Node) -> Problem | None:
             hint="inputs: stage, or stage.port; a source has no 'inputs'",
         )
     hint = "inputs: stage, or stage.port; several are a list: [first, second]"
+    if isinstance(node, Scalar) and "${" in node.text:
+        hint = "${…} is not filled in here; write the stage's name, and `enabled` to choose"
     if isinstance(node, Scalar) and isinstance(node.value, str) and "," in node.text:
         hint = f"a list stands in brackets: [{node.text}]"
     is_text = isinstance(node, Scalar) and isinstance(node.value, str)
@@ -169,7 +171,9 @@ def unknown_operator(name: str, stage_types: Mapping[str, StageType]) -> Problem
     near = did_you_mean(name, stage_types)
     listing = "the built-in ones are: " + ", ".join(builtin)
     hint = f"did you mean '{near}'? {listing}" if near else listing
-    if ":" in name:
+    if "${" in name:
+        hint = "${…} is not filled in here; write the operator's name, and `enabled` to choose"
+    elif ":" in name:
         hint = f"your own Python goes under 'call': call: {name}"
     return Problem(code="unknown-operator", problem=f"no operator '{name}'", hint=hint)
 
