@@ -83,8 +83,12 @@ _LANGUAGE: Final[Mapping[str, str]] = {
     "out-of-range": "The number is too small or too large for this setting.",
     "param-type": "A param is one of string, integer, number, boolean, path, duration, size, list.",
     "param-value": "The value does not fit what the param says of its type, range or choices.",
+    "reference-in-expression": "${...} is not filled in inside an expression: it stays text. An "
+    "expression reads `params.NAME`.",
     "size": "A size has a unit: 64KiB, 4GB. KB is 10^3 bytes, KiB is 2^10.",
     "unknown-key": "There is no such key here. Keys of your own begin with x-.",
+    "unknown-name": "An expression sees `item`, `params`, the builtins, math, re, json and "
+    "datetime; another name fails for every item.",
     "unknown-operator": "There is no such operator; `pipeflow stages` lists those there are. Names "
     "with a / belong to plug-ins, which must be installed.",
     "unclosed-reference": "${ is closed by }; $$ is a $ that begins nothing.",

@@ -1,4 +1,4 @@
-"""Whether a literal of the file can fit a parameter's annotation, as far as its text tells.
+"""What a value of the file is to a parameter's annotation, as far as its text tells.
 
 Careful: what is not known for sure fits anything. The worker converts and judges at the end.
 """
@@ -7,11 +7,19 @@ from __future__ import annotations
 
 import ast
 import datetime as dt
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Final, TypeGuard
+from uuid import UUID
 
+from pipeflow.config.annotation_words import is_optional, last_name, members, mended, words
+from pipeflow.config.nodes import Map, Node, Scalar, Seq, kind_of, plain
 from pipeflow.config.problem import Problem
+from pipeflow.config.scalars import reread
 from pipeflow.config.units import duration
+from pipeflow.errors import Location
+from pipeflow.suggest import did_you_mean
 
 _LISTS: Final = frozenset(
     {
@@ -21,101 +29,270 @@ _LISTS: Final = frozenset(
 )  # fmt: skip
 _TUPLES: Final = frozenset({"tuple", "Tuple"})
 _MAPPINGS: Final = frozenset({"dict", "Dict", "Mapping", "MutableMapping"})
+#: Annotations that ask for nothing; a text from outside is a number then, if it looks like one.
+_ANYTHING: Final = frozenset({"Any", "object"})
 _NESTED: Final = 20
 
 
-def misfit(value: object, annotation: str) -> str | None:
-    """What the annotation asks for, in words, if the value surely is not that; else ``None``.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Misfit:
+    """A value that surely is not what is asked for: of the parameter, or somewhere inside.
+
+    Attributes:
+        at: Where it stands.
+        length: How many characters to underline.
+        inside: The way to it from the parameter: ``""``, ``"[1]"``, ``".left"``.
+        problem: What is wrong: ``expected int, got the text "x"``.
+        hint: What to write instead, where that can be told.
+        nearly: The parameter's value is of the right kind, and only this in it is wrong.
+    """
+
+    at: Location
+    length: int
+    inside: str = ""
+    problem: str
+    hint: str = ""
+    nearly: bool = False
+
+
+def fitted(node: Node, annotation: str) -> object:
+    """The value as the worker gets it; a ``Misfit`` if it surely does not fit.
 
     Args:
-        value: Plain: text, number, boolean, ``None``, list, dict.
-        annotation: As the source spells it: ``list[int] | None``.
+        node: The value. What came from outside as text, and what stands for a duration or a
+            size, is read as the annotation asks.
+        annotation: As the source spells it: ``list[int] | None``; empty if there is none.
     """
+    tree = _parsed(annotation)
+    return _loose(node) if tree is None else _fit(node, tree, 0)
+
+
+def _parsed(annotation: str) -> ast.expr | None:
+    if not annotation.strip():
+        return None
     try:
-        tree = ast.parse(annotation.strip(), mode="eval").body
+        return ast.parse(annotation.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-    if value is not None and not isinstance(value, bool | int | float | str | list | dict):
-        return None
-    return None if _fits(value, tree, 0) else _words(tree)
+        # Nothing is known of it then, as of an annotation that calls a function.
+        return ast.Constant(value=...)
 
 
-def _fits(value: object, node: ast.expr, depth: int) -> bool:
-    if depth > _NESTED:
-        return True
+def _loose(node: Node) -> object:
+    """The value where nothing is asked for: quantities as numbers, texts from outside as YAML."""
     match node:
+        case Map():
+            return {entry.key: _loose(entry.value) for entry in node.entries}
+        case Seq():
+            return [_loose(item) for item in node.items]
+        case Scalar(quantity=None):
+            read = reread(node)
+            return read.value if isinstance(read, Scalar) else node.value
+        case Scalar():
+            return node.quantity
+
+
+def _fit(node: Node, tree: ast.expr, depth: int) -> object:
+    if depth > _NESTED or (isinstance(node, Scalar) and (node.broken or not _is_plain(node.value))):
+        return plain(node)
+    match tree:
         case ast.Constant(value=None):
-            return value is None
+            return _scalar(node, tree, lambda value: value is None)
         case ast.Constant(value=str() as forward):
-            return misfit(value, forward) is None
+            inner = _parsed(forward)
+            return plain(node) if inner is None else _fit(node, inner, depth + 1)
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            return _fits(value, left, depth + 1) or _fits(value, right, depth + 1)
+            return _either(node, tree, [left, right], depth + 1)
         case ast.Call(keywords=fields):
-            return _fits_record(value, fields, depth + 1)
+            return _record(node, tree, fields, depth + 1)
         case ast.Subscript(value=base, slice=inside):
-            arguments = inside.elts if isinstance(inside, ast.Tuple) else [inside]
-            return _fits_generic(value, _last_name(base), arguments, depth + 1)
+            return _generic(node, tree, last_name(base), members(inside), depth + 1)
         case ast.Name() | ast.Attribute():
-            return _fits_name(value, _last_name(node), depth)
+            return _name(node, tree, last_name(tree))
         case _:
-            return True
+            return plain(node)
 
 
-def _fits_generic(value: object, name: str, arguments: list[ast.expr], depth: int) -> bool:
+def _generic(
+    node: Node, tree: ast.expr, name: str, arguments: Sequence[ast.expr], depth: int
+) -> object:
     match name:
         case "Optional":
-            return value is None or _fits(value, arguments[0], depth)
+            return _either(node, tree, [*arguments[:1], ast.Constant(value=None)], depth)
         case "Union":
-            return any(_fits(value, one, depth) for one in arguments)
+            return _either(node, tree, arguments, depth)
         case "Annotated" | "Final" | "NotRequired" if arguments:
-            return _fits(value, arguments[0], depth)
+            return _fit(node, arguments[0], depth)
         case "Literal" | "Enum":
-            return _fits_literal(value, arguments)
+            return _scalar(node, tree, lambda value: _is_choice(value, arguments))
         case _ if name in _LISTS:
-            return isinstance(value, list) and all(_fits(one, arguments[0], depth) for one in value)
+            return _list(node, tree, lambda _: arguments[0], depth)
         case _ if name in _TUPLES:
-            return isinstance(value, list) and _fits_tuple(value, arguments, depth)
+            return _tuple(node, tree, arguments, depth)
         case _ if name in _MAPPINGS:
-            return isinstance(value, dict) and (
-                len(arguments) != 2 or all(_fits(v, arguments[1], depth) for v in value.values())
-            )
+            return _mapping(node, tree, arguments, depth)
         case "PathLike":
-            return isinstance(value, str)
+            return _scalar(node, tree, _is_text)
+        case "Callable":
+            return _misfit(node, tree)
         case _:
-            return True
+            return plain(node)
 
 
-def _fits_record(value: object, fields: list[ast.keyword], depth: int) -> bool:
-    """Whether a mapping gives a dataclass of the user's own its fields."""
-    if not isinstance(value, dict):
-        return False
-    kinds = {field.arg: field.value for field in fields}
-    needed = {name for name, kind in kinds.items() if not _is_optional(kind)}
-    return (
-        value.keys() <= kinds.keys()
-        and needed <= value.keys()
-        and all(_fits(one, kinds[name], depth) for name, one in value.items())
-    )
+def _name(node: Node, tree: ast.expr, name: str) -> object:
+    if name in _ANYTHING:
+        return _loose(node)
+    if name in _LISTS | _TUPLES:
+        return plain(node) if isinstance(node, Seq) else _misfit(node, tree)
+    if name in _MAPPINGS:
+        return plain(node) if isinstance(node, Map) else _misfit(node, tree)
+    fits = _NAMES.get(name)
+    return plain(node) if fits is None else _scalar(node, tree, fits)
 
 
-def _is_optional(kind: ast.expr) -> bool:
-    return isinstance(kind, ast.Subscript) and _last_name(kind.value) == "NotRequired"
+def _scalar(node: Node, tree: ast.expr, fits: Callable[[object], bool]) -> object:
+    """The first reading of a scalar that fits."""
+    if isinstance(node, Scalar):
+        for value in _readings(node):
+            if fits(value):
+                return value
+    return _misfit(node, tree)
 
 
-def _fits_tuple(value: list[object], arguments: list[ast.expr], depth: int) -> bool:
+def _readings(node: Scalar) -> Iterator[object]:
+    yield node.value
+    if node.quantity is not None:
+        yield node.quantity
+    if node.from_text:
+        # From outside all comes as text; what it means depends on who asks.
+        yield node.text
+        again = reread(node)
+        if isinstance(again, Scalar):
+            yield again.value
+
+
+def _either(node: Node, tree: ast.expr, kinds: Sequence[ast.expr], depth: int) -> object:
+    """The value by the first of several annotations that it fits."""
+    # What it is as it stands comes first: ``int | str`` leaves a text from outside a text.
+    values: list[object] = []
+    for one in [_as_it_stands(node), node]:
+        values = [_fit(one, kind, depth) for kind in kinds]
+        for value in values:
+            if not isinstance(value, Misfit):
+                return value
+    misfits = [value for value in values if isinstance(value, Misfit)]
+    # ``list[int] | None`` and a list: only what is wrong inside it is of interest.
+    near = [one for one in misfits if one.nearly]
+    if len(near) == 1:
+        return near[0]
+    hint = next((one.hint for one in misfits if one.hint), "")
+    return replace(_misfit(node, tree), hint=hint)
+
+
+def _as_it_stands(node: Node) -> Node:
+    if isinstance(node, Scalar):
+        return replace(node, from_text=False, quantity=None)
+    return node
+
+
+def _list(
+    node: Node, tree: ast.expr, kind_at: Callable[[int], ast.expr], depth: int
+) -> list[object] | Misfit:
+    if not isinstance(node, Seq):
+        return _misfit(node, tree)
+    values: list[object] = []
+    for index, item in enumerate(node.items):
+        value = _fit(item, kind_at(index), depth)
+        if isinstance(value, Misfit):
+            return _within(value, f"[{index}]")
+        values.append(value)
+    return values
+
+
+def _tuple(node: Node, tree: ast.expr, arguments: Sequence[ast.expr], depth: int) -> object:
     last = arguments[-1] if arguments else None
     if isinstance(last, ast.Constant) and last.value is Ellipsis:
-        return all(_fits(one, arguments[0], depth) for one in value)
-    return len(value) == len(arguments) and all(
-        _fits(one, kind, depth) for one, kind in zip(value, arguments, strict=True)
+        return _list(node, tree, lambda _: arguments[0], depth)
+    if isinstance(node, Seq) and len(node) != len(arguments):
+        told = f"expected {words(tree)}, got a list of {len(node)}"
+        return Misfit(at=node.at, length=node.length, problem=told, nearly=True)
+    return _list(node, tree, lambda index: arguments[index], depth)
+
+
+def _mapping(node: Node, tree: ast.expr, arguments: Sequence[ast.expr], depth: int) -> object:
+    if not isinstance(node, Map):
+        return _misfit(node, tree)
+    if len(arguments) != 2:
+        return plain(node)
+    key_kind, value_kind = arguments
+    values: dict[str, object] = {}
+    for entry in node.entries:
+        key = Scalar(
+            at=entry.key_at, length=entry.key_length, value=entry.key, text=entry.key, quoted=True
+        )
+        if isinstance(strange := _fit(key, key_kind, depth), Misfit):
+            # The file's keys are text, so there is nothing better to write.
+            return replace(strange, problem=f"as key {strange.problem}", hint="", nearly=True)
+        value = _fit(entry.value, value_kind, depth)
+        if isinstance(value, Misfit):
+            return _within(value, f".{entry.key}")
+        values[entry.key] = value
+    return values
+
+
+def _record(node: Node, tree: ast.expr, fields: Sequence[ast.keyword], depth: int) -> object:
+    """A mapping that gives a dataclass of the user's own its fields."""
+    if not isinstance(node, Map):
+        return _misfit(node, tree)
+    kinds = {str(field.arg): field.value for field in fields}
+    name = words(tree).partition("(")[0]
+    values: dict[str, object] = {}
+    for entry in node.entries:
+        if entry.key not in kinds:
+            near = did_you_mean(entry.key, kinds)
+            return Misfit(
+                at=entry.key_at,
+                length=entry.key_length,
+                problem=f"{name} has no field '{entry.key}'",
+                hint=f"did you mean '{near}'?" if near else f"fields: {', '.join(kinds)}",
+                nearly=True,
+            )
+        value = _fit(entry.value, kinds[entry.key], depth)
+        if isinstance(value, Misfit):
+            return _within(value, f".{entry.key}")
+        values[entry.key] = value
+    missing = [field for field, kind in kinds.items() if field not in node]
+    needed = [f"'{field}'" for field in missing if not is_optional(kinds[field])]
+    if needed:
+        told = f"{words(tree)} needs {', '.join(needed)}"
+        return Misfit(at=node.at, length=node.length, problem=told, nearly=True)
+    return values
+
+
+def _within(misfit: Misfit, step: str) -> Misfit:
+    return replace(misfit, inside=step + misfit.inside, nearly=True)
+
+
+def _misfit(node: Node, tree: ast.expr) -> Misfit:
+    secret = isinstance(node, Scalar) and node.secret
+    shown = "a secret" if secret else kind_of(node)
+    return Misfit(
+        at=node.at,
+        length=node.length,
+        problem=f"expected {words(tree)}, got {shown}",
+        hint="" if secret else mended(node, tree),
     )
 
 
-def _fits_literal(value: object, arguments: list[ast.expr]) -> bool:
+def _is_plain(value: object) -> bool:
+    """Whether it can stand in a file; a Python mapping may hold any object."""
+    return value is None or isinstance(value, bool | int | float | str | list | dict)
+
+
+def _is_choice(value: object, arguments: Sequence[ast.expr]) -> bool:
     for argument in arguments:
         if isinstance(argument, ast.UnaryOp) and isinstance(argument.op, ast.USub):
-            argument = argument.operand  # noqa: PLW2901 - the sign alone is taken off
-            if isinstance(argument, ast.Constant) and value == _negative(argument.value):
+            number = argument.operand
+            if isinstance(number, ast.Constant) and value == _negative(number.value):
                 return True
         elif not isinstance(argument, ast.Constant):
             # A member of an Enum, or a name.
@@ -129,15 +306,6 @@ def _negative(value: object) -> object:
     return -value if isinstance(value, int | float) else value
 
 
-def _fits_name(value: object, name: str, depth: int) -> bool:
-    if name in _LISTS | _TUPLES:
-        return isinstance(value, list)
-    if name in _MAPPINGS:
-        return isinstance(value, dict)
-    fits = _NAMES.get(name)
-    return True if fits is None or depth > _NESTED else fits(value)
-
-
 def _is_integer(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
@@ -146,25 +314,30 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _is_text(value: object) -> bool:
+def _is_text(value: object) -> TypeGuard[str]:
     return isinstance(value, str)
 
 
 def _is_duration(value: object) -> bool:
-    return isinstance(value, str) and not isinstance(duration(value), Problem)
+    return _is_text(value) and not isinstance(duration(value), Problem)
 
 
 def _parsed_by(parse: Callable[[str], object]) -> Callable[[object], bool]:
     def fits(value: object) -> bool:
-        if not isinstance(value, str):
+        if not _is_text(value):
             return False
         try:
             parse(value)
-        except ValueError:
+        except (ValueError, ArithmeticError):
             return False
         return True
 
     return fits
+
+
+def _never(_value: object) -> bool:
+    """For what no file can hold."""
+    return False
 
 
 _NAMES: Final[Mapping[str, Callable[[object], bool]]] = {
@@ -173,6 +346,8 @@ _NAMES: Final[Mapping[str, Callable[[object], bool]]] = {
     "complex": _is_number,
     "str": _is_text,
     "bool": lambda value: isinstance(value, bool),
+    "bytes": _never,
+    "bytearray": _never,
     "Path": _is_text,
     "PurePath": _is_text,
     "PathLike": _is_text,
@@ -180,58 +355,7 @@ _NAMES: Final[Mapping[str, Callable[[object], bool]]] = {
     "timedelta": _is_duration,
     "datetime": _parsed_by(dt.datetime.fromisoformat),
     "date": _parsed_by(dt.date.fromisoformat),
+    "time": _parsed_by(dt.time.fromisoformat),
+    "UUID": _parsed_by(UUID),
+    "Decimal": lambda value: _is_number(value) or _parsed_by(Decimal)(value),
 }
-_SPOKEN: Final[Mapping[str, str]] = {
-    "timedelta": "a duration such as 50ms, 2s, 5m",
-    "datetime": "a date and time such as 2024-05-01T12:30",
-    "date": "a date such as 2024-05-01",
-    "bool": "true or false",
-}
-
-
-def _words(node: ast.expr) -> str:
-    match node:
-        case ast.Name() | ast.Attribute():
-            name = _last_name(node)
-            return _SPOKEN.get(name, name)
-        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            return f"{_words(left)} or {_words(right)}"
-        case ast.Constant(value=None):
-            return "null"
-        case ast.Call(func=ast.Name(id=name), keywords=fields):
-            shown = (f"{one.arg}=..." if _is_optional(one.value) else one.arg for one in fields)
-            return f"{name}({', '.join(map(str, shown))})"
-        case ast.Subscript(value=base, slice=inside) if _last_name(base) == "Enum":
-            # Values first, then as many names: people write either, and know one.
-            members = inside.elts if isinstance(inside, ast.Tuple) else [inside]
-            return "one of " + ", ".join(ast.unparse(one) for one in members[: len(members) // 2])
-        case ast.Subscript(value=base, slice=inside) if _last_name(base) == "Optional":
-            return f"{_words(inside)} or null"
-        case ast.Subscript(value=base, slice=ast.Tuple(elts=[first, *_])) if (
-            _last_name(base) == "Annotated"
-        ):
-            return _words(first)
-        case ast.Subscript(value=base, slice=ast.Tuple(elts=members)) if (
-            _last_name(base) == "Union"
-        ):
-            return " or ".join(_words(one) for one in members)
-        case ast.Subscript(value=base, slice=inside) if _last_name(base) in {"list", "List"}:
-            return f"a list of {_words(inside)}"
-        case ast.Subscript(value=base, slice=inside) if _last_name(base) == "Literal":
-            members = inside.elts if isinstance(inside, ast.Tuple) else [inside]
-            return "one of " + ", ".join(ast.unparse(one) for one in members)
-        case ast.Constant(value=str() as forward):
-            # It was parsed before, or nothing would be known of it.
-            return _words(ast.parse(forward.strip(), mode="eval").body)
-        case _:
-            return ast.unparse(node)
-
-
-def _last_name(node: ast.expr) -> str:
-    match node:
-        case ast.Name(id=name):
-            return name
-        case ast.Attribute(attr=name):
-            return name
-        case _:
-            return ""

@@ -121,7 +121,17 @@ def _warn_of_hidden_modules(
 def _limits(cursor: Cursor | None) -> Limits:
     if cursor is None:
         return Limits()
-    return Limits(memory=cursor.size("memory"), processes=cursor.integer("processes"))
+    return Limits(
+        memory=cursor.size("memory"),
+        processes=cursor.integer("processes"),
+        memory_at=_value_place(cursor, "memory"),
+        processes_at=_value_place(cursor, "processes"),
+    )
+
+
+def _value_place(cursor: Cursor, key: str) -> Location | None:
+    node = cursor.get(key)
+    return None if node is None else node.at
 
 
 def _key_place(tree: Map, key: str, default: Location) -> Location:

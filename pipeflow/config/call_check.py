@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from pipeflow.config.annotations import misfit
-from pipeflow.config.nodes import Node, Scalar, kind_of, plain
+from pipeflow.config.annotations import Misfit, fitted
+from pipeflow.config.nodes import Node
 from pipeflow.config.problem import Problem
-from pipeflow.config.scalars import reread
+from pipeflow.errors import Location
 from pipeflow.spec.stage_type import CallFacts, Parameter, Shape
 from pipeflow.suggest import did_you_mean
 
@@ -25,11 +25,13 @@ class Complaint:
         problem: What is wrong.
         parameter: The entry of ``with`` that it is about, or empty.
         port: The named input that it is about, or empty; with neither it is the call itself.
+        place: Where it is and how long, if that is known better than by these names.
     """
 
     problem: Problem
     parameter: str = ""
     port: str = ""
+    place: tuple[Location, int] | None = None
 
 
 def check_parameters(
@@ -137,15 +139,17 @@ def _with(
     taken = _taken_by_items(facts, items)
     free = {one.name: one for one in _free(facts, items)}
     for name, node in given.items():
-        told = _misgiven(facts, name, node, free, taken)
+        told = _misgiven(facts, name, free, taken)
         if told is not None:
             yield Complaint(problem=told, parameter=name)
+        elif name in free and (unfit := _unfit(facts, free[name], node)) is not None:
+            yield unfit
 
 
 def _misgiven(
-    facts: CallFacts, name: str, node: Node, free: Mapping[str, Parameter], taken: set[str]
+    facts: CallFacts, name: str, free: Mapping[str, Parameter], taken: set[str]
 ) -> Problem | None:
-    """What is wrong with one entry of ``with``."""
+    """What is wrong with the name of one entry of ``with``."""
     if name in taken:
         problem = f"'{name}' is the item; it comes from the inputs"
         return _problem(facts, "parameter-is-item", problem)
@@ -159,11 +163,23 @@ def _misgiven(
     if not parameter.keyword:
         problem = f"'{name}' of {_name(facts)} stands before '/', so it cannot be given by name"
         return _problem(facts, "unknown-parameter", problem)
-    if (unfit := _misfit(node, parameter)) is not None:
-        problem = f"parameter '{name}' of {_name(facts)}: {unfit}"
-        hint = f"{_declared(parameter)}, {facts.file}:{facts.line}"
-        return Problem(code="parameter-type", problem=problem, hint=hint)
     return None
+
+
+def _unfit(facts: CallFacts, parameter: Parameter, node: Node) -> Complaint | None:
+    """What is wrong with the value of a parameter, or somewhere inside it."""
+    value = fitted(node, parameter.kind)
+    if not isinstance(value, Misfit):
+        return None
+    problem = f"parameter '{parameter.name}{value.inside}' of {_name(facts)}: {value.problem}"
+    hint = f"{_declared(parameter)}, {facts.file}:{facts.line}"
+    if value.hint:
+        hint = f"{value.hint}{'' if value.hint.endswith('?') else ';'} {hint}"
+    return Complaint(
+        problem=Problem(code="parameter-type", problem=problem, hint=hint),
+        parameter=parameter.name,
+        place=(value.at, value.length),
+    )
 
 
 def _missing(facts: CallFacts, name: str, items: tuple[str, ...] | int) -> Complaint:
@@ -185,31 +201,6 @@ def _taken_by_items(facts: CallFacts, items: tuple[str, ...] | int) -> set[str]:
     if isinstance(items, tuple):
         return set(items)
     return {one.name for one in [p for p in facts.parameters if p.positional][:items]}
-
-
-def _misfit(node: Node, parameter: Parameter) -> str | None:
-    """Why a node does not fit a parameter; ``None`` if it does, or may."""
-    annotation = parameter.meaning or parameter.annotation
-    if not annotation:
-        return None
-    if not isinstance(node, Scalar):
-        return _told(node, misfit(plain(node), annotation))
-    if node.broken:
-        return None
-    readings: list[object] = [node.value]
-    if node.quantity is not None:
-        readings.append(node.quantity)
-    if node.from_text:
-        # From outside all comes as text; what it means depends on who asks.
-        again = reread(node)
-        readings += [node.text, again.value if isinstance(again, Scalar) else node.text]
-    reasons = [misfit(value, annotation) for value in readings]
-    return None if None in reasons else _told(node, reasons[0])
-
-
-def _told(node: Node, wanted: str | None) -> str | None:
-    shown = "a secret" if isinstance(node, Scalar) and node.secret else kind_of(node)
-    return f"expected {wanted}, got {shown}" if wanted else None
 
 
 def _problem(

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
+import re
 import warnings
+from typing import Final
 
 from pipeflow.config.nodes import Scalar
 from pipeflow.config.problem import Problem
-from pipeflow.errors import Location
+from pipeflow.errors import Location, Severity
+from pipeflow.suggest import did_you_mean
+
+#: What an expression sees beside the builtins.
+NAMES: Final = ("item", "params", "math", "re", "json", "datetime")
+
+_KNOWN: Final = frozenset({*NAMES, *dir(builtins)})
+_REFERENCE: Final = re.compile(r"(?<!\$)\$\{[^{}]*\}")
+_IN_PYTHON: Final = "an expression reads params.NAME; what else it needs comes by a param"
 
 
 def check_expression(key: str, node: Scalar) -> tuple[Problem, Location, int] | None:
@@ -34,7 +46,41 @@ def check_expression(key: str, node: Scalar) -> tuple[Problem, Location, int] | 
             compile(text.strip(), "<expression>", "eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return _syntax(key, node, text, error)
-    return None
+    doubt = _doubt(key, text)
+    return None if doubt is None else (doubt, node.at, node.length)
+
+
+def _doubt(key: str, text: str) -> Problem | None:
+    """What can hardly be meant, though Python takes it."""
+    reference = _REFERENCE.search(text)
+    if reference is not None:
+        return Problem(
+            code="reference-in-expression",
+            problem=f"{reference[0]} is not filled in inside the expression of '{key}'",
+            hint=_IN_PYTHON,
+            severity=Severity.WARNING,
+        )
+    unknown = _first_unknown(text)
+    if unknown is None:
+        return None
+    near = did_you_mean(unknown.id, NAMES)
+    return Problem(
+        code="unknown-name",
+        problem=f"the expression of '{key}' names '{unknown.id}', which is not there",
+        hint=(f"did you mean '{near}'? " if near else "")
+        + f"there are {', '.join(NAMES)} and the builtins",
+        severity=Severity.WARNING,
+    )
+
+
+def _first_unknown(text: str) -> ast.Name | None:
+    """The first name that is neither given to every expression nor made in this one."""
+    inside = list(ast.walk(ast.parse(text.strip(), mode="eval")))
+    names = [one for one in inside if isinstance(one, ast.Name)]
+    made = {one.id for one in names if isinstance(one.ctx, ast.Store)}
+    made |= {one.arg for one in inside if isinstance(one, ast.arg)}
+    unknown = [one for one in names if one.id not in made | _KNOWN]
+    return min(unknown, key=lambda one: (one.lineno, one.col_offset), default=None)
 
 
 def _syntax(key: str, node: Scalar, text: str, error: Exception) -> tuple[Problem, Location, int]:
@@ -42,6 +88,11 @@ def _syntax(key: str, node: Scalar, text: str, error: Exception) -> tuple[Proble
     hint = "it is Python over 'item', as in " + _quoted(key, 'item["user"] == 3')
     if "=" in text and "cannot assign" in reason:
         hint = "compare with '=='"
+    elif _REFERENCE.search(text):
+        hint = f"${{…}} is not filled in here: {_IN_PYTHON}"
+    line = error.lineno if isinstance(error, SyntaxError) else None
+    if line and "\n" in text.strip():
+        reason += f", in its line {line}: {text.strip().splitlines()[line - 1].strip()}"
     problem = Problem(
         code="bad-expression",
         problem=f"the expression of '{key}' is no Python: {reason}",

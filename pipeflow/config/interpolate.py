@@ -21,6 +21,8 @@ _REFERENCE: Final = re.compile(
     r"(?P<space>[A-Za-z_]+)(?:\.(?P<name>[A-Za-z_][\w.-]*?))?(?::(?P<mark>[-?])(?P<rest>.*))?",
     re.DOTALL,
 )
+#: ``${NAME-default}`` of a shell, which has a colon here.
+_SHELL: Final = re.compile(r"(\w+)(-.*)")
 _TOKEN: Final = re.compile(r"\$\$|\$\{")
 
 
@@ -53,8 +55,8 @@ def fill(
 ) -> tuple[Map, tuple[Finding, ...]]:
     """The tree with its references filled in, and what is wrong with them.
 
-    A value that could not be filled in stays, with ``broken``. ``params`` and ``x-`` keys at
-    the top are passed over.
+    A value that could not be filled in stays, with ``broken``. ``params`` and ``x-`` keys are
+    passed over.
 
     Args:
         root: The tree of a whole file.
@@ -64,12 +66,17 @@ def fill(
     filler = _Filler(scope, skip)
     entries = tuple(
         entry
-        if entry.key == "params" or entry.key.startswith("x-")
+        if entry.key == "params" or _is_yours((), entry.key)
         else replace(entry, value=filler.node(entry.value, (entry.key,)))
         for entry in root.entries
     )
     # An alias brings the same value, and the same mistake, to several places.
     return replace(root, entries=entries), tuple(dict.fromkeys(filler.findings))
+
+
+def _is_yours(path: TreePath, key: str) -> bool:
+    """Whether a key is one that the language leaves to the user, at the top or in a stage."""
+    return key.startswith("x-") and (not path or (path[0] == "stages" and len(path) == 2))
 
 
 def fill_node(node: Node, scope: Scope) -> tuple[Node, tuple[Finding, ...]]:
@@ -91,7 +98,9 @@ class _Filler:
         match node:
             case Map():
                 entries = tuple(
-                    replace(entry, value=self.node(entry.value, (*path, entry.key)))
+                    entry
+                    if _is_yours(path, entry.key)
+                    else replace(entry, value=self.node(entry.value, (*path, entry.key)))
                     for entry in node.entries
                 )
                 return replace(node, entries=entries)
@@ -121,7 +130,8 @@ class _Filler:
                 )
                 self._found(problem, scalar, token.start(), 2)
                 return replace(scalar, broken=True)
-            value = self._reference(text[token.end() : end], path)
+            inside = text[token.end() : end]
+            value = _nested(inside) if "${" in inside else self._reference(inside, path)
             if isinstance(value, Problem):
                 self._found(value, scalar, token.start(), end + 1 - token.start())
                 return replace(scalar, broken=True)
@@ -253,7 +263,17 @@ def _unset(name: str, message: str, environ: Mapping[str, str]) -> Problem:
     meant = f"did you mean '{near}'? " if near else ""
     problem = f"environment variable '{name}' is not set" + (f": {message}" if message else "")
     hint = f"{meant}default: ${{env.{name}:-value}}"
+    if not near and (shell := _SHELL.fullmatch(name)):
+        hint = f"did you mean ${{env.{shell[1]}:{shell[2]}}}?"
     return Problem(code="unset-variable", problem=problem, hint=hint)
+
+
+def _nested(inside: str) -> Problem:
+    return Problem(
+        code="bad-reference",
+        problem=f'"${{{inside}" holds another reference, and values are filled in once',
+        hint="a default is plain text; make the choice where the variable is set",
+    )
 
 
 def _bad(inside: str, scope: Scope) -> Problem:
@@ -267,6 +287,8 @@ def _bad(inside: str, scope: Scope) -> Problem:
         hint = f"did you mean ${{{space}{inside.strip()[word.end() :]}}}?"
     elif inside.startswith("{"):
         hint = f"one pair of braces: ${{{inside.strip('{} ')}}}"
+    elif re.match(r"env\.\w+:", inside):
+        hint = "behind the name there may be :-default, or :?message"
     elif word and word[0] in _NAMESPACES:
         hint = f"a name is due behind it: ${{{word[0]}.NAME}}"
     elif word and "." not in inside.split(":", maxsplit=1)[0]:

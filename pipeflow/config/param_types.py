@@ -9,7 +9,7 @@ from enum import Enum
 from pipeflow.config.lines import Lines
 from pipeflow.config.nodes import Map, Node, Scalar, Seq, kind_of, plain
 from pipeflow.config.problem import Problem
-from pipeflow.config.scalars import reread, resolve
+from pipeflow.config.scalars import TRUTHS, reread, resolve
 from pipeflow.config.tree import read_tree
 from pipeflow.config.units import duration, size
 
@@ -152,5 +152,7 @@ def _wrong(kind: ParamType, node: Node) -> Problem:
     hint = ""
     if isinstance(node, Scalar) and node.quoted and not isinstance(resolve(node.text), str | None):
         hint = "remove the quotes"
+    elif kind is ParamType.BOOLEAN and isinstance(node, Scalar) and node.text.lower() in TRUTHS:
+        hint = f"write {TRUTHS[node.text.lower()]}"
     problem = f"expected {kind.words}, got {kind_of(node)}"
     return Problem(code="param-type", problem=problem, hint=hint)

@@ -6,18 +6,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from pipeflow.config.annotations import fitted
 from pipeflow.config.cursor import Cursor, Findings
 from pipeflow.config.expressions import check_expression
 from pipeflow.config.nodes import Node, Scalar, plain
 from pipeflow.config.problem import Problem
-from pipeflow.config.scalars import reread
 from pipeflow.config.units import duration, size
 from pipeflow.errors import Location
 from pipeflow.spec.options import Option, OptionType
 from pipeflow.spec.stage_type import CallFacts, StageType
-
-#: Annotations for which a text from outside is read as YAML, and a quantity is its number.
-_NUMBERS = {"int", "float", "bool", "int | None", "float | None", "bool | None"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +54,9 @@ def call_parameters(stage: Cursor, facts: CallFacts) -> Parameters:
     given = stage.inner("with")
     if given is None:
         return Parameters()
-    annotations = {parameter.name: parameter.annotation for parameter in facts.parameters}
-    values = {
-        entry.key: _own_value(entry.value, annotations.get(entry.key, ""))
-        for entry in given.entries()
-    }
+    kinds = {parameter.name: parameter.kind for parameter in facts.parameters}
+    # A misfit has had its finding, and is never looked at.
+    values = {entry.key: fitted(entry.value, kinds.get(entry.key, "")) for entry in given.entries()}
     return Parameters(values, {entry.key: entry.value.at for entry in given.entries()})
 
 
@@ -81,18 +76,6 @@ def tried_for(stage: Cursor) -> frozenset[str]:
         str(path[-1]) for path in stage.wrong if path[:-1] == given.path and len(path) > inner
     }
     return frozenset(given.node) | refused
-
-
-def _own_value(node: Node, annotation: str) -> object:
-    """A value as the worker gets it; it turns texts into the annotated types itself."""
-    if not isinstance(node, Scalar):
-        return plain(node)
-    if node.quantity is not None and annotation in {"", *_NUMBERS}:
-        return node.quantity
-    if node.from_text and annotation in {"", *_NUMBERS}:
-        read = reread(node)
-        return read.value if isinstance(read, Scalar) else node.value
-    return node.value
 
 
 def _option_value(option: Option, node: Node, findings: Findings) -> object:

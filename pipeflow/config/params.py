@@ -9,6 +9,7 @@ from typing import Final
 
 from pipeflow.config.interpolate import Scope, fill_node
 from pipeflow.config.nodes import FROM_PARAM, Entry, Map, Node, Scalar, plain
+from pipeflow.config.param_bounds import Bounds, quoted, read_bounds
 from pipeflow.config.param_types import ParamType, typed
 from pipeflow.config.problem import Problem
 from pipeflow.config.reader import from_mapping
@@ -102,13 +103,14 @@ class _Declared:
     kind: ParamType
     default: Node | None
     block: Map | None
+    bounds: Bounds
 
     @property
     def secret(self) -> bool:
         return plain(self.setting("secret")) is True
 
     def setting(self, key: str) -> Node | None:
-        return self.block.get(key) if self.block else None
+        return None if self.block is None else self.block.get(key)
 
 
 def read_params(block: Node | None, given: Mapping[str, object], scope: Scope) -> Params:
@@ -159,19 +161,21 @@ def _declarations(
     filled, more = fill_node(block, scope)
     findings.extend(more)
     assert isinstance(filled, Map)
-    return {entry.key: _declaration(entry) for entry in filled.entries}
+    return {entry.key: _declaration(entry, findings) for entry in filled.entries}
 
 
-def _declaration(entry: Entry) -> _Declared:
+def _declaration(entry: Entry, findings: list[Finding]) -> _Declared:
     block = entry.value if isinstance(entry.value, Map) else None
-    default = block.get("default") if block else entry.value
-    kind = block.get("type") if block else None
+    default = entry.value if block is None else block.get("default")
+    kind = None if block is None else block.get("type")
     known = {one.value: one for one in ParamType}
     if isinstance(kind, Scalar) and kind.text in known:
         declared = known[kind.text]
     else:
         declared = ParamType.STRING if default is None else ParamType.of(default)
-    return _Declared(entry=entry, kind=declared, default=default, block=block)
+    bounds, wrong = read_bounds(entry.key, declared, block)
+    findings.extend(wrong)
+    return _Declared(entry=entry, kind=declared, default=default, block=block, bounds=bounds)
 
 
 def _value_of(
@@ -202,7 +206,8 @@ def _value_of(
         findings.append(problem.found_at(raw.at, raw.length))
         return None
     node, value = read
-    refused = _out_of_bounds(declared, value, secret=secret)
+    shown = HIDDEN if secret else _as_written(raw, value)
+    refused = declared.bounds.refuse(name, value, shown, secret=secret)
     if refused is not None:
         findings.append(refused.found_at(raw.at, raw.length))
         return None
@@ -227,57 +232,16 @@ def _given(value: object, at: Location) -> Node:
     return replace(node, at=at)
 
 
-def _out_of_bounds(declared: _Declared, value: object, *, secret: bool) -> Problem | None:
-    name, shown = declared.entry.key, HIDDEN if secret else _shown(value)
-    enum = declared.setting("enum")
-    choices = plain(enum)
-    if isinstance(choices, list) and choices:
-        allowed = [_comparable(declared.kind, choice) for choice in choices]
-        if not any(_same(value, choice) for choice in allowed):
-            listed = ", ".join(_shown(choice) for choice in choices)
-            near = did_you_mean(str(value), [str(choice) for choice in choices])
-            hint = f"did you mean '{near}'?" if near and not secret else f"one of: {listed}"
-            problem = f"parameter '{name}' must be one of {listed}, got {shown}"
-            return Problem(code="param-value", problem=problem, hint=hint)
-    for key, word in (("minimum", "at least"), ("maximum", "at most")):
-        node = declared.setting(key)
-        bound = _comparable(declared.kind, plain(node)) if node else None
-        if not _is_number(bound) or not _is_number(value):
-            continue
-        assert isinstance(bound, int | float)
-        assert isinstance(value, int | float)
-        if value < bound if key == "minimum" else value > bound:
-            limit = node.text if isinstance(node, Scalar) else str(bound)
-            problem = f"parameter '{name}' must be {word} {limit}, got {shown}"
-            return Problem(code="param-value", problem=problem)
-    return None
-
-
-def _comparable(kind: ParamType, value: object) -> object:
-    """A bound or choice in the unit of the value: ``1s`` as seconds."""
-    if isinstance(value, str) and kind in {ParamType.DURATION, ParamType.SIZE}:
-        at = Location("", 1, 1)
-        read = typed(kind, Scalar(at=at, value=value, text=value))
-        return None if isinstance(read, Problem) else read[1]
-    return value
-
-
-def _same(a: object, b: object) -> bool:
-    return isinstance(a, bool) == isinstance(b, bool) and a == b
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _shown(value: object) -> str:
-    return f'"{value}"' if isinstance(value, str) else str(value)
+def _as_written(raw: Node, value: object) -> str:
+    """A value for people: a duration or size as it is spelled."""
+    is_text = isinstance(value, str)
+    return raw.text if isinstance(raw, Scalar) and raw.text and not is_text else quoted(value)
 
 
 def _missing(declared: _Declared) -> Finding:
     entry = declared.entry
     problem = f"parameter '{entry.key}' has no default and must be given"
-    hint = f"--param {entry.key}={declared.kind.example}"
+    hint = f"--param {entry.key}={declared.bounds.example or declared.kind.example}"
     code = "missing-param"
     return Finding(at=entry.key_at, code=code, problem=problem, hint=hint, length=entry.key_length)
 

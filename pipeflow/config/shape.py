@@ -6,8 +6,8 @@ duration's unit, an expression's syntax, a function's parameters) is left to ``b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from jsonschema.exceptions import ValidationError
 
 from pipeflow.config.nodes import Entry, Map, Node, Scalar, Seq, TreePath, at_path, plain, walk
 from pipeflow.config.problem import Problem
-from pipeflow.config.scalars import reread
+from pipeflow.config.readings import other_readings, with_readings
 from pipeflow.config.schema import pipeline_schema, without_references
 from pipeflow.config.suggest import misspelt, nearest_key
 from pipeflow.config.wording import (
@@ -61,9 +61,9 @@ def check_shape(tree: Map, stage_types: Mapping[str, StageType]) -> Shape:
     """Judge a whole tree; never raises, whatever the tree holds."""
     validator = _validator(_Types(stage_types))
     errors = list(validator.iter_errors(plain(tree)))
-    readings = _other_readings(tree, errors)
+    readings = other_readings(tree, (tuple(error.absolute_path) for error in errors))
     if readings:
-        changed = _replaced(tree, readings)
+        changed = with_readings(tree, readings)
         assert isinstance(changed, Map)
         tree = changed
         errors = list(validator.iter_errors(plain(tree)))
@@ -128,42 +128,6 @@ def _weight(error: ValidationError) -> tuple[int, int]:
     name = str(error.validator)
     rank = _WEIGHT.index(name) if name in _WEIGHT else len(_WEIGHT)
     return len(error.absolute_path), rank
-
-
-def _other_readings(tree: Node, errors: Iterable[ValidationError]) -> dict[TreePath, Scalar]:
-    """Other readings of what came from the environment or the command line and does not fit."""
-    found: dict[TreePath, Scalar] = {}
-    for error in errors:
-        path = tuple(error.absolute_path)
-        node = at_path(tree, path)
-        if not isinstance(node, Scalar) or not node.from_text:
-            continue
-        if not isinstance(node.value, str):
-            found[path] = replace(node, value=node.text)
-            continue
-        read = reread(node)
-        if isinstance(read, Scalar) and not isinstance(read.value, str):
-            found[path] = read
-    return found
-
-
-def _replaced(node: Node, new: Mapping[TreePath, Node], path: TreePath = ()) -> Node:
-    if path in new:
-        return new[path]
-    match node:
-        case Map():
-            entries = tuple(
-                replace(entry, value=_replaced(entry.value, new, (*path, entry.key)))
-                for entry in node.entries
-            )
-            return replace(node, entries=entries)
-        case Seq():
-            items = tuple(
-                _replaced(item, new, (*path, index)) for index, item in enumerate(node.items)
-            )
-            return replace(node, items=items)
-        case Scalar():
-            return node
 
 
 class _Retelling:
@@ -245,11 +209,14 @@ class _Retelling:
     ) -> Iterator[tuple[TreePath, Finding]]:
         if not isinstance(node, Map):
             return
-        required = error.validator_value
-        for key in required if isinstance(required, list) else ():
-            # A slip of the key is told already, as a key that is not known.
-            if key in node or self._slipped(path, key, node):
-                continue
+        required = error.validator_value if isinstance(error.validator_value, list) else []
+        # A slip of the key is told already, as a key that is not known.
+        absent = (key for key in required if key not in node)
+        missing = [key for key in absent if not self._slipped(path, key, node)]
+        if path and len(missing) <= _count_unknown(node, error):
+            # One slip earns one finding: what is not known was meant to be what is missing.
+            return
+        for key in missing:
             entry_at, length = self._name_of(path, node)
             problem, hint = self._needs(path, key)
             finding = Finding(
@@ -374,6 +341,12 @@ class _Retelling:
                 problem=f"{name} is empty: it {due}",
                 hint="give it a value, or leave the key out",
             )
+        if isinstance(node, Map | Seq) and not len(node):
+            return Problem(
+                code="wrong-type",
+                problem=f"{name} is empty",
+                hint=_filled(option) or "give it a value, or leave the key out",
+            )
         code = _CODES.get(str(error.validator), "bad-value")
         return Problem(
             code=code,
@@ -420,8 +393,22 @@ class _Retelling:
         return node.at, node.length
 
 
+def _count_unknown(node: Map, error: ValidationError) -> int:
+    """How many keys there are that the same table does not have."""
+    schema = error.schema
+    if not isinstance(schema, dict) or schema.get("additionalProperties") is not False:
+        return 0
+    return sum(key not in schema["properties"] for key in node)
+
+
+def _filled(option: Option | None) -> str:
+    """The setting with something in it, where its declaration has an example."""
+    lists = [one for one in option.examples if isinstance(one, list)] if option else []
+    return f"{option.name}: {lists[0]}, or leave the key out" if option and lists else ""
+
+
 #: Codes of findings about a key: they say nothing of its value.
-_ABOUT_KEYS: Final = frozenset({"unknown-key", "unknown-parameter", "missing-key"})
+_ABOUT_KEYS: Final = frozenset({"unknown-key", "unknown-parameter", "missing-key", "bad-name"})
 
 _CODES: Final = {
     "type": "wrong-type",

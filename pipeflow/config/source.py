@@ -279,7 +279,9 @@ def _bad_form(text: str, where: Where) -> Problem:
     hint = "call: module:function"
     head, _, tail = stripped.rpartition(":")
     meant = head.removesuffix(".py").replace("/", ".").strip(".")
-    if "\\" in head or stripped.startswith(("/", "~")):
+    if "${" in text:
+        hint = "${…} is not filled in here; write module and function, and `enabled` to choose"
+    elif "\\" in head or stripped.startswith(("/", "~")):
         hint = "a module has no folder here: put it beside this file, or install it"
     elif _is_dotted(meant) and _is_dotted(tail):
         hint = f"call: {meant}:{tail}"

@@ -198,12 +198,12 @@ def _judge_call(cursor: Cursor, facts: CallFacts, inputs: Inputs) -> None:
 
 def _place_of(cursor: Cursor, one: Complaint, call: Node) -> tuple[Location, int]:
     """A name that is wrong is told at the name, a value at the value, the rest at the call."""
+    if one.place is not None:
+        return one.place
     block = cursor.node.get("inputs" if one.port else "with")
     entry = block.entry(one.port or one.parameter) if isinstance(block, Map) else None
     if entry is None:
         return call.at, call.length
-    if one.problem.code == "parameter-type":
-        return entry.value.at, entry.value.length
     return entry.key_at, entry.key_length
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
 from pipeflow.config.nodes import Map, Node, Scalar, Seq, TreePath, kind_of
 from pipeflow.config.problem import Problem
-from pipeflow.config.scalars import resolve
+from pipeflow.config.scalars import TRUTHS, resolve
 from pipeflow.config.units import duration, size
 from pipeflow.spec.language import EDGE, ROOT, STAGE, VERSION
 from pipeflow.spec.options import Option, OptionType
@@ -60,7 +59,7 @@ def special_case(
                 problem=f"stage '{stage}' must be a mapping, got {kind_of(node)}",
                 hint=f"{stage}: {{{_meant_work(node, stage_types)}}}",
             )
-        case ("stages", _, "inputs", *_) if not isinstance(node, Map):
+        case ("stages", _, "inputs", *_) if not isinstance(node, Map) or not len(node):
             return _bad_input(path, node)
         case ("stages", _, "call"):
             return Problem(
@@ -94,13 +93,15 @@ def _bad_input(path: TreePath, node: Node) -> Problem | None:
     name = path[-1]
     if name in {option.name for option in EDGE.options} - {"from"} or "capacity" in path:
         return None
-    if (isinstance(node, Scalar) and not node.text) or (isinstance(node, Seq) and not node.items):
+    if not (node.text if isinstance(node, Scalar) else len(node)):
         return Problem(
             code="wrong-type",
             problem=f"{subject(path)} is empty: it names the stage that is read",
             hint="inputs: stage, or stage.port; a source has no 'inputs'",
         )
     hint = "inputs: stage, or stage.port; several are a list: [first, second]"
+    if isinstance(node, Scalar) and "${" in node.text:
+        hint = "${…} is not filled in here; write the stage's name, and `enabled` to choose"
     if isinstance(node, Scalar) and isinstance(node.value, str) and "," in node.text:
         hint = f"a list stands in brackets: [{node.text}]"
     is_text = isinstance(node, Scalar) and isinstance(node.value, str)
@@ -170,7 +171,9 @@ def unknown_operator(name: str, stage_types: Mapping[str, StageType]) -> Problem
     near = did_you_mean(name, stage_types)
     listing = "the built-in ones are: " + ", ".join(builtin)
     hint = f"did you mean '{near}'? {listing}" if near else listing
-    if ":" in name:
+    if "${" in name:
+        hint = "${…} is not filled in here; write the operator's name, and `enabled` to choose"
+    elif ":" in name:
         hint = f"your own Python goes under 'call': call: {name}"
     return Problem(code="unknown-operator", problem=f"no operator '{name}'", hint=hint)
 
@@ -218,22 +221,12 @@ def mended(node: Node, option: Option | None) -> str:
         is_number = isinstance(resolve(node.text), int | float)
         if node.quoted and is_number and numbers.intersection(option.types):
             return f"remove the quotes: {key}: {node.text}"
-        if OptionType.BOOLEAN in option.types and value.lower() in _TRUTHS:
-            return f"{key}: {_TRUTHS[value.lower()]}"
+        if OptionType.BOOLEAN in option.types and value.lower() in TRUTHS:
+            return f"{key}: {TRUTHS[value.lower()]}"
         return ""
     if isinstance(value, bool | int | float) and "text" in expected(option):
         return f'write it in quotes: {key}: "{node.text}"'
     return ""
-
-
-_TRUTHS: Final = {
-    "yes": "true",
-    "on": "true",
-    "y": "true",
-    "no": "false",
-    "off": "false",
-    "n": "false",
-}
 
 
 def got(node: Node) -> str:

@@ -25,17 +25,18 @@ def check(pipeline: Pipeline) -> tuple[Finding, ...]:
     # Where a name is unknown, the stage that was meant may well be the source.
     known = all(finding.code != "unknown-stage" for finding in findings)
     if known and pipeline.stages and all(stage.edges for stage in pipeline.stages):
-        findings.append(nothing_starts(pipeline.stages_at))
+        findings.append(nothing_starts(pipeline))
     for stage in resolved.pipeline.stages:
         findings += stage_rules(stage, incomplete=stage.name in resolved.incomplete)
-    findings += network_rules(network(resolved.pipeline), resolved.maybe_read)
+    whole = network(resolved.pipeline)
+    findings += network_rules(whole, resolved.maybe_read)
     running = network(without_disabled(resolved.pipeline).pipeline)
     if pipeline.stages and not running.stages:
-        findings.append(nothing_starts(pipeline.stages_at))
+        findings.append(nothing_starts(pipeline))
     zips = find_zips(running)
     findings += join_findings(running, zips, resolved.incomplete)
     findings += _spread_zips(running, zips)
-    findings += doubts(running, resolved.maybe_read)
+    findings += doubts(running, whole, resolved.maybe_read)
     # On any machine there are at least so many; make_plan asks again with what ``auto`` gives.
     fewest = place(running, zips, cores=1)
     findings += process_findings(pipeline, sum(fewest.values()))

@@ -104,8 +104,7 @@ def limit_findings(pipeline: Pipeline, demands: Sequence[Demand]) -> tuple[Findi
     if limit is None or least <= limit:
         return ()
     finding = Finding(
-        at=pipeline.limits_at,
-        length=len("limits"),
+        at=pipeline.limits.memory_at or pipeline.limits_at,
         code="memory-limit",
         problem=f"the edges need {size(least)} for one item of 1 MiB each, and limits.memory is "
         f"{size(limit)}",
@@ -154,8 +153,7 @@ def _limit_above_free(pipeline: Pipeline, memory: int) -> tuple[Finding, ...]:
     if limit is None or limit <= memory:
         return ()
     finding = Finding(
-        at=pipeline.limits_at,
-        length=len("limits"),
+        at=pipeline.limits.memory_at or pipeline.limits_at,
         code="memory-above-free",
         problem=f"limits.memory is {size(limit)}, and only {size(memory)} are free here",
         hint="the run keeps to what is free",

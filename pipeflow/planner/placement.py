@@ -60,8 +60,7 @@ def process_findings(pipeline: Pipeline, workers: int) -> tuple[Finding, ...]:
     if limit is None or workers <= limit:
         return ()
     finding = Finding(
-        at=pipeline.limits_at,
-        length=len("limits"),
+        at=pipeline.limits.processes_at or pipeline.limits_at,
         code="too-many-processes",
         problem=f"this pipeline needs {workers} worker processes, and limits.processes is {limit}",
         hint=f"raise `processes` to {workers}, or lower `replicas`",

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipeflow.errors import Finding, Location, Severity
+from pipeflow.errors import Finding, Severity
 from pipeflow.planner.graph import Network
+from pipeflow.planner.listing import listed
 from pipeflow.planner.traits import (
     always_alone,
     answers,
@@ -20,7 +21,7 @@ from pipeflow.planner.traits import (
     shape_of,
     title,
 )
-from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED, PortRef, Stage
+from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED, Pipeline, PortRef, Stage
 from pipeflow.spec.policies import Balance, OnError
 from pipeflow.spec.stage_type import Role, Shape
 
@@ -119,14 +120,16 @@ def network_rules(network: Network, maybe_read: frozenset[str]) -> Iterator[Find
     yield from _shared_stdin(network)
 
 
-def nothing_starts(at: Location) -> Finding:
-    """No stage is a source."""
+def nothing_starts(pipeline: Pipeline) -> Finding:
+    """No stage is a source, or none that is left."""
+    sources = [stage.name for stage in pipeline.stages if not stage.edges]
+    problem = "no stage without inputs: nothing would start this pipeline"
+    hint = "a source is a stage without `inputs`, such as `use: files`"
+    if sources:
+        problem = "every source is disabled: nothing would start this pipeline"
+        hint = "take `enabled: false` out of " + listed(f"'{name}'" for name in sources)
     return Finding(
-        at=at,
-        code="no-source",
-        length=len("stages"),
-        problem="no stage without inputs: nothing would start this pipeline",
-        hint="a source is a stage without `inputs`, such as `use: files`",
+        at=pipeline.stages_at, code="no-source", length=len("stages"), problem=problem, hint=hint
     )
 
 
@@ -170,11 +173,12 @@ def _shared_stdin(network: Network) -> Iterator[Finding]:
         )
 
 
-def doubts(network: Network, maybe_read: frozenset[str]) -> Iterator[Finding]:
+def doubts(network: Network, whole: Network, maybe_read: frozenset[str]) -> Iterator[Finding]:
     """Warnings on what will run: results that nobody reads, readers that will get nothing.
 
     Args:
         network: What will run.
+        whole: The same with all that is disabled.
         maybe_read: Stages that wrong edges were probably meant to read.
     """
     for name, stage in network.stages.items():
@@ -183,7 +187,8 @@ def doubts(network: Network, maybe_read: frozenset[str]) -> Iterator[Finding]:
             continue
         read = [port for port in ports_of(stage) if PortRef(stage.name, port) in network.readers]
         yield from _unread_outputs(stage, read)
-        if stage.on_error is OnError.DEAD_LETTER and ERRORS not in read:
+        lost = stage.on_error is OnError.DEAD_LETTER and ERRORS not in read
+        if lost and PortRef(stage.name, ERRORS) in whole.readers:
             yield Finding(
                 at=stage.on_error_at,
                 code="unread-errors",

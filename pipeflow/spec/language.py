@@ -122,6 +122,7 @@ EDGE: Final = Table(
         Option(
             name="from",
             types=(_STRING,),
+            pattern=rf"{NAME_PATTERN}(\.{NAME_PATTERN})?",
             description="The output that is read: `stage`, or `stage.port`.",
             examples=("shrink", "segment.masks"),
         ),

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
+from pipeflow.errors import Location
+
 DEFAULT_CAPACITY_ITEMS: Final = 256
 DEFAULT_CAPACITY_BYTES: Final = 64 * 2**20
 
@@ -105,10 +107,14 @@ class Limits:
     Attributes:
         memory: Bytes that shared arrays may take in all; ``None``: half of what is free.
         processes: Most worker processes; ``None``: what the machine allows.
+        memory_at: Where the file says so; ``None`` if it does not.
+        processes_at: Likewise.
     """
 
     memory: int | None = None
     processes: int | None = None
+    memory_at: Location | None = None
+    processes_at: Location | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -86,6 +86,11 @@ class Parameter:
     keyword: bool = True
     positional: bool = True
 
+    @property
+    def kind(self) -> str:
+        """What its values are judged by."""
+        return self.meaning or self.annotation
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallFacts:

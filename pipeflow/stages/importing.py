@@ -29,7 +29,7 @@ def import_target(call: str, folder: str) -> Any:
         AttributeError: The module has no such name.
     """
     module_name, _, attribute = call.partition(":")
-    _put_first(folder)
+    put_first(folder)
     before = set(sys.modules)
     try:
         found: Any = importlib.import_module(module_name)
@@ -46,6 +46,18 @@ def import_target(call: str, folder: str) -> Any:
     return found
 
 
+def put_first(folder: str) -> None:
+    """Look for modules in the folder before anywhere else."""
+    global _folder  # noqa: PLW0603 - as above
+    if _folder != folder:
+        forget()
+        _folder = folder
+        # Also when it stands further back: that entry is another's, and stays when ours goes.
+        sys.path.insert(0, folder)
+    # A file written a moment ago may be missing in the finder's listing of its folder.
+    importlib.invalidate_caches()
+
+
 def forget() -> None:
     """Undo what ``import_target`` did to this process: the path, and the modules of the folder."""
     global _folder  # noqa: PLW0603 - the path is the process's own, and so is what we did to it
@@ -55,17 +67,6 @@ def forget() -> None:
         sys.modules.pop(name, None)
     _modules.clear()
     _folder = None
-
-
-def _put_first(folder: str) -> None:
-    global _folder  # noqa: PLW0603 - as above
-    if _folder != folder:
-        forget()
-        _folder = folder
-        # Also when it stands further back: that entry is another's, and stays when ours goes.
-        sys.path.insert(0, folder)
-    # A file written a moment ago may be missing in the finder's listing of its folder.
-    importlib.invalidate_caches()
 
 
 def _lies_in(name: str, folder: str) -> bool:

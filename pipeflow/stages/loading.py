@@ -15,7 +15,7 @@ from pipeflow.stages.author import STREAM_MARK
 from pipeflow.stages.context import current
 from pipeflow.stages.convert import convert, hints_of, type_name
 from pipeflow.stages.declare import declaration_of
-from pipeflow.stages.importing import import_target
+from pipeflow.stages.importing import import_target, put_first
 from pipeflow.stages.registry import load_operator
 from pipeflow.stages.work import Work
 from pipeflow.suggest import did_you_mean
@@ -50,7 +50,11 @@ def load_work(
         NotImplementedError: It is ``async``, which this version does not run.
     """
     if operator:
-        return load_target(load_operator(operator), operator, parameters, source, input_names)
+        target = load_operator(operator)
+        # Items of the author's own classes come here too, and unpickling imports their modules.
+        # Only now: a csv.py of the author's must not stand in the way of our own imports.
+        put_first(folder)
+        return load_target(target, operator, parameters, source, input_names)
     return load_target(import_target(call, folder), call, parameters, source, input_names)
 
 

@@ -7,6 +7,7 @@ from textwrap import dedent
 
 import pytest
 
+from pipeflow.config.expressions import NAMES
 from pipeflow.config.load import Loaded, load
 from pipeflow.spec.pipeline import Call, Edge, Pipeline, PortRef, Stage, Use
 from pipeflow.spec.policies import (
@@ -20,6 +21,7 @@ from pipeflow.spec.policies import (
     Resources,
     TransportKind,
 )
+from pipeflow.stages.expression import MODULES
 from pipeflow.stages.registry import stage_types
 
 STEPS = """
@@ -293,10 +295,37 @@ def test_an_expression_must_be_python() -> None:
     assert codes("use: filter\ninputs: load\nwith: {where: 'item > 3'}") == []
 
 
-def test_nothing_is_filled_in_inside_an_expression() -> None:
-    made = stage("use: filter\ninputs: load\nwith: {where: 'item != \"${env.X}\"'}")
+def test_a_name_that_no_expression_has_is_a_doubt() -> None:
+    def where(text: str) -> list[str]:
+        return codes(f"use: filter\ninputs: load\nwith: {{where: '{text}'}}")
 
-    assert made.parameters == {"where": 'item != "${env.X}"'}
+    assert where("itme > 3") == ["unknown-name"]
+    assert where("np.any(item)") == ["unknown-name"]
+    assert where("[x for x in item if len(x) > params.n]") == []
+    assert where("(lambda a, *b: a)(item) and (c := math.pi) > c") == []
+
+
+def test_an_expression_of_several_lines_says_in_which_line_it_is_wrong() -> None:
+    result = loaded(
+        "stages:\n  load: {call: 'steps:load'}\n  it:\n    use: filter\n    inputs: load\n"
+        "    with:\n      where: |\n        (item and\n        3 + * 4)\n"
+    )
+
+    (finding,) = result.findings
+    assert finding.problem.endswith("in its line 2: 3 + * 4)")
+
+
+def test_an_expression_knows_what_it_sees_when_it_runs() -> None:
+    assert {"item", "params", *MODULES} == set(NAMES)
+
+
+def test_nothing_is_filled_in_inside_an_expression() -> None:
+    made = stage("use: filter\ninputs: load\nwith: {where: 'item != \"$${X}\"'}")
+
+    assert made.parameters == {"where": 'item != "$${X}"'}
+    assert codes("use: filter\ninputs: load\nwith: {where: 'item != \"${env.X}\"'}") == [
+        "reference-in-expression"
+    ]
 
 
 def test_a_quoted_expression_may_hold_a_comment_sign() -> None:

@@ -74,6 +74,13 @@ def test_skipped_values_and_replica_in_env_stay_as_they_are() -> None:
         ("a: b ${", '1:6 unclosed-reference "${" is not closed'),
         ("a: ${HOME}", '1:4 bad-reference "${HOME}" names nothing'),
         ("a: ${replica}", "1:4 bad-reference ${replica} is known under 'env' only"),
+        (
+            'a: "${env.X:-${env.HOME}}"',
+            (
+                '1:5 bad-reference "${env.X:-${env.HOME" holds another reference, '
+                "and values are filled in once"
+            ),
+        ),
         ("a: ${shared.x}", "1:4 not-yet ${shared.x}: this version does not have 'shared' yet"),
     ],
 )
@@ -83,3 +90,27 @@ def test_a_reference_that_names_nothing_is_told_at_its_dollar(text: str, message
     (finding,) = findings
     told = f"{finding.at.line}:{finding.at.column} {finding.code} {finding.problem}"
     assert told == message
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("a: ${env.X-foo}", "did you mean ${env.X:-foo}?"),
+        ("a: ${env.X:+foo}", "behind the name there may be :-default, or :?message"),
+    ],
+)
+def test_what_a_shell_writes_otherwise_is_known(text: str, hint: str) -> None:
+    _, findings = filled(text)
+
+    (finding,) = findings
+    assert finding.hint == hint
+
+
+def test_keys_of_the_users_own_are_left_alone_in_a_stage_too() -> None:
+    text = 'x-a: "${nope}"\nstages: {a: {x-b: "${nope}", with: {x-c: "${params.width}"}}}\n'
+
+    root, findings = filled(text)
+
+    assert findings == ()
+    stage = {"x-b": "${nope}", "with": {"x-c": 256}}
+    assert plain(root) == {"x-a": "${nope}", "stages": {"a": stage}}

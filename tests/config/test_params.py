@@ -63,7 +63,7 @@ def test_texts_are_read_as_the_declared_types() -> None:
     ("given", "problem"),
     [
         ({"width": "8"}, "parameter 'width' must be at least 16, got 8"),
-        ({"wait": "2s"}, "parameter 'wait' must be at most 1s, got 2.0"),
+        ({"wait": "2s"}, "parameter 'wait' must be at most 1s, got 2s"),
         ({"width": "x"}, "parameter 'width': expected a whole number, got the text \"x\""),
         ({"wait": "10"}, "parameter 'wait': a duration needs a unit"),
         ({"mode": "fsat"}, 'parameter \'mode\' must be one of "fast", "slow", got "fsat"'),
@@ -83,3 +83,46 @@ def test_a_parameter_without_default_must_be_given() -> None:
     (finding,) = params.findings
     assert (finding.code, finding.hint) == ("missing-param", "--param width=1")
     assert params.failed == {"width"}
+
+
+@pytest.mark.parametrize(
+    ("block", "told"),
+    [
+        (
+            "a: {type: integer, enum: [1, x], default: 3}",
+            "1:30 'enum' of parameter 'a': expected a whole number, got the text \"x\"",
+        ),
+        (
+            "a: {type: size, maximum: 5, default: 1KiB}",
+            "1:26 'maximum' of parameter 'a': a size needs a unit",
+        ),
+        (
+            "a: {type: integer, minimum: 5, maximum: 3, default: 4}",
+            "1:29 'minimum' of parameter 'a' is 5, and 'maximum' 3",
+        ),
+        (
+            "a: {type: path, minimum: 5, default: x}",
+            "1:17 parameter 'a' is a path, which has no 'minimum'",
+        ),
+        ("a: {}", "1:1 parameter 'a' has no default and must be given"),
+    ],
+)
+def test_what_is_wrong_with_a_declaration_is_told_at_its_place(block: str, told: str) -> None:
+    (finding,) = read({}, block).findings
+
+    assert f"{finding.at.line}:{finding.at.column} {finding.problem}" == told
+
+
+@pytest.mark.parametrize(
+    ("block", "hint"),
+    [
+        ("a: {enum: [fast, exact]}", "--param a=fast"),
+        ("a: {type: integer, minimum: 16}", "--param a=16"),
+        ("a: {type: duration}", "--param a=10s"),
+        ("a: {type: boolean, default: yes}", "write true"),
+    ],
+)
+def test_a_hint_shows_a_value_that_is_allowed(block: str, hint: str) -> None:
+    (finding,) = read({}, block).findings
+
+    assert finding.hint == hint

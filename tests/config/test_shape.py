@@ -186,3 +186,35 @@ def test_a_tree_that_was_never_a_file_is_judged_too() -> None:
     result = check_shape(Map(at=at.at, entries=()), {})
 
     assert [finding.code for finding in result.findings] == ["missing-key"]
+
+
+def test_an_input_with_a_bad_name_is_told_though_its_stage_is_there() -> None:
+    assert stage('call: m:f\ninputs: {"b c": it}') == [
+        "4:14 bad-name: input name 'b c' cannot be used"
+    ]
+
+
+def test_what_is_empty_is_called_empty() -> None:
+    assert stage("call: m:f\ninputs: {}") == [
+        "4:13 wrong-type: 'inputs' is empty: it names the stage that is read"
+    ]
+    assert stage("call: m:f\nresources: {cpus: []}") == ["4:23 wrong-type: 'cpus' is empty"]
+
+
+def test_what_stands_in_the_place_of_a_missing_key_is_told_alone() -> None:
+    assert stage("use: pick\nwith: {number: 3}") == [
+        "4:12 unknown-parameter: operator 'pick' has no 'number'"
+    ]
+    assert stage("call: m:f\ninputs: [it, {x: it}]") == ["4:19 unknown-key: an edge has no key 'x'"]
+    assert sorted(told("foo: 1")) == [
+        "1:1 missing-key: 'stages:' is missing",
+        "1:1 unknown-key: unknown key 'foo'",
+    ]
+
+
+@pytest.mark.parametrize("inputs", ['"${x}"', '{from: "${x}"}', '["${x}"]', '{a: "${x}"}'])
+def test_a_reference_does_not_choose_what_is_read(inputs: str) -> None:
+    (finding,) = shape(f"stages:\n  it: {{call: 'm:f', inputs: {inputs}}}\n").findings
+
+    assert finding.code == "bad-value"
+    assert finding.hint.startswith("${…} is not filled in here")

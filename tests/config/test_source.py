@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from pipeflow.config.annotations import misfit
 from pipeflow.config.call_check import check_parameters
 from pipeflow.config.nodes import Node, Scalar
 from pipeflow.config.problem import Problem
@@ -210,29 +209,3 @@ def test_text_from_outside_fits_the_number_it_spells(folder: str) -> None:
     given: dict[str, Node] = {"threshold": scalar("0.7", from_text=True)}
 
     assert check_parameters(facts("imaging:clean", folder), given, 1) == []
-
-
-@pytest.mark.parametrize(
-    ("value", "annotation", "fits"),
-    [
-        (1, "int", True),
-        (True, "int", False),
-        (1, "float", True),
-        ("50ms", "timedelta", True),
-        (10, "dt.timedelta", False),
-        ([1, "a"], "list[int]", False),
-        ([1, 2], "tuple[int, ...]", True),
-        (None, "Optional[int]", True),
-        (None, "int | None", True),
-        (None, "int", False),
-        (3, "Literal[1, 2]", False),
-        (-1, "Literal[-1]", True),
-        ("x", "Color", True),
-        ("x", "np.ndarray", True),
-        ("x", "(((", True),
-        (1, '"str"', False),
-        ("2024-13-45", "datetime", False),
-    ],
-)
-def test_only_sure_misfits_are_told(value: object, annotation: str, fits: bool) -> None:
-    assert (misfit(value, annotation) is None) is fits

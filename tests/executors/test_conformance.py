@@ -310,6 +310,21 @@ def test_two_readers_may_each_change_the_dict_they_got(tmp_path: Path, executor:
     assert outcome.items("rights")[1] == {"n": 1, "tags": [1, "1", "right"], "mark": "right"}
 
 
+def test_an_operator_gets_items_of_the_authors_own_classes(tmp_path: Path, executor: str) -> None:
+    stages = {
+        "source": {"use": "range", "with": {"stop": 3}},
+        "point": {"call": "shapes:point", "inputs": "source"},
+        "seen": {"use": "filter", "inputs": "point", "with": {"where": "item.x"}},
+        "x": {"use": "map", "inputs": "seen", "with": {"expr": "item.x"}},
+        "sink": {"keep": "x"},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    succeeded(outcome)
+    assert outcome.items("sink") == [1, 2]
+
+
 @pytest.mark.parametrize("size", [8, 20_000])
 def test_a_held_array_stays_what_it_was_and_is_read_only(
     tmp_path: Path, executor: str, size: int

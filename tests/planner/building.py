@@ -94,7 +94,7 @@ def _port(text: str) -> PortRef:
     return PortRef(name, port or "out")
 
 
-def pipeline(*stages: Stage, **limits: int) -> Pipeline:
+def pipeline(*stages: Stage, memory: int | None = None, processes: int | None = None) -> Pipeline:
     """A pipeline whose stages stand on lines 2, 3, 4, ..."""
     return Pipeline(
         name="p",
@@ -102,7 +102,7 @@ def pipeline(*stages: Stage, **limits: int) -> Pipeline:
         folder="/somewhere",
         stages=tuple(_on_line(stage, line) for line, stage in enumerate(stages, start=2)),
         stages_at=at(1, 1),
-        limits=Limits(**limits),
+        limits=Limits(memory=memory, processes=processes),
         limits_at=at(1, 9),
     )
 

@@ -110,6 +110,7 @@ def test_dead_letters_must_be_read() -> None:
     (finding,) = errors(wrong)
     assert (finding.code, finding.at.line, finding.at.column) == ("unread-errors", 3, 41)
     assert "inputs: decode.errors" in finding.hint
+    assert warnings(wrong) == []
 
 
 def test_dead_letters_whose_reader_is_disabled_are_only_a_doubt() -> None:
@@ -179,10 +180,13 @@ def test_without_a_source_nothing_would_start() -> None:
     assert "nothing would start this pipeline" in errors(wrong)[0].problem
 
 
-def test_when_all_is_cut_nothing_would_start() -> None:
+def test_when_all_is_cut_nothing_would_start_and_the_disabled_sources_are_named() -> None:
     wrong = pipeline(stage("find", enabled=False), stage("save", "find", SAVE))
 
-    assert codes(wrong) == ["no-source"]
+    (finding,) = errors(wrong)
+    assert finding.code == "no-source"
+    assert finding.problem.startswith("every source is disabled")
+    assert "'find'" in finding.hint
 
 
 def test_a_list_may_not_name_an_input_twice() -> None:

@@ -146,6 +146,15 @@ class Held:
 
 
 @dataclass
+class Point:
+    x: int
+
+
+def point(item: int) -> Point:
+    return Point(item)
+
+
+@dataclass
 class Keep:
     """A sink that notes each item with its id, as a line of JSON."""
 
