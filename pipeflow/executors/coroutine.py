@@ -49,6 +49,8 @@ class Baton:
         self._yielded: bool | None = None
         self._error: BaseException | None = None
         self._cancelled = False
+        #: A signal called us away from a thread that was in the user's code and may stay there.
+        self._stray = False
 
     def resume(self) -> bool | None:
         """Let it run until it gives way; what it yields, or ``None`` when it is done."""
@@ -58,7 +60,11 @@ class Baton:
         elif not self._thread.is_alive():
             return None
         self._turn.release()
-        self._back.acquire()
+        try:
+            self._back.acquire()
+        except BaseException:
+            self._stray = True
+            raise
         if self._error is not None:
             error, self._error = self._error, None
             raise error
@@ -67,12 +73,13 @@ class Baton:
         return self._yielded
 
     def cancel(self) -> None:
-        """End it where it is."""
+        """End it where it is; in the user's code nobody can, so there it ends at its next wait."""
         if self._thread is None or not self._thread.is_alive():
             return
         self._cancelled = True
         self._turn.release()
-        self._thread.join()
+        if not self._stray:
+            self._thread.join()
 
     def wait(self) -> None:
         """Give way from within: called in the thread, by the stage's own wait."""

@@ -31,7 +31,7 @@ from pipeflow.runtime.flow.mailbox import Mailbox
 from pipeflow.runtime.flow.refused import ReadersGone
 from pipeflow.runtime.flow.targets import Target
 from pipeflow.runtime.flow.wiring import ChannelPlan, wire
-from pipeflow.runtime.loops.base import WAITS, StageLoop, failure_of
+from pipeflow.runtime.loops.base import WAITS, DrainInterrupt, StageLoop, failure_of
 from pipeflow.runtime.loops.pick import make_loop
 from pipeflow.runtime.messages import Failure, Logged, WorkerReport
 from pipeflow.runtime.progress import events_of, progress
@@ -288,6 +288,8 @@ class _InlineRun:
             turn.loop.unneeded = True
             turn.runner.cancel()
             self._end_or_fail(turn)
+        except DrainInterrupt:
+            turn.loop.abandon()  # the second signal: it ends where it is, and has not failed
         except BaseException as error:  # whatever ends a stage is told: a boundary
             stages = tuple(worker.stage for worker in self._plan.workers)
             self._fail(turn, failure_of(error, self._names, stages))
