@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import signal
 import sys
@@ -9,6 +10,8 @@ import sys
 
 def main() -> None:
     """Run the command line of this process, and end the process with its exit code."""
+    # What is loaded at the start stays: looking through it again and again finds nothing.
+    gc.set_threshold(50_000, 20, 20)
     try:
         from pipeflow.cli.main import main as run_command
     except KeyboardInterrupt:  # nothing has begun: there is nothing to say

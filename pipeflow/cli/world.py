@@ -8,12 +8,14 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from pipeflow.api import make_executor
 from pipeflow.clock import Clock, RealClock
-from pipeflow.executors.base import Executor
-from pipeflow.planner.plan import Machine
+
+if TYPE_CHECKING:
+    from pipeflow.executors.base import Executor
+    from pipeflow.planner.plan import Machine
 
 
 class Exit(IntEnum):
