@@ -160,7 +160,7 @@ def _is(value: object, kind: str) -> bool:
 
 
 def _equal(one: object, other: object) -> bool:
-    """Equal as JSON has it: ``1`` is not ``true``; only what is no container is compared here."""
-    if isinstance(one, dict | list) or isinstance(other, dict | list):
+    """Equal as JSON has it: ``1`` is not ``true``; two containers are not compared here."""
+    if isinstance(one, dict | list) and isinstance(other, dict | list):
         raise _Unsure
     return isinstance(one, bool) is isinstance(other, bool) and bool(one == other)

@@ -116,8 +116,11 @@ def _any_announced(path: Sequence[str]) -> bool:
             return True  # a zip: not looked into here
         for pattern in ("*.dist-info/entry_points.txt", "*.egg-info/entry_points.txt"):
             for file in folder.glob(pattern):
-                if ENTRY_POINTS.encode() in file.read_bytes():
-                    return True
+                try:
+                    if ENTRY_POINTS.encode() in file.read_bytes():
+                        return True
+                except OSError:
+                    return True  # it cannot be told from here
     return False
 
 

@@ -25,8 +25,9 @@ _STANDARD: Final = Path(os.__file__).parent
 #: A stage of more modules than these is not looked through: it shares nothing.
 _MOST_MODULES: Final = 100
 
-#: Modules of the standard library that act, or take hold of the terminal, when they are imported.
-_NOT_TO_SHARE: Final = frozenset(
+#: Modules that act, or take hold of the terminal, when they are imported; and our own, which every
+#: worker has.
+_LEFT_ALONE: Final = frozenset(
     {"__main__", "antigravity", "curses", "idlelib", "readline", "rlcompleter", "test", "this"}
     | {"tkinter", "turtle", "turtledemo", "faulthandler", "pipeflow"}
 )
@@ -84,6 +85,8 @@ class _Reading:
     def follow(self, module: str, names: tuple[str, ...] = ()) -> None:
         """Note an import of an installed package, or read a module of the user's."""
         first = module.partition(".")[0]
+        if first in _LEFT_ALONE:
+            return
         found = _find(first, self.path)
         if found is None:
             # Found by a hook, or not at all: what it does is not known.
@@ -92,9 +95,12 @@ class _Reading:
         installed = _installed_in(found)
         if not installed or first == self.own:
             self._read_all(module, names, found)
-        elif first not in _NOT_TO_SHARE:
+        elif installed == "standard":
+            # It may be loaded long since: workers have always shared what pipeflow itself imports.
+            self.standard[module, names] = None
+        else:
             self.settled = self.settled and not self.acted
-            (self.packages if installed == "package" else self.standard)[module, names] = None
+            self.packages[module, names] = None
 
     def _read_all(self, module: str, names: tuple[str, ...], found: ModuleSpec) -> None:
         """Read the packages on the way to a module, the module, and modules among the names."""

@@ -35,7 +35,9 @@ def adjustable() -> bool:
 
 
 def set_threads(count: int) -> None:
-    """Have the libraries that are loaded use so many threads."""
+    """Have the libraries that are loaded use so many threads, one a processor at most."""
+    if hasattr(os, "sched_getaffinity"):  # as OpenBLAS does with what it reads when it is loaded
+        count = min(count, len(os.sched_getaffinity(0)))
     for path in _mapped():
         if "openblas" in Path(path).name:
             setter = _openblas(path)
