@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -69,19 +70,19 @@ def _execute(arguments: argparse.Namespace, world: World) -> int:
     _check(arguments)
     # Before the machine is looked at: nothing is left behind if this raises.
     executor = world.executor(arguments.executor)
-    with _warm(executor, arguments.start_method):
+    with _warm(executor, arguments.start_method, world):
         return _run(arguments, world, executor)
 
 
 @contextmanager
-def _warm(executor: Executor, start_method: str) -> Iterator[None]:
+def _warm(executor: Executor, start_method: str, world: World) -> Iterator[None]:
     """Let an executor that takes a while begin while the file is read; end what was not needed."""
     from pipeflow.executors.local import LocalExecutor
 
     if not isinstance(executor, LocalExecutor):
         yield
         return
-    executor.warm(start_method)
+    executor.warm(start_method, pristine=world.pristine)
     try:
         yield
     finally:
@@ -126,6 +127,8 @@ def _run(arguments: argparse.Namespace, world: World, executor: Executor) -> int
                 stdout_fd=stdout_fd,
                 progress_s=0.0 if arguments.quiet else 0.25,
             )
+            gc.freeze()  # all that was loaded for the start
+            gc.enable()
             report = executor.run(plan, options, listener)
             owned.enter_context(signals_passed_over())
         display.close()

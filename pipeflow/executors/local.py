@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 from pipeflow.errors import MachineError
+from pipeflow.runtime.launch import ties
 from pipeflow.runtime.launch.launcher import ServerLauncher, StartMethod
 from pipeflow.runtime.launch.standard import open_standard_descriptors
 
@@ -30,12 +32,22 @@ class LocalExecutor:
     def __init__(self) -> None:
         self._warm: ServerLauncher | None = None
 
-    def warm(self, start_method: str) -> None:
-        """Start the launch server while there is no plan yet: it takes a while to come up."""
+    def warm(self, start_method: str, *, pristine: bool = False) -> None:
+        """Start the launch server while there is no plan yet: it takes a while to come up.
+
+        Args:
+            start_method: As in ``RunOptions``.
+            pristine: This process is a program of ours that has done nothing but load modules of
+                ours: the server may be a copy of it.
+        """
         method = _start_method(start_method)
-        if method is not StartMethod.FORK and self._warm is None:
-            open_standard_descriptors()
-            self._warm = ServerLauncher(method)
+        if method is StartMethod.FORK or self._warm is not None:
+            return
+        open_standard_descriptors()
+        copy = pristine and method is StartMethod.FORKSERVER and _may_be_copied()
+        if copy:
+            _load_for_workers()
+        self._warm = ServerLauncher(method, copy=copy)
 
     def close(self) -> None:
         """End a launch server that was not needed; twice is harmless."""
@@ -55,6 +67,20 @@ class LocalExecutor:
             from pipeflow.executors.processes import run_processes
 
             return run_processes(plan, options, listener, launcher)
+
+
+def _may_be_copied() -> bool:
+    # Elsewhere the system's own libraries do not survive a fork without an exec.
+    return sys.platform == "linux" and ties.threads() == 1
+
+
+def _load_for_workers() -> None:
+    """Load what every worker needs; much of it is needed here as well."""
+    from pipeflow.runtime.launch import boot, server
+
+    del server  # it is loaded, and that is all
+    boot.preload()
+    gc.freeze()  # the copies share these pages as long as nobody touches them
 
 
 def _share(launcher: ServerLauncher, plan: Plan) -> None:

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import atexit
 import errno
+import gc
 import os
 import resource
 import select
@@ -30,6 +31,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from enum import Enum
+from types import ModuleType
 from typing import TYPE_CHECKING, Final, NoReturn, Protocol
 
 from pipeflow.errors import MachineError
@@ -121,25 +123,30 @@ class ServerLauncher:
     Args:
         method: How the processes come to be.
         descriptors: All that any worker will keep, if they exist already; see ``lend``.
+        copy: Make the server as a copy of this process, which has loaded what workers need and
+            nothing else: that spares a second start of Python. Not for ``spawn``.
 
     Raises:
         MachineError: The server cannot be started, or this process has threads and must not fork.
     """
 
-    def __init__(self, method: StartMethod, descriptors: Iterable[int] = ()) -> None:
+    def __init__(
+        self, method: StartMethod, descriptors: Iterable[int] = (), *, copy: bool = False
+    ) -> None:
         self.method = method
         self._sharing: Sharing | None = None  #: what the server has not answered yet
         self._apart: frozenset[int] = frozenset()
-        self._start({*descriptors})
+        self._start({*descriptors}, copy=copy or method is StartMethod.FORK)
 
-    def _start(self, descriptors: set[int]) -> None:
+    def _start(self, descriptors: set[int], *, copy: bool) -> None:
         self._replies = Unpacker()
         self._waiting: list[Exited] = []
         ours, theirs = socket.socketpair()
         self._socket: socket.socket | None = ours
         try:
-            if self.method is StartMethod.FORK:
-                self.parent = _fork_server(theirs, descriptors)
+            if copy:
+                fresh = self.method is not StartMethod.FORK
+                self.parent = _fork_server(theirs, descriptors, fresh=fresh)
             else:
                 self.parent = _run_server(theirs)
         except OSError as error:
@@ -175,7 +182,7 @@ class ServerLauncher:
             self._apart = sharing.apart | deaf
             return
         self.close(patience_s=0.0 if answer is None else _CLOSE_DEADLINE_S)
-        self._start(set())
+        self._start(set(), copy=False)
 
     def lend(self, descriptors: Iterable[int]) -> None:
         """Give a server that was started before them all that any worker will keep.
@@ -295,8 +302,13 @@ def _run_server(control: socket.socket) -> int:
     )
 
 
-def _fork_server(control: socket.socket, descriptors: set[int]) -> int:
+def _fork_server(control: socket.socket, descriptors: set[int], *, fresh: bool) -> int:
     """A launch server as a copy of this process.
+
+    Args:
+        control: Its end of the socket.
+        descriptors: What it keeps beside that.
+        fresh: Whether it is to be as if it had been started as a program.
 
     Raises:
         MachineError: This process has other threads, whose locks the copy would never get.
@@ -308,24 +320,34 @@ def _fork_server(control: socket.socket, descriptors: set[int]) -> int:
             " use 'forkserver' or 'spawn'"
         )
     supervisor = os.getpid()
-    pid = os.fork()
-    if pid == 0:
-        _be_server(control.fileno(), descriptors, supervisor)
+    # Until it has handlers of its own, a Ctrl-C must not end it with our traceback.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        pid = os.fork()
+        if pid == 0:
+            _be_server(control.fileno(), descriptors, supervisor, before, fresh=fresh)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return pid
 
 
-def _be_server(control: int, descriptors: set[int], supervisor: int) -> NoReturn:
+def _be_server(
+    control: int, descriptors: set[int], supervisor: int, mask: Iterable[int], *, fresh: bool
+) -> NoReturn:
     status = 1
     try:
         signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         os.setpgid(0, 0)
         ties.close_all_but((control, *descriptors))
         atexit._clear()  # noqa: SLF001 - as multiprocessing does: our parent's handlers are not ours
-        from pipeflow.runtime.launch.boot import preload
-        from pipeflow.runtime.launch.server import LaunchServer
+        from pipeflow.runtime.launch import boot, server
 
-        preload()
-        LaunchServer(control, supervisor).serve()
+        boot.preload()
+        if fresh:
+            _forget_program(server)
+        server.LaunchServer(control, supervisor).serve()
         status = 0
     except BaseException:  # the boundary of the process: nothing may reach our caller
         from pipeflow.runtime.launch.boot import print_last_words
@@ -333,6 +355,15 @@ def _be_server(control: int, descriptors: set[int], supervisor: int) -> NoReturn
         print_last_words()
     finally:
         os._exit(status)
+
+
+def _forget_program(server: ModuleType) -> None:
+    """Leave behind what tells a copy of the command from a program of its own."""
+    if not sys.flags.safe_path:
+        del sys.path[0]  # the folder of the command's script, or the current one
+    sys.argv[:] = [server.__file__ or ""]
+    sys.modules["__main__"] = server
+    gc.enable()
 
 
 def _limit_reached(number: int) -> MachineError:
