@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from typing import Final
 
-from pipeflow.cli import explain, graph, plan, run, schema, show, stages, validate
 from pipeflow.cli.arguments import Command, parse, suggestion
 from pipeflow.cli.later import COMMANDS as LATER
 from pipeflow.cli.later import refuse_command
-from pipeflow.cli.reading import show_findings
 from pipeflow.cli.world import Exit, World
 from pipeflow.errors import InvalidPipeline, MachineError, PipeflowError, UsageError
 
-COMMANDS: Final[dict[str, Command]] = {
-    module.COMMAND.name: module.COMMAND
-    for module in (run, validate, plan, show, graph, schema, stages, explain)
-}
+#: Each is a module of this package, which is imported when it is asked for.
+COMMANDS: Final = ("run", "validate", "plan", "show", "graph", "schema", "stages", "explain")
 
 
 def main(arguments: Sequence[str], world: World | None = None) -> int:
@@ -40,6 +36,8 @@ def main(arguments: Sequence[str], world: World | None = None) -> int:
         # argparse ends so after --help.
         return asked.code if isinstance(asked.code, int) else Exit.DONE
     except InvalidPipeline as invalid:
+        from pipeflow.cli.reading import show_findings
+
         show_findings(invalid.findings, invalid.sources, world)
         return Exit.INVALID
     except UsageError as error:
@@ -59,6 +57,8 @@ def main(arguments: Sequence[str], world: World | None = None) -> int:
     except Exception as error:
         # The last boundary: a fault of ours, whatever it is, is one line to the user.
         if debug:
+            import traceback
+
             world.say(traceback.format_exc())
         world.say(_confession(error, debug))
         return Exit.FAILED
@@ -81,14 +81,20 @@ def _dispatch(arguments: Sequence[str], world: World) -> int:
         raise refuse_command(name)
     if name not in COMMANDS:
         raise UsageError(_unknown_command(name))
-    command = COMMANDS[name]
+    command = _command(name)
     return command.execute(parse(command, rest), world)
+
+
+def _command(name: str) -> Command:
+    module = importlib.import_module(f"pipeflow.cli.{name}")
+    command: Command = module.COMMAND
+    return command
 
 
 def usage() -> str:
     """What ``pipeflow --help`` prints."""
     width = max(len(name) for name in COMMANDS)
-    lines = [f"  {command.name:{width}}  {command.help}" for command in COMMANDS.values()]
+    lines = [f"  {name:{width}}  {_command(name).help}" for name in COMMANDS]
     return "\n".join(
         [
             "usage: pipeflow COMMAND ...",

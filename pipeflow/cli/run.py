@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Final, TextIO
+from typing import TYPE_CHECKING, Final, TextIO
 
 from pipeflow.api import EXECUTORS
 from pipeflow.cli.arguments import (
@@ -18,23 +19,18 @@ from pipeflow.cli.arguments import (
     suggestion,
     whole_number,
 )
-from pipeflow.cli.displays import Display, Plain, Quiet
-from pipeflow.cli.failure import FailureTeller
-from pipeflow.cli.narrator import Narrator
-from pipeflow.cli.pump import Pump
-from pipeflow.cli.reading import read_file, show_findings, wants_color
-from pipeflow.cli.records import EventFile, check_report_path, write_report
-from pipeflow.cli.signals import signals_passed_over
-from pipeflow.cli.summary import doubts, summary
 from pipeflow.cli.world import Exit, World
 from pipeflow.errors import Finding, UsageError
-from pipeflow.executors.base import RunOptions
-from pipeflow.planner.plan import Plan
-from pipeflow.spec.pipeline import Pipeline
-from pipeflow.telemetry.events import Event
-from pipeflow.telemetry.export import report_json
-from pipeflow.telemetry.masking import masker
-from pipeflow.telemetry.report import Report, Status
+
+# What follows is imported where it is used: the launch server starts before that.
+if TYPE_CHECKING:
+    from pipeflow.cli.displays import Display
+    from pipeflow.cli.narrator import Narrator
+    from pipeflow.executors.base import Executor
+    from pipeflow.planner.plan import Plan
+    from pipeflow.spec.pipeline import Pipeline
+    from pipeflow.telemetry.events import Event
+    from pipeflow.telemetry.report import Report
 
 #: Items that --until prints when --take does not say.
 FEW: Final = 10
@@ -72,12 +68,38 @@ def _add(parser: argparse.ArgumentParser) -> None:
 
 def _execute(arguments: argparse.Namespace, world: World) -> int:
     _check(arguments)
+    # Before the machine is looked at: nothing is left behind if this raises.
+    executor = world.executor(arguments.executor)
+    with _warm(executor, arguments.start_method, world):
+        return _run(arguments, world, executor)
+
+
+@contextmanager
+def _warm(executor: Executor, start_method: str, world: World) -> Iterator[None]:
+    """Let an executor that takes a while begin while the file is read; end what was not needed."""
+    from pipeflow.executors.local import LocalExecutor
+
+    if not isinstance(executor, LocalExecutor):
+        yield
+        return
+    executor.warm(start_method, pristine=world.pristine)
+    try:
+        yield
+    finally:
+        executor.close()
+
+
+def _run(arguments: argparse.Namespace, world: World, executor: Executor) -> int:
+    from pipeflow.cli.displays import Quiet
+    from pipeflow.cli.reading import read_file, show_findings
+    from pipeflow.cli.records import EventFile
+    from pipeflow.cli.signals import signals_passed_over
+    from pipeflow.executors.base import RunOptions
+
     reading = read_file(arguments.file, arguments, world)
     pipeline = reading.require()
     if arguments.until is not None:
         pipeline = _cut(pipeline, arguments.until, arguments.take or FEW)
-    # Before the machine is looked at: nothing is left behind if this raises.
-    executor = world.executor(arguments.executor)
     plan = _plan(pipeline, world)
     doubtful = [*reading.findings, *_meant(plan.warnings, cut=arguments.until is not None)]
     show_findings(tuple(dict.fromkeys(doubtful)), reading.sources, world)
@@ -105,6 +127,8 @@ def _execute(arguments: argparse.Namespace, world: World) -> int:
                 stdout_fd=stdout_fd,
                 progress_s=0.0 if arguments.quiet else 0.25,
             )
+            gc.freeze()  # all that was loaded for the start
+            gc.enable()
             report = executor.run(plan, options, listener)
             owned.enter_context(signals_passed_over())
         display.close()
@@ -129,6 +153,8 @@ def _check(arguments: argparse.Namespace) -> None:
     if arguments.take is not None and arguments.until is None:
         raise UsageError("--take goes with --until STAGE: whose items are to be taken?")
     if arguments.report is not None:
+        from pipeflow.cli.records import check_report_path
+
         check_report_path(arguments.report)
 
 
@@ -152,6 +178,8 @@ def _meant(warnings: Sequence[Finding], *, cut: bool) -> Iterator[Finding]:
 
 
 def _display(plan: Plan, quiet: bool, world: World) -> Display:
+    from pipeflow.cli.displays import Plain, Quiet
+
     if quiet:
         return Quiet(world.stderr)
     sources = {stage.name for stage in plan.stages if not stage.edges_in}
@@ -165,7 +193,11 @@ def _display(plan: Plan, quiet: bool, world: World) -> Display:
 
 
 def _narrator(display: Display, plan: Plan, sources: Mapping[str, str], world: World) -> Narrator:
+    from pipeflow.cli.failure import FailureTeller
+    from pipeflow.cli.narrator import Narrator
+    from pipeflow.cli.reading import wants_color
     from pipeflow.config.render import render_text
+    from pipeflow.telemetry.masking import masker
 
     def render(finding: Finding, texts: Mapping[str, str]) -> str:
         return render_text((finding,), texts, color=wants_color(world))
@@ -183,6 +215,9 @@ def _narrator(display: Display, plan: Plan, sources: Mapping[str, str], world: W
 @contextmanager
 def _stdout_fd(display: Display, plan: Plan, world: World) -> Iterator[int]:
     """Where stages print: standard output, or a way around a live table on the same terminal."""
+    from pipeflow.cli.displays import Quiet
+    from pipeflow.cli.pump import Pump
+
     direct = _descriptor(world.stdout)
     live = not isinstance(display, Quiet)
     if direct is None:
@@ -223,6 +258,9 @@ def _conclude(
     report: Report, plan: Plan, narrator: Narrator, display: Display, *, quiet: bool
 ) -> None:
     """Say how it ended: what was not told yet, doubts, and the summary."""
+    from pipeflow.cli.summary import doubts, summary
+    from pipeflow.telemetry.report import Status
+
     if report.run.status is Status.FAILED and report.errors:
         narrator.fail(report.errors[0])
     for finding in report.ledger.findings:
@@ -240,6 +278,9 @@ def _record(report: Report, path: str | None, secrets: Sequence[str], world: Wor
     if not report.ledger.balanced and code == Exit.DONE:
         code = Exit.FAILED
     if path is not None:
+        from pipeflow.cli.records import write_report
+        from pipeflow.telemetry.export import report_json
+
         try:
             write_report(path, report_json(report, secrets))
         except OSError as error:

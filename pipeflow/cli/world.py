@@ -8,12 +8,14 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from pipeflow.api import make_executor
 from pipeflow.clock import Clock, RealClock
-from pipeflow.executors.base import Executor
-from pipeflow.planner.plan import Machine
+
+if TYPE_CHECKING:
+    from pipeflow.executors.base import Executor
+    from pipeflow.planner.plan import Machine
 
 
 class Exit(IntEnum):
@@ -50,6 +52,7 @@ class World:
         clock: For the times of events.
         executor: Makes an executor from its name.
         machine: Looks at the machine.
+        pristine: Whether this process was started for this command, and has done nothing else.
     """
 
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
@@ -59,6 +62,7 @@ class World:
     clock: Clock = field(default_factory=RealClock)
     executor: Callable[[str], Executor] = make_executor
     machine: Callable[[], Machine] = _this_machine
+    pristine: bool = False
 
     def say(self, text: str) -> None:
         """Print a line where it does not mix with results."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
@@ -61,6 +62,7 @@ def star_imports(tree: ast.Module) -> tuple[ast.ImportFrom, ...]:
     )
 
 
+@lru_cache(maxsize=256)
 def imported_names(tree: ast.Module) -> dict[str, str]:
     """Local name to what it stands for, of all imports: ``{"pf": "pipeflow"}``."""
     names: dict[str, str] = {}

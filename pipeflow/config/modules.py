@@ -9,7 +9,6 @@ import ast
 import os
 import sys
 import warnings
-import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -151,6 +150,10 @@ def _moves_its_path(start: Path) -> bool:
 
 
 def _in_zip(root: Path, name: str) -> bool:
+    if not root.is_file():
+        return False  # most often: the path names a zip that is not there
+    import zipfile
+
     try:
         if not zipfile.is_zipfile(root):
             return False

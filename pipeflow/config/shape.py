@@ -1,5 +1,7 @@
 """Is the tree of the right shape? ``jsonschema`` judges, and what it says is retold in our words.
 
+It is asked when a tree is not plainly right (``accept``): then it has something to say.
+
 Each mistake earns one finding, at the key or the value that is wrong. What a schema cannot say (a
 duration's unit, an expression's syntax, a function's parameters) is left to ``build``.
 """
@@ -9,12 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import referencing
-from jsonschema import Draft7Validator
-from jsonschema.exceptions import ValidationError
-
+from pipeflow.config.accept import accepts
 from pipeflow.config.nodes import Entry, Map, Node, Scalar, Seq, TreePath, at_path, plain, walk
 from pipeflow.config.problem import Problem
 from pipeflow.config.readings import other_readings, with_readings
@@ -38,6 +37,9 @@ from pipeflow.spec.stage_type import StageType
 from pipeflow.spec.table import expected
 from pipeflow.suggest import did_you_mean
 
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
+
 #: Which of several violations of one value is told: the first of these that it has.
 _WEIGHT: Final = ("type", "enum", "const", "pattern", "minimum", "maximum", "minItems")
 
@@ -59,14 +61,14 @@ class Shape:
 
 def check_shape(tree: Map, stage_types: Mapping[str, StageType]) -> Shape:
     """Judge a whole tree; never raises, whatever the tree holds."""
-    validator = _validator(_Types(stage_types))
-    errors = list(validator.iter_errors(plain(tree)))
+    types = _Types(stage_types)
+    errors = _errors(types, tree)
     readings = other_readings(tree, (tuple(error.absolute_path) for error in errors))
     if readings:
         changed = with_readings(tree, readings)
         assert isinstance(changed, Map)
         tree = changed
-        errors = list(validator.iter_errors(plain(tree)))
+        errors = _errors(types, tree)
     told = _Retelling(tree, stage_types)
     findings: dict[tuple[Location, str], Finding] = {}
     # What could not be read has had its finding.
@@ -117,11 +119,27 @@ class _Types:
         return isinstance(other, _Types) and self._key == other._key
 
 
+def _errors(types: _Types, tree: Map) -> list[ValidationError]:
+    """What the schema says against a tree."""
+    value = plain(tree)
+    if accepts(_schema(types), value):
+        return []
+    return list(_validator(types).iter_errors(value))
+
+
 @cache
-def _validator(types: _Types) -> Draft7Validator:
+def _schema(types: _Types) -> Mapping[str, Any]:
+    schema: Mapping[str, Any] = without_references(pipeline_schema(types.stage_types))
+    return schema
+
+
+@cache
+def _validator(types: _Types) -> Any:
+    import referencing
+    from jsonschema import Draft7Validator
+
     # A registry without a way to retrieve: a $ref to the network is an error, never a request.
-    schema = without_references(pipeline_schema(types.stage_types))
-    return Draft7Validator(schema, registry=referencing.Registry[Any]())
+    return Draft7Validator(_schema(types), registry=referencing.Registry[Any]())
 
 
 def _weight(error: ValidationError) -> tuple[int, int]:

@@ -2,73 +2,93 @@
 
 from __future__ import annotations
 
+import gc
 import sys
-from contextlib import ExitStack, closing
-from typing import Final
-from uuid import uuid4
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Final
 
-from pipeflow.clock import RealClock
 from pipeflow.errors import MachineError
-from pipeflow.executors.base import Listener, RunOptions
-from pipeflow.planner.plan import Plan
-from pipeflow.runtime.flow.wiring import wire
+from pipeflow.runtime.launch import ties
 from pipeflow.runtime.launch.launcher import ServerLauncher, StartMethod
-from pipeflow.runtime.launch.preflight import open_standard_descriptors, prepare
-from pipeflow.runtime.launch.wires import Wires
-from pipeflow.runtime.reporting import make_report, silence_warnings
-from pipeflow.runtime.supervisor import Supervisor
-from pipeflow.runtime.watch.signals import watch_signals
-from pipeflow.runtime.watch.terms import Terms
-from pipeflow.telemetry.events import RunFinished, RunStarted
-from pipeflow.telemetry.report import Report
+from pipeflow.runtime.launch.standard import open_standard_descriptors
+
+if TYPE_CHECKING:
+    from pipeflow.executors.base import Listener, RunOptions
+    from pipeflow.planner.plan import Plan
+    from pipeflow.telemetry.report import Report
 
 #: Forked from a small process that has one thread and no code of the user's: fast, and safe.
 DEFAULT_START_METHOD: Final = StartMethod.FORKSERVER
 
 
 class LocalExecutor:
-    """Runs a plan as processes of this machine; see ``base.Executor``."""
+    """Runs a plan as processes of this machine; see ``base.Executor``.
+
+    Owns a launch server from ``warm`` to ``run`` or ``close``.
+    """
 
     name = "local"
 
+    def __init__(self) -> None:
+        self._warm: ServerLauncher | None = None
+
+    def warm(self, start_method: str, *, pristine: bool = False) -> None:
+        """Start the launch server while there is no plan yet: it takes a while to come up.
+
+        Args:
+            start_method: As in ``RunOptions``.
+            pristine: This process is a program of ours that has done nothing but load modules of
+                ours: the server may be a copy of it.
+        """
+        method = _start_method(start_method)
+        if method is StartMethod.FORK or self._warm is not None:
+            return
+        open_standard_descriptors()
+        copy = pristine and method is StartMethod.FORKSERVER and _may_be_copied()
+        if copy:
+            _load_for_workers()
+        self._warm = ServerLauncher(method, copy=copy)
+
+    def close(self) -> None:
+        """End a launch server that was not needed; twice is harmless."""
+        if self._warm is not None:
+            self._warm.close(patience_s=0.0)  # it has no worker, and may still be importing
+            self._warm = None
+
     def run(self, plan: Plan, options: RunOptions, listener: Listener) -> Report:
         """Run the plan to its end; whatever happens, nothing of the run is left."""
-        method = _start_method(options.start_method)
-        channels = wire(plan)
-        open_standard_descriptors()
-        prepare(plan, channels)
-        terms = Terms(
-            run_id=plan.run_id or uuid4().hex[:12],
-            seed=options.seed,
-            grace_s=options.grace_s,
-            log_level=options.log_level,
-            progress_s=options.progress_s,
-        )
-        # Left in reverse: first the processes end, then their pipes and memory, then the signals.
+        self.warm(options.start_method)
+        launcher, self._warm = self._warm, None
         with ExitStack() as stack:
-            signals = stack.enter_context(watch_signals(options.signals))
-            wires = stack.enter_context(closing(Wires(plan, channels, options.stdout_fd)))
-            _flush_ours()
-            launcher = stack.enter_context(closing(ServerLauncher(method, wires.descriptors())))
-            supervisor = Supervisor(
-                plan,
-                channels,
-                wires=wires,
-                launcher=launcher,
-                signals=signals,
-                terms=terms,
-                tell=listener,
-                clock=RealClock(),
-            )
-            listener(RunStarted(id=terms.run_id, pipeline=plan.pipeline))
-            supervisor.start()
-            supervisor.watch()
-            end = supervisor.end()
-        report = make_report(plan, channels, wires.board, end)
-        for line in silence_warnings(plan, report):
-            listener(line)
-        listener(RunFinished(report=report))
-        return report
+            if launcher is not None:
+                stack.callback(launcher.close)
+                _share(launcher, plan)
+            # Imported while the launch server is busy with what the workers share.
+            from pipeflow.executors.processes import run_processes
+
+            return run_processes(plan, options, listener, launcher)
+
+
+def _may_be_copied() -> bool:
+    # Elsewhere the system's own libraries do not survive a fork without an exec.
+    return sys.platform == "linux" and ties.threads() == 1
+
+
+def _load_for_workers() -> None:
+    """Load what every worker needs; much of it is needed here as well."""
+    from pipeflow.runtime.launch import boot, server
+
+    del server  # it is loaded, and that is all
+    boot.preload()
+    gc.freeze()  # the copies share these pages as long as nobody touches them
+
+
+def _share(launcher: ServerLauncher, plan: Plan) -> None:
+    """Have a launch server import what the stages share."""
+    if sys.platform == "linux" and launcher.method is StartMethod.FORKSERVER:
+        from pipeflow.runtime.launch.sharing import plan_sharing
+
+        launcher.share(plan_sharing(plan, sys.path))
 
 
 def _start_method(name: str) -> StartMethod:
@@ -79,12 +99,3 @@ def _start_method(name: str) -> StartMethod:
     except ValueError:
         known = ", ".join(method.value for method in StartMethod)
         raise MachineError(f"there is no start method '{name}'; there are {known}") from None
-
-
-def _flush_ours() -> None:
-    """What we have not written yet must not be written again by a copy of this process."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError, AttributeError):
-            pass  # closed, or there is none

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import networkx as nx
-
 from pipeflow.planner.graph import Network
+from pipeflow.planner.graphs import nx
 from pipeflow.planner.numbering import Units
 from pipeflow.planner.plan import Join, Parts, Route, one_buffer
 from pipeflow.spec.pipeline import Stage

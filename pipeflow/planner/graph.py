@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-import networkx as nx
-
+from pipeflow.planner.graphs import nx
 from pipeflow.spec.pipeline import OUT, Edge, Pipeline, PortRef, Stage
 
 

@@ -13,10 +13,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
-import networkx as nx
-
 from pipeflow.errors import Finding
 from pipeflow.planner.graph import Network
+from pipeflow.planner.graphs import nx
 from pipeflow.planner.listing import listed
 from pipeflow.planner.traits import (
     Blocker,

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import networkx as nx
-
 from pipeflow.planner.graph import Network
+from pipeflow.planner.graphs import nx
 from pipeflow.planner.joins import Zips
 from pipeflow.planner.plan import Join, Numbering
 from pipeflow.planner.traits import is_zip

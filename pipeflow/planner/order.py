@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import networkx as nx
+from pipeflow.planner.graphs import nx
 
 
 def start_order(graph: nx.DiGraph[str]) -> tuple[str, ...]:

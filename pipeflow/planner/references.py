@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-import networkx as nx
-
 from pipeflow.errors import Finding
+from pipeflow.planner.graphs import nx
 from pipeflow.planner.listing import listed
 from pipeflow.planner.traits import is_known, ports_of
 from pipeflow.spec.pipeline import ERRORS, UNMATCHED, Call, Edge, Pipeline, PortRef, Stage
@@ -174,7 +173,8 @@ def _circles(stages: Mapping[str, Stage]) -> Iterator[list[str]]:
     """
     place = {name: number for number, name in enumerate(stages)}
     links = [(edge.source.stage, stage.name) for stage in stages.values() for edge in stage.edges]
-    graph: nx.DiGraph[str] = nx.DiGraph(links)
+    graph: nx.DiGraph[str] = nx.DiGraph()
+    graph.add_edges_from(links)
     knots = [
         sorted(knot, key=place.__getitem__) for knot in nx.strongly_connected_components(graph)
     ]

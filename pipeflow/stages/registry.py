@@ -7,8 +7,11 @@ Built-in names have no slash. Plug-ins add theirs by the entry points ``pipeflow
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from functools import cache
+from importlib.machinery import PathFinder
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeflow.spec.stage_type import Role, Shape, StageType
@@ -92,13 +95,33 @@ def _built_in(name: str) -> Declaration:
 
 @cache
 def _plugins() -> Mapping[str, EntryPoint]:
-    # Costs tens of milliseconds, and a worker that runs built-in operators never needs it.
+    # Costs tens of milliseconds to load, and most machines have no plug-in.
+    if "importlib.metadata" not in sys.modules and not _any_announced(sys.path):
+        return {}
     from importlib.metadata import entry_points
 
     points = [point for point in entry_points(group=ENTRY_POINTS) if "/" in point.name]
     # Sorted backwards, so that of two with one name the first distribution's stays: one plan.
     points.sort(key=_origin, reverse=True)
     return dict(sorted((point.name, point) for point in points))
+
+
+def _any_announced(path: Sequence[str]) -> bool:
+    """Whether an installed package may have operators; looks where ``importlib.metadata`` would."""
+    others = (finder for finder in sys.meta_path if finder is not PathFinder)
+    if any(hasattr(finder, "find_distributions") for finder in others):
+        return True  # it may know of packages that lie nowhere
+    for folder in map(Path, path):
+        if folder.is_file():
+            return True  # a zip: not looked into here
+        for pattern in ("*.dist-info/entry_points.txt", "*.egg-info/entry_points.txt"):
+            for file in folder.glob(pattern):
+                try:
+                    if ENTRY_POINTS.encode() in file.read_bytes():
+                        return True
+                except OSError:
+                    return True  # it cannot be told from here
+    return False
 
 
 def _minimal(name: str, point: EntryPoint) -> StageType:

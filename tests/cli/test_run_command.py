@@ -284,7 +284,7 @@ def test_a_signal_during_the_last_words_costs_no_report(
         signal.raise_signal(number)
         return "the summary"
 
-    monkeypatch.setattr("pipeflow.cli.run.summary", interrupted)
+    monkeypatch.setattr("pipeflow.cli.summary.summary", interrupted)
     before = signal.getsignal(number)
 
     code, theatre = play(monkeypatch, "--report", str(tmp_path / "r.json"))

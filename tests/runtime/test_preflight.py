@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import os
 
-from pipeflow.runtime.launch.preflight import Needs, open_standard_descriptors, refusal
+from pipeflow.runtime.launch.preflight import Needs, refusal
+from pipeflow.runtime.launch.standard import open_standard_descriptors
 
 NEEDS = Needs(processes=11, descriptors=200)
 

@@ -217,3 +217,24 @@ def test_a_worker_imports_the_one_operator_that_it_runs_and_nothing_heavy() -> N
     )
 
     assert told.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("kind", ["dist-info", "egg-info"])
+def test_a_package_that_announces_operators_is_seen_without_loading_metadata(
+    tmp_path: Path, kind: str
+) -> None:
+    announced = tmp_path / f"acme-1.0.{kind}" / "entry_points.txt"
+    announced.parent.mkdir()
+    announced.write_text("[console_scripts]\nacme = acme:main\n", encoding="utf-8")
+    other = registry._any_announced([str(tmp_path)])
+    announced.write_text("[pipeflow.operators]\nacme/read = acme:read\n", encoding="utf-8")
+
+    assert not other
+    assert registry._any_announced([str(tmp_path)])
+    assert not registry._any_announced([str(tmp_path / "missing.zip")])
+
+
+def test_what_lies_in_a_zip_is_left_to_metadata(tmp_path: Path) -> None:
+    (tmp_path / "wheel.zip").write_bytes(b"PK")
+
+    assert registry._any_announced([str(tmp_path / "wheel.zip")])

@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from pipeflow.runtime.launch import image
 from pipeflow.runtime.messages import EXIT_FAILED, Failed, Failure, pack_report
 
 if TYPE_CHECKING:
@@ -68,7 +69,6 @@ def start(brief: bytes) -> int:
     Returns:
         The exit status; the caller leaves by ``os._exit``, as the process may be a fork.
     """
-    atexit._clear()  # noqa: SLF001 - as multiprocessing does: a forked parent's handlers are not ours
     told: WorkerBrief = pickle.loads(brief)
     try:
         _settle(told)
@@ -97,6 +97,7 @@ def _settle(brief: WorkerBrief) -> None:
     _open_standard_streams()
     faulthandler.enable(file=2)
     os.environ.update(stage_environment(stage, worker.replica))
+    image.adopt(stage.threads)
     _volunteer_for_oom()
     if stage.cpus:
         _bind(stage.cpus)

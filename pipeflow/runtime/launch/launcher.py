@@ -5,46 +5,62 @@
     ============  ==================  ===========================================
     start method  launch server       workers
     ============  ==================  ===========================================
-    forkserver    a fresh program     forked from it
+    forkserver    a fresh program     forked from it; they share what it has imported
     spawn         a fresh program     forked from it, then a fresh interpreter each
     fork          forked from us      forked from it: they see all that we had loaded
     ============  ==================  ===========================================
 
-In each case it is the server that reaps and signals; see ``server``.
+In each case it is the server that reaps and signals; see ``server``. A program is started early,
+while the file is still being read; what its workers inherit is lent to it when it exists. If it
+must not be forked after its imports, or does not survive them, another takes its place, which
+imports nothing: until then it has no worker.
 """
 
 from __future__ import annotations
 
+import atexit
 import errno
+import gc
 import os
+import resource
 import select
 import signal
 import socket
-import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from enum import Enum
-from typing import Final, NoReturn, Protocol
+from types import ModuleType
+from typing import TYPE_CHECKING, Final, NoReturn, Protocol
 
 from pipeflow.errors import MachineError
 from pipeflow.runtime.launch import ties
+from pipeflow.runtime.launch.lending import MOST, send
 from pipeflow.runtime.launch.messages import (
     AllLaunched,
     Exited,
     Launch,
     Launched,
+    Lend,
     NotLaunched,
+    Preloaded,
     Reply,
     Request,
     Signal,
+    Taken,
     Unpacker,
     pack,
 )
 
+if TYPE_CHECKING:
+    from pipeflow.runtime.launch.sharing import Sharing
+
 #: How long the launch server may take to answer, in seconds: a loaded machine is slow to start it.
 _ANSWER_DEADLINE_S: Final = 60.0
+
+#: How long it may take to import what the workers share, in seconds; then they do it themselves.
+_PRELOAD_DEADLINE_S: Final = 20.0
 
 #: How long it may take to end all that is left, in seconds.
 _CLOSE_DEADLINE_S: Final = 8.0
@@ -106,25 +122,33 @@ class ServerLauncher:
 
     Args:
         method: How the processes come to be.
-        descriptors: All that any worker will keep; the server inherits them.
+        descriptors: All that any worker will keep, if they exist already; see ``lend``.
+        copy: Make the server as a copy of this process, which has loaded what workers need and
+            nothing else: that spares a second start of Python. Not for ``spawn``.
 
     Raises:
         MachineError: The server cannot be started, or this process has threads and must not fork.
     """
 
-    def __init__(self, method: StartMethod, descriptors: Iterable[int]) -> None:
-        self._method = method
+    def __init__(
+        self, method: StartMethod, descriptors: Iterable[int] = (), *, copy: bool = False
+    ) -> None:
+        self.method = method
+        self._sharing: Sharing | None = None  #: what the server has not answered yet
+        self._apart: frozenset[int] = frozenset()
+        self._start({*descriptors}, copy=copy or method is StartMethod.FORK)
+
+    def _start(self, descriptors: set[int], *, copy: bool) -> None:
         self._replies = Unpacker()
         self._waiting: list[Exited] = []
         ours, theirs = socket.socketpair()
         self._socket: socket.socket | None = ours
         try:
-            if method is StartMethod.FORK:
-                self.parent = _fork_server(theirs, {*descriptors})
-                self._program: subprocess.Popen[bytes] | None = None
+            if copy:
+                fresh = self.method is not StartMethod.FORK
+                self.parent = _fork_server(theirs, descriptors, fresh=fresh)
             else:
-                self._program = _run_server(theirs, {*descriptors})
-                self.parent = self._program.pid
+                self.parent = _run_server(theirs)
         except OSError as error:
             ours.close()
             raise _limit_reached(error.errno or 0) from error
@@ -134,29 +158,84 @@ class ServerLauncher:
         finally:
             theirs.close()
 
+    def share(self, sharing: Sharing) -> None:
+        """Have the server import what the workers share, while we do something else."""
+        if sharing.preload is not None and self.method is StartMethod.FORKSERVER:
+            self._sharing = sharing
+            self._send(sharing.preload)
+
+    def settle(self) -> None:
+        """Wait for those imports; if nobody may share them, begin anew without them.
+
+        Raises:
+            MachineError: No other server can be started.
+        """
+        sharing, self._sharing = self._sharing, None
+        if sharing is None:
+            return
+        try:
+            answer: Reply | None = self._answer(_PRELOAD_DEADLINE_S)
+        except MachineError:
+            answer = None  # it has not survived what it imported, or has not come to an end
+        if isinstance(answer, Preloaded) and not answer.problem:
+            deaf = frozenset() if answer.threads_adjustable else sharing.with_threads
+            self._apart = sharing.apart | deaf
+            return
+        self.close(patience_s=0.0 if answer is None else _CLOSE_DEADLINE_S)
+        self._start(set(), copy=False)
+
+    def lend(self, descriptors: Iterable[int]) -> None:
+        """Give a server that was started before them all that any worker will keep.
+
+        Raises:
+            MachineError: Too many files are open, or the server is gone.
+        """
+        if self.method is StartMethod.FORK:
+            return  # it was born with them
+        numbers = tuple(dict.fromkeys(descriptors))
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        for first in range(0, len(numbers), MOST):
+            some = numbers[first : first + MOST]
+            self._send(Lend(numbers=some, limit=limit), some)
+            # Answered one by one: the kernel bounds how many may be under way.
+            match self._answer(_ANSWER_DEADLINE_S):
+                case Taken(0):
+                    pass
+                case Taken(number):
+                    raise _limit_reached(number)
+                case other:
+                    raise AssertionError(f"not an answer to a loan: {other!r}")
+
     def fileno(self) -> int:
         return self._open_socket().fileno()
 
     def launch(self, order: Launch) -> int:
-        fresh = order.replace or self._method is StartMethod.SPAWN
-        self._send(replace(order, replace=fresh))
-        deadline = time.monotonic() + _ANSWER_DEADLINE_S
+        apart = self.method is StartMethod.SPAWN or order.worker in self._apart
+        self._send(replace(order, replace=order.replace or apart))
+        match self._answer(_ANSWER_DEADLINE_S):
+            case Launched(_, pid):
+                return pid
+            case NotLaunched(_, number):
+                raise _limit_reached(number)
+            case other:
+                raise AssertionError(f"not an answer to a launch: {other!r}")
+
+    def _answer(self, patience_s: float) -> Reply:
+        """The answer to what was asked last.
+
+        Raises:
+            MachineError: None has come in time, or the server is gone.
+        """
+        deadline = time.monotonic() + patience_s
         while True:
             replies = self._receive(max(0.0, deadline - time.monotonic()))
             # A worker may end while others are still being started: that is news for later.
             self._waiting += [reply for reply in replies if isinstance(reply, Exited)]
             for reply in replies:
-                match reply:
-                    case Launched(_, pid):
-                        return pid
-                    case NotLaunched(_, number):
-                        raise _limit_reached(number)
-                    case Exited():
-                        pass
+                if not isinstance(reply, Exited):
+                    return reply
             if time.monotonic() >= deadline:
-                raise MachineError(
-                    f"the launch server did not answer within {_ANSWER_DEADLINE_S:.0f} s"
-                )
+                raise MachineError(f"the launch server did not answer within {patience_s:.0f} s")
 
     def all_launched(self) -> None:
         self._send(AllLaunched())
@@ -169,28 +248,28 @@ class ServerLauncher:
     def signal(self, worker: int, number: int, *, whole_group: bool = True) -> None:
         self._send(Signal(worker, number, whole_group))
 
-    def close(self) -> None:
+    def close(self, *, patience_s: float = _CLOSE_DEADLINE_S) -> None:
         if self._socket is None:
             return
         self._socket.close()  # the server ends everything when it sees this
         self._socket = None
-        if not _gone(self.parent, _CLOSE_DEADLINE_S):
-            os.kill(self.parent, signal.SIGKILL)  # the kernel ends its workers with it
-        if self._program is not None:
-            self._program.wait()
-        else:
-            _reap(self.parent)
+        if not _gone(self.parent, patience_s):
+            # The kernel ends its workers with it; the group is what its imports have started.
+            os.killpg(self.parent, signal.SIGKILL)
+        _reap(self.parent)
 
     def _open_socket(self) -> socket.socket:
         if self._socket is None:
             raise ValueError("the launcher is closed")
         return self._socket
 
-    def _send(self, request: Request) -> None:
+    def _send(self, request: Request, descriptors: Sequence[int] = ()) -> None:
         try:
-            self._open_socket().sendall(pack(request))
+            send(self._open_socket(), pack(request), descriptors)
         except (BrokenPipeError, ConnectionResetError):
             raise _server_gone() from None
+        except OSError as error:  # ETOOMANYREFS: too many descriptors are under way
+            raise _limit_reached(error.errno or 0) from error
 
     def _receive(self, wait_s: float) -> list[Reply]:
         """Replies that have come; waits for the first bytes as long as told."""
@@ -206,23 +285,30 @@ class ServerLauncher:
         return [
             message
             for message in self._replies.feed(data)
-            if isinstance(message, (Launched, NotLaunched, Exited))
+            if isinstance(message, (Preloaded, Taken, Launched, NotLaunched, Exited))
         ]
 
 
-def _run_server(control: socket.socket, descriptors: set[int]) -> subprocess.Popen[bytes]:
+def _run_server(control: socket.socket) -> int:
     """A launch server in a fresh interpreter."""
     # -P: a yaml.py or json.py in the current folder is not ours to import.
     program = [sys.executable, "-P", "-m", "pipeflow.runtime.launch.server"]
-    return subprocess.Popen(
+    os.set_inheritable(control.fileno(), True)
+    return os.posix_spawn(
+        sys.executable,
         [*program, str(control.fileno()), str(os.getpid())],
-        pass_fds=(control.fileno(), *sorted(descriptors)),
-        process_group=0,  # a signal to the group of the command must not reach it
+        os.environ,
+        setpgroup=0,  # a signal to the group of the command must not reach it
     )
 
 
-def _fork_server(control: socket.socket, descriptors: set[int]) -> int:
+def _fork_server(control: socket.socket, descriptors: set[int], *, fresh: bool) -> int:
     """A launch server as a copy of this process.
+
+    Args:
+        control: Its end of the socket.
+        descriptors: What it keeps beside that.
+        fresh: Whether it is to be as if it had been started as a program.
 
     Raises:
         MachineError: This process has other threads, whose locks the copy would never get.
@@ -234,23 +320,34 @@ def _fork_server(control: socket.socket, descriptors: set[int]) -> int:
             " use 'forkserver' or 'spawn'"
         )
     supervisor = os.getpid()
-    pid = os.fork()
-    if pid == 0:
-        _be_server(control.fileno(), descriptors, supervisor)
+    # Until it has handlers of its own, a Ctrl-C must not end it with our traceback.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        pid = os.fork()
+        if pid == 0:
+            _be_server(control.fileno(), descriptors, supervisor, before, fresh=fresh)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return pid
 
 
-def _be_server(control: int, descriptors: set[int], supervisor: int) -> NoReturn:
+def _be_server(
+    control: int, descriptors: set[int], supervisor: int, mask: Iterable[int], *, fresh: bool
+) -> NoReturn:
     status = 1
     try:
         signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         os.setpgid(0, 0)
         ties.close_all_but((control, *descriptors))
-        from pipeflow.runtime.launch.boot import preload
-        from pipeflow.runtime.launch.server import LaunchServer
+        atexit._clear()  # noqa: SLF001 - as multiprocessing does: our parent's handlers are not ours
+        from pipeflow.runtime.launch import boot, server
 
-        preload()
-        LaunchServer(control, supervisor).serve()
+        boot.preload()
+        if fresh:
+            _forget_program(server)
+        server.LaunchServer(control, supervisor).serve()
         status = 0
     except BaseException:  # the boundary of the process: nothing may reach our caller
         from pipeflow.runtime.launch.boot import print_last_words
@@ -258,6 +355,15 @@ def _be_server(control: int, descriptors: set[int], supervisor: int) -> NoReturn
         print_last_words()
     finally:
         os._exit(status)
+
+
+def _forget_program(server: ModuleType) -> None:
+    """Leave behind what tells a copy of the command from a program of its own."""
+    if not sys.flags.safe_path:
+        del sys.path[0]  # the folder of the command's script, or the current one
+    sys.argv[:] = [server.__file__ or ""]
+    sys.modules["__main__"] = server
+    gc.enable()
 
 
 def _limit_reached(number: int) -> MachineError:
@@ -270,7 +376,7 @@ def _limit_reached(number: int) -> MachineError:
             )
         case errno.ENOMEM:
             what = "the machine has no memory left for another process"
-        case errno.EMFILE | errno.ENFILE:
+        case errno.EMFILE | errno.ENFILE | errno.ETOOMANYREFS:
             what = "no more files may be open: raise `ulimit -n`, or lower replicas"
         case _:
             what = os.strerror(number)

@@ -34,6 +34,35 @@ class Launch:
     env: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preload:
+    """Import installed packages, for the workers that come to share. Answered by ``Preloaded``.
+
+    Attributes:
+        imports: Modules, each with the names that are taken from it, as ``from a import b`` does.
+        env: Variables that hold while they are imported, and afterwards.
+        beside: Names of the modules beside the pipeline file: none of them may be taken by a
+            module of an installed package.
+    """
+
+    imports: tuple[tuple[str, tuple[str, ...]], ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+    beside: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lend:
+    """Take descriptors, which travel beside this message. Answered by ``Taken``.
+
+    Attributes:
+        numbers: What each of them is called from now on, in the order in which they travel.
+        limit: Open files that this process, and the workers after it, may have.
+    """
+
+    numbers: tuple[int, ...]
+    limit: int
+
+
 @dataclass(frozen=True, slots=True)
 class AllLaunched:
     """No more workers will come: the server closes its copies of their descriptors."""
@@ -91,8 +120,32 @@ class Exited:
     peak_rss_bytes: int = 0
 
 
-Request = Launch | AllLaunched | Signal
-Reply = Launched | NotLaunched | Exited
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preloaded:
+    """What became of a preload.
+
+    Attributes:
+        problem: Why this process must not be forked any more; empty: workers may share it.
+        threads_adjustable: Whether the number of threads of what was loaded can be set afterwards.
+    """
+
+    problem: str = ""
+    threads_adjustable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Descriptors have come.
+
+    Attributes:
+        number: 0, or the ``errno`` of what went wrong.
+    """
+
+    number: int = 0
+
+
+Request = Preload | Lend | Launch | AllLaunched | Signal
+Reply = Preloaded | Taken | Launched | NotLaunched | Exited
 
 _LENGTH: Final = struct.Struct("<I")
 

@@ -87,12 +87,3 @@ def _open_now() -> int:
         return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - a process is no tree of files
     except OSError:  # not Linux
         return 64
-
-
-def open_standard_descriptors() -> None:
-    """See that descriptors 0 to 2 are open: else a pipe of ours would get such a number."""
-    while True:
-        fd = os.open(os.devnull, os.O_RDWR)
-        if fd > 2:
-            os.close(fd)
-            return

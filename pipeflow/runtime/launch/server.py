@@ -3,8 +3,9 @@
     supervisor ══ Launch, Signal ══> launch server ── fork (and exec) ──> worker ──> its children
                <═ Launched, Exited ═      └─ the worker's group is killed when the worker is gone
 
-It has one thread and runs no user code, so forking it is safe, and it is always there to answer. A
-worker is signalled only by the process that reaps it: no signal ever meets a reused process id.
+It has one thread and runs no user code, so forking it is safe, and it is always there to answer. It
+may have imported installed packages that the workers share (``image``). A worker is signalled only
+by the process that reaps it: no signal ever meets a reused process id.
 
 Who dies with whom: workers get SIGKILL from the kernel when this process ends. This process ends
 when the supervisor's end of the socket closes, however that comes about; it first kills the group
@@ -24,15 +25,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
-from pipeflow.runtime.launch import boot, ties
+from pipeflow.runtime.launch import boot, image, lending, ties
 from pipeflow.runtime.launch.messages import (
     AllLaunched,
     Exited,
     Launch,
     Launched,
+    Lend,
     NotLaunched,
+    Preload,
     Reply,
     Signal,
+    Taken,
     Unpacker,
     pack,
 )
@@ -64,6 +68,7 @@ class LaunchServer:
 
     def __init__(self, control: int, supervisor: int) -> None:
         self._control = control
+        self._arrived: list[int] = []  #: descriptors that came, and have no number yet
         self._supervisor = supervisor
         self._children: dict[int, _Child] = {}
         self._wake_r, self._wake_w = os.pipe()
@@ -97,28 +102,51 @@ class LaunchServer:
 
     def _answer(self) -> None:
         requests = Unpacker()
-        poll = select.poll()
-        poll.register(self._control, select.POLLIN)
-        poll.register(self._wake_r, select.POLLIN)
         while True:
+            # Made anew each time: lending may have given them other numbers.
+            poll = select.poll()
+            poll.register(self._control, select.POLLIN)
+            poll.register(self._wake_r, select.POLLIN)
             ready = {number for number, _ in poll.poll()}
             if self._wake_r in ready:
                 self._reap()
             if self._control not in ready:
                 continue
-            data = os.read(self._control, _READ_BYTES)
+            data, arrived = lending.receive(self._control, _READ_BYTES)
+            self._arrived += arrived
             if not data:
                 return
             for request in requests.feed(data):
                 match request:
                     case Launch():
                         self._reply(self._launch(request))
+                    case Preload():
+                        self._reply(image.load(request))
+                    case Lend(numbers=numbers, limit=limit):
+                        self._reply(self._take(numbers, limit))
                     case AllLaunched():
                         ties.close_all_but((self._control, self._wake_r, self._wake_w))
                     case Signal(worker, number, whole_group):
                         self._signal(worker, number, whole_group)
                     case _:
                         raise AssertionError(f"not a request: {request!r}")
+
+    def _take(self, numbers: tuple[int, ...], limit: int) -> Reply:
+        """Give the descriptors that have come the numbers by which the supervisor calls them."""
+        count = len(numbers)
+        arrived, self._arrived = self._arrived[:count], self._arrived[count:]
+        try:
+            lending.allow(limit)
+            own = lending.settle(
+                dict(zip(numbers, arrived, strict=True)),
+                [self._control, self._wake_r, self._wake_w],
+            )
+        except OSError as error:
+            return Taken(error.errno or 1)
+        if own[2] != self._wake_w:
+            signal.set_wakeup_fd(own[2], warn_on_full_buffer=False)
+        self._control, self._wake_r, self._wake_w = own
+        return Taken()
 
     def _launch(self, order: Launch) -> Reply:
         server = os.getpid()
@@ -272,25 +300,19 @@ def _drain(number: int) -> None:
         pass  # all read
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str]) -> NoReturn:
     """``python -m pipeflow.runtime.launch.server CONTROL_FD SUPERVISOR_PID``."""
     control, supervisor = (int(argument) for argument in arguments)
-    for name in os.listdir("/proc/self/fd") if sys.platform == "linux" else ():  # noqa: PTH208
-        # What a worker may inherit is decided for each of them.
-        if int(name) > 2:
-            _uninherit(int(name))
+    ties.close_all_but((control,))  # whatever else the command was started with is not for us
+    os.set_inheritable(control, False)
+    gc.disable()  # all that is loaded here stays
     boot.preload()
     gc.freeze()  # forked workers share these pages as long as nobody touches them
+    gc.enable()
     LaunchServer(control, supervisor).serve()
-    return 0
-
-
-def _uninherit(number: int) -> None:
-    try:
-        os.set_inheritable(number, False)
-    except OSError:
-        pass  # the descriptor of the listing itself, gone by now
+    # Nothing of ours is left to be done, and taking an interpreter apart takes a while.
+    os._exit(0)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import sys
@@ -74,7 +73,8 @@ def _highest() -> int:
 
 def _prctl(option: int, value: int) -> None:
     if sys.platform == "linux":
-        # ctypes is slow to load, but nothing else reaches prctl.
+        import ctypes  # slow to load, and only processes that are tied need it
+
         libc = ctypes.CDLL(None, use_errno=True)
         if libc.prctl(option, value, 0, 0, 0) != 0:
             number = ctypes.get_errno()

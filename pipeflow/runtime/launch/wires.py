@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import tempfile
 from collections.abc import Iterable, Sequence
 
 from pipeflow.errors import MachineError
@@ -220,6 +219,8 @@ def _memory(name: str, size: int) -> int:
     if hasattr(os, "memfd_create"):
         fd = os.memfd_create(name, os.MFD_CLOEXEC)
     else:
+        import tempfile
+
         fd, path = tempfile.mkstemp()
         os.unlink(path)  # noqa: PTH108 - a name that lives one line
     os.truncate(fd, size)
