@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pipeflow.transports.base import SlotRef
 from pipeflow.transports.reading import rebuild_array, view_as
-from pipeflow.transports.slots import SHARED_FROM, SlotPool
+from pipeflow.transports.shelf import SHARED_FROM
+from pipeflow.transports.slots import SlotPool
 
 if TYPE_CHECKING:
     import numpy as np

@@ -17,7 +17,7 @@ import pickle
 import struct
 import sys
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from pipeflow.errors import ItemNotLoadable, PipeflowError
 from pipeflow.transports.base import Packet
@@ -31,8 +31,6 @@ _PILE: Final = b"P"
 _LONE: Final = b"A"
 _LIST_FORM, _PILE_FORM, _LONE_FORM = 0x80, _PILE[0], _LONE[0]
 _COUNT: Final = struct.Struct("<I")
-
-_T = TypeVar("_T")
 
 
 class Encoder:

@@ -204,9 +204,7 @@ class WriterAccount:
         words[row + _ITEMS] += items
         if nbytes:
             words[row + _BYTES] += nbytes
-        in_flight = self.in_flight()
-        if in_flight > words[row + _PEAK]:
-            words[row + _PEAK] = in_flight
+        words[row + _PEAK] = max(words[row + _PEAK], self.in_flight())
 
     def in_flight(self) -> int:
         """Credits sent and not yet taken."""
@@ -258,6 +256,10 @@ class ReaderAccount:
         words[row + _RECEIVED] += 1
         if credits:
             words[row + _RECEIVED_CREDITS] += credits
+
+    def note_confirmed(self, writer: int) -> None:
+        """Count one more frame as held; only where this is the one reader."""
+        self._words[self._rows[writer] + _CONFIRMED] += 1
 
     def note_taken(self, writer: int, credits: int, nbytes: int) -> bool:
         """Give credit back; whether the writer waits for it."""

@@ -21,7 +21,8 @@ MAGIC: Final = 0x50464C57
 HEADER: Final = struct.Struct("<IBBHIIQIII4xQQQ")
 DESCRIPTOR: Final = struct.Struct("<iIQQ")  # pool, slot, offset, bytes; pool -1: in the frame
 
-_KINDS: Final = {int(kind): kind for kind in FrameKind}  # a call of the enum takes five times as long
+#: To call the enum takes five times as long.
+_KINDS: Final = {int(kind): kind for kind in FrameKind}
 _INLINE: Final = -1  # in place of a pool: the buffer lies in the frame
 
 
@@ -67,13 +68,13 @@ class Header(NamedTuple):
         return HEADER.pack(MAGIC, *self)
 
 
-def unpack_header(data: memoryview | bytes) -> Header:
-    """Read the header at the start of ``data``, which is long enough.
+def unpack_header(data: memoryview | bytes, at: int = 0) -> Header:
+    """Read the header that begins at ``at``; ``data`` is long enough.
 
     Raises:
         ProtocolError: These are not the bytes of a header.
     """
-    magic, kind, flags, *numbers = HEADER.unpack_from(data)
+    magic, kind, flags, *numbers = HEADER.unpack_from(data, at)
     if magic != MAGIC:
         raise ProtocolError(f"these bytes are no frame: they begin with {magic:#010x}")
     frame_kind = _KINDS.get(kind)

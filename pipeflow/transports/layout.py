@@ -37,6 +37,7 @@ class Usage(IntEnum):
     FALLBACKS = 3  #: buffers that found no slot
     PINCHED = 4  #: whether it just found the limit reached
     WAITS = 5  #: how often it waited for a slot to come back
+    LENT = 6  #: bytes of slots that were lent when it last looked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +99,7 @@ class Maps:
     def __init__(self, handle: ArenaHandle, backing: Backing) -> None:
         self.handle = handle
         self.backing = backing
+        self._step = handle.header_bytes // 8  # from one header to the next, in words
 
     @cached_property
     def header(self) -> mmap.mmap:
@@ -130,16 +132,15 @@ class Maps:
     # -- the words of a header
 
     def usage(self, worker: int, cell: Usage) -> int:
-        return self.words[worker * self.handle.header_bytes // 8 + cell]
+        return self.words[worker * self._step + cell]
 
     def set_usage(self, worker: int, cell: Usage, value: int) -> None:
         """Only for ``worker`` itself, or once it is dead."""
-        self.words[worker * self.handle.header_bytes // 8 + cell] = value
+        self.words[worker * self._step + cell] = value
 
     def usage_of_all(self, cell: Usage) -> int:
         """The sum of a cell over all pools."""
-        step = self.handle.header_bytes // 8
-        return sum(self.words[worker * step + cell] for worker in range(self.handle.workers))
+        return sum(self.words[cell :: self._step])
 
     def describe(self, worker: int, slot: int, offset: int, nbytes: int) -> None:
         """Write down where a slot of ``worker`` lies and how much memory it has."""

@@ -107,8 +107,12 @@ class Incoming:
         self._unconfirmed: list[tuple[int, int]] = []
 
     def confirm(self) -> None:
-        for writer, seq in self._unconfirmed:
-            self._counters.mark_confirmed(self._reader, writer, seq)
+        if self._spec.readers == 1:
+            for writer, _ in self._unconfirmed:
+                self._account.note_confirmed(writer)  # in order: a count tells
+        else:
+            for writer, seq in self._unconfirmed:
+                self._counters.mark_confirmed(self._reader, writer, seq)
         self._unconfirmed.clear()
 
     def writer_waits(self, writer: int) -> bool:

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from pipeflow.errors import MemoryLimitReached, ProtocolError
 from pipeflow.transports.base import Kind, SlotRef
 from pipeflow.transports.codec import Decoder, Encoder
+from pipeflow.transports.shelf import SHARED_FROM, size_class
 from pipeflow.transports.shm import Arena, Share
-from pipeflow.transports.slots import SHARED_FROM, size_class
 from tests.transports.children import Child, Rig
 
 Start = Callable[[Callable[[], None]], Child]
