@@ -140,7 +140,7 @@ class Build:
         import numpy as np
 
         assert self._pool is not None
-        found = self._pool.find(np.frombuffer(raw, np.uint8))
+        found = self._pool.find_bytes(np.frombuffer(raw, np.uint8))
         if found is not None:
             self._share(*found)
             return True

@@ -129,6 +129,18 @@ class Holdings:
         hold = self._holds.get(id(target))
         return hold if hold is not None and hold() is target else None
 
+    def covering(self, address: int, nbytes: int) -> Hold | None:
+        """The hold of something that covers these bytes, by where they are mapped.
+
+        Looks at all of them: for objects that do not say what they lie in.
+        """
+        with self._lock:
+            holds = list(self._holds.values())
+        for hold in holds:
+            if hold.address and 0 <= address - hold.address <= hold.ref.nbytes - nbytes:
+                return hold
+        return None
+
     def pin(self, target: object) -> None:
         """Hold for good, also when this process has ended, what ``target`` holds.
 

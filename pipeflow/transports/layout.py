@@ -15,10 +15,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pipeflow.transports.backing import GRANULE, LINUX, Backing
 from pipeflow.transports.holdings import HolderTable
+
+if TYPE_CHECKING:
+    import numpy as np
 
 #: Slots that a pool can have; beyond, buffers travel in their frames.
 MAX_SLOTS: Final = 65_536
@@ -116,6 +119,15 @@ class Maps:
         return self.backing.map(0, self.handle.total_bytes, writable=False)
 
     @cached_property
+    def views_at(self) -> int:
+        """Where ``views`` lies in this process."""
+        return address_of(self.views)
+
+    def is_mapped(self, address: int) -> bool:
+        """Whether this is an address of ``views``, if anything was ever viewed."""
+        return "views" in self.__dict__ and 0 <= address - self.views_at < len(self.views)
+
+    @cached_property
     def holders(self) -> HolderTable:
         handle = self.handle
         first = tuple(
@@ -172,6 +184,27 @@ class Maps:
                 for worker in self.holders.holders(pool, slot):
                     held[worker] += nbytes
         return tuple(held.most_common())
+
+
+def address_of(memory: mmap.mmap) -> int:
+    """Where a mapping lies in this process."""
+    import numpy as np
+
+    return int(np.frombuffer(memory, np.uint8, 1).__array_interface__["data"][0])
+
+
+def bounds_of(array: np.ndarray[Any, Any]) -> tuple[int, int]:
+    """First address of an array, and the one behind its last byte."""
+    low = int(array.__array_interface__["data"][0])
+    if array.flags.c_contiguous:
+        return low, low + int(array.nbytes)
+    high = low + int(array.itemsize)
+    for length, stride in zip(array.shape, array.strides, strict=True):
+        if stride > 0:
+            high += (length - 1) * stride
+        else:
+            low += (length - 1) * stride
+    return low, high
 
 
 def _granules(nbytes: int) -> int:

@@ -12,9 +12,7 @@ from pipeflow.transports.backing import GRANULE
 SHARED_FROM: Final = 32 * 1024
 #: Slots of a size that are lent before it is worth a moment to wait for one to come back: one is
 #: read while the other is filled.
-import os as _o
-
-FEW: Final = int(_o.environ.get("PF_FEW","2"))
+FEW: Final = 2
 
 _CLASSES_PER_DOUBLING: Final = 4
 #: What a byte of fresh memory costs, and one that is not in the cache any more, for all who touch

@@ -15,9 +15,8 @@ from pipeflow.errors import MemoryLimitReached
 from pipeflow.transports.backing import CACHE_BYTES
 from pipeflow.transports.base import SlotRef
 from pipeflow.transports.holdings import Hold, Holdings
-from pipeflow.transports.layout import Maps, Usage
+from pipeflow.transports.layout import Maps, Usage, address_of, bounds_of
 from pipeflow.transports.shelf import FEW, SHARED_FROM, Shelf, Slot, size_class
-from pipeflow.transports.views import address_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -168,9 +167,22 @@ class SlotPool:
             return None
         if array.base is keeper and array.nbytes == ref.nbytes and array.flags.c_contiguous:
             return ref, keeper  # all of it, as most that is passed on
-        low, high = _bounds(array)
+        return self._part(hold, *bounds_of(array))
+
+    def find_bytes(self, array: np.ndarray[Any, Any]) -> tuple[SlotRef, object] | None:
+        """The same for bytes of an object that does not say what they lie in: Arrow's buffers."""
+        found = self.find(array)
+        if found is not None or not self._maps.is_mapped(bounds_of(array)[0]):
+            return found
+        low, high = bounds_of(array)
+        hold = self._holdings.covering(low, high - low)
+        return None if hold is None else self._part(hold, low, high)
+
+    def _part(self, hold: Hold, low: int, high: int) -> tuple[SlotRef, object] | None:
+        """What lies between two addresses, of what an object holds."""
+        keeper, ref = hold(), hold.ref
         start = low - hold.address
-        if start < 0 or start + high - low > ref.nbytes:
+        if keeper is None or start < 0 or start + high - low > ref.nbytes:
             return None
         return SlotRef(ref.pool, ref.slot, ref.offset + start, high - low), keeper
 
@@ -425,17 +437,3 @@ class SlotPool:
                 return hold if hold.address else None
             target = target.obj if isinstance(target, memoryview) else getattr(target, "base", None)
         return None
-
-
-def _bounds(array: np.ndarray[Any, Any]) -> tuple[int, int]:
-    """First address of an array, and the one behind its last byte."""
-    low = int(array.__array_interface__["data"][0])
-    if array.flags.c_contiguous:
-        return low, low + int(array.nbytes)
-    high = low + int(array.itemsize)
-    for length, stride in zip(array.shape, array.strides, strict=True):
-        if stride > 0:
-            high += (length - 1) * stride
-        else:
-            low += (length - 1) * stride
-    return low, high
