@@ -237,7 +237,7 @@ class SlotPool:
         self._collect(shelf, _QUICK_LOOKS)
         if not shelf.free or (len(shelf.lent) >= FEW and self._crowded(size)):
             self._settle_all()
-            self._collect(shelf, max(64, size // _BYTES_PER_LOOK))
+            self._collect(shelf, _looks(size))
             if self._is_worth_waiting(shelf, size):
                 self._await_return(shelf, size)
         return shelf.free.pop() if shelf.free else None
@@ -293,7 +293,7 @@ class SlotPool:
             else:
                 time.sleep(_NAP_S)
             self._settle_all()
-            self._collect(shelf, lent)
+            self._collect(shelf, _looks(size))
             now = time.monotonic()
             if len(shelf.lent) < lent:
                 lent, until = len(shelf.lent), now + patience_s
@@ -437,3 +437,8 @@ class SlotPool:
                 return hold if hold.address else None
             target = target.obj if isinstance(target, memoryview) else getattr(target, "base", None)
         return None
+
+
+def _looks(size: int) -> int:
+    """Slots of this size that are looked at before another one is taken."""
+    return max(64, size // _BYTES_PER_LOOK)
