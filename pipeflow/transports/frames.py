@@ -23,6 +23,8 @@ DESCRIPTOR: Final = struct.Struct("<iIQQ")  # pool, slot, offset, bytes; pool -1
 
 #: To call the enum takes five times as long.
 _KINDS: Final = {int(kind): kind for kind in FrameKind}
+#: Pickles below this, in bytes, are copied to stand beside what comes before them: one part less.
+_JOINED_BELOW: Final = 4096
 _INLINE: Final = -1  # in place of a pool: the buffer lies in the frame
 
 
@@ -84,17 +86,28 @@ def unpack_header(data: memoryview | bytes, at: int = 0) -> Header:
 
 
 def pack_body(meta: bytes, packet: Packet | None) -> list[bytes | memoryview]:
-    """The parts of a frame after its header, in order; empty parts left out."""
+    """The parts of a frame after its header, in order; empty parts left out.
+
+    Those of a packet are worked out once, however many readers get it.
+    """
     parts: list[bytes | memoryview] = [meta] if meta else []
     if packet is None:
         return parts
-    if packet.buffers:
-        parts.append(b"".join(map(_describe, packet.buffers)))
-        parts.append(packet.pickled)
-        parts += [buffer for buffer in packet.buffers if isinstance(buffer, bytes) and buffer]
-    else:
-        parts.append(packet.pickled)
+    if packet.parts is None:
+        packet.parts = _parts(packet)
+    parts += packet.parts
     return parts
+
+
+def _parts(packet: Packet) -> tuple[bytes | memoryview, ...]:
+    buffers = packet.buffers
+    if not buffers:
+        return (packet.pickled,)
+    described = b"".join(map(_describe, buffers))
+    inline = [buffer for buffer in buffers if isinstance(buffer, bytes) and buffer]
+    if len(packet.pickled) < _JOINED_BELOW:
+        return (described + packet.pickled, *inline)
+    return (described, packet.pickled, *inline)
 
 
 def unpack_body(header: Header, body: memoryview, *, own: bool) -> Frame:

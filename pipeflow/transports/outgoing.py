@@ -19,16 +19,21 @@ class Outgoing:
         self._spec, self._counters, self._writer = spec, counters, writer
         self._account = WriterAccount(counters, writer)
         self._kept: deque[tuple[int, tuple[object, ...]]] = deque()
+        self._settled = 0  # frames that were confirmed at the last settling
         self._settling = threading.Lock()
         self._closed = False
 
     def room(self, nbytes: int = 0) -> int:
         self.settle()
+        spec = self._spec
+        in_flight = self._account.in_flight()
+        if not in_flight:
+            return spec.capacity  # as ``credit.room`` has it, and most often so
         return credit.room(
-            in_flight=self._account.in_flight(),
-            capacity=self._spec.capacity,
+            in_flight=in_flight,
+            capacity=spec.capacity,
             bytes_in_flight=self._account.bytes_in_flight(),
-            capacity_bytes=self._spec.capacity_bytes,
+            capacity_bytes=spec.capacity_bytes,
             nbytes=nbytes,
         )
 
@@ -44,7 +49,9 @@ class Outgoing:
     def settle(self) -> None:
         # The pool asks for this from the user's thread while the second thread may be sending; and
         # what dies here may run code that comes back. Whoever is second leaves it to the first.
-        if not self._kept or not self._settling.acquire(blocking=False):
+        if not self._kept or self._account.confirmed() <= self._settled:
+            return
+        if not self._settling.acquire(blocking=False):
             return
         try:
             self._let_go_of_confirmed()
@@ -53,8 +60,8 @@ class Outgoing:
 
     def _let_go_of_confirmed(self) -> None:
         kept = self._kept
-        if self._spec.readers == 1:
-            confirmed = self._account.confirmed()  # in order
+        self._settled = confirmed = self._account.confirmed()
+        if self._spec.readers == 1:  # in order
             while kept and kept[0][0] < confirmed:
                 kept.popleft()
             return
