@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 PROTOCOL: Final = 5
+#: Number of its buffer, shape, type of its elements, layout: what ``rebuild_array`` takes.
+PlainArray = tuple[int, tuple[int, ...], Any, Any]
 
 
 class Build:
@@ -53,7 +55,7 @@ class Build:
         # Its elements are objects, so they go the way of objects.
         return array.__reduce_ex__(PROTOCOL) if plain is None else (rebuild_array, plain)
 
-    def plain_array(self, array: Array) -> tuple[int, tuple[int, ...], Any, Any] | None:
+    def plain_array(self, array: Array) -> PlainArray | None:
         """Put an array's bytes somewhere: what ``rebuild_array`` needs to find them.
 
         ``None`` if its elements are objects.

@@ -103,3 +103,13 @@ def test_private_arrays_of_a_pile_may_be_written() -> None:
     array[0] = 9
 
     assert array.tolist() == [9, 1, 2, 3]
+
+
+def test_many_arrays_and_nothing_else_come_back() -> None:
+    pile = Encoder().pile()
+    for number in range(5):
+        pile.add(np.full(number, number))
+
+    arrays = Decoder().decode(pile.packet())
+
+    assert [array.tolist() for array in arrays] == [[n] * n for n in range(5)]
