@@ -75,8 +75,8 @@ class SlotPool:
     """Lends slots of this worker's range. Made by ``shm.Share``; lives as long as the worker.
 
     A slot is lent again when no cell of its row says that it is held (``holdings``). A pool that
-    finds none takes fresh memory, up to the limit of the whole run; it never waits for a holder,
-    who may be waiting for us.
+    finds none takes fresh memory, up to the limit of the whole run. It may wait a moment first, for
+    that is cheaper if one comes back; it never depends on a holder, who may be waiting for us.
     """
 
     def __init__(self, maps: Maps, holdings: Holdings, worker: int) -> None:

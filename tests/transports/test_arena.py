@@ -131,6 +131,47 @@ def test_who_keeps_everything_is_waited_for_but_a_few_times(arena: Arena) -> Non
     assert 1 <= usage.waits <= 6
 
 
+def lend_beside_held_ones(arena: Arena, rounds: int) -> int:
+    """How often it was waited, with two slots held and one that comes back each time."""
+    writer, reader, _ = shares(arena)
+    encoder, decoder = Encoder(writer.pool), Decoder(reader.views)
+    held = [decoder.decode(encoder.encode([np.zeros(MIB, np.uint8)])) for _ in range(3)]
+    held.pop()
+    before = arena.usage()[0].waits
+    for _ in range(rounds):
+        decoder.decode(encoder.encode([np.zeros(MIB, np.uint8)]))
+    assert len(held) == 2
+    return arena.usage()[0].waits - before
+
+
+def test_what_does_not_fit_the_cache_is_waited_for_before_more_is_lent(
+    arena: Arena, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fits = lend_beside_held_ones(arena, 30)
+    monkeypatch.setattr("pipeflow.transports.slots.CACHE_BYTES", 2 * MIB)
+    other = Arena.create(3, 64 * MIB)
+    too_much = lend_beside_held_ones(other, 30)
+    other.close()
+
+    assert fits == 0
+    assert too_much >= 3
+
+
+def test_arrays_that_go_by_too_fast_to_be_read_are_not_waited_for(
+    arena: Arena, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeflow.transports.slots.CACHE_BYTES", 2 * MIB)
+    monkeypatch.setattr("pipeflow.transports.slots._READ_BYTES_PER_S", 0.0)
+    other = Arena.create(3, 64 * MIB)
+
+    too_fast = lend_beside_held_ones(arena, 400)
+    monkeypatch.setattr("pipeflow.transports.slots._READ_BYTES_PER_S", float("inf"))
+    slow = lend_beside_held_ones(other, 400)
+
+    other.close()
+    assert too_fast < slow
+
+
 def test_nobody_waits_for_what_this_worker_alone_holds(arena: Arena) -> None:
     writer, _, _ = shares(arena)
 
