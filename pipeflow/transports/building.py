@@ -104,7 +104,7 @@ class Build:
         for array in self._sent:
             part: Any = array
             while hasattr(part, "flags") and part.flags.writeable:
-                part.flags.writeable = False
+                part.setflags(write=False)
                 part = part.base
         self._sent.clear()
 

@@ -185,7 +185,7 @@ class _Rebuilt:
 def _is_array(payload: object) -> bool:
     """Whether this is a plain array, as most that is large is."""
     kind = type(payload)
-    return kind.__name__ == "ndarray" and kind is getattr(sys.modules.get("numpy"), "ndarray", None)
+    return kind.__name__ == "ndarray" and kind.__module__ == "numpy"
 
 
 def _packet(pickled: bytes, build: Build, items: int) -> Packet:

@@ -132,7 +132,7 @@ class Incoming:
         return frame
 
     def _note_taken(self, writer: int, credits: int, nbytes: int) -> bool:
-        """Give credit back; whether the writer waits for it."""
+        """Give credit back; whether to ring the writer's bell."""
         return self._account.note_taken(writer, credits, nbytes)
 
     def _note_wanted(self, items: int) -> None:

@@ -125,7 +125,7 @@ class PipeSender(Outgoing):
         """Write all of it, waiting for the kernel where it must."""
         while parts:
             try:
-                written = os.writev(self._fd, parts[:_IOV_MAX])
+                written = os.writev(self._fd, parts if len(parts) <= _IOV_MAX else parts[:_IOV_MAX])
             except BlockingIOError:
                 wait_writable(self._fd)
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
@@ -74,6 +75,7 @@ class Shelf:
             self.vain = max(1, self.vain - 1)
 
 
+@functools.lru_cache(maxsize=1024)
 def size_class(nbytes: int) -> int:
     """The bytes of a slot for ``nbytes``: four sizes a doubling, whole granules."""
     least = max(nbytes, SHARED_FROM, GRANULE)
