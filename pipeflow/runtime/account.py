@@ -35,6 +35,7 @@ class WorkerRecord:
         cpu_s: Its processor time.
         peak_rss_bytes: Its greatest resident size.
         slots: Slots that its pool made.
+        slot_waits: How often its pool waited a moment for a slot to come back.
         metrics: Sums by name.
         torn: It did not come to its own end: it failed, was killed, or was stopped.
         cut: It was ended because nobody needed its results any more.
@@ -44,6 +45,7 @@ class WorkerRecord:
     cpu_s: float = 0.0
     peak_rss_bytes: int = 0
     slots: int = 0
+    slot_waits: int = 0
     metrics: Mapping[str, float] = field(default_factory=dict)
     torn: bool = False
     cut: bool = False
@@ -214,6 +216,7 @@ def _edge(
         bytes_copied=_sum(written, cells.COPIED_BYTES),
         bytes_shared=_sum(written, cells.SHARED_BYTES),
         slots=sum(records[worker].slots for worker in writers if worker in records),
+        slot_waits=sum(records[worker].slot_waits for worker in writers if worker in records),
         peak_in_flight=_peak(edge, channels, board),
     )
 

@@ -425,7 +425,7 @@ class Supervisor:
 
     def end(self) -> RunEnd:
         """How the run ended; asked once all is over."""
-        slots = self._wires.slots()
+        pools = self._wires.pools()
         return RunEnd(
             id=self._terms.run_id,
             executor="local",
@@ -435,6 +435,6 @@ class Supervisor:
             signal=self._asked_by,
             causes=tuple(self._causes),
             records={
-                number: watched.record(slots[number]) for number, watched in self._workers.items()
+                number: watched.record(pools[number]) for number, watched in self._workers.items()
             },
         )

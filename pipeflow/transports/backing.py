@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import sys
+from pathlib import Path
 from typing import Final
 
 LINUX: Final = sys.platform == "linux"
@@ -13,6 +14,20 @@ GRANULE: Final = mmap.ALLOCATIONGRANULARITY
 
 _F_ADD_SEALS: Final = 1033
 _SEALS: Final = 0x0001 | 0x0002 | 0x0004  # F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW
+
+
+def _cache_bytes() -> int:
+    """What the arrays of a run may take of the last cache, in bytes: it is not theirs alone."""
+    try:
+        text = Path("/sys/devices/system/cpu/cpu0/cache/index3/size").read_text("ascii").strip()
+        found = int(text.removesuffix("K")) * 1024
+    except (OSError, ValueError):
+        return 24 * 2**20  # no such file in many containers and systems
+    return found * 3 // 4
+
+
+#: Of shared arrays, in bytes, that are likely still in the cache when they are read.
+CACHE_BYTES: Final = _cache_bytes()
 
 
 def create_backing(nbytes: int) -> int:

@@ -102,6 +102,7 @@ class Packet:
         shared_bytes: Bytes that stay where they are (the sum over the references).
         copied_bytes: Bytes of buffers that travel in the frame.
         keep: What must live until every reader holds its own reference.
+        parts: Its bytes as a frame has them, once a transport has worked that out.
     """
 
     pickled: bytes | memoryview
@@ -110,6 +111,7 @@ class Packet:
     shared_bytes: int = 0
     copied_bytes: int = 0
     keep: tuple[object, ...] = ()
+    parts: tuple[bytes | memoryview, ...] | None = None
 
     @property
     def moved_bytes(self) -> int:

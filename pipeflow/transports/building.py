@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pipeflow.transports.base import SlotRef
 from pipeflow.transports.reading import rebuild_array, view_as
-from pipeflow.transports.slots import SHARED_FROM, SlotPool
+from pipeflow.transports.shelf import SHARED_FROM
+from pipeflow.transports.slots import SlotPool
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 PROTOCOL: Final = 5
+#: Number of its buffer, shape, type of its elements, layout: what ``rebuild_array`` takes.
+PlainArray = tuple[int, tuple[int, ...], Any, Any]
 
 
 class Build:
@@ -52,7 +55,7 @@ class Build:
         # Its elements are objects, so they go the way of objects.
         return array.__reduce_ex__(PROTOCOL) if plain is None else (rebuild_array, plain)
 
-    def plain_array(self, array: Array) -> tuple[int, tuple[int, ...], Any, Any] | None:
+    def plain_array(self, array: Array) -> PlainArray | None:
         """Put an array's bytes somewhere: what ``rebuild_array`` needs to find them.
 
         ``None`` if its elements are objects.
@@ -101,7 +104,7 @@ class Build:
         for array in self._sent:
             part: Any = array
             while hasattr(part, "flags") and part.flags.writeable:
-                part.flags.writeable = False
+                part.setflags(write=False)
                 part = part.base
         self._sent.clear()
 
@@ -139,7 +142,7 @@ class Build:
         import numpy as np
 
         assert self._pool is not None
-        found = self._pool.find(np.frombuffer(raw, np.uint8))
+        found = self._pool.find_bytes(np.frombuffer(raw, np.uint8))
         if found is not None:
             self._share(*found)
             return True

@@ -6,7 +6,7 @@ for arrays alone. What a packet's bytes begin with tells its form:
 
     pickle's own 0x80   one pickle of the whole list
     b"P"                a count, the length of each pickle, the pickles: see ``Pile``
-    b"A"                one array and nothing else: a pickle of its shape, type and layout
+    b"A"                arrays and nothing else: one pickle of their shapes, types and layouts
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from typing import Any, Final
 
 from pipeflow.errors import ItemNotLoadable, PipeflowError
 from pipeflow.transports.base import Packet
-from pipeflow.transports.building import PROTOCOL, Build
+from pipeflow.transports.building import PROTOCOL, Build, PlainArray
 from pipeflow.transports.culprit import loading_index, not_serializable, reason_of
 from pipeflow.transports.reading import Reading, load_with, rebuild_array
 from pipeflow.transports.slots import SlotPool
 from pipeflow.transports.views import Views
 
 _PILE: Final = b"P"
-_LONE: Final = b"A"
-_LIST_FORM, _PILE_FORM, _LONE_FORM = 0x80, _PILE[0], _LONE[0]
+_ARRAYS: Final = b"A"
+_LIST_FORM, _PILE_FORM, _ARRAYS_FORM = 0x80, _PILE[0], _ARRAYS[0]
 _COUNT: Final = struct.Struct("<I")
 
 
@@ -58,7 +58,7 @@ class Encoder:
             MemoryLimitReached: There is no room for the buffers.
         """
         if len(payloads) == 1 and _is_array(payloads[0]):
-            pile = Pile(self._pool)
+            pile = self.pile()
             pile.add(payloads[0])
             return pile.packet()
         build = Build(self._pool)
@@ -89,8 +89,8 @@ class Pile:
         self._build = Build(pool)
         self._table: dict[type, Callable[[Any], Any]] | None = None
         self._pieces: list[bytes] = []
-        #: What the first object needs to be rebuilt, as long as it is an array and the only one.
-        self._lone: tuple[int, tuple[int, ...], Any, Any] | None = None
+        #: What each object needs to be rebuilt, as long as all are arrays.
+        self._arrays: list[PlainArray] = []
 
     def add(self, payload: Any) -> None:
         """Pickle one more object.
@@ -102,17 +102,15 @@ class Pile:
         build = self._build
         before = build.mark()
         try:
-            if self._lone is not None:
-                self._pieces.append(pickle.dumps(_Rebuilt(self._lone), PROTOCOL))
-                self._lone = None
-            elif not self._pieces and _is_array(payload):
-                self._lone = build.plain_array(payload)
-                if self._lone is not None:
+            if not self._pieces and _is_array(payload):
+                plain = build.plain_array(payload)
+                if plain is not None:
+                    self._arrays.append(plain)
                     build.freeze()
                     return
             if self._table is None:
                 self._table = build.dispatch_table()  # numpy may have come since
-            self._pieces.append(_dump(payload, self._table, build.out_of_band))
+            piece = _dump(payload, self._table, build.out_of_band)
         except PipeflowError:
             build.return_to(before)
             raise
@@ -120,11 +118,16 @@ class Pile:
             build.return_to(before)
             raise not_serializable([payload], error, _probe) from error
         build.freeze()
+        # Now they are not alone any more.
+        self._pieces += [pickle.dumps(_Rebuilt(plain), PROTOCOL) for plain in self._arrays]
+        self._arrays.clear()
+        self._pieces.append(piece)
 
     def packet(self) -> Packet:
         """All objects that were added, as one packet."""
-        if self._lone is not None:
-            return _packet(_LONE + pickle.dumps(self._lone[1:], PROTOCOL), self._build, 1)
+        arrays = self._arrays
+        if arrays:
+            return _packet(_ARRAYS + pickle.dumps(arrays, PROTOCOL), self._build, len(arrays))
         pieces = self._pieces
         lengths = struct.pack(f"<{len(pieces)}I", *map(len, pieces))
         pickled = b"".join((_PILE, _COUNT.pack(len(pieces)), lengths, *pieces))
@@ -154,9 +157,8 @@ class Decoder:
         form = packet.pickled[0]
         reading = Reading(packet.buffers, self._views, private)
         try:
-            if form == _LONE_FORM:
-                shape, dtype, layout = pickle.loads(packet.pickled[1:])
-                return [reading.array(0, shape, dtype, layout)]
+            if form == _ARRAYS_FORM:
+                return [reading.array(*plain) for plain in pickle.loads(packet.pickled[1:])]
             load = _load_pile if form == _PILE_FORM else _load_list
             payloads: list[Any] = load_with(reading, load, packet.pickled)
         except PipeflowError:
@@ -173,7 +175,7 @@ class Decoder:
 class _Rebuilt:
     """Stands for an array whose bytes are stored already; it is unpickled as that array."""
 
-    def __init__(self, stored: tuple[int, tuple[int, ...], Any, Any]) -> None:
+    def __init__(self, stored: PlainArray) -> None:
         self._stored = stored
 
     def __reduce__(self) -> Any:
@@ -183,7 +185,7 @@ class _Rebuilt:
 def _is_array(payload: object) -> bool:
     """Whether this is a plain array, as most that is large is."""
     kind = type(payload)
-    return kind.__name__ == "ndarray" and kind is getattr(sys.modules.get("numpy"), "ndarray", None)
+    return kind.__name__ == "ndarray" and kind.__module__ == "numpy"
 
 
 def _packet(pickled: bytes, build: Build, items: int) -> Packet:

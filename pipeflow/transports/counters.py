@@ -193,6 +193,7 @@ class WriterAccount:
         self.counters = counters
         self.writer = writer
         self._words, self._row, self._readers = counters.rows(writer)
+        self._waits = 0
 
     def note_sent(self, *, credits: int, nbytes: int, items: int) -> None:
         """Count one frame as sent; called before the bytes leave, so no reader can outrun it."""
@@ -204,8 +205,7 @@ class WriterAccount:
         words[row + _ITEMS] += items
         if nbytes:
             words[row + _BYTES] += nbytes
-        in_flight = self.in_flight()
-        words[row + _PEAK] = max(words[row + _PEAK], in_flight)
+        words[row + _PEAK] = max(words[row + _PEAK], self.in_flight())
 
     def in_flight(self) -> int:
         """Credits sent and not yet taken."""
@@ -234,8 +234,12 @@ class WriterAccount:
         return self._words, self._row + _CREDITS, self._readers[0] + _TAKEN_CREDITS
 
     def set_waiting(self, waiting: bool) -> None:
-        """Ask the readers to ring when they take, or no longer."""
-        self.counters.set_writer(self.writer, WriterCell.WAITING, int(waiting))
+        """Ask the readers to ring when they take, or no longer.
+
+        Each wait has a number of its own, so that a reader need not ring twice for one.
+        """
+        self._waits += waiting
+        self.counters.set_writer(self.writer, WriterCell.WAITING, self._waits if waiting else 0)
 
     def end(self) -> int:
         """Note the end of input and give the count of credits that it bears."""
@@ -256,6 +260,7 @@ class ReaderAccount:
 
     def __init__(self, counters: ChannelCounters, reader: int) -> None:
         self._words, self._waiting, self._rows = counters.rows_of_reader(reader)
+        self._rung_for = [0] * len(self._rows)
 
     def note_received(self, writer: int, credits: int) -> None:
         """Count one frame as received, and what it costs."""
@@ -264,14 +269,22 @@ class ReaderAccount:
         if credits:
             words[row + _RECEIVED_CREDITS] += credits
 
+    def note_confirmed(self, writer: int) -> None:
+        """Count one more frame as held; only where this is the one reader."""
+        self._words[self._rows[writer] + _CONFIRMED] += 1
+
     def note_taken(self, writer: int, credits: int, nbytes: int) -> bool:
-        """Give credit back; whether the writer waits for it."""
+        """Give credit back; whether to ring the writer, who waits and was not rung for that."""
         words, row = self._words, self._rows[writer]
         # Bytes first: a writer that sees the credit sees them too.
         if nbytes:
             words[row + _TAKEN_BYTES] += nbytes
         words[row + _TAKEN_CREDITS] += credits
-        return words[self._waiting[writer]] != 0
+        wait = words[self._waiting[writer]]
+        if not wait or wait == self._rung_for[writer]:
+            return False
+        self._rung_for[writer] = wait
+        return True
 
 
 # Plain numbers: to look a member of an enum up takes longer than to read its cell.

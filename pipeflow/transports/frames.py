@@ -21,9 +21,10 @@ MAGIC: Final = 0x50464C57
 HEADER: Final = struct.Struct("<IBBHIIQIII4xQQQ")
 DESCRIPTOR: Final = struct.Struct("<iIQQ")  # pool, slot, offset, bytes; pool -1: in the frame
 
-_KINDS: Final = {
-    int(kind): kind for kind in FrameKind
-}  # a call of the enum takes five times as long
+#: To call the enum takes five times as long.
+_KINDS: Final = {int(kind): kind for kind in FrameKind}
+#: Pickles below this, in bytes, are copied to stand beside what comes before them: one part less.
+_JOINED_BELOW: Final = 4096
 _INLINE: Final = -1  # in place of a pool: the buffer lies in the frame
 
 
@@ -69,13 +70,13 @@ class Header(NamedTuple):
         return HEADER.pack(MAGIC, *self)
 
 
-def unpack_header(data: memoryview | bytes) -> Header:
-    """Read the header at the start of ``data``, which is long enough.
+def unpack_header(data: memoryview | bytes, at: int = 0) -> Header:
+    """Read the header that begins at ``at``; ``data`` is long enough.
 
     Raises:
         ProtocolError: These are not the bytes of a header.
     """
-    magic, kind, flags, *numbers = HEADER.unpack_from(data)
+    magic, kind, flags, *numbers = HEADER.unpack_from(data, at)
     if magic != MAGIC:
         raise ProtocolError(f"these bytes are no frame: they begin with {magic:#010x}")
     frame_kind = _KINDS.get(kind)
@@ -85,17 +86,28 @@ def unpack_header(data: memoryview | bytes) -> Header:
 
 
 def pack_body(meta: bytes, packet: Packet | None) -> list[bytes | memoryview]:
-    """The parts of a frame after its header, in order; empty parts left out."""
+    """The parts of a frame after its header, in order; empty parts left out.
+
+    Those of a packet are worked out once, however many readers get it.
+    """
     parts: list[bytes | memoryview] = [meta] if meta else []
     if packet is None:
         return parts
-    if packet.buffers:
-        parts.append(b"".join(map(_describe, packet.buffers)))
-        parts.append(packet.pickled)
-        parts += [buffer for buffer in packet.buffers if isinstance(buffer, bytes) and buffer]
-    else:
-        parts.append(packet.pickled)
+    if packet.parts is None:
+        packet.parts = _parts(packet)
+    parts += packet.parts
     return parts
+
+
+def _parts(packet: Packet) -> tuple[bytes | memoryview, ...]:
+    buffers = packet.buffers
+    if not buffers:
+        return (packet.pickled,)
+    described = b"".join(map(_describe, buffers))
+    inline = [buffer for buffer in buffers if isinstance(buffer, bytes) and buffer]
+    if len(packet.pickled) < _JOINED_BELOW:
+        return (described + packet.pickled, *inline)
+    return (described, packet.pickled, *inline)
 
 
 def unpack_body(header: Header, body: memoryview, *, own: bool) -> Frame:

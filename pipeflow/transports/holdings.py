@@ -15,7 +15,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 from pipeflow.transports.base import SlotRef
 
@@ -96,11 +96,11 @@ class Holdings:
         self._holds: dict[int, Hold] = {}
         self._dead: deque[Hold] = deque()
         self._lock = threading.Lock()
-        self._process = os.getpid()
+        self._forks = _forks.count
 
     def ours(self) -> bool:
         """Whether this is the worker itself, and not a process that user code has forked off."""
-        return os.getpid() == self._process
+        return self._forks == _forks.count
 
     def keep(self, target: object, ref: SlotRef, *, address: int = 0) -> None:
         """Keep a slot until ``target`` dies.
@@ -129,6 +129,18 @@ class Holdings:
         hold = self._holds.get(id(target))
         return hold if hold is not None and hold() is target else None
 
+    def covering(self, address: int, nbytes: int) -> Hold | None:
+        """The hold of something that covers these bytes, by where they are mapped.
+
+        Looks at all of them: for objects that do not say what they lie in.
+        """
+        with self._lock:
+            holds = list(self._holds.values())
+        for hold in holds:
+            if hold.address and 0 <= address - hold.address <= hold.ref.nbytes - nbytes:
+                return hold
+        return None
+
     def pin(self, target: object) -> None:
         """Hold for good, also when this process has ended, what ``target`` holds.
 
@@ -155,7 +167,7 @@ class Holdings:
                 self._lock.release()
 
     def _forget(self, hold: Hold) -> None:
-        if not self.ours():
+        if self._forks != _forks.count:
             return
         if self._holds.get(hold.target_id) is hold:
             del self._holds[hold.target_id]
@@ -166,6 +178,20 @@ class Holdings:
         else:
             del counts[cell]
             self._table.flip(cell)
+
+
+class _Forks:
+    """How often this process and those before it were forked; asks no system each time."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        os.register_at_fork(after_in_child=self._add)
+
+    def _add(self) -> None:
+        self.count += 1
+
+
+_forks: Final = _Forks()
 
 
 def _on_death(hold: weakref.ref[Any]) -> None:

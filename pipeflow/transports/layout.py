@@ -15,10 +15,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pipeflow.transports.backing import GRANULE, LINUX, Backing
 from pipeflow.transports.holdings import HolderTable
+
+if TYPE_CHECKING:
+    import numpy as np
 
 #: Slots that a pool can have; beyond, buffers travel in their frames.
 MAX_SLOTS: Final = 65_536
@@ -37,6 +40,7 @@ class Usage(IntEnum):
     FALLBACKS = 3  #: buffers that found no slot
     PINCHED = 4  #: whether it just found the limit reached
     WAITS = 5  #: how often it waited for a slot to come back
+    LENT = 6  #: bytes of slots that were lent when it last looked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +102,7 @@ class Maps:
     def __init__(self, handle: ArenaHandle, backing: Backing) -> None:
         self.handle = handle
         self.backing = backing
+        self._step = handle.header_bytes // 8  # from one header to the next, in words
 
     @cached_property
     def header(self) -> mmap.mmap:
@@ -112,6 +117,15 @@ class Maps:
     def views(self) -> mmap.mmap:
         """Everything, to read."""
         return self.backing.map(0, self.handle.total_bytes, writable=False)
+
+    @cached_property
+    def views_at(self) -> int:
+        """Where ``views`` lies in this process."""
+        return address_of(self.views)
+
+    def is_mapped(self, address: int) -> bool:
+        """Whether this is an address of ``views``, if anything was ever viewed."""
+        return "views" in self.__dict__ and 0 <= address - self.views_at < len(self.views)
 
     @cached_property
     def holders(self) -> HolderTable:
@@ -130,16 +144,15 @@ class Maps:
     # -- the words of a header
 
     def usage(self, worker: int, cell: Usage) -> int:
-        return self.words[worker * self.handle.header_bytes // 8 + cell]
+        return self.words[worker * self._step + cell]
 
     def set_usage(self, worker: int, cell: Usage, value: int) -> None:
         """Only for ``worker`` itself, or once it is dead."""
-        self.words[worker * self.handle.header_bytes // 8 + cell] = value
+        self.words[worker * self._step + cell] = value
 
     def usage_of_all(self, cell: Usage) -> int:
         """The sum of a cell over all pools."""
-        step = self.handle.header_bytes // 8
-        return sum(self.words[worker * step + cell] for worker in range(self.handle.workers))
+        return sum(self.words[cell :: self._step])
 
     def describe(self, worker: int, slot: int, offset: int, nbytes: int) -> None:
         """Write down where a slot of ``worker`` lies and how much memory it has."""
@@ -171,6 +184,27 @@ class Maps:
                 for worker in self.holders.holders(pool, slot):
                     held[worker] += nbytes
         return tuple(held.most_common())
+
+
+def address_of(memory: mmap.mmap) -> int:
+    """Where a mapping lies in this process."""
+    import numpy as np
+
+    return int(np.frombuffer(memory, np.uint8, 1).__array_interface__["data"][0])
+
+
+def bounds_of(array: np.ndarray[Any, Any]) -> tuple[int, int]:
+    """First address of an array, and the one behind its last byte."""
+    low = int(array.__array_interface__["data"][0])
+    if array.flags.c_contiguous:
+        return low, low + int(array.nbytes)
+    high = low + int(array.itemsize)
+    for length, stride in zip(array.shape, array.strides, strict=True):
+        if stride > 0:
+            high += (length - 1) * stride
+        else:
+            low += (length - 1) * stride
+    return low, high
 
 
 def _granules(nbytes: int) -> int:

@@ -19,16 +19,21 @@ class Outgoing:
         self._spec, self._counters, self._writer = spec, counters, writer
         self._account = WriterAccount(counters, writer)
         self._kept: deque[tuple[int, tuple[object, ...]]] = deque()
+        self._settled = 0  # frames that were confirmed at the last settling
         self._settling = threading.Lock()
         self._closed = False
 
     def room(self, nbytes: int = 0) -> int:
         self.settle()
+        spec = self._spec
+        in_flight = self._account.in_flight()
+        if not in_flight:
+            return spec.capacity  # as ``credit.room`` has it, and most often so
         return credit.room(
-            in_flight=self._account.in_flight(),
-            capacity=self._spec.capacity,
+            in_flight=in_flight,
+            capacity=spec.capacity,
             bytes_in_flight=self._account.bytes_in_flight(),
-            capacity_bytes=self._spec.capacity_bytes,
+            capacity_bytes=spec.capacity_bytes,
             nbytes=nbytes,
         )
 
@@ -47,7 +52,9 @@ class Outgoing:
     def settle(self) -> None:
         # The pool asks for this from the user's thread while the second thread may be sending; and
         # what dies here may run code that comes back. Whoever is second leaves it to the first.
-        if not self._kept or not self._settling.acquire(blocking=False):
+        if not self._kept or self._account.confirmed() <= self._settled:
+            return
+        if not self._settling.acquire(blocking=False):
             return
         try:
             self._let_go_of_confirmed()
@@ -56,8 +63,8 @@ class Outgoing:
 
     def _let_go_of_confirmed(self) -> None:
         kept = self._kept
-        if self._spec.readers == 1:
-            confirmed = self._account.confirmed()  # in order
+        self._settled = confirmed = self._account.confirmed()
+        if self._spec.readers == 1:  # in order
             while kept and kept[0][0] < confirmed:
                 kept.popleft()
             return
@@ -110,8 +117,12 @@ class Incoming:
         self._unconfirmed: list[tuple[int, int]] = []
 
     def confirm(self) -> None:
-        for writer, seq in self._unconfirmed:
-            self._counters.mark_confirmed(self._reader, writer, seq)
+        if self._spec.readers == 1:
+            for writer, _ in self._unconfirmed:
+                self._account.note_confirmed(writer)  # in order: a count tells
+        else:
+            for writer, seq in self._unconfirmed:
+                self._counters.mark_confirmed(self._reader, writer, seq)
         self._unconfirmed.clear()
 
     def writer_waits(self, writer: int) -> bool:
@@ -124,7 +135,7 @@ class Incoming:
         return frame
 
     def _note_taken(self, writer: int, credits: int, nbytes: int) -> bool:
-        """Give credit back; whether the writer waits for it."""
+        """Give credit back; whether to ring the writer's bell."""
         return self._account.note_taken(writer, credits, nbytes)
 
     def _note_wanted(self, items: int) -> None:

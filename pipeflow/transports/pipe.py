@@ -17,6 +17,7 @@ from pipeflow.transports.counters import ChannelCounters
 from pipeflow.transports.ends import Ends
 from pipeflow.transports.frames import (
     HEADER,
+    MAGIC,
     Flag,
     Header,
     SequenceCheck,
@@ -64,16 +65,36 @@ class PipeSender(Outgoing):
         return self._fd
 
     def send(self, meta: bytes, packet: Packet, credits: int) -> None:
+        self._check_open()
         self.settle()
-        self._keep(self._next_seq(), packet.keep)
-        self._put(FrameKind.ITEMS, pack_body(meta, packet), packet, credits, meta=len(meta))
+        body = pack_body(meta, packet)
+        seq = self._next_seq()
+        header = HEADER.pack(
+            MAGIC,
+            FrameKind.ITEMS,
+            Flag.NONE,
+            0,
+            self._spec.number,
+            self._attempt,
+            seq,
+            packet.items,
+            len(packet.buffers),
+            len(meta),
+            len(packet.pickled),
+            total_bytes(body),
+            credits,
+        )
+        self._keep(seq, packet.keep)
+        self._account.note_sent(credits=credits, nbytes=packet.shared_bytes, items=packet.items)
+        self._write([header, *body])
 
     def barrier(self, meta: bytes) -> None:
-        self._put(FrameKind.BARRIER, pack_body(meta, None), None, 0, meta=len(meta))
+        self._check_open()
+        self._put(FrameKind.BARRIER, meta, 0)
 
     def end(self) -> None:
         self._check_open()
-        self._put(FrameKind.END, [], None, self._note_end())
+        self._put(FrameKind.END, b"", self._note_end())
         self.close()
 
     def close(self) -> None:
@@ -81,16 +102,8 @@ class PipeSender(Outgoing):
         if fd >= 0:
             os.close(fd)
 
-    def _put(
-        self,
-        kind: FrameKind,
-        body: list[bytes | memoryview],
-        packet: Packet | None,
-        credits: int,
-        *,
-        meta: int = 0,
-    ) -> None:
-        self._check_open()
+    def _put(self, kind: FrameKind, meta: bytes, credits: int) -> None:
+        """Send a frame without items."""
         header = Header(
             kind=kind,
             flags=Flag.NONE,
@@ -98,21 +111,21 @@ class PipeSender(Outgoing):
             channel=self._spec.number,
             attempt=self._attempt,
             seq=self._next_seq(),
-            items=packet.items if packet is not None else 0,
-            buffers=len(packet.buffers) if packet is not None else 0,
-            meta=meta,
-            pickled=len(packet.pickled) if packet is not None else 0,
-            body=total_bytes(body),
+            items=0,
+            buffers=0,
+            meta=len(meta),
+            pickled=0,
+            body=len(meta),
             credits=credits,
         )
-        self._note_sent(packet, credits if kind is FrameKind.ITEMS else 0)
-        self._write([header.pack(), *body])
+        self._note_sent(None, 0)
+        self._write([header.pack(), *pack_body(meta, None)])
 
     def _write(self, parts: list[bytes | memoryview]) -> None:
         """Write all of it, waiting for the kernel where it must."""
         while parts:
             try:
-                written = os.writev(self._fd, parts[:_IOV_MAX])
+                written = os.writev(self._fd, parts if len(parts) <= _IOV_MAX else parts[:_IOV_MAX])
             except BlockingIOError:
                 wait_writable(self._fd)
                 continue
@@ -151,7 +164,8 @@ class PipeReceiver(Incoming):
         while True:
             frame = self._large_frame() if self._large is not None else self._small_frame()
             if frame is not None:
-                self._ended = frame.kind is FrameKind.END
+                if frame.kind is FrameKind.END:
+                    self._ended = True
                 return self._note_received(frame)
             if not self._read():
                 return None
@@ -174,12 +188,16 @@ class PipeReceiver(Incoming):
 
     def _whole(self) -> Header | None:
         """The header of the next frame if all of it is in the block."""
-        if self._stop - self._start < HEADER.size:
+        have = self._stop - self._start - HEADER.size
+        if have < 0:
             return None
-        header = unpack_header(self._block[self._start : self._stop])
-        return header if self._stop - self._start >= HEADER.size + header.body else None
+        header = unpack_header(self._block, self._start)
+        return header if have >= header.body else None
 
     def _small_frame(self) -> Frame | None:
+        if self._start == self._stop:
+            self._start = self._stop = 0
+            return None
         header = self._whole()
         if header is None:
             self._make_place()
@@ -193,7 +211,7 @@ class PipeReceiver(Incoming):
         """Have place in the block for the rest of a frame, or begin one that is too large."""
         have = self._stop - self._start
         if have >= HEADER.size:
-            header = unpack_header(self._block[self._start : self._stop])
+            header = unpack_header(self._block, self._start)
             if HEADER.size + header.body > _BLOCK_BYTES:
                 self._check.admit(header)
                 self._large = _LargeFrame(header)

@@ -4,31 +4,31 @@ from __future__ import annotations
 
 import math
 import mmap
+import os
 import threading
 import time
-from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from pipeflow.errors import MemoryLimitReached
-from pipeflow.transports.backing import GRANULE
+from pipeflow.transports.backing import CACHE_BYTES
 from pipeflow.transports.base import SlotRef
 from pipeflow.transports.holdings import Hold, Holdings
-from pipeflow.transports.layout import Maps, Usage
-from pipeflow.transports.views import address_of
+from pipeflow.transports.layout import Maps, Usage, address_of, bounds_of
+from pipeflow.transports.shelf import FEW, SHARED_FROM, Shelf, Slot, size_class
 
 if TYPE_CHECKING:
     import numpy as np
 
-#: Buffers from this size on, in bytes, go into slots: below, a copy is cheaper than the books.
-SHARED_FROM: Final = 32 * 1024
-
-_CLASSES_PER_DOUBLING: Final = 4
-#: Slots lent longest that are looked at before anything else: the one that has just come back is
-#: still in the cache.
+#: Slots lent longest that are looked at before anything else.
 _QUICK_LOOKS: Final = 4
+#: A waiter first lets others run, and only then sleeps: less than a tenth of a millisecond of sleep
+#: is not to be had.
+_YIELD_S: Final = 50e-6
+_NAP_S: Final = 20e-6
+#: No processor reads through the arrays of others faster than that, from any cache.
+_READ_BYTES_PER_S: Final = 50e9
 #: A look costs about 0.3 us, fresh memory about 0.3 ns a byte: more looks for larger slots.
 _BYTES_PER_LOOK: Final = 512
 #: Two pools that ask for the last bytes at once may both be refused: they ask again.
@@ -71,39 +71,22 @@ class Lease:
         self.ref, self.memory = ref, memory
 
 
-@dataclass(slots=True)
-class _Slot:
-    """One slot: its number, its first byte, its bytes of memory (0: given back)."""
-
-    number: int
-    offset: int
-    size: int
-    reserved: int = 0
-
-
-@dataclass(slots=True)
-class _Shelf:
-    """The slots of one size: lent ones (longest first), free ones, and those without memory."""
-
-    lent: deque[_Slot] = field(default_factory=deque)
-    free: list[_Slot] = field(default_factory=list)
-    bare: list[_Slot] = field(default_factory=list)
-
-
 class SlotPool:
     """Lends slots of this worker's range. Made by ``shm.Share``; lives as long as the worker.
 
     A slot is lent again when no cell of its row says that it is held (``holdings``). A pool that
-    finds none takes fresh memory, up to the limit of the whole run; it never waits for a holder,
-    who may be waiting for us.
+    finds none takes fresh memory, up to the limit of the whole run. It may wait a moment first, for
+    that is cheaper if one comes back; it never depends on a holder, who may be waiting for us.
     """
 
     def __init__(self, maps: Maps, holdings: Holdings, worker: int) -> None:
         self._maps, self._holdings, self._worker = maps, holdings, worker
-        self._shelves: dict[int, _Shelf] = {}
+        self._shelves: dict[int, Shelf] = {}
         self._top = 0
         self._count = 0
         self._reservations = 0
+        self._lent = 0
+        self._lately, self._looked_at, self._untouched = 0, time.monotonic(), False
         self._senders: list[InFlight] = []
         # A stage may ask for arrays from threads of its own.
         self._lock = threading.RLock()
@@ -184,9 +167,22 @@ class SlotPool:
             return None
         if array.base is keeper and array.nbytes == ref.nbytes and array.flags.c_contiguous:
             return ref, keeper  # all of it, as most that is passed on
-        low, high = _bounds(array)
+        return self._part(hold, *bounds_of(array))
+
+    def find_bytes(self, array: np.ndarray[Any, Any]) -> tuple[SlotRef, object] | None:
+        """The same for bytes of an object that does not say what they lie in: Arrow's buffers."""
+        found = self.find(array)
+        if found is not None or not self._maps.is_mapped(bounds_of(array)[0]):
+            return found
+        low, high = bounds_of(array)
+        hold = self._holdings.covering(low, high - low)
+        return None if hold is None else self._part(hold, low, high)
+
+    def _part(self, hold: Hold, low: int, high: int) -> tuple[SlotRef, object] | None:
+        """What lies between two addresses, of what an object holds."""
+        keeper, ref = hold(), hold.ref
         start = low - hold.address
-        if start < 0 or start + high - low > ref.nbytes:
+        if keeper is None or start < 0 or start + high - low > ref.nbytes:
             return None
         return SlotRef(ref.pool, ref.slot, ref.offset + start, high - low), keeper
 
@@ -217,12 +213,16 @@ class SlotPool:
 
     # -- finding a slot
 
-    def _take(self, nbytes: int) -> _Slot | None:
+    def _take(self, nbytes: int) -> Slot | None:
         self._reservations += 1
         if self._reservations % _TIDY_EVERY == 0:
             self.tidy()
+            self._note_pace()
         size = size_class(nbytes)
-        shelf = self._shelves.setdefault(size, _Shelf())
+        self._lately += size
+        shelf = self._shelves.get(size)
+        if shelf is None:
+            shelf = self._shelves[size] = Shelf()
         slot = self._reuse(shelf, size) or self._fresh(shelf, size) or self._larger(size)
         if slot is None:
             self._count_up(Usage.FALLBACKS)
@@ -230,25 +230,76 @@ class SlotPool:
         if not slot.reserved:
             self._furnish(slot)
         self._shelves[slot.size].lent.append(slot)
+        self._note_lent(slot.size)
         return slot
 
-    def _reuse(self, shelf: _Shelf, size: int) -> _Slot | None:
-        slot = self._returned(shelf, _QUICK_LOOKS)
-        if slot is not None or shelf.free:
-            return slot or shelf.free.pop()
-        self._settle_all()
-        return self._returned(shelf, max(64, size // _BYTES_PER_LOOK))
+    def _reuse(self, shelf: Shelf, size: int) -> Slot | None:
+        self._collect(shelf, _QUICK_LOOKS)
+        if not shelf.free or (len(shelf.lent) >= FEW and self._crowded(size)):
+            self._settle_all()
+            self._collect(shelf, _looks(size))
+            if self._is_worth_waiting(shelf, size):
+                self._await_return(shelf, size)
+        return shelf.free.pop() if shelf.free else None
 
-    def _returned(self, shelf: _Shelf, looks: int) -> _Slot | None:
-        """The first of the slots lent longest that nobody holds; the held ones go to the end."""
-        for _ in range(min(looks, len(shelf.lent))):
-            slot = shelf.lent.popleft()
-            if self._maps.holders.is_free(self._worker, slot.number):
-                return slot
-            shelf.lent.append(slot)
-        return None
+    def _collect(self, shelf: Shelf, looks: int) -> None:
+        """Take back what nobody holds of the slots lent longest; the held ones go to the end."""
+        lent, is_free, me = shelf.lent, self._maps.holders.is_free, self._worker
+        for _ in range(min(looks, len(lent))):
+            slot = lent.popleft()
+            if is_free(me, slot.number):
+                shelf.free.append(slot)
+                self._note_lent(-slot.size)
+            else:
+                lent.append(slot)
 
-    def _fresh(self, shelf: _Shelf, size: int) -> _Slot | None:
+    def _note_pace(self) -> None:
+        """See whether arrays leave faster than anyone could read them."""
+        now = time.monotonic()
+        self._untouched = self._lately > (now - self._looked_at) * _READ_BYTES_PER_S
+        self._lately, self._looked_at = 0, now
+
+    def _crowded(self, size: int) -> bool:
+        """Whether what all pools have lent, and one slot more, is too much for the cache."""
+        if self._untouched or size > CACHE_BYTES:
+            return False  # the cache is of no use to them
+        return self._maps.usage_of_all(Usage.LENT) + size > CACHE_BYTES
+
+    def _is_worth_waiting(self, shelf: Shelf, size: int) -> bool:
+        """Whether one may come back soon, and to do with those that are lent would be better."""
+        if len(shelf.lent) < FEW or (shelf.free and not self._crowded(size)) or shelf.skips():
+            return False
+        holders, me = self._maps.holders, self._worker
+        return any(holders.holders(me, slot.number) != (me,) for slot in shelf.lent) or any(
+            True for sender in self._senders for _ in sender.kept()
+        )
+
+    def _await_return(self, shelf: Shelf, size: int) -> None:
+        """Wait a moment for a slot to come back: no longer than to do without it costs.
+
+        Few slots stay in the cache, and memory that is not taken costs nothing. It is no promise:
+        who holds the others may be waiting for us, so when the moment is over we take another. As
+        long as slots keep coming back it pays to go on until they fit the cache: whoever reads
+        them has enough to do.
+        """
+        patience_s = shelf.patience_s(size)
+        before = lent = len(shelf.lent)
+        now = time.monotonic()
+        until, sleeps_from = now + patience_s, now + _YIELD_S
+        self._count_up(Usage.WAITS)
+        while now < until and (not shelf.free or (lent >= FEW and self._crowded(size))):
+            if now < sleeps_from:
+                os.sched_yield()
+            else:
+                time.sleep(_NAP_S)
+            self._settle_all()
+            self._collect(shelf, _looks(size))
+            now = time.monotonic()
+            if len(shelf.lent) < lent:
+                lent, until = len(shelf.lent), now + patience_s
+        shelf.note_wait(in_vain=lent == before)
+
+    def _fresh(self, shelf: Shelf, size: int) -> Slot | None:
         """A slot without memory yet: an old one, or a new number and new addresses."""
         if shelf.bare:
             return shelf.bare.pop()
@@ -256,27 +307,25 @@ class SlotPool:
         if self._count >= handle.max_slots or self._top + size > handle.range_bytes:
             return None
         self._reserve_header()
-        slot = _Slot(self._count, self._top, size)
+        slot = Slot(self._count, self._top, size)
         self._count += 1
         self._top += size
         self._maps.describe(self._worker, slot.number, slot.offset, 0)
         self._maps.set_usage(self._worker, Usage.SLOTS, self._count)
         return slot
 
-    def _larger(self, size: int) -> _Slot | None:
+    def _larger(self, size: int) -> Slot | None:
         """Any slot that is larger than needed: better than none."""
         for other in sorted(other for other in self._shelves if other > size):
             shelf = self._shelves[other]
-            slot = self._returned(shelf, len(shelf.lent))
-            if slot is not None:
-                return slot
+            self._collect(shelf, len(shelf.lent))
             if shelf.free or shelf.bare:
                 return (shelf.free or shelf.bare).pop()
         return None
 
     # -- memory
 
-    def _furnish(self, slot: _Slot) -> None:
+    def _furnish(self, slot: Slot) -> None:
         """Get memory for a slot, or put it back and raise."""
         try:
             self._claim(slot.size)
@@ -335,15 +384,12 @@ class SlotPool:
             self._add_reserved(-given)
         return given
 
-    def _all_free(self) -> Iterator[_Slot]:
+    def _all_free(self) -> Iterator[Slot]:
         """Take every slot that nobody holds off its shelf; largest first."""
         for size in sorted(self._shelves, reverse=True):
             shelf = self._shelves[size]
+            self._collect(shelf, len(shelf.lent))
             free, shelf.free = shelf.free, []
-            for _ in range(len(shelf.lent)):
-                slot = self._returned(shelf, 1)
-                if slot is not None:
-                    free.append(slot)
             yield from free
 
     def _reserve_header(self) -> None:
@@ -359,6 +405,10 @@ class SlotPool:
                 backing.reserve(start, _HEADER_CHUNK * width)
             except OSError as error:
                 raise self._limit_reached(_HEADER_CHUNK * width) from error
+
+    def _note_lent(self, nbytes: int) -> None:
+        self._lent += nbytes
+        self._maps.set_usage(self._worker, Usage.LENT, self._lent)
 
     def _add_reserved(self, nbytes: int) -> None:
         before = self._maps.usage(self._worker, Usage.RESERVED)
@@ -389,22 +439,6 @@ class SlotPool:
         return None
 
 
-def size_class(nbytes: int) -> int:
-    """The bytes of a slot for ``nbytes``: four sizes a doubling, whole granules."""
-    least = max(nbytes, SHARED_FROM, GRANULE)
-    step = max(GRANULE, (1 << (least - 1).bit_length() - 1) // _CLASSES_PER_DOUBLING)
-    return -(-least // step) * step
-
-
-def _bounds(array: np.ndarray[Any, Any]) -> tuple[int, int]:
-    """First address of an array, and the one behind its last byte."""
-    low = int(array.__array_interface__["data"][0])
-    if array.flags.c_contiguous:
-        return low, low + int(array.nbytes)
-    high = low + int(array.itemsize)
-    for length, stride in zip(array.shape, array.strides, strict=True):
-        if stride > 0:
-            high += (length - 1) * stride
-        else:
-            low += (length - 1) * stride
-    return low, high
+def _looks(size: int) -> int:
+    """Slots of this size that are looked at before another one is taken."""
+    return max(64, size // _BYTES_PER_LOOK)

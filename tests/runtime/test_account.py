@@ -49,7 +49,7 @@ def count(board: Board, worker: int, *, received: int, processed: int) -> None:
 
 def records(**of_two: bool) -> dict[int, WorkerRecord]:
     return {
-        SOURCE: WorkerRecord(pid=10, slots=3),
+        SOURCE: WorkerRecord(pid=10, slots=3, slot_waits=2),
         ONE: WorkerRecord(pid=11, cpu_s=1.0, metrics={"seen": 2.0}),
         TWO: WorkerRecord(pid=12, metrics={"seen": 5.0}, **of_two),
     }
@@ -69,7 +69,8 @@ def test_a_clean_run_is_the_sum_of_its_workers_and_balances() -> None:
     assert (double.received, double.processed, double.failed) == (10, 10, 0)
     assert [(worker.replica, worker.pid) for worker in double.workers] == [(0, 11), (1, 12)]
     assert double.metrics == {"seen": 7.0}
-    assert (edges[0].sent, edges[0].delivered, edges[0].unread, edges[0].slots) == (10, 10, 0, 3)
+    assert (edges[0].sent, edges[0].delivered, edges[0].unread) == (10, 10, 0)
+    assert (edges[0].slots, edges[0].slot_waits) == (3, 2)
     assert check_ledger(stages, edges, clean=True).balanced
 
 

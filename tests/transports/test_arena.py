@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
+import pickle
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from typing import Any, SupportsIndex
 
 import numpy as np
 import pytest
@@ -16,8 +19,8 @@ from hypothesis import strategies as st
 from pipeflow.errors import MemoryLimitReached, ProtocolError
 from pipeflow.transports.base import Kind, SlotRef
 from pipeflow.transports.codec import Decoder, Encoder
+from pipeflow.transports.shelf import SHARED_FROM, size_class
 from pipeflow.transports.shm import Arena, Share
-from pipeflow.transports.slots import SHARED_FROM, size_class
 from tests.transports.children import Child, Rig
 
 Start = Callable[[Callable[[], None]], Child]
@@ -62,6 +65,122 @@ def test_a_slot_is_lent_again_when_nobody_holds_it(arena: Arena) -> None:
     assert arena.usage()[0].growths <= 3
 
 
+def test_the_slot_that_came_back_last_is_lent_first(arena: Arena) -> None:
+    writer, reader, _ = shares(arena)
+    encoder, decoder = Encoder(writer.pool), Decoder(reader.views)
+    burst = [decoder.decode(encoder.encode([np.full(100_000, item)])) for item in range(8)]
+    grown = arena.usage()[0].slots
+    burst.clear()
+
+    used = set()
+    for item in range(50):
+        packet = encoder.encode([np.full(100_000, item)])
+        (ref,) = packet.buffers
+        assert isinstance(ref, SlotRef)
+        used.add(ref.slot)
+        decoder.decode(packet)
+
+    assert grown >= 8
+    assert len(used) <= 2
+    assert arena.usage()[0].slots == grown
+
+
+def test_growth_waits_for_a_slot_to_come_back_and_counts_that(arena: Arena) -> None:
+    writer, reader, _ = shares(arena)
+    encoder, decoder = Encoder(writer.pool), Decoder(reader.views)
+    held = [decoder.decode(encoder.encode([np.zeros(8 * MIB, np.uint8)])) for _ in range(2)]
+    release = threading.Event()
+
+    def let_go() -> None:
+        release.wait()
+        held.clear()
+
+    helper = threading.Thread(target=let_go)
+    helper.start()
+    before = arena.usage()[0].waits
+    writer.pool.watch(OnSettle(release.set))  # asked while it waits, and before
+    encoder.encode([np.zeros(8 * MIB, np.uint8)])
+    helper.join()
+
+    assert before == 0
+    assert arena.usage()[0].waits <= 1
+    assert arena.usage()[0].slots == 2
+
+
+class OnSettle:
+    """Stands for a sender; tells when it is asked to settle."""
+
+    def __init__(self, action: Callable[[], None]) -> None:
+        self._action = action
+
+    def settle(self) -> None:
+        self._action()
+
+    def kept(self) -> list[object]:
+        return []
+
+
+def test_who_keeps_everything_is_waited_for_but_a_few_times(arena: Arena) -> None:
+    writer, reader, _ = shares(arena)
+    encoder, decoder = Encoder(writer.pool), Decoder(reader.views)
+
+    kept = [decoder.decode(encoder.encode([np.zeros(MIB, np.uint8)])) for _ in range(60)]
+
+    usage = arena.usage()[0]
+    assert len(kept) == usage.slots == 60
+    assert 1 <= usage.waits <= 6
+
+
+def lend_beside_held_ones(arena: Arena, rounds: int) -> int:
+    """How often it was waited, with two slots held and one that comes back each time."""
+    writer, reader, _ = shares(arena)
+    encoder, decoder = Encoder(writer.pool), Decoder(reader.views)
+    held = [decoder.decode(encoder.encode([np.zeros(MIB, np.uint8)])) for _ in range(3)]
+    held.pop()
+    before = arena.usage()[0].waits
+    for _ in range(rounds):
+        decoder.decode(encoder.encode([np.zeros(MIB, np.uint8)]))
+    assert len(held) == 2
+    return arena.usage()[0].waits - before
+
+
+def test_what_does_not_fit_the_cache_is_waited_for_before_more_is_lent(
+    arena: Arena, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fits = lend_beside_held_ones(arena, 30)
+    monkeypatch.setattr("pipeflow.transports.slots.CACHE_BYTES", 2 * MIB)
+    other = Arena.create(3, 64 * MIB)
+    too_much = lend_beside_held_ones(other, 30)
+    other.close()
+
+    assert fits == 0
+    assert too_much >= 3
+
+
+def test_arrays_that_go_by_too_fast_to_be_read_are_not_waited_for(
+    arena: Arena, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeflow.transports.slots.CACHE_BYTES", 2 * MIB)
+    monkeypatch.setattr("pipeflow.transports.slots._READ_BYTES_PER_S", 0.0)
+    other = Arena.create(3, 64 * MIB)
+
+    too_fast = lend_beside_held_ones(arena, 400)
+    monkeypatch.setattr("pipeflow.transports.slots._READ_BYTES_PER_S", float("inf"))
+    slow = lend_beside_held_ones(other, 400)
+
+    other.close()
+    assert too_fast < slow
+
+
+def test_nobody_waits_for_what_this_worker_alone_holds(arena: Arena) -> None:
+    writer, _, _ = shares(arena)
+
+    mine = [writer.pool.empty(MIB, np.uint8) for _ in range(30)]
+
+    assert len({array.ctypes.data for array in mine}) == 30
+    assert arena.usage()[0].waits == 0
+
+
 def test_a_slot_is_kept_by_any_view_of_it(arena: Arena) -> None:
     writer, reader, _ = shares(arena)
     packet = Encoder(writer.pool).encode([np.arange(100_000)])
@@ -99,6 +218,61 @@ def test_passing_on_slicing_and_wrapping_copy_nothing(arena: Arena) -> None:
     assert np.array_equal(wrapped["a"][0], expected.T)
     assert np.array_equal(strided, expected[::-2, 5:400:3])
     assert not strided.flags.writeable
+
+
+def test_frames_and_tables_are_passed_on_without_a_copy(arena: Arena) -> None:
+    pandas = pytest.importorskip("pandas")
+    first, second, third = shares(arena)
+    frame = pandas.DataFrame({"x": np.arange(50_000.0), "n": np.arange(50_000)})
+
+    (passed,) = Decoder(second.views).decode(Encoder(first.pool).encode([frame]))
+    packet = Encoder(second.pool).encode([passed])
+    (got,) = Decoder(third.views).decode(packet)
+
+    assert got.equals(frame)
+    assert packet.shared_bytes == 800_000
+    assert packet.copied_bytes < 1000
+    assert arena.usage()[1].slots == 0
+
+
+def test_arrow_tables_are_passed_on_without_a_copy(arena: Arena) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    first, second, third = shares(arena)
+    texts = pyarrow.array([f"text {number}" for number in range(20_000)])
+    table = pyarrow.table({"x": np.arange(20_000.0), "text": texts})
+
+    (passed,) = Decoder(second.views).decode(Encoder(first.pool).encode([table]))
+    packet = Encoder(second.pool).encode([passed])
+    (got,) = Decoder(third.views).decode(packet)
+
+    assert got.equals(table)
+    assert packet.shared_bytes > 300_000
+    assert packet.copied_bytes < 1000
+    assert arena.usage()[1].slots == 0
+
+
+def test_bytes_of_objects_that_hide_their_base_are_found_by_where_they_lie(arena: Arena) -> None:
+    first, second, third = shares(arena)
+    (array,) = Decoder(second.views).decode(Encoder(first.pool).encode([np.arange(50_000)]))
+
+    packet = Encoder(second.pool).encode([Opaque(array[1000:])])
+    (got,) = Decoder(third.views).decode(packet)
+
+    assert packet.shared_bytes == 49_000 * 8
+    assert arena.usage()[1].slots == 0
+    assert np.frombuffer(got, np.int64).tolist() == list(range(1000, 50_000))
+
+
+class Opaque:
+    """Offers its bytes to pickle through an address, as buffers of other libraries do."""
+
+    def __init__(self, array: np.ndarray[tuple[int], np.dtype[np.int64]]) -> None:
+        self._array = array
+
+    def __reduce_ex__(self, _: SupportsIndex) -> Any:
+        address, nbytes = self._array.ctypes.data, self._array.nbytes
+        block = (ctypes.c_char * nbytes).from_address(address)
+        return memoryview, (pickle.PickleBuffer(memoryview(block)),)
 
 
 def test_what_was_passed_on_outlives_who_passed_it_on(arena: Arena) -> None:

@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 
 from pipeflow.transports.base import ChannelSpec, Kind
 from pipeflow.transports.bell import Bell
-from pipeflow.transports.counters import ChannelCounters, ReaderCell, WriterAccount, WriterCell
+from pipeflow.transports.counters import (
+    ChannelCounters,
+    ReaderAccount,
+    ReaderCell,
+    WriterAccount,
+    WriterCell,
+)
 from pipeflow.transports.credit import room
 
 amounts = st.integers(0, 1000)
@@ -124,3 +130,19 @@ def _readable(bell: Bell) -> bool:
     import select
 
     return bool(select.select([bell.fileno()], [], [], 0)[0])
+
+
+def test_a_writer_that_waits_is_rung_once_for_each_wait() -> None:
+    spec = ChannelSpec(number=0, kind=Kind.PIPE, capacity=4)
+    counters = ChannelCounters.private(spec)
+    writer, reader = WriterAccount(counters, 0), ReaderAccount(counters, 0)
+    writer.note_sent(credits=4, nbytes=0, items=4)
+
+    rings = [reader.note_taken(0, 1, 0)]
+    for _ in range(2):
+        writer.set_waiting(True)
+        rings += [reader.note_taken(0, 1, 0), reader.note_taken(0, 0, 0)]
+        writer.set_waiting(False)
+    rings.append(reader.note_taken(0, 1, 0))
+
+    assert rings == [False, True, False, True, False, False]

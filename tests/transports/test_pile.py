@@ -40,6 +40,45 @@ def test_an_object_that_cannot_be_pickled_leaves_the_pile_as_it_was() -> None:
     assert (first["fine"].tolist(), second) == ([1.0, 1.0], [1])
 
 
+def test_arrays_of_a_pile_come_back_in_order_whatever_is_around_them() -> None:
+    pile = Encoder().pile()
+    array = np.arange(3)
+
+    for payload in (array, array * 2, {"deep": array}, np.array([None, 1]), "text"):
+        pile.add(payload)
+    first, second, third, objects, text = Decoder().decode(pile.packet())
+
+    assert first.tolist() == [0, 1, 2]
+    assert second.tolist() == [0, 2, 4]
+    assert third["deep"].tolist() == [0, 1, 2]
+    assert objects.tolist() == [None, 1]
+    assert text == "text"
+
+
+def test_an_array_alone_is_what_it_was_then_in_its_own_layout() -> None:
+    array = np.arange(12.0).reshape(3, 4).T
+    pile = Encoder().pile()
+    pile.add(array)
+    array[:] = 0
+
+    (got,) = Decoder().decode(pile.packet())
+
+    assert got.tolist() == np.arange(12.0).reshape(3, 4).T.tolist()
+    assert got.flags.f_contiguous
+    assert not got.flags.writeable
+
+
+def test_a_bad_object_behind_an_array_leaves_the_array() -> None:
+    pile = Encoder().pile()
+    pile.add(np.arange(3))
+
+    with pytest.raises(ItemNotSerializable):
+        pile.add(threading.Lock())
+    (got,) = Decoder().decode(pile.packet())
+
+    assert got.tolist() == [0, 1, 2]
+
+
 class Broken:
     def __reduce__(self) -> Any:
         return int, ("not a number",)
@@ -64,3 +103,13 @@ def test_private_arrays_of_a_pile_may_be_written() -> None:
     array[0] = 9
 
     assert array.tolist() == [9, 1, 2, 3]
+
+
+def test_many_arrays_and_nothing_else_come_back() -> None:
+    pile = Encoder().pile()
+    for number in range(5):
+        pile.add(np.full(number, number))
+
+    arrays = Decoder().decode(pile.packet())
+
+    assert [array.tolist() for array in arrays] == [[n] * n for n in range(5)]

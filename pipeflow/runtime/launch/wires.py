@@ -25,7 +25,7 @@ from pipeflow.spec.policies import Overflow
 from pipeflow.transports.bell import Bell
 from pipeflow.transports.channel import create_ends
 from pipeflow.transports.ends import Ends
-from pipeflow.transports.shm import Arena
+from pipeflow.transports.shm import Arena, PoolUsage
 
 _WORD_BYTES = 8
 
@@ -137,10 +137,10 @@ class Wires:
             log_level=log_level,
         )
 
-    def slots(self) -> tuple[int, ...]:
-        """Slots that each worker's pool made, by number of the worker."""
+    def pools(self) -> tuple[PoolUsage, ...]:
+        """What each worker's pool has lent, by number of the worker."""
         assert self._arena is not None
-        return tuple(pool.slots for pool in self._arena.usage())
+        return self._arena.usage()
 
     def ring(self, worker: int) -> None:
         """Wake a worker that waits for room."""

@@ -10,6 +10,7 @@ from pipeflow.runtime.launch.messages import Exited
 from pipeflow.runtime.messages import Finished, ReportParser
 from pipeflow.runtime.watch.lifecycle import ENDED, Happening, Life, move
 from pipeflow.runtime.watch.printed import Lines
+from pipeflow.transports.shm import PoolUsage
 
 
 @dataclass(slots=True, kw_only=True)
@@ -57,15 +58,16 @@ class Watched:
         self.life = move(self.life, happening)
         return self.life
 
-    def record(self, slots: int) -> WorkerRecord:
-        """What the report needs to know of it; ``slots`` that its pool made."""
+    def record(self, pool: PoolUsage) -> WorkerRecord:
+        """What the report needs to know of it, and of its pool."""
         cpu = [report.cpu_s for report in (self.finished, self.exited) if report is not None]
         rss = [each.peak_rss_bytes for each in (self.finished, self.exited) if each is not None]
         return WorkerRecord(
             pid=self.pid,
             cpu_s=round(max(cpu, default=0.0), 6),
             peak_rss_bytes=max(rss, default=0),
-            slots=slots,
+            slots=pool.slots,
+            slot_waits=pool.waits,
             metrics=self.finished.metrics if self.finished is not None else {},
             torn=self.life is not Life.DONE,
             cut=self.excused,

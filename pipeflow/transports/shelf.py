@@ -1,0 +1,83 @@
+"""The slots of one size, and how long it pays to wait for one of them. Pure."""
+
+from __future__ import annotations
+
+import functools
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Final
+
+from pipeflow.transports.backing import GRANULE
+
+#: Buffers from this size on, in bytes, go into slots: below, a copy is cheaper than the books.
+SHARED_FROM: Final = 32 * 1024
+#: Slots of a size that are lent before it is worth a moment to wait for one to come back: one is
+#: read while the other is filled.
+FEW: Final = 2
+
+_CLASSES_PER_DOUBLING: Final = 4
+#: What a byte of fresh memory costs, and one that is not in the cache any more, for all who touch
+#: it, in seconds. Who waits no longer than that never pays more than twice.
+_FRESH_S_PER_BYTE: Final = 0.6e-9
+_COLD_S_PER_BYTE: Final = 0.2e-9
+_LONGEST_WAIT_S: Final = 0.05
+#: Slots lent without waiting after waits that were in vain: one, three, and so on up to this.
+_MOST_SKIPPED: Final = 63
+
+
+@dataclass(slots=True)
+class Slot:
+    """One slot: its number, its first byte, its bytes of memory (0: given back)."""
+
+    number: int
+    offset: int
+    size: int
+    reserved: int = 0
+
+
+@dataclass(slots=True)
+class Shelf:
+    """The slots of one size.
+
+    Attributes:
+        lent: In use when last looked at; longest first, as far as that is known.
+        free: Nobody holds them. The last one came back last, is still in the cache, and is taken
+            first.
+        bare: Without memory.
+        vain: How many will be lent without waiting once a wait is in vain.
+        skip: How many are lent without waiting now.
+    """
+
+    lent: deque[Slot] = field(default_factory=deque)
+    free: list[Slot] = field(default_factory=list)
+    bare: list[Slot] = field(default_factory=list)
+    vain: int = 1
+    skip: int = 0
+
+    def patience_s(self, size: int) -> float:
+        """Seconds that it pays to wait for a slot: what it costs to do with another one."""
+        per_byte = _COLD_S_PER_BYTE if self.free else _FRESH_S_PER_BYTE
+        return min(size * per_byte, _LONGEST_WAIT_S)
+
+    def skips(self) -> bool:
+        """Whether to do without a wait this time, since the last ones were in vain."""
+        if self.skip:
+            self.skip -= 1
+            return True
+        return False
+
+    def note_wait(self, *, in_vain: bool) -> None:
+        """Learn from a wait: what holds slots for long is soon asked but once in a while."""
+        if in_vain:
+            self.skip = self.vain
+            self.vain = min(2 * self.vain + 1, _MOST_SKIPPED)
+        else:
+            self.vain = max(1, self.vain - 1)
+
+
+@functools.lru_cache(maxsize=1024)
+def size_class(nbytes: int) -> int:
+    """The bytes of a slot for ``nbytes``: four sizes a doubling, whole granules."""
+    least = max(nbytes, SHARED_FROM, GRANULE)
+    step = max(GRANULE, (1 << (least - 1).bit_length() - 1) // _CLASSES_PER_DOUBLING)
+    return -(-least // step) * step

@@ -1,0 +1,35 @@
+"""How long it pays to wait for a slot."""
+
+from __future__ import annotations
+
+from pipeflow.transports.shelf import Shelf, Slot
+
+MIB = 2**20
+
+
+def test_fresh_memory_is_worth_a_longer_wait_than_a_cold_slot() -> None:
+    shelf = Shelf()
+    fresh_s = shelf.patience_s(8 * MIB)
+    shelf.free.append(Slot(0, 0, 8 * MIB))
+    cold_s = shelf.patience_s(8 * MIB)
+
+    assert 0.004 < fresh_s < 0.006
+    assert 0.001 < cold_s < 0.002
+    assert Shelf().patience_s(2**40) == 0.05
+
+
+def test_waits_in_vain_become_rare_and_good_ones_frequent_again() -> None:
+    shelf = Shelf()
+    waits = 0
+    for _ in range(1000):
+        if not shelf.skips():
+            waits += 1
+            shelf.note_wait(in_vain=True)
+    skipped = shelf.vain
+
+    for _ in range(100):
+        shelf.note_wait(in_vain=False)
+
+    assert 15 <= waits <= 25
+    assert skipped == 63
+    assert shelf.vain == 1
