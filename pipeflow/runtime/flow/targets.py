@@ -126,6 +126,8 @@ class Target:
             channel.row[SHARED_BYTES] += packet.shared_bytes
         for channel in gone:
             self.drop(channel)
+        if packet.shared_bytes:
+            self.look()  # what was left in items may be too much in bytes
         return bool(gone)
 
     def drop(self, channel: OutChannel) -> None:
