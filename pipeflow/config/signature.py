@@ -146,6 +146,25 @@ def class_facts(
     )
 
 
+def takes_no_items(line: Sequence[ast.ClassDef], place: Place) -> bool:
+    """Whether a class with all that it inherits surely can be neither called nor iterated.
+
+    Args:
+        line: The class and its bases; there are no others.
+        place: Where it stands.
+    """
+    plain = (ast.FunctionDef, ast.AsyncFunctionDef, ast.AnnAssign, ast.Expr, ast.Pass)
+    for one in line:
+        # A metaclass, a decorator, an assignment, an `if` may make methods unseen.
+        if one.keywords or _decorators(one, place) - _DATACLASS:
+            return False
+        if not all(isinstance(statement, plain) for statement in one.body):
+            return False
+        if {"__call__", "__iter__"} & _methods(one).keys():
+            return False
+    return True
+
+
 def _methods(node: ast.ClassDef) -> dict[str, Function]:
     return {s.name: s for s in node.body if isinstance(s, ast.FunctionDef | ast.AsyncFunctionDef)}
 

@@ -32,6 +32,7 @@ from pipeflow.config.signature import (
     function_facts,
     inherits_unknown,
     lambda_facts,
+    takes_no_items,
     unknown,
 )
 from pipeflow.errors import Severity
@@ -145,8 +146,14 @@ def _facts_of(
             return unknown(module.place, line)
 
 
-def _class(node: ast.ClassDef, module: OwnModule) -> CallFacts:
+def _class(node: ast.ClassDef, module: OwnModule) -> CallFacts | Problem:
     bases, whole = _lineage(node, module)
+    if whole and takes_no_items([node, *(base.node for base in bases)], module.place):
+        return Problem(
+            code="not-callable",
+            problem=f"class {node.name} has no __call__: its objects take no items",
+            hint=f"give it 'def __call__(self, item)'; {module.place.file}:{node.lineno}",
+        )
     facts = class_facts(node, module.place, [base.node for base in bases], whole=whole)
     in_one_module = all(base.module.path == module.path for base in bases)
     # Names in annotations mean what the module of their class imports.

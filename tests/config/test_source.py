@@ -48,6 +48,15 @@ def decorated(a): return a
 short = lambda x: x
 alias = clean
 LIMIT = 3
+class Silent:
+    limit: int = 3
+    def run(self, x): return x
+class Bound(Silent):
+    __call__ = clean
+class Listed:
+    def __iter__(self): return iter(())
+class Heir(Bound):
+    pass
 class Tools:
     @staticmethod
     def make(x): return x
@@ -147,6 +156,7 @@ def test_compiled_and_injected_modules_are_unknown(target: str, folder: str) -> 
         ("imaging.py:clean", "bad-call", "call: imaging:clean"),
         ("imaging.clean", "bad-call", "call: imaging:clean"),
         ("imaging:LIMIT", "not-callable", "name a function or a class"),
+        ("imaging:Silent", "not-callable", "give it 'def __call__(self, item)'; imaging.py:"),
         ("imaging:Tools.mkae", "unknown-attribute", "did you mean 'make'?"),
     ],
 )
@@ -158,6 +168,11 @@ def test_a_target_that_is_not_there_says_what_is(
     assert isinstance(found, Problem)
     assert found.code == code
     assert hint in found.hint
+
+
+@pytest.mark.parametrize("name", ["Bound", "Heir", "Listed"])
+def test_a_class_that_may_be_called_or_iterated_is_not_refused(name: str, folder: str) -> None:
+    assert facts(f"imaging:{name}", folder).shape is Shape.UNKNOWN
 
 
 def test_a_syntax_error_in_the_module_is_told_with_its_line(folder: str) -> None:
