@@ -83,6 +83,7 @@ def run(
     seed: int | None = None,
     grace_s: float = 30.0,
     start_method: str = "",
+    fuse: bool = False,
     listener: Callable[[Event], None] | None = None,
 ) -> Report:
     """Run a pipeline to its end and give the account of it.
@@ -99,6 +100,7 @@ def run(
         seed: Of ``pipeflow.rng``; 0 when left out.
         grace_s: Seconds that a source in a blocking call gets when the run is drained.
         start_method: ``"fork"``, ``"forkserver"``, ``"spawn"``; empty: the executor's choice.
+        fuse: Run neighbouring one-to-one stages in one process.
         listener: Called with each event as it happens, in this thread.
 
     Raises:
@@ -109,7 +111,7 @@ def run(
     from pipeflow.executors.base import RunOptions
 
     runner = make_executor(executor)
-    decided = plan(pipeline, params=params, sets=sets, overlays=overlays)
+    decided = plan(pipeline, params=params, sets=sets, overlays=overlays, fuse=fuse)
     options = RunOptions(
         seed=seed or 0,
         grace_s=grace_s,
@@ -147,6 +149,7 @@ def plan(
     params: Mapping[str, object] | None = None,
     sets: Sequence[str] = (),
     overlays: Sequence[str | os.PathLike[str]] = (),
+    fuse: bool = False,
 ) -> Plan:
     """Decide what would run on this machine.
 
@@ -158,7 +161,7 @@ def plan(
     from pipeflow.runtime.machine import read_machine
 
     loaded = load(pipeline, params=params, sets=sets, overlays=overlays)
-    return make_plan(loaded, read_machine())
+    return make_plan(loaded, read_machine(), fusion=fuse)
 
 
 def stream(target: Any, *, stage: str = "") -> Any:

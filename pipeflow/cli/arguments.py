@@ -106,6 +106,15 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_fuse(parser: argparse.ArgumentParser) -> None:
+    """Declare that processes may be shared."""
+    parser.add_argument(
+        "--fuse",
+        action="store_true",
+        help="run neighbouring one-to-one stages in one process",
+    )
+
+
 def add_log_level(parser: argparse.ArgumentParser) -> None:
     """Declare how much is told."""
     parser.add_argument(

@@ -23,7 +23,6 @@ COMMANDS: Final[Mapping[str, str]] = {
 
 #: Option to what can be done today.
 OPTIONS: Final[Mapping[str, str]] = {
-    "--fuse": "every replica of every stage is a process of its own",
     "--resume": "a run begins at the beginning",
     "--dashboard": "'pipeflow run' shows a live table of its stages",
 }

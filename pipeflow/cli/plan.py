@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import Final
 
-from pipeflow.cli.arguments import Command, add_file, add_settings
+from pipeflow.cli.arguments import Command, add_file, add_fuse, add_settings
 from pipeflow.cli.reading import read_file, show_findings
 from pipeflow.cli.world import Exit, World
 
@@ -14,6 +14,7 @@ from pipeflow.cli.world import Exit, World
 def _add(parser: argparse.ArgumentParser) -> None:
     add_file(parser)
     parser.add_argument("--format", choices=("text", "json"), default="text", help="(text)")
+    add_fuse(parser)
     add_settings(parser)
 
 
@@ -22,7 +23,7 @@ def _execute(arguments: argparse.Namespace, world: World) -> int:
     from pipeflow.planner.make import make_plan
 
     reading = read_file(arguments.file, arguments, world)
-    decided = make_plan(reading.require(), world.machine())
+    decided = make_plan(reading.require(), world.machine(), fusion=arguments.fuse)
     # The planner's own doubts are part of the plan.
     others = tuple(each for each in reading.findings if each not in decided.warnings)
     show_findings(others, reading.sources, world)

@@ -13,6 +13,7 @@ from pipeflow.api import EXECUTORS
 from pipeflow.cli.arguments import (
     Command,
     add_file,
+    add_fuse,
     add_later,
     add_settings,
     duration,
@@ -60,9 +61,10 @@ def _add(parser: argparse.ArgumentParser) -> None:
         default="",
         help="how worker processes are started",
     )
+    add_fuse(parser)
     add("--until", metavar="STAGE", help="run only what leads to a stage, print its first items")
     add("--take", type=whole_number(1), metavar="N", help=f"how many items --until prints ({FEW})")
-    for option in ("--fuse", "--resume", "--dashboard"):
+    for option in ("--resume", "--dashboard"):
         add_later(parser, option)
 
 
@@ -100,7 +102,7 @@ def _run(arguments: argparse.Namespace, world: World, executor: Executor) -> int
     pipeline = reading.require()
     if arguments.until is not None:
         pipeline = _cut(pipeline, arguments.until, arguments.take or FEW)
-    plan = _plan(pipeline, world)
+    plan = _plan(pipeline, world, fusion=arguments.fuse)
     doubtful = [*reading.findings, *_meant(plan.warnings, cut=arguments.until is not None)]
     show_findings(tuple(dict.fromkeys(doubtful)), reading.sources, world)
     with ExitStack() as owned:
@@ -166,10 +168,10 @@ def _cut(pipeline: Pipeline, target: str, count: int) -> Pipeline:
     return until(pipeline, target, count, stage_types=stage_types(), only_to=only_to)
 
 
-def _plan(pipeline: Pipeline, world: World) -> Plan:
+def _plan(pipeline: Pipeline, world: World, *, fusion: bool) -> Plan:
     from pipeflow.planner.make import make_plan
 
-    return make_plan(pipeline, world.machine())
+    return make_plan(pipeline, world.machine(), fusion=fusion)
 
 
 def _meant(warnings: Sequence[Finding], *, cut: bool) -> Iterator[Finding]:

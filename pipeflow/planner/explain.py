@@ -27,7 +27,7 @@ _ROUTES = {
 def plan_text(plan: Plan) -> str:
     """What would run, for a terminal; ends with a newline."""
     cores = _count(plan.cores, "core")
-    processes = _count(len(plan.workers), "process", "es")
+    processes = _count(plan.processes, "process", "es")
     held = size(edge_bytes(plan))
     parts = [
         [
@@ -55,7 +55,7 @@ def plan_json(plan: Plan) -> dict[str, object]:
         "format": 1,
         "pipeline": plan.pipeline,
         "file": plan.file,
-        "processes": len(plan.workers),
+        "processes": plan.processes,
         "cores": plan.cores,
         "memory": {"limit_bytes": plan.memory, "edges_bytes": edge_bytes(plan)},
         "descriptors": plan.descriptors,
@@ -110,7 +110,7 @@ def _edge_row(plan: Plan, edge: EdgePlan) -> tuple[str, ...]:
     ]
     return (
         f"{_port(plan, edge)} -> {plan.stages[edge.target].name}",
-        edge.transport.value,
+        edge.way,
         _ROUTES[edge.route],
         "; ".join(filter(None, more)),
     )
@@ -162,7 +162,7 @@ def _edge_json(plan: Plan, edge: EdgePlan) -> dict[str, object]:
         "from": f"{plan.stages[edge.source].name}.{edge.port}",
         "to": plan.stages[edge.target].name,
         "input": edge.input,
-        "transport": edge.transport.value,
+        "transport": edge.way,
         "route": edge.route.value,
         "capacity": {"items": edge.capacity_items, "bytes": edge.capacity_bytes},
         "overflow": edge.overflow.value,

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pipeflow.errors import Finding, InvalidPipeline, UsageError
 from pipeflow.planner.channels import Way, channels_of, find_ways, transport_for
 from pipeflow.planner.checks import by_place, check, errors_of
+from pipeflow.planner.fusion import fuse
 from pipeflow.planner.graph import Network, network, without_disabled
 from pipeflow.planner.joins import find_zips
 from pipeflow.planner.listing import listed
@@ -42,8 +43,13 @@ from pipeflow.suggest import did_you_mean
 MOST_LANES = 1024
 
 
-def make_plan(pipeline: Pipeline, machine: Machine) -> Plan:
+def make_plan(pipeline: Pipeline, machine: Machine, *, fusion: bool = False) -> Plan:
     """Decide everything that a run needs to know; same file and same machine, same plan.
+
+    Args:
+        pipeline: What the user asks for.
+        machine: What there is.
+        fusion: Whether neighbouring one-to-one stages share a process.
 
     Raises:
         InvalidPipeline: The file is wrong, or asks for more than its own limits allow; it bears all
@@ -75,7 +81,7 @@ def make_plan(pipeline: Pipeline, machine: Machine) -> Plan:
     descriptors = descriptors_for(workers, _count_channels(edges, replicas, units))
     check_machine(machine, workers=workers, descriptors=descriptors)
     place_of = {name: index for index, name in enumerate(running.stages)}
-    return Plan(
+    plan = Plan(
         pipeline=pipeline.name,
         file=pipeline.file,
         folder=pipeline.folder,
@@ -97,6 +103,7 @@ def make_plan(pipeline: Pipeline, machine: Machine) -> Plan:
             *order_notes(running, units, replicas),
         ),
     )
+    return fuse(plan) if fusion else plan
 
 
 def only_to(pipeline: Pipeline, stage: str) -> Pipeline:

@@ -79,6 +79,7 @@ class EdgePlan:
         lane_base: Number of its first lane among all input lanes of the reading stage.
         ordered: Whether the reader waits for the units in their order (on each lane), or takes
             them as they come. One writer's units are in order anyway.
+        fused: Whether its ends are in one process, worker by worker.
         at: Where the file has it.
     """
 
@@ -98,7 +99,13 @@ class EdgePlan:
     lanes: int = 1
     lane_base: int = 0
     ordered: bool = True
+    fused: bool = False
     at: Location
+
+    @property
+    def way(self) -> str:
+        """How its bytes cross, as it is shown: its transport, or ``fused``."""
+        return "fused" if self.fused else self.transport.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,11 +174,18 @@ class WorkerPlan:
         index: Its number among all workers of the plan; stages in order, replicas in order.
         stage: Number of its stage.
         replica: Which of the stage's replicas, from 0.
+        host: Number of the worker in whose process it runs; -1: in its own.
     """
 
     index: int
     stage: int
     replica: int
+    host: int = -1
+
+    @property
+    def process(self) -> int:
+        """Number of the worker whose process it is."""
+        return self.index if self.host < 0 else self.host
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,6 +229,16 @@ class Plan:
     descriptors: int = 0
     warnings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def processes(self) -> int:
+        """How many processes run its workers."""
+        return len({worker.process for worker in self.workers})
+
+    def sharing(self, worker: int) -> tuple[WorkerPlan, ...]:
+        """The workers in one process, writers before readers; most are alone."""
+        together = [each for each in self.workers if each.process == self.workers[worker].process]
+        return tuple(sorted(together, key=lambda each: self.stages[each.stage].level))
 
     def workers_of(self, stage: int) -> tuple[WorkerPlan, ...]:
         """The workers of one stage, replica 0 first."""

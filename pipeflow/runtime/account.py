@@ -206,7 +206,7 @@ def _edge(
         source=f"{plan.stages[edge.source].name}.{edge.port}",
         target=plan.stages[edge.target].name,
         input=edge.input,
-        transport=edge.transport.value,
+        transport=edge.way,
         capacity=edge.capacity_items,
         sent=sent,
         delivered=delivered,

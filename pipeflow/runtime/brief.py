@@ -28,6 +28,8 @@ class WorkerBrief:
         report_fd: Where reports are written.
         lifeline_fd: Reads as ended when the supervisor is gone.
         stdout_fd: Standard output of the command, for ``print``; -1 when the stage may not use it.
+        print_fd: Where it prints, if it shares its process and so cannot own the standard output;
+            else -1.
         log_level: Least level of log lines.
     """
 
@@ -44,4 +46,5 @@ class WorkerBrief:
     report_fd: int
     lifeline_fd: int
     stdout_fd: int
+    print_fd: int = -1
     log_level: str = "info"

@@ -9,7 +9,8 @@ from __future__ import annotations
 import select
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from pipeflow.runtime.board import (
@@ -36,6 +37,7 @@ from pipeflow.transports.allocator import keep_freed_memory
 from pipeflow.transports.bell import Bell
 from pipeflow.transports.channel import open_receiver, open_sender
 from pipeflow.transports.codec import Decoder, Encoder
+from pipeflow.transports.inline import InlineChannel
 from pipeflow.transports.pause import SHORT_S, SPIN_S, LookOut
 from pipeflow.transports.shm import Arena
 from pipeflow.transports.waiting import await_room
@@ -53,6 +55,7 @@ class Process:
         brief: What the worker was told.
         board: The board.
         channels: All channels of the run.
+        links: Number of a channel to it, of those that stay in this process.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class Process:
         brief: WorkerBrief,
         board: Board,
         channels: tuple[ChannelPlan, ...],
+        links: Mapping[int, InlineChannel] = MappingProxyType({}),
     ) -> None:
         self._brief = brief
         self._row: Words = board.worker(brief.worker)
@@ -68,6 +72,8 @@ class Process:
         decoder = Decoder(self._share.views)
 
         def receiver(channel: ChannelPlan, reader: int) -> Any:
+            if channel.spec.number in links:
+                return links[channel.spec.number].receivers[reader]
             bells = brief.mail_bells if self._is_mail(channel) else brief.bells
             return open_receiver(
                 channel.spec,
@@ -80,6 +86,10 @@ class Process:
             )
 
         def sender(channel: ChannelPlan, writer: int) -> Any:
+            if channel.spec.number in links:
+                end = links[channel.spec.number].senders[writer]
+                self._share.pool.watch(end)
+                return end
             return open_sender(
                 channel.spec,
                 brief.channels[channel.spec.number],
@@ -115,6 +125,8 @@ class Process:
         spins = brief.plan.stages[brief.plan.workers[brief.worker].stage].spin
         self._input_look = LookOut(SPIN_S if spins else SHORT_S)
         self._room_look = LookOut(SPIN_S if spins else SHORT_S)
+        #: Called before the process waits for room: what others in it hold back must leave first.
+        self.before_wait: Callable[[], None] = lambda: None
         self._input_poll = select.poll()
         self._polled: tuple[list[int], list[int]] = ([], [])
         self._watched: frozenset[int] = frozenset()
@@ -133,6 +145,22 @@ class Process:
         self._linger.start()
         if self._postman is not None:
             self._postman.start()
+
+    def pause(self) -> None:
+        """The loop has given way to another in this process, until something comes."""
+        assert self.inbox is not None
+        self._row[HAND_DEPTH] = 0
+        self._row[BUSY_NS] += self._enter_state(State.WAITING_IN, self.inbox.waits_for())
+
+    def resume(self) -> None:
+        """The loop has its turn again."""
+        self._row[WAIT_IN_NS] += self._enter_state(State.BUSY, 0)
+
+    def tidy(self) -> None:
+        """Do what others may need to go on; see ``_poll``."""
+        assert self.inbox is not None
+        self._share.pool.tidy()
+        self.inbox.help_writers()
 
     def for_input(self, timeout_s: float | None) -> None:
         """Wait until something may have come; everything was flushed before.
@@ -187,6 +215,7 @@ class Process:
         full = [target.full() for target in targets]
         if not all(full):
             return  # one of them has got room since the caller looked
+        self.before_wait()
         channels = [channel for those in full for channel in those]
         before = self._enter_state(State.WAITING_OUT, channels[0].edge + 1 if channels else 0)
         self._row[BUSY_NS] += before

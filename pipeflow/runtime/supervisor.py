@@ -18,6 +18,7 @@ import selectors
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final, assert_never
 
@@ -139,24 +140,32 @@ class Supervisor:
         """
         for stage in self._plan.start_order:
             for worker in self._plan.workers_of(stage):
-                watched = self._workers[worker.index]
-                watched.pid = self._launcher.launch(self._order(worker.index))
-                self._tell(
-                    WorkerStarted(stage=watched.stage, replica=worker.replica, pid=watched.pid)
-                )
+                if worker.process == worker.index:
+                    self._launch(worker.index)
         self._launcher.all_launched()
         self._wires.let_go()
 
+    def _launch(self, number: int) -> None:
+        """Start one process, with all workers that share it."""
+        pid = self._launcher.launch(self._order(number))
+        for worker in self._plan.sharing(number):
+            watched = self._workers[worker.index]
+            watched.pid = pid
+            self._tell(WorkerStarted(stage=watched.stage, replica=worker.replica, pid=pid))
+
     def _order(self, worker: int) -> Launch:
-        brief = self._wires.brief(
-            worker,
-            seed=self._terms.seed,
-            log_level=self._terms.log_level,
-            attempt=_ATTEMPT,
-            parent=self._launcher.parent,
+        briefs = tuple(
+            self._wires.brief(
+                each.index,
+                seed=self._terms.seed,
+                log_level=self._terms.log_level,
+                attempt=_ATTEMPT,
+                parent=self._launcher.parent,
+            )
+            for each in self._plan.sharing(worker)
         )
         keep, output = self._wires.keep(worker), self._wires.prints[worker][1]
-        return launch_order(self._plan, brief, keep=keep, output=output)
+        return launch_order(self._plan, briefs, keep=keep, output=output)
 
     # --------------------------------------------------------------------- loop
 
@@ -252,7 +261,19 @@ class Supervisor:
             self._lose_launcher(error)
             return
         for exited in news:
-            self._bury(self._workers[exited.worker], exited)
+            for watched, end in self._shared_end(exited):
+                self._bury(watched, end)
+
+    def _shared_end(self, exited: Exited) -> list[tuple[Watched, Exited]]:
+        """The end of a process, for each worker in it; who had an item in hand comes first."""
+        together = [self._workers[each.index] for each in self._plan.sharing(exited.worker)]
+        board = self._wires.board
+        together.sort(key=lambda watched: not hand(board.worker(watched.plan.index)))
+        own = replace(exited, cpu_s=0.0)  # what the process used is told once
+        return [
+            (watched, exited if watched.plan.index == exited.worker else own)
+            for watched in together
+        ]
 
     def _lose_launcher(self, error: MachineError) -> None:
         """Its process is gone, and the kernel has killed all workers with it."""
@@ -282,6 +303,9 @@ class Supervisor:
                 out_of_memory=ran_out,
                 started=before is not Life.STARTING,
             )
+            together = {each.index for each in self._plan.sharing(number)}
+            if any(cause.worker in together for cause in self._causes):
+                failure = replace(failure, victim=True)  # the process died of what a mate did
             self._causes.append(Cause(worker=number, failure=failure, order=self._moment))
         if life is Life.FAILED and not self._is_victim(number):
             exitcode, name = split_status(exited.status)
@@ -394,7 +418,9 @@ class Supervisor:
         if not watched.at_work:
             return
         if turns == watched.turns:
-            self._ending.excuse([watched])
+            self._ending.excuse(
+                [self._workers[each.index] for each in self._plan.sharing(watched.plan.index)]
+            )
         else:
             watched.turns = turns
             self._alarms.set(Alarm.CUT, now + CUT_S, watched.plan.index)

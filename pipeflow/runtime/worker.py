@@ -51,7 +51,7 @@ from pipeflow.stages.work import Work
 #: Sent by the supervisor to a source whose grace is over: leave the blocking call.
 DRAIN_SIGNAL = signal.SIGUSR1
 #: A worker whose neighbours ended says that it is a victim; the root cause lies elsewhere.
-_VICTIM_ERRORS = (ChannelError,)
+VICTIM_ERRORS = (ChannelError,)
 
 
 def run_worker(brief: WorkerBrief) -> int:
@@ -64,14 +64,14 @@ def run_worker(brief: WorkerBrief) -> int:
     plan = brief.plan
     stage = plan.stages[plan.workers[brief.worker].stage]
     channels = wire(plan)
-    board = Board(plan, channels, _map_board(brief.board_fd))
+    board = Board(plan, channels, map_board(brief.board_fd))
     row = board.worker(brief.worker)
-    context = _context(brief, stage, board, reports)
+    context = make_context(brief, stage, board, reports)
     enter(context)
     try:
-        work = _load(stage, plan.folder, context)
+        work = load_stage(stage, plan.folder, context)
     except BaseException as error:  # the user's module or constructor: a boundary
-        reports.tell(Failed(_start_failure(error)))
+        reports.tell(Failed(start_failure(error)))
         return EXIT_FAILED
     process = Process(brief, board, channels)
     loop = make_loop(
@@ -92,7 +92,7 @@ def run_worker(brief: WorkerBrief) -> int:
     reports.tell(Ready())
     status = _run(loop, process, reports, plan)
     if status == 0:
-        reports.tell(_finished(context))
+        reports.tell(finished(context))
     return status
 
 
@@ -112,14 +112,14 @@ def _run(loop: StageLoop, process: Process, reports: Reports, plan: Any) -> int:
         loop.wind_up()
         process.end()
     except BaseException as error:  # whatever ends a worker is reported: a boundary
-        victim = isinstance(error, _VICTIM_ERRORS)
+        victim = isinstance(error, VICTIM_ERRORS)
         failure = failure_of(
             error,
             tuple(each.name for each in plan.stages),
             tuple(worker.stage for worker in plan.workers),
         )
         if victim:
-            failure = _as_victim(failure)
+            failure = as_victim(failure)
         reports.tell(Failed(failure))
         loop.abandon()
         return EXIT_VICTIM if victim else EXIT_FAILED
@@ -158,7 +158,7 @@ class Reports:
             self.tell(line)
 
 
-def _load(stage: StagePlan, folder: str, context: StageContext) -> Work:
+def load_stage(stage: StagePlan, folder: str, context: StageContext) -> Work:
     """Import and build the stage's code, and see that it is what was planned."""
     names = tuple(context.input_names)
     work = load_work(
@@ -177,7 +177,10 @@ def _load(stage: StagePlan, folder: str, context: StageContext) -> Work:
     return work
 
 
-def _context(brief: WorkerBrief, stage: StagePlan, board: Board, reports: Reports) -> StageContext:
+def make_context(
+    brief: WorkerBrief, stage: StagePlan, board: Board, reports: Reports
+) -> StageContext:
+    """What the stage's code may ask of its run."""
     edges = [brief.plan.edges[number] for number in stage.edges_in]
     return StageContext(
         stage=stage.name,
@@ -196,19 +199,22 @@ def _open_stdout(fd: int) -> Any:
     return open(fd, "wb", buffering=0, closefd=False)
 
 
-def _map_board(fd: int) -> Words:
+def map_board(fd: int) -> Words:
+    """The board's memory."""
     size = os.fstat(fd).st_size
     return memoryview(mmap.mmap(fd, size)).cast("Q")
 
 
-def _start_failure(error: BaseException) -> Failure:
+def start_failure(error: BaseException) -> Failure:
+    """What stage code that cannot be loaded or built is told as."""
     phase = "import" if isinstance(error, ImportError | SyntaxError) else "constructor"
     return Failure(
         phase=phase, kind=kind_of(error), message=message_of(error), traceback=traceback_of(error)
     )
 
 
-def _as_victim(failure: Failure) -> Failure:
+def as_victim(failure: Failure) -> Failure:
+    """The same, of a worker that fell over because another did."""
     return Failure(
         phase=failure.phase,
         kind=failure.kind,
@@ -229,7 +235,8 @@ def _leave_blocking_calls_on_signal(loop: StageLoop) -> None:
         signal.signal(DRAIN_SIGNAL, leave)
 
 
-def _finished(context: StageContext) -> Finished:
+def finished(context: StageContext) -> Finished:
+    """What a worker says when it is done, with what its process has used."""
     own = resource.getrusage(resource.RUSAGE_SELF)
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     scale = 1 if sys.platform == "darwin" else 1024

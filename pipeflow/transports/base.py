@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, IntEnum
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 
 class FrameKind(IntEnum):
@@ -103,6 +103,7 @@ class Packet:
         copied_bytes: Bytes of buffers that travel in the frame.
         keep: What must live until every reader holds its own reference.
         parts: Its bytes as a frame has them, once a transport has worked that out.
+        handed: The payloads themselves, for a reader in the same process: nobody else has them.
     """
 
     pickled: bytes | memoryview
@@ -112,6 +113,7 @@ class Packet:
     copied_bytes: int = 0
     keep: tuple[object, ...] = ()
     parts: tuple[bytes | memoryview, ...] | None = None
+    handed: list[Any] | None = None
 
     @property
     def moved_bytes(self) -> int:
@@ -159,7 +161,13 @@ class Bell(Protocol):
 
 
 class Sender(Protocol):
-    """The writing end of a channel, for one writer."""
+    """The writing end of a channel, for one writer.
+
+    Attributes:
+        hands_over: Its reader is in this process, and the only one: it may get objects as they are.
+    """
+
+    hands_over: bool
 
     def fileno(self) -> int:
         """Polls as ``POLLERR`` when every reader has closed."""

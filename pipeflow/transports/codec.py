@@ -154,6 +154,8 @@ class Decoder:
         Raises:
             ItemNotLoadable: The pickle of one of them cannot be loaded; it says which.
         """
+        if packet.handed is not None:
+            return packet.handed
         form = packet.pickled[0]
         reading = Reading(packet.buffers, self._views, private)
         try:

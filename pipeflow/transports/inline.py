@@ -36,6 +36,7 @@ class InlineSender(Outgoing):
     def __init__(self, channel: InlineChannel, spec: ChannelSpec, writer: int) -> None:
         super().__init__(spec, channel.counters, writer)
         self._channel = channel
+        self.hands_over = spec.readers == 1
 
     def fileno(self) -> int:
         return -1

@@ -15,6 +15,8 @@ from pipeflow.transports.counters import ChannelCounters, ReaderAccount, ReaderC
 class Outgoing:
     """One writer's books of a channel, and the buffers that its readers do not hold yet."""
 
+    hands_over = False
+
     def __init__(self, spec: ChannelSpec, counters: ChannelCounters, writer: int) -> None:
         self._spec, self._counters, self._writer = spec, counters, writer
         self._account = WriterAccount(counters, writer)

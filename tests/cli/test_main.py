@@ -50,7 +50,6 @@ def test_a_reserved_command_is_refused_with_a_sentence(name: str) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["run", "a.yaml", "--fuse"],
         ["run", "a.yaml", "--resume"],
         ["run", "a.yaml", "--dashboard=8080"],
         ["run", "a.yaml", "--executor", "ray"],
@@ -109,7 +108,7 @@ def test_help_and_version_are_answers(capsys: pytest.CaptureFixture[str]) -> Non
 
     assert codes == [0, 0, 0]
     assert "pipeflow COMMAND" in theatre.out
-    assert "--fuse" not in capsys.readouterr().out
+    assert "--resume" not in capsys.readouterr().out
 
 
 def test_operators_are_listed_and_each_has_a_page() -> None:

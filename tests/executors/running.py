@@ -67,6 +67,7 @@ def run(
     executor: str,
     *,
     start_method: str = "",
+    fuse: bool = False,
     hear: Callable[[Event], None] = lambda _: None,
     **top: Any,
 ) -> Outcome:
@@ -98,7 +99,9 @@ def run(
         times.append(time.monotonic())
         hear(event)
 
-    report = pipeflow.run(file, executor=executor, listener=note, seed=7, start_method=start_method)
+    report = pipeflow.run(
+        file, executor=executor, listener=note, seed=7, start_method=start_method, fuse=fuse
+    )
     kept = {name: _kept(path) for name, path in paths.items()}
     return Outcome(report, kept, events, times)
 

@@ -13,6 +13,7 @@ from typing import Any
 import hypothesis
 import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
+from hypothesis.strategies import booleans
 
 from pipeflow.errors import InvalidPipeline
 from pipeflow.telemetry.report import Status
@@ -38,12 +39,12 @@ def drawn(examples: int) -> settings:
 
 
 @pytest.mark.timeout(600 if not _MANY else 0)
-@drawn(25)
-@given(graph=graphs())
-def test_local_gives_exactly_what_inline_gives(graph: Graph) -> None:
+@drawn(30)
+@given(graph=graphs(), fuse=booleans())
+def test_local_fused_or_not_gives_exactly_what_inline_gives(graph: Graph, fuse: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         expected = allowed(Path(folder), graph)
-        got = run(Path(folder), graph.stages, "local")
+        got = run(Path(folder), graph.stages, "local", fuse=fuse)
 
     for outcome in (expected, got):
         assert outcome.report.errors == ()

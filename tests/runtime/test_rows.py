@@ -24,6 +24,8 @@ LAST = 20
 class Reader:
     """The end of a channel whose reader takes all that is sent, and may be idle."""
 
+    hands_over = False
+
     def __init__(self, room: int = 100) -> None:
         self.free = room
         self.busy = True

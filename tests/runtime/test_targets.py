@@ -14,6 +14,8 @@ from pipeflow.transports.codec import Encoder
 class Sender:
     """Keeps the parts that it was asked to send."""
 
+    hands_over = False
+
     def __init__(self) -> None:
         self.parts: list[Part] = []
 

@@ -85,6 +85,8 @@ class Express:
         self.woken = False
         self.batch_items = batch_items
         self._encoder = encoder
+        ends = [channel.sender for channel in target.channels]
+        self._encode = _handed if len(ends) == 1 and ends[0].hands_over else encoder.encode
         self._emitted, self._cell = counter
         self._lock = lock
         self._wait_for_room = wait_for_room
@@ -195,7 +197,7 @@ class Express:
         for row in target.rows():
             row[SENT] += count
         if target.channels:
-            packet = self._encoder.encode(cut.payloads) if cut.pile is None else cut.pile.packet()
+            packet = self._encode(cut.payloads) if cut.pile is None else cut.pile.packet()
             if packet.shared_bytes:
                 self._credit = 0  # its bytes may have filled the edge
             if target.send_packet(cut.meta, packet, count):
@@ -213,6 +215,11 @@ class Express:
                 self.flush()
             else:
                 self._wait_for_room(target)
+
+
+def _handed(payloads: list[Any]) -> Packet:
+    """A packet for the one reader, in this process, of what nobody else holds or can change."""
+    return Packet(pickled=b"", buffers=(), items=len(payloads), handed=payloads)
 
 
 def worth_a_frame(items: int, elapsed_s: float, most: int) -> int:

@@ -235,7 +235,8 @@ class Inbox:
 
     def descriptors(self) -> list[int]:
         """What becomes readable when something may have come."""
-        return [channel.receiver.fileno() for channel in self._open_channels()]
+        fds = [channel.receiver.fileno() for channel in self._open_channels()]
+        return [fd for fd in fds if fd >= 0]  # what stays in this process has none
 
     def ready(self) -> bool:
         """Whether something has come that was not taken yet."""

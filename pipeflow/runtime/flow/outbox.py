@@ -180,6 +180,11 @@ class Outbox:
                 raise self._refused
             self._flush()
 
+    def flush_quietly(self) -> None:
+        """Send all that waits, whoever is gone: what that means is found out by the loop."""
+        with self.lock:
+            self._flush(quiet=True)
+
     def flush_old(self, *, patient: bool = False) -> bool:
         """Send what has waited since ``wake`` was called; for the second thread.
 
@@ -242,6 +247,7 @@ class Outbox:
     def watched(self) -> list[int]:
         """Descriptors that poll as ``POLLERR`` when a reader has closed."""
         own = [channel.sender.fileno() for channel in self._channels()]
+        own = [fd for fd in own if fd >= 0]  # what stays in this process has none
         return own + [fd for mailbox in self.mailboxes() for fd in mailbox.filenos()]
 
     def check_readers(self, gone: frozenset[int]) -> None:

@@ -64,20 +64,27 @@ def preload() -> None:
 
 
 def start(brief: bytes) -> int:
-    """Be the worker of a pickled ``WorkerBrief``: run it and end all that it started.
+    """Be the worker of a pickled tuple of ``WorkerBrief``: run it and end all that it started.
+
+    Of several workers that share the process each has a brief, writers before readers.
 
     Returns:
         The exit status; the caller leaves by ``os._exit``, as the process may be a fork.
     """
-    told: WorkerBrief = pickle.loads(brief)
+    told: tuple[WorkerBrief, ...] = pickle.loads(brief)
     try:
-        _settle(told)
+        _settle(told[0])
     except (OSError, ValueError) as error:
-        _report_refusal(told, error)
+        _report_refusal(told[0], error)
         return EXIT_FAILED
-    from pipeflow.runtime.worker import run_worker
+    if len(told) == 1:
+        from pipeflow.runtime.worker import run_worker
 
-    status = run_worker(told)
+        status = run_worker(told[0])
+    else:
+        from pipeflow.runtime.host import run_workers
+
+        status = run_workers(told)
     _finish_process()
     return status
 
@@ -175,9 +182,9 @@ def main(arguments: list[str]) -> int:
         brief = file.read()
     from pipeflow.runtime.launch.ties import die_with_parent
 
-    told: WorkerBrief = pickle.loads(brief)
+    told: tuple[WorkerBrief, ...] = pickle.loads(brief)
     # Armed before the exec as well; said again because a loader with privileges would drop it.
-    if not die_with_parent(told.supervisor_pid):
+    if not die_with_parent(told[0].supervisor_pid):
         return 1
     return start(brief)
 

@@ -11,22 +11,24 @@ from pipeflow.runtime.launch.boot import needs_fresh_interpreter, stage_environm
 from pipeflow.runtime.launch.messages import Launch
 
 
-def launch_order(plan: Plan, brief: WorkerBrief, *, keep: tuple[int, ...], output: int) -> Launch:
-    """The order to start one worker.
+def launch_order(
+    plan: Plan, briefs: tuple[WorkerBrief, ...], *, keep: tuple[int, ...], output: int
+) -> Launch:
+    """The order to start one process.
 
     Args:
         plan: What runs.
-        brief: What the worker is told.
+        briefs: What its workers are told, writers before readers; most are alone.
         keep: Descriptors that it keeps.
         output: Where it prints.
     """
-    worker = plan.workers[brief.worker]
+    worker = plan.workers[briefs[0].worker]
     stage = plan.stages[worker.stage]
     # Only the foreground group may read from a terminal.
     foreground = stage.stdin and os.isatty(0)
     return Launch(
         worker=worker.index,
-        brief=pickle.dumps(brief, protocol=5),
+        brief=pickle.dumps(briefs, protocol=5),
         keep=keep,
         output=output,
         stdin=stage.stdin,

@@ -38,7 +38,7 @@ def needs(plan: Plan, channels: tuple[ChannelPlan, ...]) -> Needs:
     # Two ends each of the reports and of what it prints, a bell, maybe one for a mailbox.
     each_worker = 2 + 2 + 1 + 1
     return Needs(
-        processes=len(plan.workers) + _OWN_PROCESSES,
+        processes=plan.processes + _OWN_PROCESSES,
         descriptors=ends + each_worker * len(plan.workers) + _SPARE_DESCRIPTORS,
     )
 

@@ -47,7 +47,7 @@ class Wires:
         self._channels = tuple(channels)
         self._owned: list[int] = []  #: descriptors of ours, reading ends of the workers' pipes
         self._lent: list[int] = []  #: closed here once all workers have inherited them
-        self._ends: list[Ends] = []
+        self._ends: dict[int, Ends] = {}  #: by number of the channel; none within a process
         self._bells: dict[int, Bell] = {}
         self._mail_bells: dict[int, Bell] = {}
         self._arena: Arena | None = None
@@ -84,8 +84,9 @@ class Wires:
                 self._mail_bells[worker.index] = Bell.create()
             self.reports[worker.index] = self._pipe()
             self.prints[worker.index] = self._pipe()
-        for channel in self._channels:
-            self._ends.append(create_ends(channel.spec))
+        for number, channel in enumerate(self._channels):
+            if not self._plan.edges[channel.edge].fused:
+                self._ends[number] = create_ends(channel.spec)
 
     def descriptors(self) -> tuple[int, ...]:
         """All that any worker inherits."""
@@ -94,11 +95,17 @@ class Wires:
             *self._lent,
             *self._arena_fds(),
             *(fd for bell in bells for fd in bell.fds),
-            *(fd for ends in self._ends for fd in ends.fds),
+            *(fd for ends in self._ends.values() for fd in ends.fds),
         )
 
     def keep(self, worker: int) -> tuple[int, ...]:
-        """Descriptors that one worker keeps."""
+        """Descriptors that the process of a worker keeps, for all that share it."""
+        together = [each.index for each in self._plan.sharing(worker)]
+        prints = [self.prints[each][1] for each in together] if len(together) > 1 else []
+        kept = [fd for each in together for fd in self._keep(each)]
+        return tuple(dict.fromkeys([*kept, *prints]))
+
+    def _keep(self, worker: int) -> tuple[int, ...]:
         mine = [number for number, _ in self._mine(worker)]
         own = [fd for number in mine for fd in self._own_ends(number, worker)]
         bells = [fd for fds in self._rings(worker, self._bells).values() for fd in fds]
@@ -128,12 +135,17 @@ class Wires:
             supervisor_pid=parent,
             board_fd=self._board_fd,
             arena=self._arena.handle,
-            channels={number: self._ends[number] for number, _ in self._mine(worker)},
+            channels={
+                number: self._ends[number]
+                for number, _ in self._mine(worker)
+                if number in self._ends
+            },
             bells=self._rings(worker, self._bells),
             mail_bells=self._rings(worker, self._mail_bells),
             report_fd=self.reports[worker][1],
             lifeline_fd=self._lifeline,
             stdout_fd=self._stdout_of(worker),
+            print_fd=self.prints[worker][1] if len(self._plan.sharing(worker)) > 1 else -1,
             log_level=log_level,
         )
 
@@ -148,9 +160,9 @@ class Wires:
 
     def let_go(self) -> None:
         """Close our copies of all that the workers have inherited; the bells stay, to ring them."""
-        for ends in self._ends:
+        for ends in self._ends.values():
             ends.close_all()
-        self._ends = []
+        self._ends = {}
         _close(self._lent)
         self._lent = []
 
@@ -192,7 +204,9 @@ class Wires:
         ]
 
     def _own_ends(self, number: int, worker: int) -> Iterable[int]:
-        channel, ends = self._channels[number], self._ends[number]
+        channel, ends = self._channels[number], self._ends.get(number)
+        if ends is None:
+            return
         if worker in channel.writers:
             yield from ends.for_writer(channel.writers.index(worker))
         if worker in channel.readers:

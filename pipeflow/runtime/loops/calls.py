@@ -63,12 +63,14 @@ class CallLoop(StageLoop):
             if type(message) is Calls:
                 yield from self._call_all(message)
                 message = None
+                yield GOES_ON
                 continue
             if type(message) is Call:
                 many = self._call(message)
                 message = None
                 if many is not None:
                     yield from many
+                yield GOES_ON
                 continue
             match message:
                 case UnitEnd(lane, unit, span, free):

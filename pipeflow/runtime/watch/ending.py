@@ -53,6 +53,6 @@ class Ending:
 
     def _send(self, watched: Watched, number: int, *, whole_group: bool = True) -> None:
         try:
-            self._launcher.signal(watched.plan.index, number, whole_group=whole_group)
+            self._launcher.signal(watched.plan.process, number, whole_group=whole_group)
         except MachineError:
             pass  # the launch server is gone, its workers with it: its socket tells us next
