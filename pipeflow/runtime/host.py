@@ -97,6 +97,7 @@ def run_workers(briefs: Sequence[WorkerBrief]) -> int:
         channel.spec.number: InlineChannel(
             replace(channel.spec, capacity=_NO_LIMIT, capacity_bytes=_NO_LIMIT),
             board.channel(channel.spec.number),
+            hands_over=True,
         )
         for channel in channels
         if plan.edges[channel.edge].fused and inside.issuperset(channel.writers)

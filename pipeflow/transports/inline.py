@@ -18,9 +18,17 @@ class InlineChannel:
     Args:
         spec: As for any transport; the kind does not matter.
         counters: The channel's cells; its own when not given.
+        hands_over: Objects that nobody can change any more need not be pickled.
     """
 
-    def __init__(self, spec: ChannelSpec, counters: ChannelCounters | None = None) -> None:
+    def __init__(
+        self,
+        spec: ChannelSpec,
+        counters: ChannelCounters | None = None,
+        *,
+        hands_over: bool = False,
+    ) -> None:
+        self.hands_over = hands_over and spec.readers == 1
         self.counters = counters or ChannelCounters.private(spec)
         self.frames: deque[Frame] = deque()
         self.readers_open = spec.readers
@@ -36,7 +44,7 @@ class InlineSender(Outgoing):
     def __init__(self, channel: InlineChannel, spec: ChannelSpec, writer: int) -> None:
         super().__init__(spec, channel.counters, writer)
         self._channel = channel
-        self.hands_over = spec.readers == 1
+        self.hands_over = channel.hands_over
 
     def fileno(self) -> int:
         return -1
