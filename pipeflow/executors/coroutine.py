@@ -9,8 +9,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from typing import Final
 
 from pipeflow.runtime.loops.base import WAITS, Cancelled
+
+#: How often the main thread looks up, in seconds: the kernel may give the second of two signals to
+#: the other thread, and then nothing but this gets their handler to run.
+_LOOK_S: Final = 0.1
 
 
 class Steps:
@@ -61,7 +66,8 @@ class Baton:
             return None
         self._turn.release()
         try:
-            self._back.acquire()
+            while not self._back.acquire(timeout=_LOOK_S):
+                pass
         except BaseException:
             self._stray = True
             raise

@@ -11,7 +11,18 @@ from pipeflow.runtime.account import (
     stage_gauges,
     total_items,
 )
-from pipeflow.runtime.board import Board, State
+from pipeflow.runtime.board import (
+    IN_ROW,
+    PROCESSED,
+    RECEIVED,
+    SKIPPED,
+    WORKER_WORDS,
+    Board,
+    State,
+    Words,
+    delivered_in_row,
+    processed,
+)
 from pipeflow.runtime.flow.wiring import ChannelPlan, wire
 from pipeflow.telemetry.ledger import check_ledger
 from pipeflow.transports.counters import WriterCell
@@ -151,3 +162,12 @@ def test_the_total_is_known_when_every_source_knows_its_own() -> None:
     board.worker(SOURCE)[cells.TOTAL] = 11
 
     assert (before, total_items(decided, board)) == (None, 10)
+
+
+def test_a_worker_killed_in_a_row_of_calls_has_one_item_in_hand_and_done_the_others() -> None:
+    row: Words = memoryview(bytearray(8 * WORKER_WORDS)).cast("Q")
+    row[PROCESSED], row[SKIPPED], row[RECEIVED], row[IN_ROW] = 100, 2, 130, 1
+
+    assert processed(row) == 127
+    assert delivered_in_row(row, 0, counted=102) == 28
+    assert delivered_in_row(row, 1, counted=102) == 0

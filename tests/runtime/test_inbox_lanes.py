@@ -64,6 +64,7 @@ def calls(inbox: Inbox) -> list[tuple[int, int]]:
     taken = []
     while isinstance(row := inbox.take(), Calls):
         inbox.delivered_in(row, len(row.payloads))
+        inbox.pay(row, len(row.payloads))
         taken += [(row.lane, row.unit + place) for place in range(len(row.payloads))]
     return taken
 

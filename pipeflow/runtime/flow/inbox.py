@@ -155,7 +155,7 @@ class Inbox:
         """The next message, or ``None`` when nothing is there yet.
 
         Whoever gets a ``Call`` says ``delivered`` before the function is called; of ``Calls``
-        ``delivered_in`` once ``lot`` of them were called.
+        ``delivered_in`` and ``pay`` once ``lot`` of them were called.
 
         Raises:
             PeerLost: A writer went away.
@@ -204,10 +204,13 @@ class Inbox:
 
     def delivered_in(self, calls: Calls, count: int) -> None:
         """The user's function was called with so many more of these items."""
+        self.ports[calls.origin.port].row[DELIVERED] += count
+
+    def pay(self, calls: Calls, count: int) -> None:
+        """Give the credit of so many of these items back."""
         if not count:
             return
-        port, _, note = calls.origin
-        self.ports[port].row[DELIVERED] += count
+        note: _FrameNote = calls.origin.frame
         note.items -= count
         note.owed += count
         if not note.items or note.owed >= note.channel.lot:

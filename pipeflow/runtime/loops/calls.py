@@ -132,7 +132,7 @@ class CallLoop(StageLoop):
         last = put_prefix(row, calls.prefix)
         row[IN_ROW] = inbox.edge_of(calls) + 1
         if end == at + 1:
-            inbox.delivered_in(calls, 1)  # what is in hand does not count against the edge
+            inbox.pay(calls, 1)  # what is in hand does not count against the edge
         if express is not None:
             halt = call_into(call, calls, span, row=row, last=last, express=express, wait=wait)
         else:
@@ -141,9 +141,11 @@ class CallLoop(StageLoop):
             self.outbox.count_unread(OUT, halt.unread)
         row[EMPTY] += halt.empty
         row[PROCESSED] += halt.at - at
-        if end != at + 1:
-            inbox.delivered_in(calls, min(halt.at + 1, end) - at)
+        called = min(halt.at + 1, end) - at
+        inbox.delivered_in(calls, called)
         row[IN_ROW] = 0
+        if end != at + 1:
+            inbox.pay(calls, called)
         return halt
 
     def _answer(self, call: Call, halt: Halt) -> Iterator[bool] | None:

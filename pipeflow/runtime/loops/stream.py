@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, assert_never
 
-from pipeflow.runtime.board import FAILED, HAND_DEPTH, PROCESSED, RECEIVED, put_hand
+from pipeflow.runtime.board import FAILED, HAND_DEPTH, IN_ROW, PROCESSED, RECEIVED, put_hand
 from pipeflow.runtime.flow.joins import Call, Calls, Lone, UnitEnd
 from pipeflow.runtime.flow.refused import ResultNotSerializable
 from pipeflow.runtime.loops.base import CONTROL, GOES_ON, StageLoop
@@ -119,10 +119,13 @@ class StreamLoop(StageLoop):
         inbox, row = self.inbox, self.row
         assert inbox is not None
         payloads, prefix, ordinals = calls.payloads, calls.prefix, calls.ordinals
+        edge = inbox.edge_of(calls)
         for index in range(len(payloads)):
             self._let_go()
+            row[IN_ROW] = edge + 1  # should we be killed, the board tells what the counts mean
             row[RECEIVED] += 1
             inbox.delivered_in(calls, 1)
+            inbox.pay(calls, 1)
             payload, payloads[index] = payloads[index], None
             self.hand, self._payload = (*prefix, ordinals[index]), payload
             self._place = (calls.lane, calls.unit + index)
