@@ -9,8 +9,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from typing import Final
 
 from pipeflow.runtime.loops.base import WAITS, Cancelled
+
+#: Longest time for which a signal may go unseen; Python has only the main thread handle them, and
+#: the kernel wakes whichever thread it likes.
+_LOOK_S: Final = 0.2
 
 
 class Steps:
@@ -61,7 +66,8 @@ class Baton:
             return None
         self._turn.release()
         try:
-            self._back.acquire()
+            while not self._back.acquire(timeout=_LOOK_S):
+                pass  # a signal that another thread was given waits for this one to look up
         except BaseException:
             self._stray = True
             raise
