@@ -79,8 +79,9 @@ def _execute(arguments: argparse.Namespace, world: World) -> int:
     # Before the machine is looked at: nothing is left behind if this raises.
     executor = world.executor(arguments.executor)
     plan = _plan(pipeline, world)
-    doubtful = [*reading.findings, *_meant(plan.warnings, cut=arguments.until is not None)]
-    show_findings(tuple(dict.fromkeys(doubtful)), reading.sources, world)
+    doubtful = dict.fromkeys([*reading.findings, *plan.warnings])
+    cut = arguments.until is not None
+    show_findings(tuple(_meant(tuple(doubtful), cut=cut)), reading.sources, world)
     with ExitStack() as owned:
         events = None
         if arguments.events is not None:
