@@ -25,6 +25,7 @@ from pipeflow.cli.pump import Pump
 from pipeflow.cli.reading import read_file, show_findings, wants_color
 from pipeflow.cli.records import EventFile, check_report_path, write_report
 from pipeflow.cli.signals import signals_passed_over
+from pipeflow.cli.stray import stray_to_stderr
 from pipeflow.cli.summary import doubts, summary
 from pipeflow.cli.world import Exit, World
 from pipeflow.errors import Finding, UsageError
@@ -98,6 +99,9 @@ def _execute(arguments: argparse.Namespace, world: World) -> int:
 
         with ExitStack() as printing:
             stdout_fd = printing.enter_context(_stdout_fd(display, plan, world))
+            if arguments.executor == "inline" and stdout_fd == _descriptor(world.stdout):
+                apart = stray_to_stderr(world.stdout, _descriptor(world.stderr))
+                stdout_fd = printing.enter_context(apart)
             options = RunOptions(
                 seed=arguments.seed,
                 grace_s=arguments.grace,
