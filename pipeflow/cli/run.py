@@ -103,8 +103,9 @@ def _run(arguments: argparse.Namespace, world: World, executor: Executor) -> int
     if arguments.until is not None:
         pipeline = _cut(pipeline, arguments.until, arguments.take or FEW)
     plan = _plan(pipeline, world, fusion=arguments.fuse)
-    doubtful = [*reading.findings, *_meant(plan.warnings, cut=arguments.until is not None)]
-    show_findings(tuple(dict.fromkeys(doubtful)), reading.sources, world)
+    doubtful = dict.fromkeys([*reading.findings, *plan.warnings])
+    cut = arguments.until is not None
+    show_findings(tuple(_meant(tuple(doubtful), cut=cut)), reading.sources, world)
     with ExitStack() as owned:
         events = None
         if arguments.events is not None:
@@ -121,6 +122,11 @@ def _run(arguments: argparse.Namespace, world: World, executor: Executor) -> int
 
         with ExitStack() as printing:
             stdout_fd = printing.enter_context(_stdout_fd(display, plan, world))
+            if arguments.executor == "inline" and stdout_fd == _descriptor(world.stdout):
+                from pipeflow.cli.stray import stray_to_stderr
+
+                apart = stray_to_stderr(world.stdout, _descriptor(world.stderr))
+                stdout_fd = printing.enter_context(apart)
             options = RunOptions(
                 seed=arguments.seed,
                 grace_s=arguments.grace,

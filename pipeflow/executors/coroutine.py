@@ -13,9 +13,9 @@ from typing import Final
 
 from pipeflow.runtime.loops.base import WAITS, Cancelled
 
-#: How often the main thread looks up, in seconds: the kernel may give the second of two signals to
-#: the other thread, and then nothing but this gets their handler to run.
-_LOOK_S: Final = 0.1
+#: Longest time for which a signal may go unseen; Python has only the main thread handle them, and
+#: the kernel wakes whichever thread it likes.
+_LOOK_S: Final = 0.2
 
 
 class Steps:
@@ -67,7 +67,7 @@ class Baton:
         self._turn.release()
         try:
             while not self._back.acquire(timeout=_LOOK_S):
-                pass
+                pass  # a signal that another thread was given waits for this one to look up
         except BaseException:
             self._stray = True
             raise

@@ -33,7 +33,7 @@ from pipeflow.runtime.flow.targets import Target
 from pipeflow.runtime.flow.wiring import ChannelPlan, wire
 from pipeflow.runtime.loops.base import WAITS, DrainInterrupt, StageLoop, failure_of
 from pipeflow.runtime.loops.pick import make_loop
-from pipeflow.runtime.messages import Failure, Logged, WorkerReport
+from pipeflow.runtime.messages import Failed, Failure, Logged, WorkerReport
 from pipeflow.runtime.progress import events_of, progress
 from pipeflow.runtime.reporting import RunEnd, error_facts, make_report, silence_warnings
 from pipeflow.runtime.watch.root_cause import Cause
@@ -41,6 +41,7 @@ from pipeflow.stages.context import StageContext, enter
 from pipeflow.stages.loading import load_work
 from pipeflow.stages.work import Work
 from pipeflow.telemetry import events
+from pipeflow.telemetry.masking import masker
 from pipeflow.telemetry.report import Report
 from pipeflow.transports.base import Packet
 from pipeflow.transports.codec import Decoder, Encoder
@@ -226,6 +227,7 @@ class _InlineRun:
             row=self._board.worker(turn.index),
             tell=lambda report: self._hear(turn, report),
             waits=_InputWait(turn),
+            mask=masker(self._plan.secrets),
             stopping=lambda: self._board.draining,
         )
 
@@ -366,6 +368,8 @@ class _InlineRun:
             self._hear(turn, line)
 
     def _fail(self, turn: _Turn | None, failure: Failure) -> None:
+        if turn is not None:
+            self._hear(turn, Failed(failure))
         worker = -1 if turn is None else turn.index
         cause = Cause(worker=worker, failure=failure, order=len(self._causes))
         self._causes.append(cause)

@@ -8,7 +8,7 @@ where a reader ended early, or its worker was torn away, is what never reached a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 
@@ -38,6 +38,7 @@ class WorkerRecord:
         slot_waits: How often its pool waited a moment for a slot to come back.
         metrics: Sums by name.
         torn: It did not come to its own end: it failed, was killed, or was stopped.
+        ended_ns: When its process was gone, by the monotonic clock; 0: not known.
         cut: It was ended because nobody needed its results any more.
     """
 
@@ -49,6 +50,7 @@ class WorkerRecord:
     metrics: Mapping[str, float] = field(default_factory=dict)
     torn: bool = False
     cut: bool = False
+    ended_ns: int = 0
 
 
 def stage_facts(
@@ -123,6 +125,12 @@ def _stage(
         for worker in workers
         if worker.index in records and records[worker.index].torn
     )
+    # Who was torn away could not add up any more what it was at.
+    untold = [
+        (board.worker(worker.index), records[worker.index].ended_ns)
+        for worker in workers
+        if worker.index in records and records[worker.index].torn
+    ]
     return StageFacts(
         name=stage.name,
         replicas=stage.replicas,
@@ -137,9 +145,9 @@ def _stage(
         failed=_sum(rows, cells.FAILED) + lost,
         retried=_sum(rows, cells.RETRIED),
         emitted=_emitted(stage, workers, board),
-        busy_s=_sum(rows, cells.BUSY_NS) / _NS,
-        wait_in_s=_sum(rows, cells.WAIT_IN_NS) / _NS,
-        wait_out_s=_sum(rows, cells.WAIT_OUT_NS) / _NS,
+        busy_s=_seconds(rows, cells.BUSY_NS, cells.State.BUSY, untold),
+        wait_in_s=_seconds(rows, cells.WAIT_IN_NS, cells.State.WAITING_IN, untold),
+        wait_out_s=_seconds(rows, cells.WAIT_OUT_NS, cells.State.WAITING_OUT, untold),
         metrics=_metrics(workers, records),
         ended_early=any(ended_early(board, worker.index, records) for worker in workers),
     )
@@ -247,16 +255,7 @@ def _stage_gauge(
 ) -> StageGauge:
     workers = plan.workers_of(stage.index)
     rows = [board.worker(worker.index) for worker in workers]
-    alive = [board.worker(worker.index) for worker in workers if worker.index in running]
-
-    def seconds(cell: int, state: cells.State) -> float:
-        going_on = sum(
-            max(0, now_ns - row[cells.SINCE_NS])
-            for row in alive
-            if row[cells.STATE] == state and row[cells.SINCE_NS]
-        )
-        return (_sum(rows, cell) + going_on) / _NS
-
+    alive = [(board.worker(worker.index), now_ns) for worker in workers if worker.index in running]
     return StageGauge(
         name=stage.name,
         replicas=stage.replicas,
@@ -264,9 +263,9 @@ def _stage_gauge(
         emitted=sum(_emitted(stage, workers, board).values()),
         skipped=_sum(rows, cells.SKIPPED),
         dead_lettered=_sum(rows, cells.DEAD_LETTERED),
-        busy_s=seconds(cells.BUSY_NS, cells.State.BUSY),
-        wait_in_s=seconds(cells.WAIT_IN_NS, cells.State.WAITING_IN),
-        wait_out_s=seconds(cells.WAIT_OUT_NS, cells.State.WAITING_OUT),
+        busy_s=_seconds(rows, cells.BUSY_NS, cells.State.BUSY, alive),
+        wait_in_s=_seconds(rows, cells.WAIT_IN_NS, cells.State.WAITING_IN, alive),
+        wait_out_s=_seconds(rows, cells.WAIT_OUT_NS, cells.State.WAITING_OUT, alive),
         running=bool(alive),
     )
 
@@ -281,6 +280,21 @@ def _edge_gauge(
         in_flight=sum(board.channel(spec.number).in_flight() for spec in mine),
         capacity=sum(spec.capacity * spec.writers for spec in mine),
     )
+
+
+def _seconds(
+    rows: list[cells.Words],
+    cell: int,
+    state: cells.State,
+    untold: Sequence[tuple[cells.Words, int]],
+) -> float:
+    """Time in a state: what was added up, and until a given moment what still went on."""
+    going_on = sum(
+        max(0, until_ns - row[cells.SINCE_NS])
+        for row, until_ns in untold
+        if row[cells.STATE] == state and row[cells.SINCE_NS]
+    )
+    return (_sum(rows, cell) + going_on) / _NS
 
 
 def _sum(rows: list[cells.Words], cell: int) -> int:

@@ -38,6 +38,7 @@ from pipeflow.runtime.worker import (
     start_failure,
 )
 from pipeflow.stages.context import StageContext, enter
+from pipeflow.telemetry.masking import masker
 from pipeflow.transports.inline import InlineChannel
 
 #: A loop has its turn only if all behind it wait, so what lies between two is one frame's worth.
@@ -126,6 +127,7 @@ def run_workers(briefs: Sequence[WorkerBrief]) -> int:
             tell=report.tell,
             waits=process,
             stopping=board.stopping(),
+            mask=masker(plan.secrets),
         )
         context.item_id = loop.item_in_hand
         context.empty = process.empty

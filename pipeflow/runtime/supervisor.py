@@ -239,16 +239,20 @@ class Supervisor:
                 watched.see(Happening.FAILED)
                 # What falls over when we stop an interrupted run is no failure of it.
                 if not (self._stopping and self._asked_by and not self._causes):
+                    self._tell_all(report, watched)
                     self._causes.append(Cause(worker=number, failure=failure, order=self._moment))
             case Finished():
                 watched.see(Happening.FINISHED)
                 watched.finished = report
                 self._alarms.set(Alarm.LINGER, self._clock.monotonic() + LINGER_S, number)
             case ItemGivenUp() | Logged():
-                for event in events_of(report, watched.stage, replica):
-                    self._tell(event)
+                self._tell_all(report, watched)
             case _:
                 assert_never(report)
+
+    def _tell_all(self, report: WorkerReport, watched: Watched) -> None:
+        for event in events_of(report, watched.stage, watched.plan.replica):
+            self._tell(event)
 
     def _print(self, watched: Watched, text: str) -> None:
         replica = watched.plan.replica
@@ -291,7 +295,7 @@ class Supervisor:
         self._hearing.read_to_end(watched)
         before = watched.life
         life = watched.see(Happening.EXITED)
-        watched.exited = exited
+        watched.exited, watched.ended_ns = exited, time.monotonic_ns()
         self._alarms.clear(Alarm.LINGER, number)
         self._alarms.clear(Alarm.CUT, number)
         item = id_text(hand(self._wires.board.worker(number)), self._names)

@@ -47,6 +47,7 @@ from pipeflow.runtime.process import Process
 from pipeflow.stages.context import StageContext, enter
 from pipeflow.stages.loading import load_work
 from pipeflow.stages.work import Work
+from pipeflow.telemetry.masking import masker
 
 #: Sent by the supervisor to a source whose grace is over: leave the blocking call.
 DRAIN_SIGNAL = signal.SIGUSR1
@@ -85,6 +86,7 @@ def run_worker(brief: WorkerBrief) -> int:
         tell=reports.tell,
         waits=process,
         stopping=board.stopping(),
+        mask=masker(plan.secrets),
     )
     context.item_id = loop.item_in_hand
     context.empty = process.empty

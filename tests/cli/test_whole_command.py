@@ -59,6 +59,30 @@ stages:
     inputs: half
 """
 
+STRAY = """\
+stages:
+  count:
+    use: range
+    with: {stop: 3}
+  stray:
+    call: shell:stray
+    inputs: count
+  show:
+    use: print
+    inputs: stray
+"""
+
+SHELL = """\
+import os
+import sys
+
+def stray(x):
+    os.system("echo from a program")
+    os.write(1, b"to the descriptor\\n")
+    print("to the first stdout", file=sys.__stdout__)
+    return x
+"""
+
 COMMAND = [sys.executable, "-m", "pipeflow", "run", "a.yaml", "--executor", "inline"]
 DEADLINE_S = 30.0
 
@@ -98,6 +122,17 @@ def test_results_go_to_stdout_and_the_rest_to_stderr(tmp_path: Path) -> None:
     assert re.fullmatch(r"a: 3 items in [\d.]+ s \(.*/s\)\n", done.stderr)
     assert report["run"]["status"] == "succeeded"
     assert report["ledger"] == {"balanced": True, "findings": []}
+
+
+@pytest.mark.parametrize("executor", ["inline", "local"])
+def test_what_a_stage_writes_past_python_stays_out_of_stdout(tmp_path: Path, executor: str) -> None:
+    (tmp_path / "shell.py").write_text(SHELL)
+
+    done = run(tmp_path, STRAY, "--executor", executor)
+
+    assert (done.returncode, done.stdout) == (0, "0\n1\n2\n")
+    for text in ("from a program", "to the descriptor", "to the first stdout"):
+        assert done.stderr.count(text) == 3
 
 
 def test_a_failure_is_the_users_own_and_ends_with_1(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pipeflow.telemetry.events import ItemFailed
 from pipeflow.telemetry.report import Status
 from tests.executors.running import EXECUTORS, Outcome, run
 
@@ -244,6 +245,8 @@ def test_the_first_failure_ends_the_run_and_names_stage_and_item(
     assert "in fail_at" in error.traceback
     assert (outcome.report.run.status, outcome.report.run.exit_code) == (Status.FAILED, 1)
     assert outcome.report.ledger.findings == ()
+    (told,) = [event for event in outcome.events if isinstance(event, ItemFailed)]
+    assert (told.stage, told.item, told.message) == ("work", "source:500", "cannot do 500")
 
 
 def test_a_result_that_cannot_be_pickled_is_its_stages_error(tmp_path: Path, executor: str) -> None:

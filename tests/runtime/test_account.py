@@ -114,6 +114,19 @@ def test_of_a_torn_worker_the_rest_is_unread_and_what_it_had_in_hand_failed() ->
     assert check_ledger(stages, edges, clean=False).balanced
 
 
+def test_what_a_torn_worker_was_at_counts_until_it_was_gone() -> None:
+    decided = plan()
+    _, board = blank(decided)
+    row = board.worker(TWO)
+    row[cells.BUSY_NS], row[cells.WAIT_IN_NS] = 1_000_000_000, 2_000_000_000
+    row[cells.STATE], row[cells.SINCE_NS] = State.WAITING_IN, 5_000_000_000
+    torn = {TWO: WorkerRecord(pid=12, torn=True, ended_ns=9_000_000_000)}
+
+    facts = stage_facts(decided, board, torn)[1]
+
+    assert (facts.busy_s, facts.wait_in_s, facts.wait_out_s) == (1.0, 6.0, 0.0)
+
+
 def test_a_reader_that_ended_early_leaves_items_unread() -> None:
     decided = plan()
     channels, board = blank(decided)

@@ -14,6 +14,7 @@ from pipeflow.runtime.loops.base import DrainInterrupt, StageStopped
 from pipeflow.runtime.messages import Barrier, EndOfInput, ItemGivenUp, ItemId
 from pipeflow.spec.policies import OnError
 from pipeflow.stages.work import BadRecord, OutputClosed, Routed, Work
+from pipeflow.telemetry.masking import masker
 from tests.runtime.loop_fakes import Run, call
 
 
@@ -285,4 +286,27 @@ def test_a_failing_stream_function_names_the_item_it_had_pulled() -> None:
     assert (stopped.value.failure.kind, stopped.value.failure.item) == (
         "ZeroDivisionError",
         "find:1",
+    )
+
+
+def test_a_dead_letter_shows_no_secret() -> None:
+    def refuse(item: int) -> None:
+        raise ValueError("token hunter2 was refused")
+
+    run = Run(Work(call=refuse), [call(7, 1)], on_error=OnError.DEAD_LETTER)
+    run.loop.mask = masker(["hunter2"])
+    run.go()
+
+    (_, letter), *_ = run.outbox.log
+    assert letter["error"]["message"] == "token *** was refused"
+    assert "hunter2" not in letter["error"]["traceback"]
+
+
+def test_a_port_that_is_not_declared_says_where_to_declare_it() -> None:
+    with pytest.raises(StageStopped) as stopped:
+        Run(Work(call=lambda item: Routed("masks", item)), [call(7, 1)]).go()
+
+    assert stopped.value.failure.message == (
+        "stage 'stage' has no output port 'masks'; it has: out."
+        " A port of your own is listed: `outputs: [masks]`"
     )

@@ -149,8 +149,8 @@ class Outbox:
             if port is not None and port.express is not None:
                 port.express.add(payload, item[:-1], item[-1])
                 return
-            self._words[self._cells[port_name]] += 1
             if port is None:
+                self._words[self._cells[port_name]] += 1
                 return
             if self._numbering is Numbering.KEEP:
                 self._emit(port, payload, Place(lane, unit, item), whole=False)
@@ -163,6 +163,7 @@ class Outbox:
                 for other in self._ports.values():
                     if other is not port:
                         self._end_unit(other, 0, self._units - 1, free=True)
+            self._words[self._cells[port_name]] += 1
 
     def end_unit(self, lane: int, unit: int, span: int, *, free: bool) -> None:
         """A unit of the input is complete; with ``KEEP`` so is what it gave."""

@@ -103,6 +103,7 @@ class StageLoop(ABC):
         waits: How to wait.
         stopping: Whether the run is being drained.
         now: Seconds since 1970, for dead letters.
+        mask: Takes secrets out of a text that others get to see.
         unneeded: It is being ended because all its readers have closed, not because of a failure.
         asking: The user's code is being asked for its next item.
         hand: Id of the item in hand; in a row of calls it is in the board alone.
@@ -119,6 +120,7 @@ class StageLoop(ABC):
     waits: Waits
     stopping: Callable[[], object]
     now: Callable[[], float] = time.time
+    mask: Callable[[str], str] = str
     unneeded: bool = False
     asking: bool = False
     hand: ItemId = ()
@@ -169,7 +171,10 @@ class StageLoop(ABC):
                 known = ", ".join(
                     name for name in self.stage.ports if name not in {ERRORS, UNMATCHED}
                 )
-                raise ValueError(f"stage '{self.stage.name}' has no output port '{port}': {known}")
+                raise ValueError(
+                    f"stage '{self.stage.name}' has no output port '{port}'; it has: {known}."
+                    f" A port of your own is listed: `outputs: [{port}]`"
+                )
             if result is None:
                 return
         self.outbox.emit(port, result, item, *place)
@@ -220,8 +225,8 @@ class StageLoop(ABC):
             "time": self.now(),
             "error": {
                 "type": failure.kind,
-                "message": failure.message,
-                "traceback": failure.traceback,
+                "message": self.mask(failure.message),
+                "traceback": self.mask(failure.traceback),
             },
         }
         try:

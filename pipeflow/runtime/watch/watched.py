@@ -27,6 +27,7 @@ class Watched:
         lines: Cuts what it prints.
         finished: What it said when it was done.
         exited: How its process ended.
+        ended_ns: When that was seen, by the workers' own clock.
         excused: It was ended, or lost its input, because nobody needed its results.
         turns: Its turns when it was last found to be needed no more.
     """
@@ -40,6 +41,7 @@ class Watched:
     lines: Lines = field(default_factory=Lines)
     finished: Finished | None = None
     exited: Exited | None = None
+    ended_ns: int = 0
     excused: bool = False
     turns: int = -1
 
@@ -71,4 +73,5 @@ class Watched:
             metrics=self.finished.metrics if self.finished is not None else {},
             torn=self.life is not Life.DONE,
             cut=self.excused,
+            ended_ns=self.ended_ns,
         )
