@@ -55,7 +55,10 @@ def put_first(folder: str) -> None:
         # Also when it stands further back: that entry is another's, and stays when ours goes.
         sys.path.insert(0, folder)
     # A file written a moment ago may be missing in the finder's listing of its folder.
-    importlib.invalidate_caches()
+    # As ``importlib.invalidate_caches`` does, which from Python 3.12 on loads importlib.metadata.
+    for finder in list(sys.path_importer_cache.values()):
+        if finder is not None and hasattr(finder, "invalidate_caches"):
+            finder.invalidate_caches()
 
 
 def forget() -> None:

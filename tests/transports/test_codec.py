@@ -114,7 +114,7 @@ def test_private_arrays_may_be_written_even_if_the_senders_may_not(
     packet = encoder.encode([array])
 
     (first,), (second,) = (decoder.decode(packet, private=True) for _ in range(2))
-    first[...] = array.dtype.type() if array.dtype.names is None else 0
+    first[...] = np.zeros((), array.dtype)
 
     assert first.flags.writeable
     assert np.array_equal(second, array)
