@@ -21,7 +21,9 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A terminal that cannot show a character gets it spelt out, as stderr does.
         sys.stdout.reconfigure(errors="backslashreplace")
-    sys.exit(run_command(sys.argv[1:], World(pristine=_is_our_program())))
+    code = run_command(sys.argv[1:], World(pristine=_is_our_program()))
+    gc.freeze()  # the interpreter's last look for garbage would find what ends with it anyway
+    sys.exit(code)
 
 
 def _is_our_program() -> bool:

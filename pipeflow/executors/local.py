@@ -46,7 +46,7 @@ class LocalExecutor:
         open_standard_descriptors()
         copy = pristine and method is StartMethod.FORKSERVER and _may_be_copied()
         if copy:
-            _load_for_workers()
+            _load_what_both_need()
         self._warm = ServerLauncher(method, copy=copy)
 
     def close(self) -> None:
@@ -74,12 +74,11 @@ def _may_be_copied() -> bool:
     return sys.platform == "linux" and ties.threads() == 1
 
 
-def _load_for_workers() -> None:
-    """Load what every worker needs; much of it is needed here as well."""
-    from pipeflow.runtime.launch import boot, server
+def _load_what_both_need() -> None:
+    """Load what is needed here and in every worker; the rest the copy loads beside us."""
+    from pipeflow.runtime.launch import orders, wires
 
-    del server  # it is loaded, and that is all
-    boot.preload()
+    del orders, wires  # they are loaded, and that is all
     gc.freeze()  # the copies share these pages as long as nobody touches them
 
 

@@ -58,6 +58,7 @@ def run_processes(
             launcher = ServerLauncher(StartMethod.FORK, wires.descriptors())
         stack.callback(launcher.close)
         launcher.lend(wires.descriptors())
+        launcher.tell(plan)
         supervisor = Supervisor(
             plan,
             channels,

@@ -1,7 +1,12 @@
-"""The brief: everything that a new worker process is told, as one pickled value."""
+"""The brief: everything that a new worker process is told, as pickled values.
+
+The plan, which may be long, is the same in all briefs: it travels once, and the workers share it.
+"""
 
 from __future__ import annotations
 
+import io
+import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -48,3 +53,34 @@ class WorkerBrief:
     stdout_fd: int
     print_fd: int = -1
     log_level: str = "info"
+
+
+def pack(briefs: tuple[WorkerBrief, ...]) -> bytes:
+    """The briefs of one process as bytes; without the plan."""
+    buffer = io.BytesIO()
+    _Packer(buffer, briefs[0].plan).dump(briefs)
+    return buffer.getvalue()
+
+
+def unpack(data: bytes, plan: Plan) -> tuple[WorkerBrief, ...]:
+    """The briefs again, with the plan in its place."""
+    briefs: tuple[WorkerBrief, ...] = _Unpacker(io.BytesIO(data), plan).load()
+    return briefs
+
+
+class _Packer(pickle.Pickler):
+    def __init__(self, file: io.BytesIO, plan: Plan) -> None:
+        super().__init__(file, protocol=5)
+        self._plan = plan
+
+    def persistent_id(self, obj: object) -> str | None:
+        return "plan" if obj is self._plan else None
+
+
+class _Unpacker(pickle.Unpickler):
+    def __init__(self, file: io.BytesIO, plan: Plan) -> None:
+        super().__init__(file)
+        self._plan = plan
+
+    def persistent_load(self, _pid: object) -> Plan:
+        return self._plan

@@ -270,3 +270,34 @@ def test_workers_that_share_a_package_have_the_hash_seed_of_the_command(
         [sys.executable, "-c", "print(hash('a'))"], capture_output=True, text=True, check=True
     ).stdout.strip()
     assert set(folder.kept()) == {expected}
+
+
+@pytest.mark.parametrize("change", ["", "os.environ['MODE'] = 'set'\n"])
+def test_of_stages_in_one_process_each_has_its_say(folder: Folder, change: str) -> None:
+    """What one of them may change another's packages would see, so the whole process is alone."""
+    folder.package("library", "mode = os.environ.get('MODE', 'none')\n")
+    for name in ("first", "other", "more"):
+        folder.module(name, "import library\n" + SOURCE + WORK)
+    folder.module(
+        "change", f"import os\n{change}import library\ndef work(x): return library.mode\n"
+    )
+    folder.module("last", SINK)
+    stages = {
+        "first": {"call": "first:numbers"},
+        "other": {"call": "other:work", "inputs": "first"},
+        "more": {"call": "more:work", "inputs": "first"},
+        "plain": {"call": "more:work", "inputs": "other", "replicas": 2},
+        "changed": {"call": "change:work", "inputs": "plain", "replicas": 2},
+        "last": {"call": "last:keep", "inputs": "changed"},
+        "rest": {"call": "more:work", "inputs": "more"},
+    }
+    file = folder.path / "p.yaml"
+    file.write_text(json.dumps({"stages": stages}), encoding="utf-8")
+
+    subprocess.run(
+        [sys.executable, "-m", "pipeflow", "run", str(file), "--fuse"], check=True, timeout=30
+    )
+
+    # "plain" has imported the library in the same process before "changed" could change anything.
+    assert folder.kept() == ["none"] * 4
+    assert (len(folder.importers("library")) > 1) is bool(change)

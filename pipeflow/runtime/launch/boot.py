@@ -63,15 +63,14 @@ def preload() -> None:
     importlib.import_module("pipeflow.runtime.worker")
 
 
-def start(brief: bytes) -> int:
-    """Be the worker of a pickled tuple of ``WorkerBrief``: run it and end all that it started.
+def start(told: tuple[WorkerBrief, ...]) -> int:
+    """Be the worker of a brief: run it and end all that it started.
 
     Of several workers that share the process each has a brief, writers before readers.
 
     Returns:
         The exit status; the caller leaves by ``os._exit``, as the process may be a fork.
     """
-    told: tuple[WorkerBrief, ...] = pickle.loads(brief)
     try:
         _settle(told[0])
     except (OSError, ValueError) as error:
@@ -176,17 +175,18 @@ def _flush() -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """``python -m pipeflow.runtime.launch.boot FD``: the descriptor reads as the pickled brief."""
+    """``python -m pipeflow.runtime.launch.boot FD``: it reads as the pickled plan and briefs."""
     number = int(arguments[0])
     with open(number, "rb") as file:
-        brief = file.read()
+        plan, briefs = pickle.load(file)
+    from pipeflow.runtime.brief import unpack
     from pipeflow.runtime.launch.ties import die_with_parent
 
-    told: tuple[WorkerBrief, ...] = pickle.loads(brief)
+    told = unpack(briefs, pickle.loads(plan))
     # Armed before the exec as well; said again because a loader with privileges would drop it.
     if not die_with_parent(told[0].supervisor_pid):
         return 1
-    return start(brief)
+    return start(told)
 
 
 if __name__ == "__main__":

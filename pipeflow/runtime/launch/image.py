@@ -43,9 +43,15 @@ class _Traces:
     modules: frozenset[str]
 
 
+#: Threads that OpenBLAS was told when it was loaded here; empty: it was loaded by somebody else.
+_loaded_with = ""
+
+
 def load(order: Preload) -> Preloaded:
     """Import what is asked for, and say whether this process may still be forked."""
+    global _loaded_with  # noqa: PLW0603 - what is loaded is the process's own, and so is this
     os.environ.update(order.env)
+    _loaded_with = order.env.get("OPENBLAS_NUM_THREADS", "")
     before = _traces()
     # The collector would look at every new object, and find nothing.
     gc.disable()
@@ -59,7 +65,7 @@ def load(order: Preload) -> Preloaded:
 
 def adopt(threads: int) -> None:
     """In a new worker: see that it is as if the worker had imported the packages itself."""
-    if "numpy" in sys.modules:
+    if "numpy" in sys.modules and str(threads) != _loaded_with:
         pools.set_threads(threads)
     numbers = sys.modules.get("numpy.random")
     if numbers is not None:

@@ -22,6 +22,7 @@ import atexit
 import errno
 import gc
 import os
+import pickle
 import resource
 import select
 import signal
@@ -44,6 +45,7 @@ from pipeflow.runtime.launch.messages import (
     Launched,
     Lend,
     NotLaunched,
+    Planned,
     Preloaded,
     Reply,
     Request,
@@ -54,6 +56,7 @@ from pipeflow.runtime.launch.messages import (
 )
 
 if TYPE_CHECKING:
+    from pipeflow.planner.plan import Plan
     from pipeflow.runtime.launch.sharing import Sharing
 
 #: How long the launch server may take to answer, in seconds: a loaded machine is slow to start it.
@@ -123,7 +126,7 @@ class ServerLauncher:
     Args:
         method: How the processes come to be.
         descriptors: All that any worker will keep, if they exist already; see ``lend``.
-        copy: Make the server as a copy of this process, which has loaded what workers need and
+        copy: Make the server as a copy of this process, which has loaded modules of ours and
             nothing else: that spares a second start of Python. Not for ``spawn``.
 
     Raises:
@@ -183,6 +186,10 @@ class ServerLauncher:
             return
         self.close(patience_s=0.0 if answer is None else _CLOSE_DEADLINE_S)
         self._start(set(), copy=False)
+
+    def tell(self, plan: Plan) -> None:
+        """Give the server what all workers are told alike; before the first of them."""
+        self._send(Planned(pickle.dumps(plan, protocol=5)))
 
     def lend(self, descriptors: Iterable[int]) -> None:
         """Give a server that was started before them all that any worker will keep.
@@ -363,6 +370,7 @@ def _forget_program(server: ModuleType) -> None:
         del sys.path[0]  # the folder of the command's script, or the current one
     sys.argv[:] = [server.__file__ or ""]
     sys.modules["__main__"] = server
+    gc.freeze()  # forked workers share these pages as long as nobody touches them
     gc.enable()
 
 

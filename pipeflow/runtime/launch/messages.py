@@ -15,7 +15,7 @@ class Launch:
 
     Attributes:
         worker: Its number.
-        brief: Its pickled ``WorkerBrief``; the server does not look inside.
+        brief: Its packed briefs; the server does not look inside.
         keep: Descriptors that it keeps, by their numbers; all others are closed.
         output: Becomes its standard output and standard error.
         stdin: Whether it keeps the server's standard input; else it reads nothing.
@@ -32,6 +32,17 @@ class Launch:
     group: int = 0
     replace: bool = False
     env: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What all workers are told alike; comes before the first ``Launch``.
+
+    Attributes:
+        plan: The pickled ``Plan``.
+    """
+
+    plan: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +155,7 @@ class Taken:
     number: int = 0
 
 
-Request = Preload | Lend | Launch | AllLaunched | Signal
+Request = Planned | Preload | Lend | Launch | AllLaunched | Signal
 Reply = Preloaded | Taken | Launched | NotLaunched | Exited
 
 _LENGTH: Final = struct.Struct("<I")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import pickle
 
 from pipeflow.planner.plan import Plan
-from pipeflow.runtime.brief import WorkerBrief
+from pipeflow.runtime.brief import WorkerBrief, pack
 from pipeflow.runtime.launch.boot import needs_fresh_interpreter, stage_environment
 from pipeflow.runtime.launch.messages import Launch
 
@@ -28,7 +27,7 @@ def launch_order(
     foreground = stage.stdin and os.isatty(0)
     return Launch(
         worker=worker.index,
-        brief=pickle.dumps(briefs, protocol=5),
+        brief=pack(briefs),
         keep=keep,
         output=output,
         stdin=stage.stdin,

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import gc
 import os
+import pickle
 import select
 import signal
 import sys
@@ -25,6 +26,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
+from pipeflow.planner.plan import Plan
+from pipeflow.runtime.brief import unpack
 from pipeflow.runtime.launch import boot, image, lending, ties
 from pipeflow.runtime.launch.messages import (
     AllLaunched,
@@ -33,6 +36,7 @@ from pipeflow.runtime.launch.messages import (
     Launched,
     Lend,
     NotLaunched,
+    Planned,
     Preload,
     Reply,
     Signal,
@@ -70,6 +74,7 @@ class LaunchServer:
         self._control = control
         self._arrived: list[int] = []  #: descriptors that came, and have no number yet
         self._supervisor = supervisor
+        self._plan = SharedPlan(b"")
         self._children: dict[int, _Child] = {}
         self._wake_r, self._wake_w = os.pipe()
         os.set_blocking(self._wake_r, False)
@@ -120,6 +125,8 @@ class LaunchServer:
                 match request:
                     case Launch():
                         self._reply(self._launch(request))
+                    case Planned(plan):
+                        self._plan = SharedPlan(plan)
                     case Preload():
                         self._reply(image.load(request))
                     case Lend(numbers=numbers, limit=limit):
@@ -155,7 +162,7 @@ class LaunchServer:
         try:
             pid = os.fork()
             if pid == 0:
-                become_worker(order, server)
+                become_worker(order, self._plan, server)
         except OSError as error:
             return NotLaunched(order.worker, error.errno or 0)
         finally:
@@ -226,14 +233,23 @@ class LaunchServer:
             self._reap()
 
 
-def become_worker(order: Launch, parent: int) -> NoReturn:
+class SharedPlan:
+    """The plan of the run: read once, before the workers that need it are forked."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.plan: Plan | None = pickle.loads(data) if data else None
+
+
+def become_worker(order: Launch, shared: SharedPlan, parent: int) -> NoReturn:
     """Turn this freshly forked process into the worker; never returns to the server's code."""
     status = 1
     try:
         _leave_server(order, parent)
         if order.replace:
-            _exec_worker(order)
-        status = boot.start(order.brief)
+            _exec_worker(order, shared)
+        assert shared.plan is not None, "the plan comes before the first worker"
+        status = boot.start(unpack(order.brief, shared.plan))
     except BaseException:  # the boundary of the process: nothing may reach the server
         boot.print_last_words()
     finally:
@@ -258,9 +274,9 @@ def _leave_server(order: Launch, parent: int) -> None:
     ties.close_all_but(order.keep)
 
 
-def _exec_worker(order: Launch) -> NoReturn:
+def _exec_worker(order: Launch, shared: SharedPlan) -> NoReturn:
     """Replace this process by a fresh interpreter: some variables only take effect at its start."""
-    brief = _anonymous_file(order.brief)
+    brief = _anonymous_file(pickle.dumps((shared.data, order.brief), protocol=5))
     for number in (brief, *order.keep):
         os.set_inheritable(number, True)
     # -P: a yaml.py or json.py in the current folder is not ours to import.

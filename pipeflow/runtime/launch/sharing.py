@@ -21,7 +21,7 @@ class Sharing:
 
     Attributes:
         preload: For the launch server; ``None``: nothing is worth it, or it cannot be done safely.
-        apart: Numbers of workers that get an interpreter of their own if something is shared.
+        apart: Numbers of the processes that get their own interpreter if something is shared.
         with_threads: Numbers of the others that may use more than one thread.
     """
 
@@ -47,9 +47,10 @@ def plan_sharing(plan: Plan, search_path: Sequence[str]) -> Sharing:
         if _is_apart(stage) or not read.get(stage.index, StageImports()).settled
     }
     imports = _imports(read, apart)
-    alone = frozenset(worker.index for worker in plan.workers if worker.stage in apart)
+    # Of several workers in one process (``--fuse``) each imports what it needs into it.
+    alone = frozenset(worker.process for worker in plan.workers if worker.stage in apart)
     # An interpreter for each of those costs about what the others save.
-    if not imports or 2 * len(alone) > len(plan.workers):
+    if not imports or 2 * len(alone) > len({worker.process for worker in plan.workers}):
         return Sharing()
     shared = [stage for stage in plan.stages if stage.index not in apart]
     many = {stage.index for stage in shared if stage.threads > 1}
@@ -58,7 +59,7 @@ def plan_sharing(plan: Plan, search_path: Sequence[str]) -> Sharing:
             imports=imports, env=_ONE_THREAD, beside=frozenset(modules_beside(plan.folder))
         ),
         apart=alone,
-        with_threads=frozenset(each.index for each in plan.workers if each.stage in many),
+        with_threads=frozenset(each.process for each in plan.workers if each.stage in many),
     )
 
 
