@@ -24,7 +24,6 @@ from pipeflow.runtime.brief import WorkerBrief
 from pipeflow.runtime.flow.refused import ReadersGone
 from pipeflow.runtime.flow.wiring import wire
 from pipeflow.runtime.loops.base import WAITS, StageLoop, failure_of
-from pipeflow.runtime.loops.pick import make_loop
 from pipeflow.runtime.messages import EXIT_FAILED, EXIT_VICTIM, Failed, Failure, Ready
 from pipeflow.runtime.process import TIDY_S, Process
 from pipeflow.runtime.worker import (
@@ -33,12 +32,12 @@ from pipeflow.runtime.worker import (
     as_victim,
     finished,
     load_stage,
+    loop_of,
     make_context,
     map_board,
     start_failure,
 )
 from pipeflow.stages.context import StageContext, enter
-from pipeflow.telemetry.masking import masker
 from pipeflow.transports.inline import InlineChannel
 
 #: A loop has its turn only if all behind it wait, so what lies between two is one frame's worth.
@@ -116,21 +115,7 @@ def run_workers(briefs: Sequence[WorkerBrief]) -> int:
         # Each closes its own hold of the memory.
         arena = replace(brief.arena, fd=os.dup(brief.arena.fd)) if members else brief.arena
         process = Process(replace(brief, arena=arena), board, channels, links)
-        loop = make_loop(
-            work,
-            stage=stage,
-            replica=worker.replica,
-            names=tuple(each.name for each in plan.stages),
-            inbox=process.inbox,
-            outbox=process.outbox,
-            row=board.worker(brief.worker),
-            tell=report.tell,
-            waits=process,
-            stopping=board.stopping(),
-            mask=masker(plan.secrets),
-        )
-        context.item_id = loop.item_in_hand
-        context.empty = process.empty
+        loop = loop_of(work, process, context, report, brief, board)
         members.append(
             _Member(
                 brief=brief,

@@ -66,7 +66,6 @@ def run_worker(brief: WorkerBrief) -> int:
     stage = plan.stages[plan.workers[brief.worker].stage]
     channels = wire(plan)
     board = Board(plan, channels, map_board(brief.board_fd))
-    row = board.worker(brief.worker)
     context = make_context(brief, stage, board, reports)
     enter(context)
     try:
@@ -75,21 +74,7 @@ def run_worker(brief: WorkerBrief) -> int:
         reports.tell(Failed(start_failure(error)))
         return EXIT_FAILED
     process = Process(brief, board, channels)
-    loop = make_loop(
-        work,
-        stage=stage,
-        replica=context.replica,
-        names=tuple(each.name for each in plan.stages),
-        inbox=process.inbox,
-        outbox=process.outbox,
-        row=row,
-        tell=reports.tell,
-        waits=process,
-        stopping=board.stopping(),
-        mask=masker(plan.secrets),
-    )
-    context.item_id = loop.item_in_hand
-    context.empty = process.empty
+    loop = loop_of(work, process, context, reports, brief, board)
     _leave_blocking_calls_on_signal(loop)
     reports.tell(Ready())
     status = _run(loop, process, reports, plan)
@@ -177,6 +162,34 @@ def load_stage(stage: StagePlan, folder: str, context: StageContext) -> Work:
             "`partition: {key: …}` or `broadcast`"
         )
     return work
+
+
+def loop_of(
+    work: Work,
+    process: Process,
+    context: StageContext,
+    reports: Reports,
+    brief: WorkerBrief,
+    board: Board,
+) -> StageLoop:
+    """The loop of one worker over its ends; its code may ask for what only the loop knows."""
+    plan = brief.plan
+    loop = make_loop(
+        work,
+        stage=plan.stages[plan.workers[brief.worker].stage],
+        replica=context.replica,
+        names=tuple(each.name for each in plan.stages),
+        inbox=process.inbox,
+        outbox=process.outbox,
+        row=board.worker(brief.worker),
+        tell=reports.tell,
+        waits=process,
+        stopping=board.stopping(),
+        mask=masker(plan.secrets),
+    )
+    context.item_id = loop.item_in_hand
+    context.empty = process.empty
+    return loop
 
 
 def make_context(

@@ -4,7 +4,8 @@ from typing import Any
 
 from pipeflow.planner.plan import Numbering, Route
 from pipeflow.runtime.flow.collector import Arrived, Collector
-from pipeflow.runtime.flow.outbox import Outbox, OutPort
+from pipeflow.runtime.flow.outbox import Outbox
+from pipeflow.runtime.flow.ports import OutPort
 from pipeflow.runtime.flow.targets import OutChannel, Spread, Target
 from pipeflow.runtime.flow.units import Part, parts_of
 from pipeflow.transports.base import Packet

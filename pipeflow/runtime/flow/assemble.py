@@ -13,7 +13,8 @@ from pipeflow.runtime.flow.inbox import LOT_MOST, LOT_SHARE, Decode, Inbox, InCh
 from pipeflow.runtime.flow.joins import Join as Joiner
 from pipeflow.runtime.flow.joins import Merge, ZipById, ZipByPosition
 from pipeflow.runtime.flow.mailbox import DropEdge, Mailbox
-from pipeflow.runtime.flow.outbox import Outbox, OutPort
+from pipeflow.runtime.flow.outbox import Outbox
+from pipeflow.runtime.flow.ports import OutPort
 from pipeflow.runtime.flow.targets import BATCH_ITEMS, OutChannel, Spread, Target
 from pipeflow.runtime.flow.wiring import ChannelPlan
 from pipeflow.spec.policies import ArrayMode, Overflow

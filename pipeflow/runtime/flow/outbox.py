@@ -15,13 +15,14 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any
 
 from pipeflow.errors import ItemNotSerializable, PeerClosed, PipeflowError
 from pipeflow.planner.plan import Numbering, Route
 from pipeflow.runtime.board import Words
 from pipeflow.runtime.flow.express import Encoder, Express
-from pipeflow.runtime.flow.mailbox import DropEdge, Mailbox
+from pipeflow.runtime.flow.mailbox import Mailbox
+from pipeflow.runtime.flow.ports import OutPort, Place
 from pipeflow.runtime.flow.refused import ReadersGone, ResultNotSerializable
 from pipeflow.runtime.flow.targets import BATCH_ITEMS, OutChannel, Spread, Target, is_large
 from pipeflow.runtime.flow.units import Batch
@@ -31,48 +32,6 @@ from pipeflow.transports.base import Packet, Sender
 
 #: Longest time that a finished result stays in a batch while its reader could have it.
 LINGER_S = 0.001
-
-
-class Place(NamedTuple):
-    """Where a result belongs: lane and number of its unit, and its id."""
-
-    lane: int
-    unit: int
-    item: ItemId
-
-
-class OutPort:
-    """One output port.
-
-    Args:
-        name: Its name.
-        spreads: Where its items go.
-        drops: Its edges that drop instead of waiting.
-    """
-
-    def __init__(
-        self, name: str, spreads: Sequence[Spread], drops: Sequence[DropEdge] = ()
-    ) -> None:
-        self.name = name
-        self.spreads = spreads
-        self.drops = drops
-        self.units = 0
-        #: The short way, if every item goes to one target as a unit of its own.
-        self.express: Express | None = None
-        #: Items leave one by one, each pickled once for all: batches differ from reader to reader.
-        self.mixed = bool(drops) or len(spreads) > 1
-
-    def only_target(self) -> Target | None:
-        """The target to which every item goes, if there is but one."""
-        if self.mixed or len(self.spreads[0].targets) != 1:
-            return None
-        return self.spreads[0].targets[0]
-
-    def closed(self) -> bool:
-        """Whether every reader is gone."""
-        return all(spread.closed() for spread in self.spreads) and all(
-            drop.closed() for drop in self.drops
-        )
 
 
 class Outbox:

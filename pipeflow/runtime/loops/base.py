@@ -31,6 +31,7 @@ from pipeflow.runtime.flow.inbox import Inbox
 from pipeflow.runtime.flow.joins import Lone
 from pipeflow.runtime.flow.outbox import Outbox
 from pipeflow.runtime.flow.refused import ReadersGone, ResultNotSerializable
+from pipeflow.runtime.loops.rows import Gathered, append_from
 from pipeflow.runtime.messages import (
     Failure,
     ItemGivenUp,
@@ -179,6 +180,36 @@ class StageLoop(ABC):
                 return
         self.outbox.emit(port, result, item, *place)
         self._emitted += 1
+
+    def _gather(
+        self,
+        items: Iterator[Any],
+        prefix: ItemId,
+        first: int,
+        *,
+        step: int = 1,
+        stopping: Callable[[], object] | None = None,
+    ) -> Gathered:
+        """Append what the user's iterator gives to ``out``, or take one item to be emitted.
+
+        Args:
+            items: The iterator.
+            prefix: What the ids begin with.
+            first: Ordinal of the first item.
+            step: How much each ordinal is greater than the one before.
+            stopping: Whether to go no further, asked after each item.
+        """
+        express = self.outbox.express(OUT)
+        if express is not None:
+            numbers = (first, step, express.room(prefix))
+            return append_from(items, numbers, express=express, asking=self, stopping=stopping)
+        try:
+            self.asking = True
+            return Gathered(0, next(items))
+        except BaseException as error:  # the user's code: a boundary
+            return Gathered(0, error=error)
+        finally:
+            self.asking = False
 
     def _lone(self, lone: Lone) -> None:
         assert self.inbox is not None

@@ -31,7 +31,7 @@ from pipeflow.runtime.loops.base import (
     DrainInterrupt,
     StageLoop,
 )
-from pipeflow.runtime.loops.rows import Halt, append_from, call_into, call_only
+from pipeflow.runtime.loops.rows import Halt, call_into, call_only
 from pipeflow.runtime.messages import Barrier, EndOfInput
 from pipeflow.spec.pipeline import OUT
 from pipeflow.spec.policies import OnError
@@ -41,8 +41,6 @@ from pipeflow.stages.work import OutputClosed
 PLAIN: Final = frozenset({dict, list, tuple, str, int, float, bool, bytes, type(None)})
 #: How long what the longer inputs of a zip still bring is counted, after the shortest has ended.
 REST_S: Final = 1.0
-#: What an iterator that has ended is taken to give.
-_END: Final = object()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -213,22 +211,15 @@ class CallLoop(StageLoop):
             self._call_done(call)
 
     def _send_many(self, results: Iterator[Any], call: Call) -> Iterator[bool]:
-        express = self.outbox.express(OUT)
         while True:
-            if express is None:
-                result = next(results, _END)
-                if result is _END:
-                    return
-            else:
-                most = express.room(call.id)
-                got = append_from(results, (self._emitted, 1, most), express=express, asking=self)
-                self._emitted += got.appended
-                if got.error is not None:
-                    if isinstance(got.error, StopIteration):
-                        return
-                    raise got.error
-                result = got.result
-                del got
+            got = self._gather(results, call.id, self._emitted)
+            self._emitted += got.appended
+            if isinstance(got.error, StopIteration):
+                return
+            if got.error is not None:
+                raise got.error
+            result = got.result
+            del got
             if result is not None:
                 self._emit(result, (*call.id, self._emitted), (call.lane, call.unit))
                 result = None

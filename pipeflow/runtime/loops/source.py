@@ -9,9 +9,7 @@ from typing import Any
 from pipeflow.runtime.board import HAND_DEPTH, RECEIVED, TOTAL, put_hand
 from pipeflow.runtime.flow.refused import ResultNotSerializable
 from pipeflow.runtime.loops.base import CONTROL, GOES_ON, DrainInterrupt, StageLoop
-from pipeflow.runtime.loops.rows import Gathered, append_from
 from pipeflow.runtime.messages import ItemId
-from pipeflow.spec.pipeline import OUT
 from pipeflow.stages.work import BadRecord
 
 
@@ -42,20 +40,9 @@ class SourceLoop(StageLoop):
 
     def _pump(self, items: Iterator[Any]) -> Iterator[bool]:
         """Give out a source's items until it ends, is drained, or nobody needs more."""
-        express = self.outbox.express(OUT)
         while not self.stopping():
-            if express is None:
-                got = self._next(items)
-            else:
-                most = express.room((self.stage.index,))
-                got = append_from(
-                    items,
-                    (self._ordinal, 1, most),
-                    express=express,
-                    asking=self,
-                    stopping=self.stopping,
-                )
-                self._ordinal += got.appended
+            got = self._gather(items, (self.stage.index,), self._ordinal, stopping=self.stopping)
+            self._ordinal += got.appended
             if got.error is not None:
                 self._over(got.error)
                 return
@@ -65,16 +52,6 @@ class SourceLoop(StageLoop):
                 self._emit_one(result)
                 result = None
             yield GOES_ON
-
-    def _next(self, items: Iterator[Any]) -> Gathered:
-        """The next item by itself; ``None`` too means nothing to pass on."""
-        try:
-            self.asking = True
-            return Gathered(0, next(items))
-        except BaseException as error:  # the user's code: a boundary
-            return Gathered(0, error=error)
-        finally:
-            self.asking = False
 
     def _over(self, error: BaseException) -> None:
         """The source has ended, one way or another.

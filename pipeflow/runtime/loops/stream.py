@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, assert_never
+from typing import Any, assert_never
 
 from pipeflow.runtime.board import FAILED, HAND_DEPTH, IN_ROW, PROCESSED, RECEIVED, put_hand
 from pipeflow.runtime.flow.joins import Call, Calls, Lone, UnitEnd
 from pipeflow.runtime.flow.refused import ResultNotSerializable
 from pipeflow.runtime.loops.base import CONTROL, GOES_ON, StageLoop
-from pipeflow.runtime.loops.rows import append_from
 from pipeflow.runtime.messages import Barrier, EndOfInput
-from pipeflow.spec.pipeline import OUT
-
-#: What an iterator that has ended is taken to give.
-_END: Final = object()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,23 +49,17 @@ class StreamLoop(StageLoop):
 
     def _send(self, results: Iterator[Any]) -> Iterator[bool]:
         """Send what the stream gives, until it ends."""
-        express, step = self.outbox.express(OUT), self.stage.replicas
+        step = self.stage.replicas
         while True:
-            if express is None:
-                result = next(results, _END)
-                if result is _END:
-                    return
-            else:
-                most = express.room((self.stage.index,))
-                numbers = (self._ordinal * step + self.replica, step, most)
-                got = append_from(results, numbers, express=express, asking=self)
-                self._ordinal += got.appended
-                if isinstance(got.error, StopIteration):
-                    return
-                if got.error is not None:
-                    raise got.error
-                result = got.result
-                del got
+            first = self._ordinal * step + self.replica
+            got = self._gather(results, (self.stage.index,), first, step=step)
+            self._ordinal += got.appended
+            if isinstance(got.error, StopIteration):
+                return
+            if got.error is not None:
+                raise got.error
+            result = got.result
+            del got
             if result is not None:
                 place = self._place if self._end is None else (0, self._end.get(0, 0))
                 self._emit(result, self._new_id(), place)

@@ -1,0 +1,53 @@
+"""Output ports: the edges that read one, and whether all its items go the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from pipeflow.runtime.flow.express import Express
+from pipeflow.runtime.flow.mailbox import DropEdge
+from pipeflow.runtime.flow.targets import Spread, Target
+from pipeflow.runtime.messages import ItemId
+
+
+class Place(NamedTuple):
+    """Where a result belongs: lane and number of its unit, and its id."""
+
+    lane: int
+    unit: int
+    item: ItemId
+
+
+class OutPort:
+    """One output port.
+
+    Args:
+        name: Its name.
+        spreads: Where its items go.
+        drops: Its edges that drop instead of waiting.
+    """
+
+    def __init__(
+        self, name: str, spreads: Sequence[Spread], drops: Sequence[DropEdge] = ()
+    ) -> None:
+        self.name = name
+        self.spreads = spreads
+        self.drops = drops
+        self.units = 0
+        #: The short way, if every item goes to one target as a unit of its own.
+        self.express: Express | None = None
+        #: Items leave one by one, each pickled once for all: batches differ from reader to reader.
+        self.mixed = bool(drops) or len(spreads) > 1
+
+    def only_target(self) -> Target | None:
+        """The target to which every item goes, if there is but one."""
+        if self.mixed or len(self.spreads[0].targets) != 1:
+            return None
+        return self.spreads[0].targets[0]
+
+    def closed(self) -> bool:
+        """Whether every reader is gone."""
+        return all(spread.closed() for spread in self.spreads) and all(
+            drop.closed() for drop in self.drops
+        )
