@@ -1,7 +1,8 @@
 """The JSON Schema of pipeline files, made from the declarations of the language and the operators.
 
 Draft-07, closed objects, unions told apart by ``if``/``then`` and never by ``oneOf``: that is what
-editors answer well. ``shape`` runs the same schema, so editor and command line agree.
+editors answer well (``schema_nodes`` says more). ``shape`` runs the same schema, so editor and
+command line agree.
 """
 
 from __future__ import annotations
@@ -9,8 +10,23 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
+from pipeflow.config.schema_nodes import (
+    MANUAL,
+    OR_REFERENCE,
+    REFERENCE,
+    Schema,
+    closed,
+    described,
+    mapping,
+    not_empty,
+    one_of,
+    option_schema,
+    plain_text,
+    reference,
+)
+from pipeflow.config.snippets import ERROR_POLICY, NEW_FILE, NEW_INPUTS, NEW_STAGE
 from pipeflow.spec.language import (
     ARGUMENT_PATTERN,
     CAPACITY,
@@ -26,61 +42,32 @@ from pipeflow.spec.language import (
     STAGE,
     VERSION,
 )
-from pipeflow.spec.options import Option, OptionType
+from pipeflow.spec.options import Option
 from pipeflow.spec.stage_type import Shape, StageType
-from pipeflow.spec.table import Table, expected
-
-Schema: TypeAlias = dict[str, Any]
-
-#: A text that still holds a reference may become a value of any type.
-_REFERENCE: Final = r"\$\{"
-
-_OR: Final = f"|{_REFERENCE}"
+from pipeflow.spec.table import Table
 
 #: Matches nothing.
 _NEVER: Final = "(?!)"
 
-_PORT_PATTERN: Final = rf"^{NAME_PATTERN}(\.{NAME_PATTERN})?$"
-
-_JSON_TYPES: Final[Mapping[OptionType, str]] = {
-    OptionType.STRING: "string",
-    OptionType.INTEGER: "integer",
-    OptionType.NUMBER: "number",
-    OptionType.BOOLEAN: "boolean",
-    OptionType.PATH: "string",
-    OptionType.DURATION: "string",
-    OptionType.SIZE: "string",
-    OptionType.EXPRESSION: "string",
-    OptionType.LIST: "array",
-    OptionType.MAPPING: "object",
-}
-
-#: Forms for which any text is right; without one of them a text must hold a reference.
-_TEXTS: Final = {
-    OptionType.STRING,
-    OptionType.PATH,
-    OptionType.DURATION,
-    OptionType.SIZE,
-    OptionType.EXPRESSION,
-}
+_PORT: Final = rf"{NAME_PATTERN}(\.{NAME_PATTERN})?"
+_PORT_PATTERN: Final = f"^{_PORT}$"
 
 
 def pipeline_schema(stage_types: Mapping[str, StageType]) -> Schema:
     """The schema of a whole file, with the parameters of the given operators under ``with``."""
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
-        "title": "pipeflow pipeline",
-        "description": "A pipeline of Python functions and operators.",
         **_root(),
         "definitions": {
-            "param": _closed(PARAM),
+            "param": closed(PARAM),
             "defaults": _defaults(),
-            "limits": _closed(LIMITS),
+            "limits": closed(LIMITS),
             "stage": _stage(stage_types),
-            "edge": _closed(EDGE),
-            "edge_defaults": _closed(EDGE_DEFAULTS),
-            "capacity": _closed(CAPACITY),
-            "partition": _closed(PARTITION),
+            # Where a key is required, an editor offers it under the title of the mapping.
+            "edge": {**closed(EDGE, refs={"capacity": "capacity"}), "title": "from: stage"},
+            "edge_defaults": closed(EDGE_DEFAULTS, refs={"capacity": "capacity"}),
+            "capacity": closed(CAPACITY),
+            "partition": closed(PARTITION),
             "resources": _resources(),
             "env": _env(),
         },
@@ -94,7 +81,9 @@ def without_references(schema: Any) -> Any:
             made = {key: without_references(value) for key, value in schema.items()}
             pattern = made.get("pattern")
             if isinstance(pattern, str):
-                made["pattern"] = _NEVER if pattern == _REFERENCE else pattern.removesuffix(_OR)
+                made["pattern"] = (
+                    _NEVER if pattern == REFERENCE else pattern.removesuffix(OR_REFERENCE)
+                )
             return made
         case list():
             return [without_references(value) for value in schema]
@@ -104,7 +93,12 @@ def without_references(schema: Any) -> Any:
 
 def schema_text(stage_types: Mapping[str, StageType]) -> str:
     """The schema as the file in ``schemas/`` holds it."""
-    return json.dumps(pipeline_schema(stage_types), indent=2, ensure_ascii=False) + "\n"
+    return as_text(pipeline_schema(stage_types))
+
+
+def as_text(schema: Schema) -> str:
+    """A schema as a file holds it."""
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
 def schema_path() -> Path:
@@ -121,213 +115,161 @@ def schema_path() -> Path:
     raise FileNotFoundError(f"{name} is neither in {package} nor beside it")
 
 
-def option_schema(option: Option) -> Schema:
-    """The schema of one setting's value."""
-    node: Schema = _described(option)
-    kinds = option.types
-    if OptionType.ANY in kinds:
-        return node
-    types = list(dict.fromkeys(_JSON_TYPES[kind] for kind in kinds))
-    scalars = [kind for kind in kinds if kind not in {OptionType.LIST, OptionType.MAPPING}]
-    pattern = _text_pattern(option)
-    if scalars and "string" not in types:
-        types.append("string")
-    if pattern:
-        node["pattern"] = pattern
-    if option.minimum is not None:
-        node["minimum"] = option.minimum
-    if option.maximum is not None:
-        node["maximum"] = option.maximum
-    if option.choices:
-        # Never fails: it feeds completion and hover, while the pattern judges.
-        docs = option.choice_docs or option.choices
-        node["anyOf"] = [{"enum": list(option.choices), "markdownEnumDescriptions": list(docs)}, {}]
-    message = f"must be {expected(option)}"
-    if scalars and len(scalars) == len(kinds):
-        return {**node, "type": types, "errorMessage": message}
-    return {**node, "allOf": [{"type": types, "errorMessage": message}]}
-
-
-def _text_pattern(option: Option) -> str:
-    """What a text must match; empty if any text will do, or none is looked at."""
-    if option.choices:
-        return f"^({'|'.join(option.choices)})${_OR}"
-    if option.pattern:
-        return f"^(?:{option.pattern})${_OR}"
-    if _TEXTS.intersection(option.types):
-        return ""
-    return _REFERENCE if {"integer", "number", "boolean"} & _json_types(option) else ""
-
-
-def _json_types(option: Option) -> set[str]:
-    return {_JSON_TYPES[kind] for kind in option.types}
-
-
-def _described(option: Option) -> Schema:
-    """Description twice: as text, and as Markdown with unit and default (hovers show neither)."""
-    node: Schema = {}
-    if option.later:
-        node["doNotSuggest"] = True
-    if option.description:
-        facts = [option.description]
-        if option.unit:
-            facts.append(f"Unit: {option.unit}.")
-        if not option.required and option.default not in {None, ""}:
-            facts.append(f"Default: `{json.dumps(option.default)}`.")
-        node["description"] = option.description
-        node["markdownDescription"] = "  \n".join(facts)
-    if option.examples:
-        node["examples"] = list(option.examples)
-    return node
-
-
-def _closed(table: Table, overrides: Mapping[str, Schema] | None = None) -> Schema:
-    """The object that a table describes: no other keys than its own."""
-    made = overrides or {}
-    required = [option.name for option in table.options if option.required]
-    node: Schema = {
-        "type": "object",
-        "title": table.title,
-        "additionalProperties": False,
-        "properties": {
-            option.name: made.get(option.name) or _property(table, option)
-            for option in table.options
-        },
-    }
-    if required:
-        node["required"] = required
-    if table.open:
-        node["patternProperties"] = {"^x-": {"description": "Yours: a place for YAML anchors."}}
-    later = [option for option in table.options if option.later]
-    if later:
-        node["allOf"] = [
-            {
-                "properties": {option.name: False},
-                "errorMessage": f"'{option.name}' comes in a later version",
-            }
-            for option in later
-        ]
-    return node
-
-
-def _property(table: Table, option: Option) -> Schema:
-    """One key of a table, with the table of the mapping form where it has one."""
-    if option.later:
-        return _described(option)
-    node = option_schema(option)
-    inner = table.within.get(option.name)
-    if inner is not None:
-        form = {"$ref": f"#/definitions/{inner.name.replace(' ', '_')}"}
-        _when_mapping(node, form)
-    return node
-
-
-def _when_mapping(node: Schema, form: Schema) -> Schema:
-    """Add what holds for the value if it is a mapping."""
-    node.setdefault("allOf", []).append({"if": {"type": "object"}, "then": form})
-    return node
-
-
 def _root() -> Schema:
     version = {
-        **_described(_option(ROOT, "version")),
+        **described(_option(ROOT, "version")),
         "type": "integer",
         "enum": [VERSION],
+        "enumDescriptions": ["The language as this page describes it."],
+        "markdownEnumDescriptions": ["The language as this page describes it."],
         "errorMessage": f"must be {VERSION}",
     }
-    params = _when_mapping(
-        option_schema(_option(ROOT, "params")),
-        {
-            "propertyNames": {"pattern": f"^{ARGUMENT_PATTERN}$|^{NAME_PATTERN}$"},
-            "additionalProperties": {
-                "allOf": [{"if": {"type": "object"}, "then": {"$ref": "#/definitions/param"}}]
-            },
+    params = option_schema(_option(ROOT, "params"))
+    params |= {
+        "propertyNames": {
+            "pattern": f"^{ARGUMENT_PATTERN}$|^{NAME_PATTERN}$",
+            "errorMessage": "a parameter's name is a letter, then letters, digits, '-' or '_'",
         },
-    )
-    stages = _when_mapping(
-        option_schema(_option(ROOT, "stages")),
-        {
-            "minProperties": 1,
-            "propertyNames": {
-                "pattern": f"^{NAME_PATTERN}$",
-                "errorMessage": "a stage's name is a letter, then letters, digits, '-' or '_'",
-            },
-            "additionalProperties": {"$ref": "#/definitions/stage"},
+        # A bare value is its default.
+        "additionalProperties": {"title": "param", "allOf": [reference("param")]},
+    }
+    made = {"version": version, "params": params, "stages": _stages()}
+    root = closed(ROOT, made, refs={"defaults": "defaults", "limits": "limits"})
+    words = "The schema of this file, for editors; pipeflow does not look at it."
+    root["properties"]["$schema"] = {
+        "title": "$schema",
+        "description": words,
+        "markdownDescription": words,
+        "type": "string",
+        "doNotSuggest": True,
+    }
+    about = "A pipeline of Python functions and operators."
+    mapping_due = {
+        "title": "pipeflow pipeline",
+        "type": "object",
+        "errorMessage": "must be a mapping with 'stages:'",
+    }
+    return {
+        **root,
+        "allOf": [mapping_due, *root["allOf"]],
+        "title": "pipeflow pipeline",
+        "description": about,
+        "markdownDescription": f"{about}\n\n[Manual]({MANUAL}/language)",
+        "defaultSnippets": NEW_FILE,
+    }
+
+
+def _stages() -> Schema:
+    node = option_schema(_option(ROOT, "stages"))
+    return {
+        **node,
+        "propertyNames": {
+            "pattern": f"^{NAME_PATTERN}$",
+            "errorMessage": "a stage's name is a letter, then letters, digits, '-' or '_'",
         },
-    )
-    root = _closed(ROOT, {"version": version, "params": params, "stages": stages})
-    root["properties"]["$schema"] = {"type": "string", "doNotSuggest": True}
-    return root
+        "additionalProperties": {
+            "title": "stage",
+            "defaultSnippets": ERROR_POLICY,
+            "allOf": [
+                *mapping("must be a mapping: 'call: module:function', or 'use:' and more", "stage")
+            ],
+        },
+        "allOf": [*node["allOf"], not_empty("object", "a pipeline needs at least one stage")],
+        "defaultSnippets": NEW_STAGE,
+    }
 
 
 def _defaults() -> Schema:
-    return _closed(DEFAULTS, {"env": _env_option(DEFAULTS)})
+    refs = {"env": "env", "resources": "resources", "edge": "edge_defaults"}
+    return closed(DEFAULTS, refs=refs)
 
 
 def _resources() -> Schema:
-    numbers = {"items": {"type": "integer", "minimum": 0, "errorMessage": "must be a whole number"}}
-    return _closed(
-        RESOURCES,
-        {
-            key: {**option_schema(_option(RESOURCES, key)), **numbers, "minItems": 1}
-            for key in ("cpus", "gpus")
-        },
-    )
+    return closed(RESOURCES, {key: _numbers(_option(RESOURCES, key)) for key in ("cpus", "gpus")})
+
+
+def _numbers(option: Option) -> Schema:
+    node = option_schema(option, "keys#resources")
+    number = {
+        **_both("number", "Number of one of them, from 0 on."),
+        "type": "integer",
+        "minimum": 0,
+        "errorMessage": "must be a whole number",
+    }
+    members = [*node["allOf"], not_empty("array", "must not be empty")]
+    return {**node, "items": number, "allOf": members}
 
 
 def _env() -> Schema:
     return {
-        "type": "object",
-        "propertyNames": {"pattern": "^[^=\\x00]+$"},
+        "title": "variables",
+        "propertyNames": {
+            "pattern": "^[^=\\x00]+$",
+            "errorMessage": "a variable's name has no '='",
+        },
         "additionalProperties": {
+            **_both("variable", "Value of the variable, as it is spelled."),
             "type": ["string", "number", "boolean"],
             "errorMessage": "must be text",
         },
     }
 
 
-def _env_option(table: Table) -> Schema:
-    return _when_mapping(option_schema(_option(table, "env")), {"$ref": "#/definitions/env"})
+def _both(title: str, words: str) -> Schema:
+    return {"title": title, "description": plain_text(words), "markdownDescription": words}
 
 
 def _stage(stage_types: Mapping[str, StageType]) -> Schema:
-    builtin = sorted(name for name in stage_types if "/" not in name)
-    use = {
-        **_described(_option(STAGE, "use")),
+    outputs = option_schema(_option(STAGE, "outputs"), "keys#a-stage")
+    outputs["items"] = {
+        **_both("port", "Name of a port, as `pipeflow.to` gets it."),
         "type": "string",
-        "pattern": f"^({'|'.join(name.replace('.', '[.]') for name in builtin)})$|/",
-        "anyOf": [
-            {
-                "enum": sorted(stage_types),
-                "markdownEnumDescriptions": [
-                    stage_types[name].summary for name in sorted(stage_types)
-                ],
-            },
-            {},
-        ],
+        "pattern": f"^{NAME_PATTERN}$",
+        "errorMessage": "must be a name: a letter, then letters, digits, '-' or '_'",
+    }
+    made = {"use": _use(stage_types), "outputs": outputs, "inputs": _inputs()}
+    refs = {"env": "env", "resources": "resources", "partition": "partition"}
+    node = closed(STAGE, made, refs=refs)
+    node["allOf"] += [*_one_work(), _operators(stage_types)]
+    return node
+
+
+def _use(stage_types: Mapping[str, StageType]) -> Schema:
+    """Each operator with words of its own; of names with a ``/`` only those installed are known."""
+    names = sorted(stage_types)
+    known = [{"const": name, **_operator_words(stage_types[name])} for name in names]
+    builtin = [name for name in names if "/" not in name]
+    words = described(_option(STAGE, "use"), "operators")
+    del words["examples"]  # they would stand before the others
+    return {
+        **words,
+        "type": "string",
+        "anyOf": [*known, {"not": {"enum": names}}],
+        "allOf": [one_of(builtin, "must be the name of an operator", unless="/")],
         "errorMessage": "must be the name of an operator",
     }
-    outputs = {
-        **option_schema(_option(STAGE, "outputs")),
-        "items": {
-            "type": "string",
-            "pattern": f"^{NAME_PATTERN}$",
-            "errorMessage": "must be a name: a letter, then letters, digits, '-' or '_'",
-        },
+
+
+def _operator_words(operator: StageType) -> Schema:
+    name, summary = operator.name, operator.summary or f"From {operator.origin}."
+    lines = [f"`{name}`: {summary}"]
+    lines += [f"- `{option.name}`: {option.description}" for option in operator.options]
+    link = f"[Manual]({MANUAL}/operators#{name.replace('.', '')})"
+    told = "\n".join(lines) + f"\n\n{link}" if "/" not in name else "\n".join(lines)
+    return {
+        "title": f"use: {name}",
+        "description": plain_text(summary),
+        "markdownDescription": told,
     }
-    made = {"use": use, "outputs": outputs, "inputs": _inputs(), "env": _env_option(STAGE)}
-    node = _closed(STAGE, made)
-    node["allOf"].extend(_one_work())
-    node["allOf"].append(_operators(stage_types))
-    return node
 
 
 def _one_work() -> Sequence[Schema]:
     """A stage has exactly one of the keys that say what it does."""
-    works = ("call", "use", "run", "pipeline")
+    # By patternProperties and not by `required` alone: older editors offer what `required` names.
+    nothing = {"not": {"anyOf": [_has("call"), _has("use"), _has("run"), _has("pipeline")]}}
     return (
         {
-            "if": {"type": "object", "not": {"anyOf": [{"required": [key]} for key in works]}},
+            "if": {"type": "object", **nothing},
             "then": {"required": ["call"], "errorMessage": "a stage needs 'call' or 'use'"},
         },
         {
@@ -340,14 +282,16 @@ def _one_work() -> Sequence[Schema]:
     )
 
 
+def _has(key: str, value: Schema | None = None) -> Schema:
+    """A mapping has a key, with a value that fits; says nothing that an editor would offer."""
+    return {"patternProperties": {f"^{key}$": value or {}}, "required": [key]}
+
+
 def _operators(stage_types: Mapping[str, StageType]) -> Schema:
     """What ``with`` may hold, by the operator that ``use`` names."""
     cases = [
-        {
-            # patternProperties, not properties: older editors then offer no stray completions.
-            "if": {"patternProperties": {"^use$": {"const": name}}, "required": ["use"]},
-            "then": _parameters(stage_types[name]),
-        }
+        # patternProperties, not properties: older editors then offer no stray completions.
+        {"if": _has("use", {"const": name}), "then": _parameters(stage_types[name])}
         for name in sorted(stage_types)
     ]
     if not cases:
@@ -359,65 +303,77 @@ def _operators(stage_types: Mapping[str, StageType]) -> Schema:
 def _parameters(stage_type: StageType) -> Schema:
     if stage_type.shape is Shape.UNKNOWN and not stage_type.options:
         return {}  # a plug-in that says nothing of its parameters before it is loaded
-    required = [option.name for option in stage_type.options if option.required]
-    node: Schema = {
-        "additionalProperties": False,
-        "properties": {option.name: option_schema(option) for option in stage_type.options},
-    }
+    return parameters_schema(stage_type.name, stage_type.options, f"operators#{stage_type.name}")
+
+
+def parameters_schema(name: str, options: Sequence[Option], page: str) -> Schema:
+    """What ``with`` of a stage may hold, for its operator."""
+    made = {option.name: option_schema(option, page) for option in options}
+    return with_schema(name, made, [option.name for option in options if option.required])
+
+
+def with_schema(name: str, properties: Schema, required: Sequence[str]) -> Schema:
+    """The stage of one operator or function: which parameters it has and which it needs.
+
+    A mapping is due (`type` in the stage says so); what is no mapping is judged there.
+    """
+    # Where keys are required, the title is what an editor offers for all of them at once.
+    title = f"{name} with {', '.join(required)}" if required else f"parameters of {name}"
+    node: Schema = {"title": title, "additionalProperties": False, "properties": properties}
     if required:
-        node["required"] = required
-    # A mapping may be due (`type` in the stage says so); what is no mapping is judged there.
+        node["required"] = list(required)
     then: Schema = {"properties": {"with": node}}
     return {**then, "required": ["with"]} if required else then
 
 
 def _inputs() -> Schema:
     """One edge as text or mapping, a list of edges, or a mapping from argument to edge."""
-    edge: Schema = {
-        "type": ["string", "object"],
-        "pattern": _PORT_PATTERN,
-        "errorMessage": "must be a stage, or stage.port",
+    one: Schema = {
+        **_both("input", "The output that is read: `stage`, `stage.port`, or an edge."),
+        "anyOf": [{}],
+        "allOf": [
+            {"type": ["string", "object"], "errorMessage": "must be a stage, or stage.port"},
+            {"pattern": _PORT_PATTERN, "errorMessage": "must be a stage, or stage.port"},
+            {"if": {"type": "object"}, "then": reference("edge")},
+        ],
     }
-    one: Schema = {"allOf": [edge, {"if": {"type": "object"}, "then": _EDGE}]}
-    node = option_schema(_option(STAGE, "inputs"))
+    node = option_schema(_option(STAGE, "inputs"), "keys#an-edge")
+    named = {
+        "propertyNames": {
+            "pattern": f"^{ARGUMENT_PATTERN}$",
+            "errorMessage": "must be the name of an argument",
+        },
+        "additionalProperties": one,
+    }
     node["allOf"] += [
-        {"if": {"type": "string"}, "then": {"pattern": _PORT_PATTERN}},
-        {"if": {"type": "array"}, "then": {"minItems": 1, "items": one}},
+        {"pattern": _PORT_PATTERN, "errorMessage": "must be a stage, or stage.port"},
+        not_empty("array", "must name a stage at least"),
+        not_empty("object", "must name a stage at least"),
+        {"items": one},
         {
             "if": _looks_like_edge(),
-            "then": _EDGE,
+            "then": reference("edge"),
+            # Not in the list's own node: the snippets would be offered for its entries.
             "else": {
-                "if": {"type": "object"},
-                "then": {
-                    "minProperties": 1,
-                    "propertyNames": {
-                        "pattern": f"^{ARGUMENT_PATTERN}$",
-                        "errorMessage": "must be the name of an argument",
-                    },
-                    "additionalProperties": one,
-                },
+                "if": {"type": "array"},
+                "else": {"title": "inputs", "defaultSnippets": NEW_INPUTS, **named},
             },
         },
     ]
     return node
 
 
-_EDGE: Final[Schema] = {"$ref": "#/definitions/edge"}
-
-
 def _looks_like_edge() -> Schema:
     """A mapping with ``from``, or with what no argument of a function could be given."""
-    sizes: Schema = {"type": "object", "anyOf": [{"required": ["items"]}, {"required": ["bytes"]}]}
-    capacity: Schema = {
-        "required": ["capacity"],
-        "properties": {"capacity": {"anyOf": [{"type": "number"}, sizes]}},
-    }
+    sizes: Schema = {"type": "object", "anyOf": [_has("items"), _has("bytes")]}
+    # With titles, since a hover takes the first that it finds, be it of a condition.
+    capacity = _has("capacity", {"title": "capacity", "anyOf": [{"type": "number"}, sizes]})
     settings = [
-        {"required": [option.name], "properties": {option.name: {"enum": list(option.choices)}}}
+        _has(option.name, {"title": option.name, "enum": list(option.choices)})
         for option in EDGE.options
         if option.choices
     ]
-    return {"type": "object", "anyOf": [{"required": ["from"]}, capacity, *settings]}
+    return {"type": "object", "anyOf": [_has("from"), capacity, *settings]}
 
 
 def _option(table: Table, key: str) -> Option:
