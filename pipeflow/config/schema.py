@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from pipeflow.config.schema_edges import edge_schema, inputs_schema
 from pipeflow.config.schema_nodes import (
     MANUAL,
     OR_REFERENCE,
     REFERENCE,
     Schema,
+    both,
     closed,
     described,
+    has,
     mapping,
     not_empty,
     one_of,
@@ -26,12 +30,11 @@ from pipeflow.config.schema_nodes import (
     plain_text,
     reference,
 )
-from pipeflow.config.snippets import ERROR_POLICY, NEW_FILE, NEW_INPUTS, NEW_STAGE
+from pipeflow.config.snippets import ERROR_POLICY, NEW_FILE, NEW_STAGE
 from pipeflow.spec.language import (
     ARGUMENT_PATTERN,
     CAPACITY,
     DEFAULTS,
-    EDGE,
     EDGE_DEFAULTS,
     LIMITS,
     NAME_PATTERN,
@@ -49,12 +52,32 @@ from pipeflow.spec.table import Table
 #: Matches nothing.
 _NEVER: Final = "(?!)"
 
-_PORT: Final = rf"{NAME_PATTERN}(\.{NAME_PATTERN})?"
-_PORT_PATTERN: Final = f"^{_PORT}$"
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Own:
+    """What a schema knows of one project; nothing of any, for the schema of all files.
+
+    Attributes:
+        call: The property ``call`` of a stage; empty for that of the language.
+        calls: What holds for a stage by what it calls.
+        definitions: What these refer to.
+        ports: The outputs that edges may read, each with what to say of it; empty: any name.
+    """
+
+    call: Schema = field(default_factory=dict)
+    calls: Sequence[Schema] = ()
+    definitions: Schema = field(default_factory=dict)
+    ports: Mapping[str, str] = field(default_factory=dict)
 
 
-def pipeline_schema(stage_types: Mapping[str, StageType]) -> Schema:
-    """The schema of a whole file, with the parameters of the given operators under ``with``."""
+def pipeline_schema(stage_types: Mapping[str, StageType], own: Own | None = None) -> Schema:
+    """The schema of a whole file.
+
+    Args:
+        stage_types: The operators, whose parameters go under ``with``.
+        own: What is known of the project that the file belongs to.
+    """
+    own = own or Own()
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         **_root(),
@@ -62,14 +85,14 @@ def pipeline_schema(stage_types: Mapping[str, StageType]) -> Schema:
             "param": closed(PARAM),
             "defaults": _defaults(),
             "limits": closed(LIMITS),
-            "stage": _stage(stage_types),
-            # Where a key is required, an editor offers it under the title of the mapping.
-            "edge": {**closed(EDGE, refs={"capacity": "capacity"}), "title": "from: stage"},
+            "stage": _stage(stage_types, own),
+            "edge": edge_schema(own.ports),
             "edge_defaults": closed(EDGE_DEFAULTS, refs={"capacity": "capacity"}),
             "capacity": closed(CAPACITY),
             "partition": closed(PARTITION),
             "resources": _resources(),
             "env": _env(),
+            **own.definitions,
         },
     }
 
@@ -79,11 +102,14 @@ def without_references(schema: Any) -> Any:
     match schema:
         case dict():
             made = {key: without_references(value) for key, value in schema.items()}
-            pattern = made.get("pattern")
+            pattern, types = made.get("pattern"), made.get("type")
             if isinstance(pattern, str):
                 made["pattern"] = (
                     _NEVER if pattern == REFERENCE else pattern.removesuffix(OR_REFERENCE)
                 )
+            if pattern == REFERENCE and isinstance(types, list) and "array" in types:
+                # No text will do, and that is said best by its type.
+                made["type"] = [kind for kind in types if kind != "string"]
             return made
         case list():
             return [without_references(value) for value in schema]
@@ -191,7 +217,7 @@ def _resources() -> Schema:
 def _numbers(option: Option) -> Schema:
     node = option_schema(option, "keys#resources")
     number = {
-        **_both("number", "Number of one of them, from 0 on."),
+        **both("number", "Number of one of them, from 0 on."),
         "type": "integer",
         "minimum": 0,
         "errorMessage": "must be a whole number",
@@ -208,29 +234,27 @@ def _env() -> Schema:
             "errorMessage": "a variable's name has no '='",
         },
         "additionalProperties": {
-            **_both("variable", "Value of the variable, as it is spelled."),
+            **both("variable", "Value of the variable, as it is spelled."),
             "type": ["string", "number", "boolean"],
             "errorMessage": "must be text",
         },
     }
 
 
-def _both(title: str, words: str) -> Schema:
-    return {"title": title, "description": plain_text(words), "markdownDescription": words}
-
-
-def _stage(stage_types: Mapping[str, StageType]) -> Schema:
+def _stage(stage_types: Mapping[str, StageType], own: Own) -> Schema:
     outputs = option_schema(_option(STAGE, "outputs"), "keys#a-stage")
     outputs["items"] = {
-        **_both("port", "Name of a port, as `pipeflow.to` gets it."),
+        **both("port", "Name of a port, as `pipeflow.to` gets it."),
         "type": "string",
         "pattern": f"^{NAME_PATTERN}$",
         "errorMessage": "must be a name: a letter, then letters, digits, '-' or '_'",
     }
-    made = {"use": _use(stage_types), "outputs": outputs, "inputs": _inputs()}
+    made = {"use": _use(stage_types), "outputs": outputs, "inputs": inputs_schema(own.ports)}
+    if own.call:
+        made["call"] = own.call
     refs = {"env": "env", "resources": "resources", "partition": "partition"}
     node = closed(STAGE, made, refs=refs)
-    node["allOf"] += [*_one_work(), _operators(stage_types)]
+    node["allOf"] += [*_one_work(), _operators(stage_types), *own.calls]
     return node
 
 
@@ -266,7 +290,7 @@ def _operator_words(operator: StageType) -> Schema:
 def _one_work() -> Sequence[Schema]:
     """A stage has exactly one of the keys that say what it does."""
     # By patternProperties and not by `required` alone: older editors offer what `required` names.
-    nothing = {"not": {"anyOf": [_has("call"), _has("use"), _has("run"), _has("pipeline")]}}
+    nothing = {"not": {"anyOf": [has("call"), has("use"), has("run"), has("pipeline")]}}
     return (
         {
             "if": {"type": "object", **nothing},
@@ -282,16 +306,11 @@ def _one_work() -> Sequence[Schema]:
     )
 
 
-def _has(key: str, value: Schema | None = None) -> Schema:
-    """A mapping has a key, with a value that fits; says nothing that an editor would offer."""
-    return {"patternProperties": {f"^{key}$": value or {}}, "required": [key]}
-
-
 def _operators(stage_types: Mapping[str, StageType]) -> Schema:
     """What ``with`` may hold, by the operator that ``use`` names."""
     cases = [
         # patternProperties, not properties: older editors then offer no stray completions.
-        {"if": _has("use", {"const": name}), "then": _parameters(stage_types[name])}
+        {"if": has("use", {"const": name}), "then": _parameters(stage_types[name])}
         for name in sorted(stage_types)
     ]
     if not cases:
@@ -312,68 +331,26 @@ def parameters_schema(name: str, options: Sequence[Option], page: str) -> Schema
     return with_schema(name, made, [option.name for option in options if option.required])
 
 
-def with_schema(name: str, properties: Schema, required: Sequence[str]) -> Schema:
+def with_schema(
+    name: str, properties: Schema, required: Sequence[str], *, others: bool = False
+) -> Schema:
     """The stage of one operator or function: which parameters it has and which it needs.
 
     A mapping is due (`type` in the stage says so); what is no mapping is judged there.
+
+    Args:
+        name: What it is called.
+        properties: Its parameters.
+        required: Those that must be given.
+        others: Whether there may be more.
     """
     # Where keys are required, the title is what an editor offers for all of them at once.
     title = f"{name} with {', '.join(required)}" if required else f"parameters of {name}"
-    node: Schema = {"title": title, "additionalProperties": False, "properties": properties}
+    node: Schema = {"title": title, "additionalProperties": others, "properties": properties}
     if required:
         node["required"] = list(required)
     then: Schema = {"properties": {"with": node}}
     return {**then, "required": ["with"]} if required else then
-
-
-def _inputs() -> Schema:
-    """One edge as text or mapping, a list of edges, or a mapping from argument to edge."""
-    one: Schema = {
-        **_both("input", "The output that is read: `stage`, `stage.port`, or an edge."),
-        "anyOf": [{}],
-        "allOf": [
-            {"type": ["string", "object"], "errorMessage": "must be a stage, or stage.port"},
-            {"pattern": _PORT_PATTERN, "errorMessage": "must be a stage, or stage.port"},
-            {"if": {"type": "object"}, "then": reference("edge")},
-        ],
-    }
-    node = option_schema(_option(STAGE, "inputs"), "keys#an-edge")
-    named = {
-        "propertyNames": {
-            "pattern": f"^{ARGUMENT_PATTERN}$",
-            "errorMessage": "must be the name of an argument",
-        },
-        "additionalProperties": one,
-    }
-    node["allOf"] += [
-        {"pattern": _PORT_PATTERN, "errorMessage": "must be a stage, or stage.port"},
-        not_empty("array", "must name a stage at least"),
-        not_empty("object", "must name a stage at least"),
-        {"items": one},
-        {
-            "if": _looks_like_edge(),
-            "then": reference("edge"),
-            # Not in the list's own node: the snippets would be offered for its entries.
-            "else": {
-                "if": {"type": "array"},
-                "else": {"title": "inputs", "defaultSnippets": NEW_INPUTS, **named},
-            },
-        },
-    ]
-    return node
-
-
-def _looks_like_edge() -> Schema:
-    """A mapping with ``from``, or with what no argument of a function could be given."""
-    sizes: Schema = {"type": "object", "anyOf": [_has("items"), _has("bytes")]}
-    # With titles, since a hover takes the first that it finds, be it of a condition.
-    capacity = _has("capacity", {"title": "capacity", "anyOf": [{"type": "number"}, sizes]})
-    settings = [
-        _has(option.name, {"title": option.name, "enum": list(option.choices)})
-        for option in EDGE.options
-        if option.choices
-    ]
-    return {"type": "object", "anyOf": [_has("from"), capacity, *settings]}
 
 
 def _option(table: Table, key: str) -> Option:

@@ -63,8 +63,8 @@ def option_schema(option: Option, page: str = "keys") -> Schema:
         # So that an editor puts a colon behind the key: this never fails.
         return {**node, "anyOf": [{}]}
     scalars = [kind for kind in kinds if kind not in {OptionType.LIST, OptionType.MAPPING}]
-    # Text first, if only for a reference: of a number an editor would write a zero.
-    texts = ["string"] if scalars else []
+    # Text first, if only for a reference (a param may be a list): an editor would write a zero.
+    texts = ["string"] if kinds != (OptionType.MAPPING,) else []
     types = list(dict.fromkeys([*texts, *(_JSON_TYPES[kind] for kind in kinds)]))
     message = f"must be {expected(option)}"
     members: list[Schema] = []
@@ -85,8 +85,10 @@ def option_schema(option: Option, page: str = "keys") -> Schema:
     else:
         node.setdefault("anyOf", [{}])
     # Its title again: a hover takes the first that it finds, and would go on to that of the parent.
-    members.insert(0, {"title": option.name, "type": types, "errorMessage": message})
-    return {**node, "allOf": members}
+    kind = {"title": option.name, "type": types, "errorMessage": message}
+    if not scalars and texts:
+        kind["pattern"] = REFERENCE
+    return {**node, "allOf": [kind, *members]}
 
 
 def offered(option: Option) -> list[Schema]:
@@ -95,12 +97,17 @@ def offered(option: Option) -> list[Schema]:
     Exactly one of the two fits: where all do, a hover shows them in place of the key's own words.
     """
     docs = option.choice_docs or option.choices
-    listed = {
-        "enum": list(option.choices),
-        "enumDescriptions": [plain_text(each) for each in docs],
-        "markdownEnumDescriptions": list(docs),
+    return listed(dict(zip(option.choices, docs, strict=True)))
+
+
+def listed(docs: Mapping[str, str]) -> list[Schema]:
+    """The same for values with what to say of each."""
+    values = {
+        "enum": list(docs),
+        "enumDescriptions": [plain_text(each) for each in docs.values()],
+        "markdownEnumDescriptions": list(docs.values()),
     }
-    return [listed, {"not": {"enum": list(option.choices)}}]
+    return [values, {"not": {"enum": list(docs)}}]
 
 
 def one_of(choices: Iterable[str], message: str, *, unless: str = REFERENCE) -> Schema:
@@ -172,6 +179,19 @@ def closed(
             {"properties": {key: False}, "errorMessage": message} for key, message in refused
         ]
     return node
+
+
+def both(title: str, words: str) -> Schema:
+    """Title and descriptions of what is no option: entries of lists, values of the user's keys."""
+    return {"title": title, "description": plain_text(words), "markdownDescription": words}
+
+
+def has(key: str, value: Schema | None = None) -> Schema:
+    """A mapping has a key, with a value that fits: a condition.
+
+    By ``patternProperties``: what stands in ``properties`` of a condition older editors offer.
+    """
+    return {"patternProperties": {f"^{key}$": value or {}}, "required": [key]}
 
 
 def mapping(words: str, definition: str) -> Sequence[Schema]:

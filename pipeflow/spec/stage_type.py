@@ -109,7 +109,9 @@ class CallFacts:
         keeps_state: A stream function, or a class with ``finish`` or ``snapshot``.
         yields: It is a generator function: one item may give many. ``None``: not known.
         answers: It has a ``return`` with a value or a ``yield``. ``None``: not known.
-        doc: First line of its docstring.
+        returns: Annotation of what it returns, of a class that of ``__call__``; empty if there is
+            none, or if it does not tell all.
+        docs: Its docstring, if it has one; of a class that of ``__init__`` behind it.
     """
 
     shape: Shape = Shape.UNKNOWN
@@ -123,4 +125,5 @@ class CallFacts:
     keeps_state: bool = False
     yields: bool | None = None
     answers: bool | None = None
-    doc: str = ""
+    returns: str = ""
+    docs: tuple[str, ...] = ()

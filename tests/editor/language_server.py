@@ -92,7 +92,8 @@ class LanguageServer:
         """Open a text as a file of the folder."""
         # A name of its own for each: what is said of a closed document comes late.
         self._opened += 1
-        document = Document((self.folder / f"{self._opened}-{name}").as_uri(), text)
+        path = self.folder / name
+        document = Document(path.with_name(f"{self._opened}-{path.name}").as_uri(), text)
         opened = {"uri": document.uri, "languageId": "yaml", "version": 1, "text": text}
         self._notify("textDocument/didOpen", {"textDocument": opened})
         return document

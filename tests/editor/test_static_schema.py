@@ -8,72 +8,20 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
 from pipeflow.cli.main import main
 from pipeflow.spec.language import PARAM_TYPES
 from tests.cli.fakes import Theatre
+from tests.editor.asking import MODELINE, Offer, completions, hover, opened, told
 from tests.editor.conftest import ROOT
-from tests.editor.language_server import Document, LanguageServer
+from tests.editor.language_server import LanguageServer
 
-#: As the examples bear it.
-MODELINE: Final = "# yaml-language-server: $schema=../schemas/pipeline.schema.json\n"
 NUMBERS: Final = "stages:\n  numbers:\n    use: range\n    with:\n      stop: 3\n"
 SHOW: Final = NUMBERS + "  show:\n    use: print\n    inputs: numbers\n"
-
-
-def opened(server: LanguageServer, text: str) -> tuple[Document, dict[str, int]]:
-    """The text, open in the editor, and where its cursor is."""
-    whole = MODELINE + text
-    before = whole[: whole.index("¦")] if "¦" in whole else whole
-    place = {"line": before.count("\n"), "character": len(before) - before.rfind("\n") - 1}
-    return server.open("pipeline.yaml", whole.replace("¦", "")), place
-
-
-def completions(server: LanguageServer, text: str) -> dict[str, dict[str, Any]]:
-    """What is offered at the cursor, by label."""
-    document, place = opened(server, text)
-    answer = server.ask("completion", document, place)
-    server.close_document(document)
-    items = answer["items"] if isinstance(answer, dict) else answer or []
-    labels = [item["label"].strip('"') for item in items]
-    assert len(labels) == len(set(labels)), f"offered twice: {labels}"
-    return dict(zip(labels, items, strict=True))
-
-
-def hover(server: LanguageServer, text: str) -> str:
-    """What is shown for the word at the cursor."""
-    document, place = opened(server, text)
-    answer = server.ask("hover", document, place)
-    server.close_document(document)
-    return str(answer["contents"]["value"]) if answer else ""
-
-
-def told(server: LanguageServer, texts: dict[str, str]) -> dict[str, list[str]]:
-    """``line:column message`` of each diagnostic, counted from 1 in the text without modeline."""
-    documents = {name: opened(server, text)[0] for name, text in texts.items()}
-    said = {name: server.diagnostics(document) for name, document in documents.items()}
-    for document in documents.values():
-        server.close_document(document)
-    return {name: sorted(map(_line, diagnostics)) for name, diagnostics in said.items()}
-
-
-def _line(diagnostic: dict[str, Any]) -> str:
-    start = diagnostic["range"]["start"]
-    return f"{start['line']}:{start['character'] + 1} {diagnostic['message']}"
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """What completion must offer at a place, and what it must not."""
-
-    text: str
-    some: tuple[str, ...]
-    none: tuple[str, ...] = ()
 
 
 OFFERS: Final = {

@@ -1,0 +1,58 @@
+"""The pipeline files that a command line means: files as they are, folders with all below them."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from pipeflow.errors import UsageError
+
+#: Other tools keep YAML in the same folders. A pipeline has stages, or says whose file it is.
+_A_PIPELINE: Final = re.compile(
+    rb"^(?:\"?stages\"?\s*:|\s*\{?\s*\"stages\"\s*:"
+    rb"|# yaml-language-server: \$schema=\S*(?:pipeline\.schema\.json|\.pipeflow/))",
+    re.MULTILINE,
+)
+#: So much of a file is looked at.
+_HEAD_BYTES: Final = 100_000
+
+
+def pipeline_files(named: Iterable[str]) -> list[str]:
+    """The files to look at, in the order of the command line, each once.
+
+    Raises:
+        UsageError: A folder has no pipeline file in it.
+    """
+    found: list[str] = []
+    for name in named:
+        if not Path(name).is_dir():
+            found.append(name)
+            continue
+        inside = list(_below(name))
+        if not inside:
+            raise UsageError(
+                f"no pipeline file in '{name}': that is a .yaml or .yml file with 'stages:' in it"
+            )
+        found += inside
+    return list(dict.fromkeys(found))
+
+
+def _below(folder: str) -> Iterator[str]:
+    for parent, folders, files in os.walk(folder):
+        # What is hidden is not the user's text: .git, .venv, .pipeflow.
+        folders[:] = sorted(each for each in folders if not each.startswith((".", "__")))
+        for name in sorted(files):
+            path = Path(parent) / name
+            if path.suffix in {".yaml", ".yml"} and _is_a_pipeline(path):
+                yield os.fspath(path)
+
+
+def _is_a_pipeline(path: Path) -> bool:
+    try:
+        with path.open("rb") as stream:
+            return _A_PIPELINE.search(stream.read(_HEAD_BYTES)) is not None
+    except OSError:
+        return True  # the one who reads it tells why it cannot be read
