@@ -37,7 +37,11 @@ def pipeline_files(named: Iterable[str]) -> list[str]:
                 f"no pipeline file in '{name}': that is a .yaml or .yml file with 'stages:' in it"
             )
         found += inside
-    return list(dict.fromkeys(found))
+    # As they are written first: findings name a file so.
+    first: dict[str, str] = {}
+    for name in found:
+        first.setdefault(os.path.normpath(name), name)
+    return list(first.values())
 
 
 def _below(folder: str) -> Iterator[str]:
@@ -47,7 +51,7 @@ def _below(folder: str) -> Iterator[str]:
         for name in sorted(files):
             path = Path(parent) / name
             if path.suffix in {".yaml", ".yml"} and _is_a_pipeline(path):
-                yield os.fspath(path)
+                yield os.fspath(path)  # without the ./ that stands for this folder
 
 
 def _is_a_pipeline(path: Path) -> bool:

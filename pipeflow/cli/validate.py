@@ -63,8 +63,8 @@ def _write_schema(readings: Sequence[tuple[str, Reading]], world: World) -> None
         places = write_beside([(file, reading.loaded) for file, reading in readings])
     except OSError as error:
         raise UsageError(f"cannot write {error.filename}: {error.strerror}") from None
-    for place in places:
-        world.say(f"wrote {place}")
+    for place, written in places:
+        world.say(f"wrote {place}" if written else f"{place} is fresh")
     strangers = [file for file, reading in readings if MODELINE not in _text(reading)]
     if strangers:
         world.say(f"for editors, write at the top of {', '.join(strangers)}:\n{MODELINE}")

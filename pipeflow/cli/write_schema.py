@@ -53,8 +53,8 @@ def folder_of(file: str) -> str:
     return os.fspath(Path(file).absolute().parent)
 
 
-def write_beside(files: Iterable[tuple[str, Loaded]]) -> list[Path]:
-    """Write the schema of each folder, from its files; gives where the schemas are.
+def write_beside(files: Iterable[tuple[str, Loaded]]) -> list[tuple[Path, bool]]:
+    """Write the schema of each folder, from its files; gives where it is, and whether it is new.
 
     Raises:
         OSError: A file cannot be written.
@@ -65,20 +65,23 @@ def write_beside(files: Iterable[tuple[str, Loaded]]) -> list[Path]:
     places = []
     for folder, loaded_there in folders.items():
         place = Path(folder) / PLACE
-        write_if_new(place, schema_of(loaded_there, folder))
-        places.append(place)
+        places.append((place, write_if_new(place, schema_of(loaded_there, folder))))
     return places
 
 
-def write_if_new(place: Path, text: str) -> None:
+def write_if_new(place: Path, text: str) -> bool:
     """Write a text, unless it stands there: editors read a file again when it changes.
+
+    Returns:
+        Whether it was written.
 
     Raises:
         OSError: It cannot be written.
     """
     if place.is_file() and place.read_text(encoding="utf-8") == text:
-        return
+        return False
     place.parent.mkdir(parents=True, exist_ok=True)
     unfinished = place.with_name(f"{place.name}.{os.getpid()}")
     unfinished.write_text(text, encoding="utf-8")
     unfinished.replace(place)
+    return True

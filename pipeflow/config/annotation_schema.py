@@ -23,6 +23,9 @@ _LISTS: Final = frozenset(
 _TUPLES: Final = frozenset({"tuple", "Tuple"})
 _MAPPINGS: Final = frozenset({"dict", "Dict", "Mapping", "MutableMapping"})
 _DEEPEST: Final = 8
+_DECIMAL: Final = (
+    r"\s*[-+]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[Ii]nf(?:inity)?|s?NaN)\s*"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,7 +254,7 @@ _NAMES: Final[Mapping[str, Callable[[], _Form]]] = {
     "date": _texts(),
     "time": _texts(),
     "UUID": _texts(),
-    "Decimal": _of("number", "string"),
+    "Decimal": lambda: _Form(kinds=frozenset({"number", "string"}), pattern=_DECIMAL),
     **{name: (lambda: _Form(lists={})) for name in _LISTS | _TUPLES},
     **{name: (lambda: _Form(maps={})) for name in _MAPPINGS},
 }
