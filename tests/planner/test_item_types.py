@@ -138,7 +138,7 @@ def test_it_is_a_doubt_that_names_both_places(tmp_path: Path) -> None:
     (found,) = told(tmp_path, module, pipeline)
 
     assert (found.at.line, found.at.column, found.severity) == (3, 35, Severity.WARNING)
-    assert found.problem == "'w' gives str (steps.py:20), but stage 'p' takes int (steps.py:21)"
+    assert found.problem == "'w' gives str (steps.py:19), but stage 'p' takes int (steps.py:20)"
 
 
 @pytest.mark.parametrize(
