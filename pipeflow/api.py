@@ -197,6 +197,7 @@ def read(
     environ: Mapping[str, str],
     *,
     stdin_text: str | None = None,
+    text: str | None = None,
 ) -> Reading:
     """Read a pipeline with all checks of the loader and of the planner, at once.
 
@@ -207,6 +208,7 @@ def read(
         settings: What is laid over it.
         environ: For ``${env.NAME}``.
         stdin_text: The file's text when its path is ``"-"``.
+        text: What stands for the file's content: an editor has not saved it yet.
     """
     from pipeflow.config.load import load as load_spec
     from pipeflow.planner.checks import check
@@ -221,6 +223,7 @@ def read(
         stage_types=stage_types(),
         search_path=sys.path,
         stdin_text=stdin_text,
+        text=text,
     )
     graph = check(loaded.pipeline) if loaded.pipeline is not None else ()
     if not loaded.complete:

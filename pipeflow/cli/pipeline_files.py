@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from pipeflow.config.recognise import is_pipeline
 from pipeflow.errors import UsageError
 
-#: Other tools keep YAML in the same folders. A pipeline has stages, or says whose file it is.
-_A_PIPELINE: Final = re.compile(
-    rb"^(?:\"?stages\"?\s*:|\s*\{?\s*\"stages\"\s*:"
-    rb"|# yaml-language-server: \$schema=\S*(?:pipeline\.schema\.json|\.pipeflow/))",
-    re.MULTILINE,
-)
 #: So much of a file is looked at.
 _HEAD_BYTES: Final = 100_000
 
@@ -57,6 +51,7 @@ def _below(folder: str) -> Iterator[str]:
 def _is_a_pipeline(path: Path) -> bool:
     try:
         with path.open("rb") as stream:
-            return _A_PIPELINE.search(stream.read(_HEAD_BYTES)) is not None
+            head = stream.read(_HEAD_BYTES).decode(errors="replace")
     except OSError:
         return True  # the one who reads it tells why it cannot be read
+    return is_pipeline(os.fspath(path), head)
