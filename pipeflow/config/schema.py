@@ -23,6 +23,7 @@ from pipeflow.config.schema_nodes import (
     closed,
     described,
     has,
+    listed,
     mapping,
     not_empty,
     one_of,
@@ -142,13 +143,14 @@ def schema_path() -> Path:
 
 
 def _root() -> Schema:
+    now = {"enum": [VERSION], "errorMessage": f"must be {VERSION}"}
     version = {
         **described(_option(ROOT, "version")),
-        "type": "integer",
-        "enum": [VERSION],
-        "enumDescriptions": ["The language as this page describes it."],
-        "markdownEnumDescriptions": ["The language as this page describes it."],
+        "type": ["string", "integer"],
+        "pattern": REFERENCE,
         "errorMessage": f"must be {VERSION}",
+        "anyOf": listed({VERSION: "The language as the manual describes it."}),
+        "allOf": [{"if": {"type": "number"}, "then": now}],
     }
     params = option_schema(_option(ROOT, "params"))
     params |= {

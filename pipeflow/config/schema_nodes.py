@@ -100,7 +100,7 @@ def offered(option: Option) -> list[Schema]:
     return listed(dict(zip(option.choices, docs, strict=True)))
 
 
-def listed(docs: Mapping[str, str]) -> list[Schema]:
+def listed(docs: Mapping[str, str] | Mapping[int, str]) -> list[Schema]:
     """The same for values with what to say of each."""
     values = {
         "enum": list(docs),

@@ -11,6 +11,7 @@ from typing import Final
 from pipeflow.config.edges import is_edge
 from pipeflow.config.nodes import Entry, Map, Node, Scalar, Seq, walk
 from pipeflow.config.reader import read_text
+from pipeflow.errors import Severity
 
 _PARAM: Final = re.compile(r"\$\{params\.([A-Za-z_][A-Za-z0-9_-]*)")
 
@@ -56,10 +57,12 @@ class Outline:
     Attributes:
         names: In the order of the file.
         root: Its tree, if there is one.
+        whole: All of the file could be read, so no name is missing.
     """
 
     names: tuple[Name, ...]
     root: Map | None
+    whole: bool = False
 
     def at(self, line: int, column: int) -> Name | None:
         """The name at a place."""
@@ -86,14 +89,17 @@ class Outline:
 
 def outline(text: str) -> Outline:
     """The names of a file; what cannot be read has none."""
-    root = read_text(text, "").root
+    document = read_text(text, "")
+    root = document.root
     if root is None:
         return Outline((), None)
     lines = text.split("\n")
     found = {(one.line, one.column): one for one in _names(root)}
     # What an alias brings stands at its anchor; what is escaped is not spelled as it is called.
     written = [one for one in found.values() if _stands(one, lines)]
-    return Outline(tuple(sorted(written, key=lambda one: (one.line, one.column))), root)
+    names = tuple(sorted(written, key=lambda one: (one.line, one.column)))
+    mistakes = [one for one in document.findings if one.severity is Severity.ERROR]
+    return Outline(names, root, whole=not mistakes and len(written) == len(found))
 
 
 def _stands(name: Name, lines: Sequence[str]) -> bool:

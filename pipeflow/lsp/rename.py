@@ -22,6 +22,8 @@ def renamed(name: Name, new: str, file: Outline) -> Sequence[Name] | str:
     pattern = _PATTERNS.get(name.kind)
     if pattern is None:
         return "only stages and params can be renamed here"
+    if not file.whole:
+        return "not all of the file can be read: mend that first, or a place would be left out"
     if not re.fullmatch(pattern, new):
         return f"'{new}' is no name: a letter, then letters, digits, '-' or '_'"
     if file.definition(name) is None:
