@@ -419,7 +419,7 @@ async def test_the_first_diagnostics_of_fifty_stages_take_less_than_half_a_secon
 async def test_a_file_that_cannot_be_read_to_its_end_is_not_renamed_in_half(
     editor: Editor,
 ) -> None:
-    editor.text = PIPELINE + "  broken: {use: print, inputs: [words\n"
+    editor.text = PIPELINE + "  both: {use: print, inputs: words}\n"
     await editor.open()
 
     with pytest.raises(Exception, match="mend that first"):
