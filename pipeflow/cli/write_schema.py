@@ -29,11 +29,11 @@ def schema_of(loaded: Sequence[Loaded], folder: str, *, stages: bool = False) ->
     from pipeflow.config.own_project import read_project
     from pipeflow.config.project_schema import project_schema
     from pipeflow.config.schema import as_text
-    from pipeflow.stages.registry import stage_types
+    from pipeflow.stages.registry import plugin_code, stage_types
 
     calls = [call for one in loaded for call in calls_in(one)]
     pipeline = loaded[0].pipeline if stages else None
-    project = read_project(calls, folder, sys.path)
+    project = read_project(calls, folder, sys.path, plugin_code())
     return as_text(project_schema(stage_types(), project, pipeline.stages if pipeline else ()))
 
 

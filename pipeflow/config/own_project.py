@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from pipeflow.config.definitions import bindings, binds_in_the_dark, star_imports
@@ -28,21 +28,34 @@ class Project:
         names: Module to all names that it has, also those that are no functions of its own; a
             module whose names its source does not tell is not among them.
         modules: All modules that are known to be there.
+        plugins: Operator of a plug-in to what the source of its code says.
     """
 
     targets: Mapping[str, CallFacts]
     names: Mapping[str, frozenset[str]]
     modules: frozenset[str]
+    plugins: Mapping[str, CallFacts] = field(default_factory=dict)
 
 
-def read_project(calls: Iterable[str], folder: str, search_path: Sequence[str]) -> Project:
+def read_project(
+    calls: Iterable[str],
+    folder: str,
+    search_path: Sequence[str],
+    plugins: Mapping[str, str] | None = None,
+) -> Project:
     """Look at the modules beside a pipeline file, and at those that it calls.
 
     Args:
         calls: What stands behind ``call:``.
         folder: Folder of the file.
         search_path: Where else modules are looked for.
+        plugins: Operator of a plug-in to ``module:attribute``.
     """
+    operators = {
+        name: facts
+        for name, code in (plugins or {}).items()
+        if (facts := _inspected(code, folder, search_path)) is not None
+    }
     called = list(dict.fromkeys(call.strip() for call in calls))
     beside = [name for name in modules_beside(folder) if _may_hold_stages(name)][:_MOST_MODULES]
     modules = list(dict.fromkeys([*beside, *(call.partition(":")[0] for call in called)]))
@@ -68,7 +81,7 @@ def read_project(calls: Iterable[str], folder: str, search_path: Sequence[str]) 
             facts = _inspected(call, folder, search_path) if _is_in(call, module) else None
             if facts is not None:
                 targets[call] = facts
-    return Project(targets=targets, names=names, modules=frozenset(there))
+    return Project(targets=targets, names=names, modules=frozenset(there), plugins=operators)
 
 
 def _inspected(call: str, folder: str, search_path: Sequence[str]) -> CallFacts | None:

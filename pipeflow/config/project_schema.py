@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from pipeflow.config.annotation_schema import annotation_schema
@@ -39,15 +40,34 @@ def project_schema(
         stages: The stages of the one file that it is for, if ``inputs`` shall know them.
     """
     known = {call: facts for call, facts in project.targets.items() if facts.parameters}
+    plugins = {name: facts for name, facts in project.plugins.items() if facts.parameters}
     return pipeline_schema(
-        stage_types,
+        {name: _documented(one, project) for name, one in stage_types.items()},
         Own(
             call=_call(project),
-            calls=[_by_call(known)] if known else [],
-            definitions={call: _definitions(call, facts) for call, facts in known.items()},
+            calls=[*([_by_call(known)] if known else []), *map(_by_use, plugins.items())],
+            definitions={
+                name: _definitions(name, facts) for name, facts in (known | plugins).items()
+            },
             ports=ports_of(stages),
         ),
     )
+
+
+def _documented(operator: StageType, project: Project) -> StageType:
+    """An operator of a plug-in with the first words of its docstring: its metadata has none."""
+    facts = project.plugins.get(operator.name)
+    if facts is None or operator.summary:
+        return operator
+    return replace(operator, summary=summary_of(operator.name, facts))
+
+
+def _by_use(plugin: tuple[str, CallFacts]) -> Schema:
+    """What ``with`` may hold for an operator of a plug-in; defaults may stand elsewhere."""
+    name, facts = plugin
+    takes = [one for one in facts.parameters if facts.shape is Shape.CLASS or not one.positional]
+    then = _with(name, facts, takes or facts.parameters, required=False)
+    return {"if": has("use", {"const": name}), "then": then}
 
 
 def ports_of(stages: Iterable[Stage]) -> dict[str, str]:
@@ -139,7 +159,8 @@ def _with(
 ) -> Schema:
     free = [one for one in parameters if one.keyword]
     needed = [one.name for one in free if one.required] if required else []
-    refs = {one.name: {"$ref": f"#/definitions/{call}/properties/{one.name}"} for one in free}
+    pointer = call.replace("~", "~0").replace("/", "~1")
+    refs = {one.name: {"$ref": f"#/definitions/{pointer}/properties/{one.name}"} for one in free}
     return with_schema(facts.name or call, refs, needed, others=facts.open_ended)
 
 

@@ -20,6 +20,7 @@ _TRANSPARENT: Final = frozenset(
         "warnings.deprecated",
         "typing_extensions.deprecated",
         "staticmethod",
+        "pipeflow.stages.declare.operator",
         "numba.njit",
         "numba.jit",
     }

@@ -61,6 +61,11 @@ def find(name: str) -> StageType | None:
     return None
 
 
+def plugin_code() -> Mapping[str, str]:
+    """Where the code of each plug-in's operator lies: name to ``module:attribute``."""
+    return {name: point.value for name, point in _plugins().items()}
+
+
 def load_operator(name: str) -> Any:
     """The class or function of an operator: imports its module, and no other operator's.
 

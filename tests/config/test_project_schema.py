@@ -12,6 +12,7 @@ from jsonschema import Draft7Validator
 from pipeflow.config.load import load
 from pipeflow.config.own_project import read_project
 from pipeflow.config.project_schema import ports_of, project_schema
+from pipeflow.spec.stage_type import Role, Shape, StageType
 from pipeflow.stages.registry import stage_types
 
 PROJECT = Path(__file__).parents[1] / "editor/project"
@@ -128,3 +129,39 @@ def big_project(folder: Path, functions: int = 50, stages: int = 50) -> tuple[Pa
     ]
     (folder / "big.yaml").write_text("".join(text), encoding="utf-8")
     return folder, calls
+
+
+PLUGIN = '''
+from pipeflow.stages.declare import operator
+
+
+@operator(name="acme/kafka.read", role=None, summary="")
+class Read:
+    """Items of a topic."""
+
+    def __init__(self, *, topic: str, group: int = 1) -> None:
+        """Connect.
+
+        Args:
+            topic: Where they are.
+        """
+
+    def __call__(self): ...
+'''
+
+
+def test_an_operator_of_a_plugin_has_the_parameters_that_its_source_says(tmp_path: Path) -> None:
+    (tmp_path / "acme.py").write_text(PLUGIN, encoding="utf-8")
+    kind = StageType(name="acme/kafka.read", role=Role.OPERATOR, shape=Shape.UNKNOWN)
+    project = read_project([], str(tmp_path), (), {kind.name: "acme:Read", "acme/lost": "no:x"})
+
+    schema = project_schema({**stage_types(), kind.name: kind}, project)
+
+    assert fits(schema, {"use": kind.name, "with": {"topic": "t"}})
+    assert fits(schema, {"use": kind.name, "with": {"topic": "${params.t}", "group": 2}})
+    assert not fits(schema, {"use": kind.name, "with": {"topci": "t"}})
+    assert not fits(schema, {"use": kind.name, "with": {"group": "x"}})
+    told = schema["definitions"][kind.name]["properties"]["topic"]
+    assert told["description"] == "Where they are. Type: str. Required."
+    chosen = schema["definitions"]["stage"]["properties"]["use"]["anyOf"]
+    assert any(one.get("description") == "Items of a topic." for one in chosen)
