@@ -22,7 +22,9 @@ from pipeflow.spec.pipeline import ERRORS, UNMATCHED, Stage
 from pipeflow.spec.policies import OnError
 from pipeflow.spec.stage_type import CallFacts, Parameter, Shape, StageType
 
-_DOTTED: Final = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
+#: By what is no part of a name: editors take ``\w`` for ASCII alone, Python does not.
+_NAME: Final = r"[^\s\d.:/\\()${}~-][^\s.:/\\()${}~-]*"
+_DOTTED: Final = rf"{_NAME}(?:\.{_NAME})*"
 _UNKNOWN: Final = (
     "no such function was there when this schema was written;"
     " if it is new, run 'pipeflow schema' again"
@@ -47,7 +49,7 @@ def project_schema(
             call=_call(project),
             calls=[*([_by_call(known)] if known else []), *map(_by_use, plugins.items())],
             definitions={
-                name: _definitions(name, facts) for name, facts in (known | plugins).items()
+                _key(name): _definitions(name, facts) for name, facts in (known | plugins).items()
             },
             ports=ports_of(stages),
         ),
@@ -159,9 +161,14 @@ def _with(
 ) -> Schema:
     free = [one for one in parameters if one.keyword]
     needed = [one.name for one in free if one.required] if required else []
-    pointer = call.replace("~", "~0").replace("/", "~1")
-    refs = {one.name: {"$ref": f"#/definitions/{pointer}/properties/{one.name}"} for one in free}
+    at = f"#/definitions/{_key(call)}/properties"
+    refs = {one.name: {"$ref": f"{at}/{one.name}"} for one in free}
     return with_schema(facts.name or call, refs, needed, others=facts.open_ended)
+
+
+def _key(call: str) -> str:
+    """Under what the parameters of a function stand; older editors know no escaped slash."""
+    return call.replace("/", "-")
 
 
 def _definitions(call: str, facts: CallFacts) -> Schema:

@@ -161,7 +161,7 @@ def test_an_operator_of_a_plugin_has_the_parameters_that_its_source_says(tmp_pat
     assert fits(schema, {"use": kind.name, "with": {"topic": "${params.t}", "group": 2}})
     assert not fits(schema, {"use": kind.name, "with": {"topci": "t"}})
     assert not fits(schema, {"use": kind.name, "with": {"group": "x"}})
-    told = schema["definitions"][kind.name]["properties"]["topic"]
+    told = schema["definitions"]["acme-kafka.read"]["properties"]["topic"]
     assert told["description"] == "Where they are. Type: str. Required."
     chosen = schema["definitions"]["stage"]["properties"]["use"]["anyOf"]
     assert any(one.get("description") == "Items of a topic." for one in chosen)

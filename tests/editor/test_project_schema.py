@@ -140,6 +140,10 @@ TOLD: Final = {
         WIDE + "  d:\n    call: imaging:pair\n    inputs: {left: find, right: shrink}\n",
         [],
     ),
+    "not-ascii": (
+        FIND + "  d:\n    call: imaging:größe\n    inputs: find\n    with: {länge: 2}\n",
+        [],
+    ),
     "private": (FIND + "  d:\n    call: imaging:_private\n    inputs: find\n", []),
     "parameter": (WIDE + "      ratoi: 3\n", ["11:7 Property ratoi is not allowed."]),
     "item": (WIDE + "      photo: 3\n", ["11:7 Property photo is not allowed."]),

@@ -87,5 +87,10 @@ def pair(left: bytes, right: bytes, gap: int = 0) -> bytes:
     return left + right
 
 
+def größe(photo: bytes, länge: int = 1) -> bytes:
+    """Names need not be ASCII."""
+    return photo
+
+
 def _private(item: int) -> int:
     return item
