@@ -118,7 +118,8 @@ def _names(root: Map) -> Iterator[Name]:
             yield from _in_stage(entry.key, entry.value)
     for path, node in walk(root):
         if isinstance(node, Scalar) and isinstance(node.value, str):
-            yield from _params_in(node, str(path[1]) if path[:1] == ("stages",) else "")
+            in_stage = path[:1] == ("stages",) and len(path) > 2
+            yield from _params_in(node, str(path[1]) if in_stage else "")
 
 
 def _in_stage(stage: str, node: Map) -> Iterator[Name]:

@@ -87,7 +87,7 @@ def pair(left: bytes, right: bytes, gap: int = 0) -> bytes:
     return left + right
 
 
-def größe(photo: bytes, länge: int = 1) -> bytes:
+def größe(photo: bytes, länge: int = 1) -> bytes:  # noqa: PLC2401 - people name them so
     """Names need not be ASCII."""
     return photo
 
