@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,13 +29,14 @@ def schema_of(loaded: Sequence[Loaded], folder: str, *, stages: bool = False) ->
     """
     from pipeflow.config.own_project import read_project
     from pipeflow.config.project_schema import project_schema
-    from pipeflow.config.schema import as_text
     from pipeflow.stages.registry import plugin_code, stage_types
 
     calls = [call for one in loaded for call in calls_in(one)]
     pipeline = loaded[0].pipeline if stages else None
     project = read_project(calls, folder, sys.path, plugin_code())
-    return as_text(project_schema(stage_types(), project, pipeline.stages if pipeline else ()))
+    schema = project_schema(stage_types(), project, pipeline.stages if pipeline else ())
+    # Nobody reads it but editors, and it is long.
+    return json.dumps(schema, ensure_ascii=False) + "\n"
 
 
 def calls_in(loaded: Loaded) -> Iterator[str]:

@@ -120,12 +120,7 @@ def without_references(schema: Any) -> Any:
 
 def schema_text(stage_types: Mapping[str, StageType]) -> str:
     """The schema as the file in ``schemas/`` holds it."""
-    return as_text(pipeline_schema(stage_types))
-
-
-def as_text(schema: Schema) -> str:
-    """A schema as a file holds it."""
-    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(pipeline_schema(stage_types), indent=2, ensure_ascii=False) + "\n"
 
 
 def schema_path() -> Path:

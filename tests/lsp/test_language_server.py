@@ -1,150 +1,18 @@
-"""``pipeflow lsp``, driven by a real client: open, edit, look, rename."""
+"""``pipeflow lsp``, driven by a real client: open, edit, look."""
 
 from __future__ import annotations
 
-import asyncio
-import sys
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, Final
 
 import pytest
-import pytest_asyncio
-import pytest_lsp
 from lsprotocol import types
-from pytest_lsp import ClientServerConfig, LanguageClient, client_capabilities
+from pytest_lsp import LanguageClient
 
 from tests.config.test_project_schema import big_project
-
-MODULE: Final = '''from collections.abc import Iterator
-
-
-def words(path: str) -> Iterator[str]:
-    """The words of a file.
-
-    Args:
-        path: Where it lies.
-    """
-    yield path
-
-
-def shout(word: str, times: int = 1) -> str:
-    """Say it loudly."""
-    return word.upper() * times
-'''
-PIPELINE: Final = """params:
-  file: {type: path, default: a.txt}
-
-stages:
-  words:
-    call: work:words
-    with:
-      path: ${params.file}
-
-  shout:
-    call: work:shout
-    description: Loud words.
-    inputs: words
-
-  both:
-    use: print
-    inputs:
-      - words
-      - from: shout
-        capacity: 8
-"""
-
-PATIENCE_S: Final = 5.0
-
-#: What the server says that it can do.
-WATCHED: Final[list[str]] = []
-SERVER: Final[dict[str, types.ServerCapabilities]] = {}
+from tests.lsp.conftest import MODULE, PIPELINE, SERVER, WATCHED, Editor
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_lsp.fixture(  # type: ignore[untyped-decorator]  # pytest-lsp does not say its type
-    scope="module",
-    config=ClientServerConfig(server_command=[sys.executable, "-m", "pipeflow", "lsp", "--stdio"]),
-)
-async def client(lsp_client: LanguageClient) -> AsyncIterator[None]:
-    @lsp_client.feature(types.CLIENT_REGISTER_CAPABILITY)  # type: ignore[untyped-decorator]  # likewise
-    def register(params: types.RegistrationParams) -> None:
-        WATCHED.extend(one.method for one in params.registrations)
-
-    capabilities = client_capabilities("visual-studio-code")
-    answer = await lsp_client.initialize_session(
-        types.InitializeParams(capabilities=capabilities, root_uri=None)
-    )
-    SERVER["it"] = answer.capabilities
-    yield
-    await lsp_client.shutdown_session()
-
-
-class Editor:
-    """One file that is open, in a folder with its module."""
-
-    def __init__(self, client: LanguageClient, folder: Path, text: str = PIPELINE) -> None:
-        self.client = client
-        self.path = folder / "pipeline.yaml"
-        self.uri = self.path.as_uri()
-        self.text = text
-        self.version = 1
-        (folder / "work.py").write_text(MODULE, encoding="utf-8")
-        self.path.write_text(text, encoding="utf-8")
-
-    async def open(self) -> list[str]:
-        """Open it; what is said of it."""
-        item = types.TextDocumentItem(self.uri, "yaml", self.version, self.text)
-        self.client.text_document_did_open(types.DidOpenTextDocumentParams(item))
-        return await self.told()
-
-    async def write(self, text: str) -> list[str]:
-        """Type a new text over the old one; what is said of it."""
-        self.version += 1
-        self.text = text
-        self.client.text_document_did_change(
-            types.DidChangeTextDocumentParams(
-                types.VersionedTextDocumentIdentifier(self.version, self.uri),
-                [types.TextDocumentContentChangeWholeDocument(text)],
-            )
-        )
-        return await self.told()
-
-    async def told(self) -> list[str]:
-        """``line:column code`` of each diagnostic of this version, counted from 1."""
-        await self._publishes(self.version)
-        return [
-            f"{each.range.start.line + 1}:{each.range.start.character + 1} {each.code}"
-            for each in self.client.diagnostics[self.uri]
-        ]
-
-    async def close(self) -> None:
-        """Shut it; then nothing is said of it any more."""
-        identifier = types.TextDocumentIdentifier(self.uri)
-        self.client.text_document_did_close(types.DidCloseTextDocumentParams(identifier))
-        await self._publishes(None)
-
-    async def _publishes(self, version: int | None) -> None:
-        """Wait for what the server says of a version: one message for each thing we do."""
-        said = await asyncio.wait_for(
-            self.client.wait_for_notification(types.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS), PATIENCE_S
-        )
-        assert (said.uri, said.version) == (self.uri, version)
-
-    def at(self, mark: str) -> dict[str, Any]:
-        """The place one character into a piece of the text."""
-        before = self.text[: self.text.index(mark) + 1]
-        place = types.Position(before.count("\n"), len(before) - before.rfind("\n") - 1)
-        return {"text_document": types.TextDocumentIdentifier(self.uri), "position": place}
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def editor(client: LanguageClient, tmp_path: Path) -> AsyncIterator[Editor]:
-    one = Editor(client, tmp_path)
-    yield one
-    await one.close()
 
 
 async def test_a_good_file_has_no_diagnostics(editor: Editor) -> None:
@@ -280,85 +148,6 @@ async def test_a_hover_shows_the_signature(
     assert [word for word in words if word not in shown.contents.value] == []
 
 
-async def rename(editor: Editor, mark: str, new: str) -> str:
-    """The text after a rename."""
-    edit = await editor.client.text_document_rename_async(
-        types.RenameParams(new_name=new, **editor.at(mark))
-    )
-    assert edit is not None
-    assert edit.changes is not None
-    lines = editor.text.split("\n")
-    for each in sorted(edit.changes[editor.uri], key=lambda one: one.range.start.character)[::-1]:
-        start, end = each.range.start, each.range.end
-        line = lines[start.line]
-        lines[start.line] = line[: start.character] + each.new_text + line[end.character :]
-    return "\n".join(lines)
-
-
-async def test_renaming_a_stage_renames_it_wherever_it_is_read(editor: Editor) -> None:
-    await editor.open()
-
-    by_key = await rename(editor, "words:\n    call", "terms")
-    by_reader = await rename(editor, "words\n\n  both", "terms")
-
-    assert by_key == by_reader
-    assert "  terms:\n    call: work:words\n" in by_key
-    assert "inputs: terms\n" in by_key
-    assert "      - terms\n" in by_key
-    assert await editor.write(by_key) == []
-
-
-async def test_renaming_keeps_ports_quotes_and_named_inputs(editor: Editor) -> None:
-    editor.text = (
-        "stages:\n  'a': {call: 'work:words', on_error: stop, outputs: [m]}\n"
-        '  b: {use: print, inputs: "a.m"}\n'
-        "  c: {use: print, inputs: {left: a, right: {from: a.m}}}\n"
-    )
-    await editor.open()
-
-    after = await rename(editor, 'a.m"', "first")
-
-    assert after == editor.text.replace("'a'", "'first'").replace("a.m", "first.m").replace(
-        "left: a", "left: first"
-    )
-
-
-async def test_renaming_a_param_renames_its_references(editor: Editor) -> None:
-    await editor.open()
-
-    after = await rename(editor, "file}", "source")
-
-    assert "  source: {type: path" in after
-    assert "${params.source}" in after
-
-
-@pytest.mark.parametrize(
-    ("new", "why"),
-    [("shout", "there is a stage 'shout' already"), ("Shout", "already"), ("1st", "is no name")],
-)
-async def test_a_name_that_cannot_be_is_refused_with_a_sentence(
-    editor: Editor, new: str, why: str
-) -> None:
-    await editor.open()
-
-    with pytest.raises(Exception, match=why):
-        await rename(editor, "words:\n    call", new)
-
-
-async def test_only_names_can_be_renamed(editor: Editor) -> None:
-    await editor.open()
-
-    async def may(mark: str) -> bool:
-        answer = await editor.client.text_document_prepare_rename_async(
-            types.PrepareRenameParams(**editor.at(mark))
-        )
-        return answer is not None
-
-    assert await may("words:\n    call")
-    assert not await may("work:shout")
-    assert not await may("capacity")
-
-
 async def test_the_symbols_of_a_file_are_its_params_and_stages(editor: Editor) -> None:
     await editor.open()
 
@@ -414,13 +203,3 @@ async def test_the_first_diagnostics_of_fifty_stages_take_less_than_half_a_secon
 
     assert told == ["245:3 unread-output"]
     assert took < 0.5
-
-
-async def test_a_file_that_cannot_be_read_to_its_end_is_not_renamed_in_half(
-    editor: Editor,
-) -> None:
-    editor.text = PIPELINE + "  both: {use: print, inputs: words}\n"
-    await editor.open()
-
-    with pytest.raises(Exception, match="mend that first"):
-        await rename(editor, "words:\n    call", "terms")
