@@ -74,6 +74,11 @@ class Encoder:
         return _packet(pickled, build, len(payloads))
 
 
+def encode_unchanging(payloads: list[Any]) -> Packet:
+    """``Encoder.encode`` for numbers, texts, and lists, tuples and dicts of such: no buffers."""
+    return Packet(pickle.dumps(payloads, PROTOCOL), (), len(payloads))
+
+
 class Pile:
     """A packet in the making: each object is pickled the moment it is added.
 

@@ -195,17 +195,23 @@ class WriterAccount:
         self._words, self._row, self._readers = counters.rows(writer)
         self._waits = 0
 
-    def note_sent(self, *, credits: int, nbytes: int, items: int) -> None:
-        """Count one frame as sent; called before the bytes leave, so no reader can outrun it."""
+    def note_sent(self, credits: int, nbytes: int, items: int) -> None:
+        """Count one frame as sent; called before the bytes leave, so no reader can outrun it.
+
+        Args:
+            credits: What it costs.
+            nbytes: Its shared bytes.
+            items: Its items.
+        """
         words, row = self._words, self._row
         words[row + _FRAMES] += 1
         if not credits:
             return
-        words[row + _CREDITS] += credits
+        words[row + _CREDITS] = sent = words[row + _CREDITS] + credits
         words[row + _ITEMS] += items
         if nbytes:
             words[row + _BYTES] += nbytes
-        words[row + _PEAK] = max(words[row + _PEAK], self.in_flight())
+        words[row + _PEAK] = max(words[row + _PEAK], sent - self._sum(_TAKEN_CREDITS))
 
     def in_flight(self) -> int:
         """Credits sent and not yet taken."""
@@ -249,10 +255,10 @@ class WriterAccount:
 
     def _sum(self, cell: int) -> int:
         """The sum of a cell over the readers."""
-        words, total = self._words, 0
-        for row in self._readers:
-            total += words[row + cell]
-        return total
+        words, readers = self._words, self._readers
+        if len(readers) == 1:
+            return words[readers[0] + cell]
+        return sum([words[row + cell] for row in readers])
 
 
 class ReaderAccount:
@@ -268,6 +274,11 @@ class ReaderAccount:
         words[row + _RECEIVED] += 1
         if credits:
             words[row + _RECEIVED_CREDITS] += credits
+
+    def received_all(self) -> bool:
+        """Whether nothing that was sent is on its way; only where there is one writer."""
+        words = self._words
+        return words[self._rows[0] + _RECEIVED] >= words[_FRAMES]
 
     def note_confirmed(self, writer: int) -> None:
         """Count one more frame as held; only where this is the one reader."""

@@ -100,11 +100,10 @@ class Outgoing:
             self._kept.append((seq, keep))
 
     def _note_sent(self, packet: Packet | None, credits: int) -> None:
-        self._account.note_sent(
-            credits=credits,
-            nbytes=packet.shared_bytes if packet is not None else 0,
-            items=packet.items if packet is not None else 0,
-        )
+        if packet is None:
+            self._account.note_sent(credits, 0, 0)
+        else:
+            self._account.note_sent(credits, packet.shared_bytes, packet.items)
 
     def _note_end(self) -> int:
         return self._account.end()

@@ -7,7 +7,8 @@ from typing import Any
 from pipeflow.runtime.board import EDGE_WORDS, WORKER_WORDS
 from pipeflow.runtime.flow.collector import Collector
 from pipeflow.runtime.flow.inbox import EARLY_MOST, Inbox, InChannel, InPort
-from pipeflow.runtime.flow.joins import Calls, Merge
+from pipeflow.runtime.flow.joins import Calls
+from pipeflow.runtime.flow.merging import Merge
 from pipeflow.runtime.flow.units import Batch
 from pipeflow.transports.base import Frame, FrameKind, Packet
 
@@ -51,7 +52,7 @@ def inbox_of(first: Receiver, second: Receiver) -> Inbox:
         for number, one in enumerate((first, second))
     ]
     row = memoryview(bytearray(8 * EDGE_WORDS)).cast("Q")
-    port = InPort(edge=0, row=row, private=False, collector=collector, channels=channels)
+    port = InPort(edge=0, row=row, private=False, intake=collector, channels=channels)
 
     def decode(packet: Packet, private: bool) -> list[Any]:
         return [None] * packet.items

@@ -22,7 +22,7 @@ from pipeflow.runtime.flow.runs import Run
 from pipeflow.runtime.flow.targets import Target, is_large
 from pipeflow.runtime.messages import ItemId
 from pipeflow.transports.base import Packet
-from pipeflow.transports.codec import Pile
+from pipeflow.transports.codec import Pile, encode_unchanging
 
 #: A reader that is idle gets a frame at once, but not more often than this, in seconds: to wake
 #: it costs as much as some dozens of small items.
@@ -86,7 +86,7 @@ class Express:
         self.batch_items = batch_items
         self._encoder = encoder
         ends = [channel.sender for channel in target.channels]
-        self._encode = _handed if len(ends) == 1 and ends[0].hands_over else encoder.encode
+        self._encode = _handed if len(ends) == 1 and ends[0].hands_over else encode_unchanging
         self._emitted, self._cell = counter
         self._lock = lock
         self._wait_for_room = wait_for_room
