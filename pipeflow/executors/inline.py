@@ -110,7 +110,7 @@ class _InlineRun:
         self._began = time.monotonic()
         self._progress_at = self._began
         self._causes: list[Cause] = []
-        self._mailing: list[tuple[_Turn, list[Mailbox]]] = []
+        self._mailing: list[tuple[_Turn, Sequence[Mailbox]]] = []
         self._turns = [self._turn(worker.index) for worker in plan.workers]
         self._inline = {
             channel.spec.number: InlineChannel(

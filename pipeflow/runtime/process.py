@@ -168,21 +168,40 @@ class Process:
         Raises:
             ReadersGone: Nobody needs the results any more.
         """
-        assert self.inbox is not None
+        inbox = self.inbox
+        assert inbox is not None
         self._row[HAND_DEPTH] = 0
-        before = self._enter_state(State.WAITING_IN, self.inbox.waits_for())
-        self._row[BUSY_NS] += before
-        poll, watched = self._poll_for_input()
-        if self.inbox.no_more_calls():
+        self._row[BUSY_NS] += self._enter_state(State.WAITING_IN, inbox.waits_for())
+        if inbox.no_more_calls():
             timeout_s = REST_LOOK_S
-        ready = [] if self.inbox.ready() else self._poll(poll, timeout_s)
+        ready = [] if inbox.ready() else self._poll(timeout_s)
         self._row[WAIT_IN_NS] += self._enter_state(State.BUSY, 0)
-        gone = frozenset(fd for fd, events in ready if events and fd in watched)
+        gone = frozenset(fd for fd, events in ready if events and fd in self._watched)
         if gone:
             self.outbox.check_readers(gone)
 
-    def _poll_for_input(self) -> tuple[select.poll, frozenset[int]]:
-        """What to wait on, and which descriptors of it are readers' ends; made anew on a change."""
+    def _poll(self, timeout_s: float | None) -> list[tuple[int, int]]:
+        """Wait, and do from time to time what others may need to go on.
+
+        A pool that lent slots looks what came back; writers may need credit that an inbox holds.
+        """
+        inbox = self.inbox
+        assert inbox is not None
+        poll = self._poll_for_input()
+        if timeout_s is None and self._input_look.sees(inbox.is_sent_more):
+            ready = poll.poll(0)
+            if ready:
+                return ready  # else it is on its way still: counted first, then written
+        idle = timeout_s is None and (self._share.pool.lends() or inbox.parks())
+        if not idle:
+            return poll.poll(None if timeout_s is None else timeout_s * 1000)
+        while not (ready := poll.poll(TIDY_S * 1000)):
+            self._share.pool.tidy()
+            inbox.help_writers()
+        return ready
+
+    def _poll_for_input(self) -> select.poll:
+        """What to wait on, readers' ends among it; made anew on a change."""
         assert self.inbox is not None
         fds = (self.inbox.descriptors(), self.outbox.watched())
         if fds != self._polled:
@@ -192,23 +211,7 @@ class Process:
             for fd in fds[1]:
                 self._input_poll.register(fd, 0)
             self._polled, self._watched = fds, frozenset(fds[1])
-        return self._input_poll, self._watched
-
-    def _poll(self, poll: select.poll, timeout_s: float | None) -> list[tuple[int, int]]:
-        """Wait, and do from time to time what others may need to go on.
-
-        A pool that lent slots looks what came back; writers may need credit that an inbox holds.
-        """
-        assert self.inbox is not None
-        if timeout_s is None and self._input_look.sees(lambda: poll.poll(0)):
-            return poll.poll(0)
-        idle = timeout_s is None and (self._share.pool.lends() or self.inbox.parks())
-        if not idle:
-            return poll.poll(None if timeout_s is None else timeout_s * 1000)
-        while not (ready := poll.poll(TIDY_S * 1000)):
-            self._share.pool.tidy()
-            self.inbox.help_writers()
-        return ready
+        return self._input_poll
 
     def for_room(self, targets: Sequence[Target]) -> None:
         """Wait until one of the targets may have room, a reader has closed, or a moment."""

@@ -242,6 +242,13 @@ class Receiver(Protocol):
         """Whether ``receive`` has something that was read already, so that polling would sleep."""
         ...
 
+    def is_sent_more(self) -> bool:
+        """Whether the counters know of a frame that no reader has received: no system call.
+
+        It may still be on its way, and of a queue another reader may get it.
+        """
+        ...
+
     def receive(self) -> Frame | None:
         """The next whole frame, or ``None`` when none is there yet; never blocks.
 

@@ -265,7 +265,9 @@ class ReaderAccount:
     """One reader's side of the books: what its receiver notes."""
 
     def __init__(self, counters: ChannelCounters, reader: int) -> None:
+        self._counters = counters
         self._words, self._waiting, self._rows = counters.rows_of_reader(reader)
+        self._alone = (counters.spec.writers, counters.spec.readers) == (1, 1)
         self._rung_for = [0] * len(self._rows)
 
     def note_received(self, writer: int, credits: int) -> None:
@@ -275,10 +277,11 @@ class ReaderAccount:
         if credits:
             words[row + _RECEIVED_CREDITS] += credits
 
-    def received_all(self) -> bool:
-        """Whether nothing that was sent is on its way; only where there is one writer."""
-        words = self._words
-        return words[self._rows[0] + _RECEIVED] >= words[_FRAMES]
+    def is_sent_more(self) -> bool:
+        """Whether a frame was sent that no reader has received."""
+        if self._alone:
+            return self._words[_FRAMES] > self._words[self._rows[0] + _RECEIVED]
+        return self._counters.frames_in_flight() > 0
 
     def note_confirmed(self, writer: int) -> None:
         """Count one more frame as held; only where this is the one reader."""

@@ -126,6 +126,9 @@ class Incoming:
                 self._counters.mark_confirmed(self._reader, writer, seq)
         self._unconfirmed.clear()
 
+    def is_sent_more(self) -> bool:
+        return self._account.is_sent_more()
+
     def writer_waits(self, writer: int) -> bool:
         return self._counters.waiting(writer)
 

@@ -163,7 +163,7 @@ class PipeReceiver(Incoming):
                 self._gave = True
                 self._ended = frame.kind is FrameKind.END
                 return self._note_received(frame)
-            if self._gave and self._account.received_all():
+            if self._gave and not self.is_sent_more():
                 # The counters say so at a fraction of the price. Who is told waits and asks again:
                 # then the kernel is asked, which also knows whether the writer is gone.
                 self._gave = False

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeflow.runtime.board import RECEIVED, SENT, WORKER_WORDS, Words
+from pipeflow.runtime.board import RECEIVED, SENT, WORKER_WORDS, Words, end_row, hand, received
 from pipeflow.runtime.flow.express import Express, worth_a_frame
 from pipeflow.runtime.flow.joins import Calls, Origin
 from pipeflow.runtime.flow.runs import Run
@@ -17,8 +17,6 @@ from pipeflow.runtime.messages import ItemId
 from pipeflow.stages.work import Routed
 from pipeflow.transports.base import Packet
 from pipeflow.transports.codec import Decoder, Encoder
-
-LAST = 20
 
 
 class Reader:
@@ -78,8 +76,8 @@ class Way:
         self.express.room(calls.prefix)
         row: Words = memoryview(bytearray(8 * WORKER_WORDS)).cast("Q")
         span = (0, len(payloads))
-        halt = call_into(function, calls, span, row=row, last=LAST, express=self.express, wait=wait)
-        assert row[RECEIVED] == halt.at + (halt.at < len(payloads))
+        halt = call_into(function, calls, span, row=row, edge=0, express=self.express, wait=wait)
+        assert received(row) == halt.at + (halt.at < len(payloads))
         return halt
 
 
@@ -208,9 +206,10 @@ def test_a_row_that_nobody_reads_counts_what_it_gives() -> None:
     row: Words = memoryview(bytearray(8 * WORKER_WORDS)).cast("Q")
     calls = Calls((3,), range(3), [1, 2, 3], 0, 0, Origin(0, 0, None))
 
-    halt = call_only(lambda n: n if n > 1 else None, calls, (0, 3), row=row, last=LAST)
+    halt = call_only(lambda n: n if n > 1 else None, calls, (0, 3), row=row, edge=0)
 
-    assert (halt.at, halt.empty, halt.unread, row[LAST]) == (3, 1, 2, 2)
+    assert (halt.at, halt.empty, halt.unread) == (3, 1, 2)
+    assert (hand(row), received(row)) == ((3, 2), 3)
 
 
 def test_a_run_is_cut_between_any_two_items_and_its_ids_go_on() -> None:
@@ -231,3 +230,40 @@ def test_a_run_is_cut_between_any_two_items_and_its_ids_go_on() -> None:
 
 class Asks:
     asking = False
+
+
+def test_in_a_row_with_gaps_the_board_knows_what_was_begun_and_which_is_in_hand() -> None:
+    row: Words = memoryview(bytearray(8 * WORKER_WORDS)).cast("Q")
+    row[RECEIVED] = 10
+    seen: list[tuple[int, ItemId]] = []
+    calls = Calls((3,), [4, 9, 11], [1, 2, 3], 0, 0, Origin(0, 0, None))
+
+    halt = call_only(
+        lambda _: seen.append((received(row), hand(row))), calls, (1, 3), row=row, edge=0
+    )
+
+    assert halt.at == 3
+    assert seen == [(11, (3, 9)), (12, (3, 11))]
+    end_row(row)
+    assert received(row) == 10  # until the caller adds what the row did
+
+
+def test_a_source_that_gives_none_in_between_loses_no_ordinal() -> None:
+    way = Way(Reader())
+
+    way.express.room((7,))
+    got = append_from(iter([1, None, None, 2]), (0, 3, 10), express=way.express, asking=Asks())
+    way.express.send()
+
+    assert (got.appended, type(got.error)) == (2, StopIteration)
+    assert way.reader.items() == [((7, 0), 1), ((7, 3), 2)]
+
+
+def test_a_source_is_asked_for_no_more_than_there_is_room_for() -> None:
+    way, items = Way(Reader(room=3)), iter(range(10))
+
+    room = way.express.room((7,))
+    got = append_from(items, (0, 1, room), express=way.express, asking=Asks())
+
+    assert (room, got.appended, got.error) == (3, 3, None)
+    assert next(items) == 3

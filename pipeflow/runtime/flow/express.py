@@ -24,9 +24,13 @@ from pipeflow.runtime.messages import ItemId
 from pipeflow.transports.base import Packet
 from pipeflow.transports.codec import Pile, encode_unchanging
 
-#: A reader that is idle gets a frame at once, but not more often than this, in seconds: to wake
-#: it costs as much as some dozens of small items.
+#: Where items come faster than this, in seconds, to wake the reader costs more than to make one:
+#: an idle reader gets what comes in ``GAP_S`` in one frame. Slower ones leave at once.
+FAST_S: Final = 0.000005
+#: See there; in seconds.
 GAP_S: Final = 0.0002
+#: How often, while so many more items come, a reader that is still busy is looked at.
+LOOKS: Final = 4
 
 
 class Encoder(Protocol):
@@ -60,8 +64,6 @@ class Express:
         frames: How many were sent.
         least: Items that are worth a frame while a reader is idle: 1 where they come slowly.
         woken: The second thread knows that something waits, or will not be needed.
-        words: With ``sent`` and ``taken`` the cells that count the credits sent and taken: equal
-            when the one reader is idle; ``None``: there are several readers, so ask ``idle``.
     """
 
     def __init__(
@@ -92,12 +94,13 @@ class Express:
         self._wait_for_room = wait_for_room
         self._reader_left = reader_left
         self._credit = 0
-        self.words: Words | None = None
-        self.sent = self.taken = 0
+        # The cells that count credits sent and taken: equal when the one reader is idle.
+        self._words: Words | None = None
+        self._sent = self._taken = 0
         if len(target.channels) == 1:
             cells = target.channels[0].sender.credit_cells()
             if cells is not None:
-                self.words, self.sent, self.taken = cells
+                self._words, self._sent, self._taken = cells
         #: Called when something waits to be sent, until it was.
         self.wake: Callable[[], None] = lambda: None
 
@@ -106,8 +109,8 @@ class Express:
     def room(self, prefix: ItemId) -> int:
         """How many items may be appended now, whose ids begin like this; never waits.
 
-        With 0 one may be made all the same, and ``await_room`` be called before it is appended: a
-        stage whose edge is full has its next result ready when there is room.
+        With 0 one may be made all the same, and be passed to ``append``, which waits: a stage whose
+        edge is full has its next result ready when there is room.
 
         Raises:
             ReadersGone: Nobody needs any more results of this stage.
@@ -121,17 +124,42 @@ class Express:
             target.cost = len(run.payloads)
             return max(0, min(target.look(), self.batch_items - target.cost))
 
-    def await_room(self) -> None:
-        """Wait until one item may be appended.
+    def append(self, payload: Any, ordinal: int) -> None:
+        """Append one item that nobody can change any more; waits for room.
 
         Raises:
             ReadersGone: Nobody needs any more results of this stage.
         """
+        run = self.run
         with self._lock:
-            self._look()
+            if self._credit <= 0:
+                self._credit = self._look()
+            self._credit -= 1
+            run.ordinals.append(ordinal)
+            run.payloads.append(payload)
+            if not self.woken:
+                self.wake()
+
+    def hold(self) -> int:
+        """How many items to append before ``send_if_idle`` is called again, at least 1."""
+        least = self.least
+        missing = least - len(self.run.payloads)
+        return missing if missing > 0 else max(1, least // LOOKS)
+
+    def send_if_idle(self) -> None:
+        """Send what was appended if it is worth a frame and a reader has nothing left to do.
+
+        Raises:
+            ReadersGone: Nobody needs any more results of this stage.
+        """
+        words = self._words
+        if len(self.run.payloads) < self.least:
+            return
+        if words[self._taken] >= words[self._sent] if words is not None else self.target.idle():
+            self.send()
 
     def send(self) -> None:
-        """Send what was appended: a reader is idle, or it is enough.
+        """Send what was appended.
 
         Raises:
             ReadersGone: Nobody needs any more results of this stage.
@@ -223,13 +251,13 @@ def _handed(payloads: list[Any]) -> Packet:
 
 
 def worth_a_frame(items: int, elapsed_s: float, most: int) -> int:
-    """How many items the next frame should hold if its reader is idle: what comes in ``GAP_S``.
+    """How many items the next frame should hold if its reader is idle; see ``FAST_S``.
 
     Args:
         items: Of the frame before.
         elapsed_s: Time that they took to come, in seconds.
         most: Most items in a frame.
     """
-    if elapsed_s >= GAP_S * items:
+    if elapsed_s >= FAST_S * items:
         return 1
     return max(1, min(most // 2, int(items * GAP_S / elapsed_s))) if elapsed_s > 0 else most // 2

@@ -159,8 +159,10 @@ class Inbox:
     _pending_barrier: Barrier | None = None
     _open: list[tuple[InPort, InChannel]] = field(init=False)
     _lanes: list[InChannel] = field(init=False)
+    _by_position: ZipByPosition | None = field(init=False)
 
     def __post_init__(self) -> None:
+        self._by_position = self.join if isinstance(self.join, ZipByPosition) else None
         self._open = [(port, channel) for port in self.ports for channel in port.channels]
         self._lanes = [channel for port, channel in self._open if len(port.intake.frontier) > 1]
 
@@ -258,6 +260,13 @@ class Inbox:
         """Whether something has come that was not taken yet."""
         return any(channel.receiver.ready() for _, channel in self._open)
 
+    def is_sent_more(self) -> bool:
+        """Whether a frame is on its way, as far as the counters know."""
+        for _, channel in self._open:  # noqa: SIM110 - a generator costs more than the look
+            if channel.receiver.is_sent_more():
+                return True
+        return False
+
     def waits_for(self) -> int:
         """Number of the edge that is waited for, plus 1; 0: any of several."""
         port = self.join.waits_for()
@@ -265,7 +274,7 @@ class Inbox:
 
     def no_more_calls(self) -> bool:
         """Whether a zip's shortest input has ended: what still comes has no partner."""
-        return isinstance(self.join, ZipByPosition) and self.join.shortest_ended()
+        return self._by_position is not None and self._by_position.shortest_ended()
 
     def parks(self) -> bool:
         """Whether items of one lane are held while another may be due; see ``help_writers``."""
