@@ -93,7 +93,7 @@ class Express:
         self._lock = lock
         self._wait_for_room = wait_for_room
         self._reader_left = reader_left
-        self._credit = 0
+        self._until = 0  # number of the unit for which there may be no room
         # The cells that count credits sent and taken: equal when the one reader is idle.
         self._words: Words | None = None
         self._sent = self._taken = 0
@@ -115,14 +115,12 @@ class Express:
         Raises:
             ReadersGone: Nobody needs any more results of this stage.
         """
-        run, target = self.run, self.target
+        run = self.run
         with self._lock:
-            self._credit = 0  # what the loop appends is not counted one by one
             if len(run.payloads) >= self.batch_items:
                 self.flush()
             run.begin(prefix)
-            target.cost = len(run.payloads)
-            return max(0, min(target.look(), self.batch_items - target.cost))
+            return self._look()
 
     def append(self, payload: Any, ordinal: int) -> None:
         """Append one item that nobody can change any more; waits for room.
@@ -132,9 +130,7 @@ class Express:
         """
         run = self.run
         with self._lock:
-            if self._credit <= 0:
-                self._credit = self._look()
-            self._credit -= 1
+            self._await_room()
             run.ordinals.append(ordinal)
             run.payloads.append(payload)
             if not self.woken:
@@ -186,9 +182,7 @@ class Express:
 
     def add(self, payload: Any, prefix: ItemId, ordinal: int) -> None:
         """``put``, with an id that begins like this."""
-        if self._credit <= 0:
-            self._credit = self._look()
-        self._credit -= 1
+        self._await_room()
         run, target = self.run, self.target
         if target.large:
             self.flush()  # what is worth a frame of its own gets one
@@ -196,10 +190,11 @@ class Express:
         try:
             run.add(payload, ordinal, self._encoder.pile)
         except ItemNotSerializable as error:
-            self._credit += 1
             raise ResultNotSerializable((*prefix, ordinal), error) from error
         target.large = is_large(payload)
-        if target.large or len(run.payloads) >= self.batch_items or target.idle():
+        waiting = len(run.payloads)
+        full = target.large or waiting >= self.batch_items
+        if full or (waiting >= self.least and target.idle()):
             self.flush()
         elif not self.woken:
             self.wake()
@@ -227,22 +222,26 @@ class Express:
         if target.channels:
             packet = self._encode(cut.payloads) if cut.pile is None else cut.pile.packet()
             if packet.shared_bytes:
-                self._credit = 0  # its bytes may have filled the edge
+                self._until = 0  # its bytes may have filled the edge
             if target.send_packet(cut.meta, packet, count):
                 self._reader_left()
 
-    def _look(self) -> int:
-        """The credits that are free now, at least 1; waits for it."""
-        target, run = self.target, self.run
-        while True:
-            target.cost = len(run.payloads)
-            free = target.look()
-            if free > 0 and target.cost < self.batch_items:
-                return free
-            if target.cost >= self.batch_items:
+    def _await_room(self) -> None:
+        """Wait until one item more has room, in the edge and in the frame."""
+        run = self.run
+        while run.first + len(run.payloads) >= self._until:
+            if len(run.payloads) >= self.batch_items:
                 self.flush()
-            else:
-                self._wait_for_room(target)
+            elif self._look() <= 0:
+                self._wait_for_room(self.target)
+
+    def _look(self) -> int:
+        """How many items have room now; never waits."""
+        run, target = self.run, self.target
+        target.cost = len(run.payloads)
+        free = max(0, min(target.look(), self.batch_items - target.cost))
+        self._until = run.first + target.cost + free
+        return free
 
 
 def _handed(payloads: list[Any]) -> Packet:

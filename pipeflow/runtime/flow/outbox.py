@@ -407,7 +407,10 @@ class Outbox:
             batch.close(place.lane, place.unit)
         else:
             target.open_units.add((place.lane, place.unit))
-        if target.send_packet(batch.meta(), packet, 1):
+        gone = target.send_packet(batch.meta(), packet, 1)
+        if packet.shared_bytes:
+            target.look()  # what was left in items may be too much in bytes
+        if gone:
             self._raise_if_unread()
 
     def _encode_one(self, payload: Any, item: ItemId) -> Packet:

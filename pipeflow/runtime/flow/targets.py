@@ -114,7 +114,10 @@ class Target:
             return False
         packet = encode(batch.payloads) if batch.pile is None else batch.pile.packet()
         self.batch, self.cost = type(batch)(), 0
-        return self.send_packet(batch.meta(), packet, cost)
+        gone = self.send_packet(batch.meta(), packet, cost)
+        if packet.shared_bytes:
+            self.look()  # what was left in items may be too much in bytes
+        return gone
 
     def send_packet(self, meta: bytes, packet: Packet, cost: int) -> bool:
         """Send one packet to every channel; whether a reader turned out to be gone."""
@@ -129,8 +132,6 @@ class Target:
             channel.row[SHARED_BYTES] += packet.shared_bytes
         for channel in gone:
             self.drop(channel)
-        if packet.shared_bytes:
-            self.look()  # what was left in items may be too much in bytes
         return bool(gone)
 
     def drop(self, channel: OutChannel) -> None:
