@@ -198,8 +198,9 @@ def test_an_idle_reader_gets_a_slow_item_at_once_and_many_quick_ones_together() 
     way.call(lambda item: item, [1])
 
     assert len(reader.items()) == 1
-    assert worth_a_frame(1, 0.01, 256) == 1
-    assert worth_a_frame(100, 0.0001, 256) == 128
+    assert worth_a_frame(1, 0.01, before=128, most=128) == 1
+    assert worth_a_frame(100, 0.0001, before=1, most=128) == 4
+    assert worth_a_frame(100, 0.0001, before=64, most=128) == 128
 
 
 def test_a_row_that_nobody_reads_counts_what_it_gives() -> None:

@@ -29,6 +29,8 @@ from pipeflow.transports.codec import Pile, encode_unchanging
 FAST_S: Final = 0.000005
 #: See there; in seconds.
 GAP_S: Final = 0.0002
+#: How much more items a frame may hold than the one before.
+GROWTH: Final = 4
 #: How often, while so many more items come, a reader that is still busy is looked at.
 LOOKS: Final = 4
 
@@ -82,7 +84,7 @@ class Express:
         self.run = Run()
         self.frames = 0
         self.least = 1
-        self._sent_at = now()
+        self._began = now()
         self._now = now
         self.woken = False
         self.batch_items = batch_items
@@ -138,17 +140,23 @@ class Express:
 
     def hold(self) -> int:
         """How many items to append before ``send_if_idle`` is called again, at least 1."""
-        least = self.least
-        missing = least - len(self.run.payloads)
-        return missing if missing > 0 else max(1, least // LOOKS)
+        self._began = self._now()
+        missing = self.least - len(self.run.payloads)
+        return missing if missing > 0 else max(1, self.least // LOOKS)
 
-    def send_if_idle(self) -> None:
+    def send_if_idle(self, count: int) -> None:
         """Send what was appended if it is worth a frame and a reader has nothing left to do.
+
+        Args:
+            count: Items since ``hold`` was called, by which is known how quickly they come.
 
         Raises:
             ReadersGone: Nobody needs any more results of this stage.
         """
         words = self._words
+        self.least = worth_a_frame(
+            count, self._now() - self._began, before=self.least, most=self.batch_items // 2
+        )
         if len(self.run.payloads) < self.least:
             return
         if words[self._taken] >= words[self._sent] if words is not None else self.target.idle():
@@ -210,9 +218,6 @@ class Express:
             return
         target.large, target.cost = False, 0
         self.frames += 1
-        now = self._now()
-        self.least = worth_a_frame(len(run.payloads), now - self._sent_at, self.batch_items)
-        self._sent_at = now
         cut = run.cut()
         count = len(cut.payloads)
         # Counted before the bytes leave, so that no reader can outrun it.
@@ -249,14 +254,15 @@ def _handed(payloads: list[Any]) -> Packet:
     return Packet(pickled=b"", buffers=(), items=len(payloads), handed=payloads)
 
 
-def worth_a_frame(items: int, elapsed_s: float, most: int) -> int:
+def worth_a_frame(items: int, elapsed_s: float, *, before: int, most: int) -> int:
     """How many items the next frame should hold if its reader is idle; see ``FAST_S``.
 
     Args:
-        items: Of the frame before.
-        elapsed_s: Time that they took to come, in seconds.
-        most: Most items in a frame.
+        items: Some that have just come.
+        elapsed_s: Time that they took, in seconds.
+        before: What was said before; it grows by steps, for one quick item says little.
+        most: Most items in such a frame.
     """
     if elapsed_s >= FAST_S * items:
         return 1
-    return max(1, min(most // 2, int(items * GAP_S / elapsed_s))) if elapsed_s > 0 else most // 2
+    return max(1, min(most, GROWTH * before, int(GAP_S * items / max(elapsed_s, 1e-9))))

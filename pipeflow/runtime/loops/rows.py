@@ -133,7 +133,7 @@ def append_from(
                 if ordinal < piece[-1] or done < ordinal:
                     return _gathered(numbers, done, error=StopIteration())
             asking.asking = False
-            express.send_if_idle()
+            express.send_if_idle(len(piece))
             if stopping is not None and stopping():
                 break
     except BaseException as error:  # the user's code, sys.exit too: a boundary
@@ -228,7 +228,7 @@ def call_into(
                 alone = getrefcount(result) == (OURS if result is not payload else _ITEM)
                 _pass(express, result, ordinal, alone=alone)
                 quick = run.pile is None and not wait
-            express.send_if_idle()
+            express.send_if_idle(together)
     except BaseException as error:  # the user's code, sys.exit too: a boundary
         return Halt(start + ordinals.index(ordinal), empty, error=error)
     return Halt(stop, empty)
