@@ -30,17 +30,18 @@ from pipeflow.runtime.brief import WorkerBrief
 from pipeflow.runtime.flow.assemble import make_inbox, make_outbox
 from pipeflow.runtime.flow.inbox import Inbox
 from pipeflow.runtime.flow.outbox import Outbox
-from pipeflow.runtime.flow.targets import Target
+from pipeflow.runtime.flow.targets import OutChannel, Target
 from pipeflow.runtime.flow.threads import Linger, Postman
 from pipeflow.runtime.flow.wiring import ChannelPlan
 from pipeflow.transports.allocator import keep_freed_memory
+from pipeflow.transports.base import Sender
 from pipeflow.transports.bell import Bell
 from pipeflow.transports.channel import open_receiver, open_sender
 from pipeflow.transports.codec import Decoder, Encoder
 from pipeflow.transports.inline import InlineChannel
 from pipeflow.transports.pause import SHORT_S, SPIN_S, LookOut
 from pipeflow.transports.shm import Arena
-from pipeflow.transports.waiting import await_room
+from pipeflow.transports.waiting import await_room, room_poll
 
 #: How often a zip whose shortest input has ended looks at the rest, in seconds.
 REST_LOOK_S = 0.1
@@ -128,6 +129,8 @@ class Process:
         #: Called before the process waits for room: what others in it hold back must leave first.
         self.before_wait: Callable[[], None] = lambda: None
         self._input_poll = select.poll()
+        self._room_poll = select.poll()
+        self._room_fds: list[int] = []
         self._polled: tuple[list[int], list[int]] = ([], [])
         self._watched: frozenset[int] = frozenset()
         self._since = time.monotonic_ns()
@@ -215,20 +218,30 @@ class Process:
 
     def for_room(self, targets: Sequence[Target]) -> None:
         """Wait until one of the targets may have room, a reader has closed, or a moment."""
-        full = [target.full() for target in targets]
-        if not all(full):
-            return  # one of them has got room since the caller looked
+        full: list[OutChannel] = []
+        for target in targets:
+            channels = target.full()
+            if not channels:
+                return  # it has got room since the caller looked
+            full += channels
         self.before_wait()
-        channels = [channel for those in full for channel in those]
-        before = self._enter_state(State.WAITING_OUT, channels[0].edge + 1 if channels else 0)
-        self._row[BUSY_NS] += before
+        self._row[BUSY_NS] += self._enter_state(State.WAITING_OUT, full[0].edge + 1)
         gone: set[int] = set()
         if not self._room_look.sees(lambda: not all(target.full() for target in targets)):
-            gone = await_room([channel.sender for channel in channels], self._bell)
-        for target in targets:
-            for channel in [one for one in target.channels if one.sender.fileno() in gone]:
-                target.drop(channel)
+            senders = [channel.sender for channel in full]
+            gone = await_room(senders, self._bell, poll=self._poll_for_room(senders))
+        if gone:
+            for target in targets:
+                for channel in [one for one in target.channels if one.sender.fileno() in gone]:
+                    target.drop(channel)
         self._row[WAIT_OUT_NS] += self._enter_state(State.BUSY, 0)
+
+    def _poll_for_room(self, senders: Sequence[Sender]) -> select.poll:
+        """What to wait on for room; made anew on a change."""
+        fds = [sender.fileno() for sender in senders]
+        if fds != self._room_fds:
+            self._room_poll, self._room_fds = room_poll(senders, self._bell), fds
+        return self._room_poll
 
     def end(self) -> None:
         """Send the end of input everywhere, and let go of everything."""

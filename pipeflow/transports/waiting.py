@@ -14,12 +14,26 @@ from pipeflow.transports.base import Bell, Receiver, Sender
 BACKSTOP_S: Final = 0.1
 
 
+def room_poll(
+    senders: Sequence[Sender], bell: Bell, extra_fds: Collection[int] = ()
+) -> select.poll:
+    """What ``await_room`` waits on, for who waits for the same ends again and again."""
+    poll = select.poll()
+    for fd in (bell.fileno(), *extra_fds):
+        poll.register(fd, select.POLLIN)
+    for sender in senders:
+        if sender.fileno() >= 0:
+            poll.register(sender.fileno(), 0)  # errors alone: they are always reported
+    return poll
+
+
 def await_room(
     senders: Sequence[Sender],
     bell: Bell,
     deadline_s: float | None = None,
     *,
     extra_fds: Collection[int] = (),
+    poll: select.poll | None = None,
 ) -> set[int]:
     """Wait until one of the senders has room, its readers are gone, or the bell is rung.
 
@@ -31,17 +45,13 @@ def await_room(
         bell: Of this process.
         deadline_s: Seconds to wait from now at most; ``None``: as long as it takes.
         extra_fds: What else ends the wait when it becomes readable.
+        poll: From ``room_poll``, with the same arguments.
 
     Returns:
         Which of ``extra_fds`` are ready, and the descriptors of senders whose readers are gone:
         these never get room again, and ``send`` raises.
     """
-    poll = select.poll()
-    for fd in (bell.fileno(), *extra_fds):
-        poll.register(fd, select.POLLIN)
-    for sender in senders:
-        if sender.fileno() >= 0:
-            poll.register(sender.fileno(), 0)  # errors alone: they are always reported
+    poll = poll or room_poll(senders, bell, extra_fds)
     until = None if deadline_s is None else time.monotonic() + deadline_s
     for sender in senders:
         sender.set_waiting(True)

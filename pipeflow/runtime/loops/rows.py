@@ -123,7 +123,8 @@ def append_from(
                     return _gathered(numbers, done, result=result)
                 elif result is None:
                     break
-                _pass(express, result, ordinal, alone=getrefcount(result) == _OF_PAIR)
+                alone = getrefcount(result) == _OF_PAIR  # in the call below there is one more
+                _pass(express, result, ordinal, alone=alone)
                 done = ordinal
                 quick = run.pile is None and most > 0
                 if stopping is not None and stopping():
