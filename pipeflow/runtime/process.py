@@ -131,7 +131,7 @@ class Process:
         self._input_poll = select.poll()
         self._room_poll = select.poll()
         self._room_fds: list[int] = []
-        self._polled: tuple[list[int], list[int]] = ([], [])
+        self._polled = (-1, -1)
         self._watched: frozenset[int] = frozenset()
         self._since = time.monotonic_ns()
 
@@ -179,9 +179,10 @@ class Process:
             timeout_s = REST_LOOK_S
         ready = [] if inbox.ready() else self._poll(timeout_s)
         self._row[WAIT_IN_NS] += self._enter_state(State.BUSY, 0)
-        gone = frozenset(fd for fd, events in ready if events and fd in self._watched)
-        if gone:
-            self.outbox.check_readers(gone)
+        for fd, _ in ready:
+            if fd in self._watched:
+                self.outbox.check_readers(frozenset([each for each, _ in ready]))
+                break
 
     def _poll(self, timeout_s: float | None) -> list[tuple[int, int]]:
         """Wait, and do from time to time what others may need to go on.
@@ -206,14 +207,14 @@ class Process:
     def _poll_for_input(self) -> select.poll:
         """What to wait on, readers' ends among it; made anew on a change."""
         assert self.inbox is not None
-        fds = (self.inbox.descriptors(), self.outbox.watched())
-        if fds != self._polled:
-            self._input_poll = select.poll()
-            for fd in fds[0]:
+        ends = (self.inbox.open_ends(), self.outbox.open_ends())
+        if ends != self._polled:  # they only ever become fewer
+            self._input_poll, self._polled = select.poll(), ends
+            for fd in self.inbox.descriptors():
                 self._input_poll.register(fd, select.POLLIN)
-            for fd in fds[1]:
+            self._watched = frozenset(self.outbox.watched())
+            for fd in self._watched:
                 self._input_poll.register(fd, 0)
-            self._polled, self._watched = fds, frozenset(fds[1])
         return self._input_poll
 
     def for_room(self, targets: Sequence[Target]) -> None:

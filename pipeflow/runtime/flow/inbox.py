@@ -256,9 +256,16 @@ class Inbox:
         fds = [channel.receiver.fileno() for _, channel in self._open]
         return [fd for fd in fds if fd >= 0]  # what stays in this process has none
 
+    def open_ends(self) -> int:
+        """How many channels may still bring something."""
+        return len(self._open)
+
     def ready(self) -> bool:
         """Whether something has come that was not taken yet."""
-        return any(channel.receiver.ready() for _, channel in self._open)
+        for _, channel in self._open:  # noqa: SIM110 - a generator costs more than the look
+            if channel.receiver.ready():
+                return True
+        return False
 
     def is_sent_more(self) -> bool:
         """Whether a frame is on its way, as far as the counters know."""

@@ -68,6 +68,10 @@ class Mailbox:
         self._gone = False
         self._ended = False
 
+    def open_ends(self) -> int:
+        """How many readers there still are."""
+        return len(self._senders)
+
     def filenos(self) -> list[int]:
         """Of the senders: each polls as an error when its reader has closed."""
         return [sender.fileno() for sender in self._senders]

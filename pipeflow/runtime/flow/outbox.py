@@ -208,6 +208,11 @@ class Outbox:
         """All of them; a thread serves them, see ``runtime.worker``."""
         return self._mailboxes
 
+    def open_ends(self) -> int:
+        """How many channels still have a reader."""
+        ends = sum([len(target.channels) for target in self._targets])
+        return ends + sum([mailbox.open_ends() for mailbox in self._mailboxes])
+
     def watched(self) -> list[int]:
         """Descriptors that poll as ``POLLERR`` when a reader has closed."""
         own = [

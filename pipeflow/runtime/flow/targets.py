@@ -82,7 +82,10 @@ class Target:
 
     def idle(self) -> bool:
         """Whether a reader has nothing left to do."""
-        return any(channel.sender.idle() for channel in self.channels)
+        for channel in self.channels:  # noqa: SIM110 - a generator costs more than the look
+            if channel.sender.idle():
+                return True
+        return False
 
     def has_part(self, lane: int, unit: int) -> bool:
         """Whether an item of this unit went this way and the unit is not closed yet."""
