@@ -271,6 +271,13 @@ class Receiver(Protocol):
         """Give credit back to a writer, and wake it if it waits."""
         ...
 
+    def rouse(self) -> None:
+        """Wake the writers that wait, however little room they have: the reader needs more now.
+
+        ``took`` alone lets a writer sleep until it is worth its while.
+        """
+        ...
+
     def writer_waits(self, writer: int) -> bool:
         """Whether a writer waits for credit."""
         ...

@@ -267,6 +267,7 @@ class ReaderAccount:
     def __init__(self, counters: ChannelCounters, reader: int) -> None:
         self._counters = counters
         self._words, self._waiting, self._rows = counters.rows_of_reader(reader)
+        self._spec = counters.spec
         self._alone = (counters.spec.writers, counters.spec.readers) == (1, 1)
         self._rung_for = [0] * len(self._rows)
 
@@ -288,15 +289,36 @@ class ReaderAccount:
         self._words[self._rows[writer] + _CONFIRMED] += 1
 
     def note_taken(self, writer: int, credits: int, nbytes: int) -> bool:
-        """Give credit back; whether to ring the writer, who waits and was not rung for that."""
+        """Give credit back; whether to ring the writer, who waits and was not rung for that.
+
+        A writer that was told of each credit would wake up for each: it is told when half of the
+        channel is free, and what is left is enough to do until it comes. See ``owes_ring``.
+        """
         words, row = self._words, self._rows[writer]
         # Bytes first: a writer that sees the credit sees them too.
         if nbytes:
             words[row + _TAKEN_BYTES] += nbytes
         words[row + _TAKEN_CREDITS] += credits
+        return self.owes_ring(writer, at_once=not self._alone)
+
+    def owes_ring(self, writer: int, *, at_once: bool) -> bool:
+        """Whether a writer waits and shall be rung, which is noted as done.
+
+        Args:
+            writer: Which.
+            at_once: However little there is room for; else from half of the channel on.
+        """
+        words = self._words
         wait = words[self._waiting[writer]]
         if not wait or wait == self._rung_for[writer]:
             return False
+        if not at_once:
+            row = self._rows[writer]
+            if (
+                2 * (words[_CREDITS] - words[row + _TAKEN_CREDITS]) > self._spec.capacity
+                or 2 * (words[_BYTES] - words[row + _TAKEN_BYTES]) > self._spec.capacity_bytes
+            ):
+                return False
         self._rung_for[writer] = wait
         return True
 

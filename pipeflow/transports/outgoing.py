@@ -138,6 +138,10 @@ class Incoming:
         self._unconfirmed.append((frame.writer, frame.seq))
         return frame
 
+    def _owes_ring(self, writer: int) -> bool:
+        """Whether to ring a writer that waits, however little room it has."""
+        return self._account.owes_ring(writer, at_once=True)
+
     def _note_taken(self, writer: int, credits: int, nbytes: int) -> bool:
         """Give credit back; whether to ring the writer's bell."""
         return self._account.note_taken(writer, credits, nbytes)

@@ -175,6 +175,10 @@ class PipeReceiver(Incoming):
         if self._note_taken(writer, credits, nbytes) and self._bell is not None:
             self._bell.ring()
 
+    def rouse(self) -> None:
+        if self._owes_ring(0) and self._bell is not None:
+            self._bell.ring()
+
     def want(self, items: int = 1) -> None:
         self._note_wanted(items)
         if self._bell is not None:

@@ -193,6 +193,11 @@ class QueueReceiver(Incoming):
         if self._note_taken(writer, credits, nbytes) and self._bells:
             self._bells[writer].ring()
 
+    def rouse(self) -> None:
+        for writer, bell in enumerate(self._bells):
+            if self._owes_ring(writer):
+                bell.ring()
+
     def want(self, items: int = 1) -> None:
         self._note_wanted(items)
         for bell in self._bells:

@@ -239,6 +239,8 @@ class SlotPool:
             self._settle_all()
             self._collect(shelf, _looks(size))
             if self._is_worth_waiting(shelf, size):
+                if not shelf.free and not self._crowded(size) and shelf.wants_more():
+                    return None
                 self._await_return(shelf, size)
         return shelf.free.pop() if shelf.free else None
 

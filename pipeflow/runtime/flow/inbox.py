@@ -381,6 +381,8 @@ class Inbox:
         for note in self._owing.values():
             note.give_back()
         self._owing.clear()
+        for _, channel in self._open:
+            channel.receiver.rouse()
 
     def _align(self, checkpoint: int, sender: int) -> None:
         """A barrier counts once every writer has sent it."""
