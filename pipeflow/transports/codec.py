@@ -128,6 +128,11 @@ class Pile:
         self._arrays.clear()
         self._pieces.append(piece)
 
+    @property
+    def shared_bytes(self) -> int:
+        """Bytes of the buffers that stay where they are."""
+        return self._build.shared_bytes
+
     def packet(self) -> Packet:
         """All objects that were added, as one packet."""
         arrays = self._arrays

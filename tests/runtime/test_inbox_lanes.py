@@ -18,7 +18,7 @@ class Receiver:
 
     def __init__(self) -> None:
         self.frames: list[Frame] = []
-        self.credit = 0
+        self.credit = self.roused = 0
         self.waiting = True
 
     def put(self, lane: int, unit: int) -> None:
@@ -40,6 +40,9 @@ class Receiver:
 
     def took(self, writer: int, credits: int, nbytes: int) -> None:
         self.credit += credits
+
+    def rouse(self) -> None:
+        self.roused = self.credit
 
     def writer_waits(self, writer: int) -> bool:
         return self.waiting
@@ -78,6 +81,7 @@ def test_when_all_writers_wait_each_gets_room_for_one_more() -> None:
 
     assert calls(inbox) == []
     assert (first.credit, second.credit) == (1, 1)
+    assert (first.roused, second.roused) == (1, 1)  # it was told of it, too
     first.put(1, 0)
     second.put(0, 0)
 

@@ -19,6 +19,9 @@ from pipeflow.transports.base import Packet
 from pipeflow.transports.codec import Decoder, Encoder
 
 
+ROOM_BYTES = 64 * 2**20
+
+
 class Reader:
     """The end of a channel whose reader takes all that is sent, and may be idle."""
 
@@ -26,20 +29,22 @@ class Reader:
 
     def __init__(self, room: int = 100) -> None:
         self.free = room
+        self.sent_bytes = 0
         self.busy = True
         self.frames: list[Part] = []
 
     def credit_cells(self) -> None:
         return None
 
-    def room(self) -> int:
-        return self.free
+    def room(self, nbytes: int = 0) -> int:
+        return self.free if self.sent_bytes + nbytes <= ROOM_BYTES else 0
 
     def idle(self) -> bool:
         return not self.busy
 
     def send(self, meta: bytes, packet: Packet, credits: int) -> None:
         self.free -= credits
+        self.sent_bytes += packet.shared_bytes
         self.frames += parts_of(meta, Decoder().decode(packet))
 
     def items(self) -> list[tuple[ItemId, Any]]:

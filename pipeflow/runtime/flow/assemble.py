@@ -170,7 +170,10 @@ def make_outbox(
             if edge.overflow is not Overflow.BLOCK:
                 drops.append(_drop_edge(plan, edge, mine, ends, row))
                 continue
-            outs = [OutChannel(end, number, row) for end in ends]
+            outs = [
+                OutChannel(end, number, row, channel.spec.capacity_bytes)
+                for end, channel in zip(ends, mine, strict=True)
+            ]
             if edge.route in _WHOLE or (len(outs) == 1 and mine[0].spec.kind is Kind.QUEUE):
                 whole.extend(outs)
             else:

@@ -19,7 +19,7 @@ from pipeflow.errors import ItemNotSerializable
 from pipeflow.runtime.board import SENT, Words
 from pipeflow.runtime.flow.refused import ResultNotSerializable
 from pipeflow.runtime.flow.runs import Run
-from pipeflow.runtime.flow.targets import Target, is_large
+from pipeflow.runtime.flow.targets import Target
 from pipeflow.runtime.messages import ItemId
 from pipeflow.transports.base import Packet
 from pipeflow.transports.codec import Pile, encode_unchanging
@@ -29,6 +29,8 @@ from pipeflow.transports.codec import Pile, encode_unchanging
 FAST_S: Final = 0.000005
 #: See there; in seconds.
 GAP_S: Final = 0.0002
+#: So many frames with shared arrays fill an edge: in one, reader and writer would take turns.
+FRAMES_AT_LEAST: Final = 2
 #: How much more items a frame may hold than the one before.
 GROWTH: Final = 4
 #: How often, while so many more items come, a reader that is still busy is looked at.
@@ -90,6 +92,8 @@ class Express:
         self.batch_items = batch_items
         self._encoder = encoder
         ends = [channel.sender for channel in target.channels]
+        bounds = [channel.capacity_bytes for channel in target.channels]
+        self._batch_bytes = min(bounds, default=0) // FRAMES_AT_LEAST
         self._encode = _handed if len(ends) == 1 and ends[0].hands_over else encode_unchanging
         self._emitted, self._cell = counter
         self._lock = lock
@@ -153,11 +157,11 @@ class Express:
         Raises:
             ReadersGone: Nobody needs any more results of this stage.
         """
-        words = self._words
+        words, before = self._words, self.least
         self.least = worth_a_frame(
-            count, self._now() - self._began, before=self.least, most=self.batch_items // 2
+            count, self._now() - self._began, before=before, most=self.batch_items // 2
         )
-        if len(self.run.payloads) < self.least:
+        if len(self.run.payloads) < min(before, self.least):
             return
         if words[self._taken] >= words[self._sent] if words is not None else self.target.idle():
             self.send()
@@ -191,18 +195,17 @@ class Express:
     def add(self, payload: Any, prefix: ItemId, ordinal: int) -> None:
         """``put``, with an id that begins like this."""
         self._await_room()
-        run, target = self.run, self.target
-        if target.large:
-            self.flush()  # what is worth a frame of its own gets one
+        run = self.run
         run.begin(prefix)
         try:
             run.add(payload, ordinal, self._encoder.pile)
         except ItemNotSerializable as error:
             raise ResultNotSerializable((*prefix, ordinal), error) from error
-        target.large = is_large(payload)
         waiting = len(run.payloads)
-        full = target.large or waiting >= self.batch_items
-        if full or (waiting >= self.least and target.idle()):
+        if run.shared_bytes:
+            self._until = 0  # there may be no room for more bytes
+        full = waiting >= self.batch_items or run.shared_bytes >= self._batch_bytes
+        if full or (waiting >= self.least and self.target.idle()):
             self.flush()
         elif not self.woken:
             self.wake()
@@ -216,7 +219,7 @@ class Express:
         run, target = self.run, self.target
         if not run.payloads:
             return
-        target.large, target.cost = False, 0
+        target.cost = 0
         self.frames += 1
         cut = run.cut()
         count = len(cut.payloads)
@@ -244,7 +247,7 @@ class Express:
         """How many items have room now; never waits."""
         run, target = self.run, self.target
         target.cost = len(run.payloads)
-        free = max(0, min(target.look(), self.batch_items - target.cost))
+        free = max(0, min(target.look(run.shared_bytes), self.batch_items - target.cost))
         self._until = run.first + target.cost + free
         return free
 

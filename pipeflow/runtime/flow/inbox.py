@@ -103,7 +103,7 @@ class _FrameNote:
         channel: Where it came from.
         writer: Number of the writer within the channel.
         items: Items not yet delivered.
-        nbytes: Shared bytes, given back with the last item.
+        nbytes: Shared bytes that were not given back yet.
         left: Credits that the writer still has to get back.
         owed: Items delivered that the writer was not told of.
     """
@@ -116,9 +116,11 @@ class _FrameNote:
     owed: int = 0
 
     def give_back(self) -> None:
-        """Tell the writer of the items delivered; of the frame's bytes with the last one."""
+        """Tell the writer of the items delivered, and of their part of the frame's bytes."""
         owed, self.owed = self.owed, 0
-        self.took(owed, 0 if self.items else self.nbytes)
+        nbytes = self.nbytes * owed // (owed + self.items) if self.items else self.nbytes
+        self.nbytes -= nbytes
+        self.took(owed, nbytes)
 
     def took(self, credits: int, nbytes: int) -> None:
         """Give credits back, except those that went back early."""
@@ -304,6 +306,7 @@ class Inbox:
                 if waits and note.writer not in helped and channel.early < EARLY_MOST:
                     helped.add(note.writer)
                     note.advance()
+                    channel.receiver.rouse()
 
     def close(self) -> None:
         """Need no more. Before the end of input this is an early end."""

@@ -71,6 +71,11 @@ class Run:
         """What the ids of items that are added now begin with."""
         return self._prefixes[-1][1]
 
+    @property
+    def shared_bytes(self) -> int:
+        """Bytes of what it refers to in shared memory."""
+        return 0 if self.pile is None else self.pile.shared_bytes
+
     def begin(self, prefix: ItemId) -> None:
         """The ids of all that is added from now on begin like this."""
         unit, before = self._prefixes[-1]

@@ -34,11 +34,13 @@ class OutChannel:
         sender: Its end; closed by the outbox.
         edge: Number of the edge.
         row: The edge's row of the board.
+        capacity_bytes: Bytes of shared buffers that may be in flight.
     """
 
     sender: Sender
     edge: int
     row: Words
+    capacity_bytes: int = 64 * 2**20
 
 
 @dataclass(slots=True)
@@ -65,13 +67,17 @@ class Target:
     large: bool = False
     lost_rows: list[Words] = field(default_factory=list)
 
-    def look(self) -> int:
-        """Read the readers' counters: the credits that are free now."""
+    def look(self, nbytes: int = 0) -> int:
+        """Read the readers' counters: the credits that are free now.
+
+        Args:
+            nbytes: Shared bytes of what waits to be sent.
+        """
         channels = self.channels
         if len(channels) == 1:  # most often, and asked for each frame
-            self.credit = channels[0].sender.room() - self.cost
+            self.credit = channels[0].sender.room(nbytes) - self.cost
         elif channels:
-            self.credit = min([channel.sender.room() for channel in channels]) - self.cost
+            self.credit = min([channel.sender.room(nbytes) for channel in channels]) - self.cost
         else:
             self.credit = BATCH_ITEMS
         return self.credit
