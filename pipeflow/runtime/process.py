@@ -118,6 +118,7 @@ class Process:
             Encoder(self._share.pool),
             self.for_room,
         )
+        self._share.pool.before_wait = self.outbox.flush_if_free
         self._linger = Linger(self.outbox)
         mailboxes = self.outbox.mailboxes()
         self._postman: Postman | None = None

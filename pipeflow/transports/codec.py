@@ -133,6 +133,11 @@ class Pile:
         """Bytes of the buffers that stay where they are."""
         return self._build.shared_bytes
 
+    @property
+    def filled(self) -> bool:
+        """Whether slots were taken for it: whoever takes the next may have to wait for these."""
+        return self._build.filled
+
     def packet(self) -> Packet:
         """All objects that were added, as one packet."""
         arrays = self._arrays

@@ -25,7 +25,7 @@ _LONGEST_WAIT_S: Final = 0.05
 _MOST_SKIPPED: Final = 63
 #: A wait is cheaper than fresh memory once, but not again and again: after so many waits there
 #: shall be one slot more.
-_WAITS_PER_SLOT: Final = 16
+_WAITS_PER_SLOT: Final = 64
 
 
 @dataclass(slots=True)

@@ -205,7 +205,7 @@ class Express:
         if run.shared_bytes:
             self._until = 0  # there may be no room for more bytes
         full = waiting >= self.batch_items or run.shared_bytes >= self._batch_bytes
-        if full or (waiting >= self.least and self.target.idle()):
+        if full or run.took_slots or (waiting >= self.least and self.target.idle()):
             self.flush()
         elif not self.woken:
             self.wake()

@@ -154,6 +154,14 @@ class Outbox:
         with self.lock:
             self._flush(quiet=True)
 
+    def flush_if_free(self) -> None:
+        """Send all that waits, unless something is being sent just now; raises nothing."""
+        if self.lock.acquire(blocking=False):
+            try:
+                self._flush(quiet=True)
+            finally:
+                self.lock.release()
+
     def flush_old(self, *, patient: bool = False) -> bool:
         """Send what has waited since ``wake`` was called; for the second thread.
 

@@ -76,6 +76,11 @@ class Run:
         """Bytes of what it refers to in shared memory."""
         return 0 if self.pile is None else self.pile.shared_bytes
 
+    @property
+    def took_slots(self) -> bool:
+        """Whether slots were taken for it."""
+        return self.pile is not None and self.pile.filled
+
     def begin(self, prefix: ItemId) -> None:
         """The ids of all that is added from now on begin like this."""
         unit, before = self._prefixes[-1]
