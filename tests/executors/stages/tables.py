@@ -32,12 +32,6 @@ def frames(count: int, rows: int) -> Iterator[Any]:
         )
 
 
-def measures(count: int, rows: int) -> Iterator[Any]:
-    """Frames without texts: these pandas copies itself whenever it is pickled."""
-    for frame in frames(count, rows):
-        yield frame.drop(columns="name")
-
-
 def tables(count: int, rows: int) -> Iterator[Any]:
     for n in range(count):
         size = rows * (n + 1)
