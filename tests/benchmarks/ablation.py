@@ -41,6 +41,7 @@ PLACES: Final = (
 #: The most that was in flight, and what was emitted on a port, have others.
 _CELLS: Final = frozenset(
     {name for name in vars(board) if name.isupper() and not name.endswith(("_WORDS", "_MAX"))}
+    - {"DRAIN"}  # no count: it asks the sources to end
     | {"_PEAK", "_cell", "_cells"}
 )
 #: What the code calls a row of the board.

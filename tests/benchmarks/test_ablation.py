@@ -73,6 +73,10 @@ def test_there_are_counters_to_take_out(cell: str) -> None:
     assert cell in all_dropped(Less.COUNTERS)
 
 
+def test_a_run_can_still_be_asked_to_end() -> None:
+    assert "DRAIN" not in all_dropped(Less.HAND_TOO)
+
+
 def test_there_is_an_item_in_hand_to_take_out() -> None:
     assert {"HAND", "last"} <= all_dropped(Less.HAND_TOO)
     assert all(importlib.util.find_spec(place.rstrip(".")) for place in PLACES)
