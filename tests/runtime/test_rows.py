@@ -18,7 +18,6 @@ from pipeflow.stages.work import Routed
 from pipeflow.transports.base import Packet
 from pipeflow.transports.codec import Decoder, Encoder
 
-
 ROOM_BYTES = 64 * 2**20
 
 

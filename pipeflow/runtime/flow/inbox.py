@@ -44,6 +44,7 @@ class InChannel:
         lot: Items delivered before the writer is told, if nothing else tells it.
         on_demand: The writers send only what was asked for.
         wanted: Items asked for that have not come.
+        over: No more frames come.
         parked: Frames whose credit did not all go back, oldest first; only where there are lanes.
         early: Credits that went back before their item was delivered.
     """
@@ -54,6 +55,7 @@ class InChannel:
     lot: int = 1
     on_demand: bool = False
     wanted: int = 0
+    over: bool = False
     parked: deque[_FrameNote] = field(default_factory=deque)
     early: int = 0
 
@@ -366,6 +368,7 @@ class Inbox:
 
     def _over(self, port: InPort, channel: InChannel) -> None:
         """No more comes from this channel."""
+        channel.over = True
         self._open.remove((port, channel))
         if channel in self._lanes:
             self._lanes.remove(channel)
