@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import os
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -26,7 +27,8 @@ _STANDARD: Final = Path(os.__file__).parent
 _MOST_MODULES: Final = 100
 
 #: Modules that act, or take hold of the terminal, when they are imported; and our own, which every
-#: worker has.
+#: worker has. Like them those are passed over that are part of the interpreter, as ``sys`` and
+#: ``time`` are: they cost nothing, and lie in no file.
 _LEFT_ALONE: Final = frozenset(
     {"__main__", "antigravity", "curses", "idlelib", "readline", "rlcompleter", "test", "this"}
     | {"tkinter", "turtle", "turtledemo", "faulthandler", "pipeflow"}
@@ -85,7 +87,7 @@ class _Reading:
     def follow(self, module: str, names: tuple[str, ...] = ()) -> None:
         """Note an import of an installed package, or read a module of the user's."""
         first = module.partition(".")[0]
-        if first in _LEFT_ALONE:
+        if first in _LEFT_ALONE or first in sys.builtin_module_names:
             return
         found = _find(first, self.path)
         if found is None:
