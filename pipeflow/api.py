@@ -10,11 +10,11 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeflow.errors import Finding, InvalidPipeline, Severity, UsageError
+from pipeflow.values import dataclass, field
 
 if TYPE_CHECKING:
     from pipeflow.config.load import Loaded

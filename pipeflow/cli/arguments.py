@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from pipeflow.api import Settings
 from pipeflow.cli.later import refuse_option
 from pipeflow.cli.world import World
 from pipeflow.errors import UsageError
+from pipeflow.values import dataclass
 
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 

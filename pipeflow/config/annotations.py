@@ -8,7 +8,6 @@ from __future__ import annotations
 import ast
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final, TypeGuard
 from uuid import UUID
@@ -20,6 +19,7 @@ from pipeflow.config.scalars import reread
 from pipeflow.config.units import duration
 from pipeflow.errors import Location
 from pipeflow.suggest import did_you_mean
+from pipeflow.values import dataclass, replace
 
 _LISTS: Final = frozenset(
     {

@@ -12,7 +12,6 @@ import os
 import sys
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -31,6 +30,7 @@ from pipeflow.errors import Finding, Severity
 from pipeflow.spec.language import ROOT
 from pipeflow.spec.pipeline import Pipeline
 from pipeflow.spec.stage_type import StageType
+from pipeflow.values import dataclass, field, replace
 
 Source: TypeAlias = str | os.PathLike[str] | Mapping[str, object]
 

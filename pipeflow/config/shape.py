@@ -9,7 +9,6 @@ duration's unit, an expression's syntax, a function's parameters) is left to ``b
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -36,6 +35,7 @@ from pipeflow.spec.options import Option
 from pipeflow.spec.stage_type import StageType
 from pipeflow.spec.table import expected
 from pipeflow.suggest import did_you_mean
+from pipeflow.values import dataclass
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError

@@ -8,7 +8,6 @@ Reading again with the faulty value blanked finds all mistakes of a file at once
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from yaml.error import MarkedYAMLError
@@ -38,6 +37,7 @@ from pipeflow.config.scalars import resolve
 from pipeflow.config.syntax import retell
 from pipeflow.errors import Finding, Location
 from pipeflow.suggest import did_you_mean
+from pipeflow.values import dataclass
 
 MAX_DEPTH: Final = 64
 MAX_NODES: Final = 100_000

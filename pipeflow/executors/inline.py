@@ -14,7 +14,6 @@ import sys
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -46,6 +45,7 @@ from pipeflow.telemetry.report import Report
 from pipeflow.transports.base import Packet
 from pipeflow.transports.codec import Decoder, Encoder
 from pipeflow.transports.inline import InlineChannel, InlineReceiver, InlineSender
+from pipeflow.values import dataclass, field, replace
 
 #: Nothing waits for room here: readers have their turn before the next item is made.
 _NO_LIMIT: Final = 2**60

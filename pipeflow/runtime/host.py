@@ -16,7 +16,6 @@ import os
 import select
 import sys
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
 from typing import Final
 
 from pipeflow.runtime.board import HAND_DEPTH, Board
@@ -39,6 +38,7 @@ from pipeflow.runtime.worker import (
 )
 from pipeflow.stages.context import StageContext, enter
 from pipeflow.transports.inline import InlineChannel
+from pipeflow.values import dataclass, replace
 
 #: A loop has its turn only if all behind it wait, so what lies between two is one frame's worth.
 _NO_LIMIT: Final = 2**60

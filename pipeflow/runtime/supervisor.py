@@ -18,7 +18,6 @@ import selectors
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final, assert_never
 
@@ -73,6 +72,7 @@ from pipeflow.telemetry.events import (
     WorkerReady,
     WorkerStarted,
 )
+from pipeflow.values import replace
 
 _ATTEMPT: Final = 1
 

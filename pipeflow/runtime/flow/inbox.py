@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from pipeflow.runtime.board import DELIVERED, EARLY, UNMATCHED, Words
@@ -29,6 +28,7 @@ from pipeflow.runtime.flow.joins import (
 from pipeflow.runtime.flow.units import parts_of
 from pipeflow.runtime.messages import Barrier, EndOfInput
 from pipeflow.transports.base import FrameKind, Packet, Receiver
+from pipeflow.values import dataclass, field
 
 #: Credits of one channel that may go back early; see ``Inbox.help_writers``.
 EARLY_MOST = 1024

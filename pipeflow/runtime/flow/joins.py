@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from pipeflow.runtime.flow.collector import Arrived, Collector
 from pipeflow.runtime.flow.runs import Items
 from pipeflow.runtime.messages import ItemId
+from pipeflow.values import dataclass, field
 
 
 class Origin(NamedTuple):

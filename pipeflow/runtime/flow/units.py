@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 from pipeflow.runtime.flow.runs import UNCHANGING, items_of
 from pipeflow.runtime.messages import ItemId
 from pipeflow.transports.codec import Pile
+from pipeflow.values import dataclass, field
 
 
 @dataclass(slots=True)

@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from pipeflow import values
 from pipeflow.runtime.launch import image
 from pipeflow.runtime.messages import EXIT_FAILED, Failed, Failure, pack_report
 
@@ -61,6 +62,7 @@ def needs_fresh_interpreter(env: Mapping[str, str]) -> bool:
 def preload() -> None:
     """Import what every worker needs, so that forked ones need not; no code of the user's."""
     importlib.import_module("pipeflow.runtime.worker")
+    values.complete()
 
 
 def start(told: tuple[WorkerBrief, ...]) -> int:

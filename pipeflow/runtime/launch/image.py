@@ -14,11 +14,11 @@ import random
 import signal
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from pipeflow.runtime.launch import pools, ties
 from pipeflow.runtime.launch.messages import Preload, Preloaded
+from pipeflow.values import dataclass
 
 #: Libraries that say that a process which has loaded them must not be forked.
 UNFORKABLE: Final = frozenset(

@@ -12,10 +12,11 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from typing import Final
+
+from pipeflow.values import dataclass, field
 
 #: A module and the names that are taken from it, as ``from module import names`` has them.
 Import = tuple[str, tuple[str, ...]]

@@ -30,7 +30,6 @@ import socket
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from enum import Enum
 from types import ModuleType
 from typing import TYPE_CHECKING, Final, NoReturn, Protocol
@@ -54,6 +53,7 @@ from pipeflow.runtime.launch.messages import (
     Unpacker,
     pack,
 )
+from pipeflow.values import replace
 
 if TYPE_CHECKING:
     from pipeflow.planner.plan import Plan

@@ -23,7 +23,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from pipeflow.planner.plan import Plan
@@ -44,6 +43,7 @@ from pipeflow.runtime.launch.messages import (
     Unpacker,
     pack,
 )
+from pipeflow.values import dataclass
 
 #: How long killed processes may take to be gone, in seconds; only the kernel itself can delay them.
 _LAST_DEADLINE_S: Final = 5.0

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
 from pipeflow.planner.plan import Plan, StagePlan
 from pipeflow.runtime.launch.boot import THREAD_VARIABLES
 from pipeflow.runtime.launch.imports import Import, StageImports, modules_beside, stage_imports
 from pipeflow.runtime.launch.messages import Preload
+from pipeflow.values import dataclass, field
 
 #: A library that starts no thread when it is loaded leaves a process that may be forked.
 _ONE_THREAD: Final = dict.fromkeys(THREAD_VARIABLES, "1")
