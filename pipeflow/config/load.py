@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import sys
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -98,7 +97,7 @@ def load(
     scope = Scope(
         environ=environ,
         folder=origin.folder,
-        run_id=run_id or uuid.uuid4().hex[:12],
+        run_id=run_id or os.urandom(6).hex(),
         sources=sources,
     )
     known = read_params(tree.get("params"), params or {}, scope)

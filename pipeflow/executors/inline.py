@@ -12,7 +12,6 @@ import os
 import resource
 import sys
 import time
-import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -126,7 +125,7 @@ class _InlineRun:
 
     def run(self) -> Report:
         """The run, from start to report."""
-        run_id = self._plan.run_id or uuid.uuid4().hex[:12]
+        run_id = self._plan.run_id or os.urandom(6).hex()
         self._tell(events.RunStarted(id=run_id, pipeline=self._plan.pipeline))
         interrupts = Interrupts(self._options.signals, self._options.grace_s)
         with self._printed, interrupts:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from pipeflow.planner.plan import Plan, StagePlan
-from pipeflow.runtime.launch.boot import THREAD_VARIABLES
+from pipeflow.runtime.launch.environment import THREAD_VARIABLES
 from pipeflow.runtime.launch.imports import Import, StageImports, modules_beside, stage_imports
 from pipeflow.runtime.launch.messages import Preload
 from pipeflow.values import dataclass, field
