@@ -23,7 +23,6 @@ from pipeflow.config.overlay import lay_over, set_value
 from pipeflow.config.params import HIDDEN, Params, read_params
 from pipeflow.config.reader import Document, from_mapping, read_file, read_text
 from pipeflow.config.shape import check_shape
-from pipeflow.config.show import show
 from pipeflow.config.suggest import misspelt
 from pipeflow.errors import Finding, Severity
 from pipeflow.spec.language import ROOT
@@ -133,6 +132,8 @@ def resolved_yaml(loaded: Loaded) -> str:
     """
     if loaded.resolved is None or loaded.pipeline is None:
         raise ValueError("what could not be loaded cannot be shown")
+    from pipeflow.config.show import show  # it writes YAML, for which all of PyYAML is loaded
+
     return show(loaded.resolved, loaded.pipeline)
 
 

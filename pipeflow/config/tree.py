@@ -10,21 +10,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from yaml.error import MarkedYAMLError
-from yaml.events import (
-    AliasEvent,
-    CollectionEndEvent,
-    DocumentStartEvent,
-    Event,
-    MappingEndEvent,
-    MappingStartEvent,
-    NodeEvent,
-    ScalarEvent,
-    SequenceEndEvent,
-    SequenceStartEvent,
-    StreamEndEvent,
-)
-
 from pipeflow.config.decode import odd_character
 from pipeflow.config.events import Events, end_of, start_of
 from pipeflow.config.flow import mend_items, mend_pairs
@@ -33,6 +18,20 @@ from pipeflow.config.merge import Pair, merge
 from pipeflow.config.nodes import Map, Node, Scalar, Seq, kind_of
 from pipeflow.config.plain_text import comment_behind, cut_by_comment
 from pipeflow.config.problem import Problem
+from pipeflow.config.pyyaml import (
+    AliasEvent,
+    CollectionEndEvent,
+    DocumentStartEvent,
+    Event,
+    MappingEndEvent,
+    MappingStartEvent,
+    MarkedYAMLError,
+    NodeEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+    StreamEndEvent,
+)
 from pipeflow.config.scalars import resolve
 from pipeflow.config.syntax import retell
 from pipeflow.errors import Finding, Location
