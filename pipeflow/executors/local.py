@@ -31,6 +31,7 @@ class LocalExecutor:
 
     def __init__(self) -> None:
         self._warm: ServerLauncher | None = None
+        self._prepared: Plan | None = None
 
     def warm(self, start_method: str, *, pristine: bool = False) -> None:
         """Start the launch server while there is no plan yet: it takes a while to come up.
@@ -46,8 +47,17 @@ class LocalExecutor:
         open_standard_descriptors()
         copy = pristine and method is StartMethod.FORKSERVER and _may_be_copied()
         if copy:
-            _load_what_both_need()
+            gc.freeze()  # the copies share these pages as long as nobody touches them
         self._warm = ServerLauncher(method, copy=copy)
+
+    def prepare(self, plan: Plan) -> None:
+        """Have what the stages of a plan share imported, while the rest of its run is got ready.
+
+        Once for a plan; ``run`` does it otherwise.
+        """
+        if self._warm is not None and self._prepared is not plan:
+            self._prepared = plan
+            _share(self._warm, plan)
 
     def close(self) -> None:
         """End a launch server that was not needed; twice is harmless."""
@@ -58,11 +68,11 @@ class LocalExecutor:
     def run(self, plan: Plan, options: RunOptions, listener: Listener) -> Report:
         """Run the plan to its end; whatever happens, nothing of the run is left."""
         self.warm(options.start_method)
+        self.prepare(plan)
         launcher, self._warm = self._warm, None
         with ExitStack() as stack:
             if launcher is not None:
                 stack.callback(launcher.close)
-                _share(launcher, plan)
             # Imported while the launch server is busy with what the workers share.
             from pipeflow.executors.processes import run_processes
 
@@ -72,14 +82,6 @@ class LocalExecutor:
 def _may_be_copied() -> bool:
     # Elsewhere the system's own libraries do not survive a fork without an exec.
     return sys.platform == "linux" and ties.threads() == 1
-
-
-def _load_what_both_need() -> None:
-    """Load what is needed here and in every worker; the rest the copy loads beside us."""
-    from pipeflow.runtime.launch import orders, wires
-
-    del orders, wires  # they are loaded, and that is all
-    gc.freeze()  # the copies share these pages as long as nobody touches them
 
 
 def _share(launcher: ServerLauncher, plan: Plan) -> None:

@@ -41,6 +41,8 @@ _PLAIN: Final = (str, bool, int, float, list, dict, type(None))
 _LISTS: Final = (list, abc.Sequence, abc.MutableSequence, abc.Collection, abc.Iterable)
 _SETS: Final = (set, abc.Set, abc.MutableSet)
 _MAPPINGS: Final = (dict, abc.Mapping, abc.MutableMapping)
+#: The modules in front of the names of an annotation.
+_MODULES: Final = re.compile(r"\b(?:[A-Za-z_]\w*\.)+(?=[A-Za-z_])")
 _WORDS: Final[Mapping[type, str]] = {
     str: "text",
     bool: "boolean",
@@ -121,7 +123,7 @@ def type_name(annotation: Any) -> str:
     if isinstance(annotation, type) and not typing.get_args(annotation):
         return annotation.__name__
     # "pathlib.Path | None": the modules only make it longer.
-    return re.sub(r"\b(?:[A-Za-z_]\w*\.)+(?=[A-Za-z_])", "", str(annotation))
+    return _MODULES.sub("", str(annotation))
 
 
 def _bare(annotation: Any) -> Any:

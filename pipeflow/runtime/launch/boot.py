@@ -17,7 +17,6 @@ import signal
 import sys
 import threading
 import traceback
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pipeflow import values
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from pipeflow.runtime.brief import WorkerBrief
 
 #: Added to what the kernel goes by when memory runs out: workers go before their supervisor.
-_OOM_SCORE: Final = "500"
+_OOM_SCORE: Final = b"500"
 
 
 def preload() -> None:
@@ -102,9 +101,15 @@ def _open_standard_streams() -> None:
 
 def _volunteer_for_oom() -> None:
     try:
-        Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE, encoding="ascii")
+        number = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
     except OSError:
-        pass  # not Linux, or not allowed: it is only a preference
+        return  # not Linux: it is only a preference
+    try:
+        os.write(number, _OOM_SCORE)
+    except OSError:
+        pass  # not allowed
+    finally:
+        os.close(number)
 
 
 def _bind(cpus: tuple[int, ...]) -> None:

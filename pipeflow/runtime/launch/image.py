@@ -18,6 +18,7 @@ from typing import Final
 
 from pipeflow.runtime.launch import pools, ties
 from pipeflow.runtime.launch.messages import Preload, Preloaded
+from pipeflow.transports.allocator import keep_freed_memory
 from pipeflow.values import dataclass
 
 #: Libraries that say that a process which has loaded them must not be forked.
@@ -57,6 +58,8 @@ def load(order: Preload) -> Preloaded:
     gc.disable()
     try:
         problem = _import_unheard(order.imports) or _difference(before, _traces(), order.beside)
+        if "numpy" in sys.modules:
+            keep_freed_memory()  # once for all: copies of this process have the same allocator
     finally:
         gc.freeze()  # forked workers share these pages as long as nobody touches them
         gc.enable()

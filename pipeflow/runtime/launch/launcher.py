@@ -29,7 +29,8 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from types import ModuleType
 from typing import TYPE_CHECKING, Final, NoReturn, Protocol
@@ -68,6 +69,10 @@ _PRELOAD_DEADLINE_S: Final = 20.0
 #: How long it may take to end all that is left, in seconds.
 _CLOSE_DEADLINE_S: Final = 8.0
 
+#: So many workers are asked for before the first answer is read: the server forks one after the
+#: other, without waiting for us between them. What waits to be read has a bound all the same.
+_MOST_UNANSWERED: Final = 16
+
 _READ_BYTES: Final = 1 << 16
 
 
@@ -91,11 +96,11 @@ class Launcher(Protocol):
         """Process id of the parent of all workers; their life hangs on it."""
         ...
 
-    def launch(self, order: Launch) -> int:
-        """Start one worker and return its process id.
+    def launch(self, orders: Iterable[Launch]) -> Iterator[tuple[int, int]]:
+        """Start workers in their order; gives the number and the process id of each.
 
         Raises:
-            MachineError: A limit forbids it; ``close`` leaves nothing of those before.
+            MachineError: A limit forbids one; ``close`` leaves nothing of those before and behind.
         """
         ...
 
@@ -144,6 +149,7 @@ class ServerLauncher:
     def _start(self, descriptors: set[int], *, copy: bool) -> None:
         self._replies = Unpacker()
         self._waiting: list[Exited] = []
+        self._answers: deque[Reply] = deque()
         ours, theirs = socket.socketpair()
         self._socket: socket.socket | None = ours
         try:
@@ -216,33 +222,44 @@ class ServerLauncher:
     def fileno(self) -> int:
         return self._open_socket().fileno()
 
-    def launch(self, order: Launch) -> int:
-        apart = self.method is StartMethod.SPAWN or order.worker in self._apart
-        self._send(replace(order, replace=order.replace or apart))
+    def launch(self, orders: Iterable[Launch]) -> Iterator[tuple[int, int]]:
+        unanswered = 0
+        for order in orders:
+            apart = self.method is StartMethod.SPAWN or order.worker in self._apart
+            self._send(replace(order, replace=order.replace or apart))
+            unanswered += 1
+            if unanswered == _MOST_UNANSWERED:
+                yield self._launched()
+                unanswered -= 1
+        for _ in range(unanswered):
+            yield self._launched()
+
+    def _launched(self) -> tuple[int, int]:
         match self._answer(_ANSWER_DEADLINE_S):
-            case Launched(_, pid):
-                return pid
+            case Launched(worker, pid):
+                return worker, pid
             case NotLaunched(_, number):
                 raise _limit_reached(number)
             case other:
                 raise AssertionError(f"not an answer to a launch: {other!r}")
 
     def _answer(self, patience_s: float) -> Reply:
-        """The answer to what was asked last.
+        """The next answer to what was asked.
 
         Raises:
             MachineError: None has come in time, or the server is gone.
         """
         deadline = time.monotonic() + patience_s
-        while True:
-            replies = self._receive(max(0.0, deadline - time.monotonic()))
-            # A worker may end while others are still being started: that is news for later.
-            self._waiting += [reply for reply in replies if isinstance(reply, Exited)]
-            for reply in replies:
-                if not isinstance(reply, Exited):
-                    return reply
-            if time.monotonic() >= deadline:
+        while not self._answers:
+            for reply in self._receive(max(0.0, deadline - time.monotonic())):
+                if isinstance(reply, Exited):
+                    # A worker may end while others are still being started: news for later.
+                    self._waiting.append(reply)
+                else:
+                    self._answers.append(reply)
+            if not self._answers and time.monotonic() >= deadline:
                 raise MachineError(f"the launch server did not answer within {patience_s:.0f} s")
+        return self._answers.popleft()
 
     def all_launched(self) -> None:
         self._send(AllLaunched())
@@ -409,6 +426,8 @@ def _gone(pid: int, wait_s: float) -> bool:
         sentinel = os.pidfd_open(pid)
     except ProcessLookupError:
         return True
+    except OSError:  # an older kernel, or one that is played by another program
+        return _gone_by_looking(pid, wait_s)
     try:
         return _readable(sentinel, wait_s)
     finally:
