@@ -36,11 +36,13 @@ def plan_sharing(plan: Plan, search_path: Sequence[str]) -> Sharing:
     A stage that says something of its own about its environment or its place in the machine may
     change what a package does when it is imported: it gets an interpreter of its own.
     """
-    read = {
-        stage.index: stage_imports(stage.call.partition(":")[0], plan.folder, search_path)
-        for stage in plan.stages
-        if stage.call
+    modules = {stage.index: stage.call.partition(":")[0] for stage in plan.stages if stage.call}
+    # Stages of one module are the rule, and reading it takes a while.
+    by_module = {
+        module: stage_imports(module, plan.folder, search_path)
+        for module in dict.fromkeys(modules.values())
     }
+    read = {index: by_module[module] for index, module in modules.items()}
     apart = {
         stage.index
         for stage in plan.stages
