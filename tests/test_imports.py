@@ -26,7 +26,7 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
     "runtime": {"planner.plan", "spec", "stages", "transports", "telemetry"},
     # The inline executor is its own worker, so it loads stages and holds their contexts.
     "executors": {
-        *("runtime", "planner.plan", "transports", "telemetry"),
+        *("runtime", "planner.plan", "spec", "transports", "telemetry"),
         *("stages.context", "stages.loading", "stages.work"),
     },
     "testing": {"stages", "transports", "executors", "telemetry", "planner", "spec"},

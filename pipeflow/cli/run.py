@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import gc
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Final, TextIO
 
@@ -94,7 +94,7 @@ def _warm(executor: Executor, start_method: str, world: World) -> Iterator[None]
 def _run(arguments: argparse.Namespace, world: World, executor: Executor) -> int:
     from pipeflow.cli.reading import read_file, show_findings
 
-    reading = read_file(arguments.file, arguments, world)
+    reading = read_file(arguments.file, arguments, world, _expect(executor, arguments))
     pipeline = reading.require()
     if arguments.until is not None:
         pipeline = _cut(pipeline, arguments.until, arguments.take or FEW)
@@ -147,6 +147,14 @@ def _run(arguments: argparse.Namespace, world: World, executor: Executor) -> int
         if events is not None and events.trouble:
             world.say(f"pipeflow: warning: {events.trouble}")
         return _record(report, arguments.report, plan.secrets, world)
+
+
+def _expect(executor: Executor, arguments: argparse.Namespace) -> Callable[[Pipeline], None] | None:
+    """What may be done for a pipeline before it is planned; of a part of it nothing is known."""
+    from pipeflow.executors.local import LocalExecutor
+
+    whole = arguments.until is None
+    return executor.expect if whole and isinstance(executor, LocalExecutor) else None
 
 
 def _prepare(executor: Executor, plan: Plan) -> None:

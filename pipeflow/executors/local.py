@@ -15,6 +15,8 @@ from pipeflow.runtime.launch.standard import open_standard_descriptors
 if TYPE_CHECKING:
     from pipeflow.executors.base import Listener, RunOptions
     from pipeflow.planner.plan import Plan
+    from pipeflow.runtime.launch.imports import ImportsOf
+    from pipeflow.spec.pipeline import Pipeline
     from pipeflow.telemetry.report import Report
 
 #: Forked from a small process that has one thread and no code of the user's: fast, and safe.
@@ -32,6 +34,7 @@ class LocalExecutor:
     def __init__(self) -> None:
         self._warm: ServerLauncher | None = None
         self._prepared: Plan | None = None
+        self._read: ImportsOf | None = None
 
     def warm(self, start_method: str, *, pristine: bool = False) -> None:
         """Start the launch server while there is no plan yet: it takes a while to come up.
@@ -50,6 +53,19 @@ class LocalExecutor:
             gc.freeze()  # the copies share these pages as long as nobody touches them
         self._warm = ServerLauncher(method, copy=copy)
 
+    def expect(self, pipeline: Pipeline) -> None:
+        """Begin with the imports that the stages of a pipeline share, before it is planned.
+
+        They are of installed packages only, in a process of their own. Without ``warm`` before it,
+        or if a stage is to stand apart, nothing is begun.
+        """
+        if self._warm is not None and sys.platform == "linux":
+            from pipeflow.runtime.launch.sharing import expected_preload
+
+            preload = expected_preload(pipeline, self._imports_of(pipeline.folder))
+            if preload is not None:
+                self._warm.expect(preload)
+
     def prepare(self, plan: Plan) -> None:
         """Have what the stages of a plan share imported, while the rest of its run is got ready.
 
@@ -57,7 +73,17 @@ class LocalExecutor:
         """
         if self._warm is not None and self._prepared is not plan:
             self._prepared = plan
-            _share(self._warm, plan)
+            if sys.platform == "linux" and self._warm.method is StartMethod.FORKSERVER:
+                from pipeflow.runtime.launch.sharing import plan_sharing
+
+                self._warm.share(plan_sharing(plan, self._imports_of(plan.folder)))
+
+    def _imports_of(self, folder: str) -> ImportsOf:
+        if self._read is None:
+            from pipeflow.runtime.launch.imports import ImportsOf
+
+            self._read = ImportsOf(folder, sys.path)
+        return self._read
 
     def close(self) -> None:
         """End a launch server that was not needed; twice is harmless."""
@@ -82,14 +108,6 @@ class LocalExecutor:
 def _may_be_copied() -> bool:
     # Elsewhere the system's own libraries do not survive a fork without an exec.
     return sys.platform == "linux" and ties.threads() == 1
-
-
-def _share(launcher: ServerLauncher, plan: Plan) -> None:
-    """Have a launch server import what the stages share."""
-    if sys.platform == "linux" and launcher.method is StartMethod.FORKSERVER:
-        from pipeflow.runtime.launch.sharing import plan_sharing
-
-        launcher.share(plan_sharing(plan, sys.path))
 
 
 def _start_method(name: str) -> StartMethod:

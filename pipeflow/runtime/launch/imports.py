@@ -73,6 +73,25 @@ def stage_imports(module: str, folder: str, search_path: Sequence[str]) -> Stage
     )
 
 
+class ImportsOf:
+    """What the modules of one pipeline import; each is read once, however many stages call it.
+
+    Args:
+        folder: Of the pipeline file.
+        search_path: Looked at behind it.
+    """
+
+    def __init__(self, folder: str, search_path: Sequence[str]) -> None:
+        self._folder, self._search_path = folder, search_path
+        self._known: dict[str, StageImports] = {}
+
+    def __call__(self, module: str) -> StageImports:
+        """See ``stage_imports``."""
+        if module not in self._known:
+            self._known[module] = stage_imports(module, self._folder, self._search_path)
+        return self._known[module]
+
+
 @dataclass(slots=True)
 class _Reading:
     """One stage's modules, read in the order in which they would run."""

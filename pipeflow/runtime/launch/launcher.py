@@ -46,6 +46,7 @@ from pipeflow.runtime.launch.messages import (
     Lend,
     NotLaunched,
     Planned,
+    Preload,
     Preloaded,
     Reply,
     Request,
@@ -143,6 +144,7 @@ class ServerLauncher:
     ) -> None:
         self.method = method
         self._sharing: Sharing | None = None  #: what the server has not answered yet
+        self._expected: Preload | None = None  #: what it imports before there is a plan
         self._apart: frozenset[int] = frozenset()
         self._start({*descriptors}, copy=copy or method is StartMethod.FORK)
 
@@ -167,11 +169,28 @@ class ServerLauncher:
         finally:
             theirs.close()
 
+    def expect(self, preload: Preload) -> None:
+        """Have the server import what the workers will most likely share: there is no plan yet."""
+        if self.method is StartMethod.FORKSERVER:
+            self._expected = preload
+            self._send(preload)
+
     def share(self, sharing: Sharing) -> None:
-        """Have the server import what the workers share, while we do something else."""
-        if sharing.preload is not None and self.method is StartMethod.FORKSERVER:
+        """Have the server import what the workers share, while we do something else.
+
+        Raises:
+            MachineError: It has begun to import something else, and no other can be started.
+        """
+        wanted = sharing.preload if self.method is StartMethod.FORKSERVER else None
+        expected, self._expected = self._expected, None
+        if expected is not None and not (wanted and _contains(expected, wanted)):
+            self.close(patience_s=0.0)
+            self._start(set(), copy=False)
+            expected = None
+        if wanted is not None:
             self._sharing = sharing
-            self._send(sharing.preload)
+            if expected is None:
+                self._send(wanted)
 
     def settle(self) -> None:
         """Wait for those imports; if nobody may share them, begin anew without them.
@@ -311,6 +330,11 @@ class ServerLauncher:
             for message in self._replies.feed(data)
             if isinstance(message, (Preloaded, Taken, Launched, NotLaunched, Exited))
         ]
+
+
+def _contains(loaded: Preload, wanted: Preload) -> bool:
+    """Whether nothing is left to import; more may be loaded, for a stage that is cut."""
+    return {*loaded.imports} >= {*wanted.imports} and loaded.beside == wanted.beside
 
 
 def _run_server(control: socket.socket) -> int:
