@@ -33,7 +33,6 @@ from pipeflow.config.pyyaml import (
     StreamEndEvent,
 )
 from pipeflow.config.scalars import resolve
-from pipeflow.config.syntax import retell
 from pipeflow.errors import Finding, Location
 from pipeflow.suggest import did_you_mean
 from pipeflow.values import dataclass
@@ -66,6 +65,8 @@ def read_tree(lines: Lines) -> tuple[Node | None, list[Finding]]:
             if any(finding.code == "too-deep" for finding in builder.findings):
                 # Beyond the limit nobody wants to hear about brackets.
                 return None, findings + builder.findings
+            from pipeflow.config.syntax import retell  # it knows all slips; most files have none
+
             slip = retell(error, lines, events)
             findings.append(slip.finding)
             if slip.value is None or slip.value[0] in blanked:

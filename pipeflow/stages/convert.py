@@ -20,8 +20,8 @@ from decimal import Decimal
 from enum import Enum
 from pathlib import Path, PurePath
 from typing import Any, Final
-from uuid import UUID
 
+from pipeflow.stages.uuids import is_uuid_type
 from pipeflow.suggest import did_you_mean
 
 #: Seconds in each unit of a duration.
@@ -81,6 +81,8 @@ def convert(value: object, annotation: Any, name: str) -> Any:
     if type(value) not in _PLAIN:
         return value
     kind = origin or annotation
+    if is_uuid_type(kind):
+        return _parsed(kind, "UUID")(value, name)
     if kind in _SCALARS:
         return _SCALARS[kind](value, name)
     if kind in {*_LISTS, *_SETS, *_MAPPINGS, tuple, frozenset}:
@@ -246,7 +248,6 @@ _SCALARS: Final[Mapping[Any, Callable[[object, str], Any]]] = {
     dt.date: _parsed(dt.date.fromisoformat, "date (as 2024-05-01)"),
     dt.time: _parsed(dt.time.fromisoformat, "time (as 12:30)"),
     Decimal: _decimal,
-    UUID: _parsed(UUID, "UUID"),
     re.Pattern: _parsed(lambda text: re.compile(text), "re.Pattern"),
 }
 

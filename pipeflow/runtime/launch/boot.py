@@ -26,6 +26,7 @@ from pipeflow.runtime.messages import EXIT_FAILED, Failed, Failure, pack_report
 
 if TYPE_CHECKING:
     from pipeflow.runtime.brief import WorkerBrief
+    from pipeflow.runtime.flow.wiring import ChannelPlan
 
 #: Added to what the kernel goes by when memory runs out: workers go before their supervisor.
 _OOM_SCORE: Final = b"500"
@@ -37,10 +38,12 @@ def preload() -> None:
     values.complete()
 
 
-def start(told: tuple[WorkerBrief, ...]) -> int:
+def start(told: tuple[WorkerBrief, ...], channels: tuple[ChannelPlan, ...]) -> int:
     """Be the worker of a brief: run it and end all that it started.
 
-    Of several workers that share the process each has a brief, writers before readers.
+    Args:
+        told: Of several workers that share the process each has a brief, writers before readers.
+        channels: All channels of the plan.
 
     Returns:
         The exit status; the caller leaves by ``os._exit``, as the process may be a fork.
@@ -53,11 +56,11 @@ def start(told: tuple[WorkerBrief, ...]) -> int:
     if len(told) == 1:
         from pipeflow.runtime.worker import run_worker
 
-        status = run_worker(told[0])
+        status = run_worker(told[0], channels)
     else:
         from pipeflow.runtime.host import run_workers
 
-        status = run_workers(told)
+        status = run_workers(told, channels)
     _finish_process()
     return status
 
@@ -160,13 +163,14 @@ def main(arguments: list[str]) -> int:
     with open(number, "rb") as file:
         plan, briefs = pickle.load(file)
     from pipeflow.runtime.brief import unpack
+    from pipeflow.runtime.flow.wiring import wire
     from pipeflow.runtime.launch.ties import die_with_parent
 
     told = unpack(briefs, pickle.loads(plan))
     # Armed before the exec as well; said again because a loader with privileges would drop it.
     if not die_with_parent(told[0].supervisor_pid):
         return 1
-    return start(told)
+    return start(told, wire(told[0].plan))
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from typing import Final, NoReturn
 
 from pipeflow.planner.plan import Plan
 from pipeflow.runtime.brief import unpack
+from pipeflow.runtime.flow.wiring import wire
 from pipeflow.runtime.launch import boot, image, lending, ties
 from pipeflow.runtime.launch.messages import (
     AllLaunched,
@@ -239,6 +240,7 @@ class SharedPlan:
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.plan: Plan | None = pickle.loads(data) if data else None
+        self.channels = wire(self.plan) if self.plan is not None else ()
 
 
 def become_worker(order: Launch, shared: SharedPlan, parent: int) -> NoReturn:
@@ -249,7 +251,7 @@ def become_worker(order: Launch, shared: SharedPlan, parent: int) -> NoReturn:
         if order.replace:
             _exec_worker(order, shared)
         assert shared.plan is not None, "the plan comes before the first worker"
-        status = boot.start(unpack(order.brief, shared.plan))
+        status = boot.start(unpack(order.brief, shared.plan), shared.channels)
     except BaseException:  # the boundary of the process: nothing may reach the server
         boot.print_last_words()
     finally:
