@@ -26,7 +26,8 @@ def main() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
     ours = _is_our_program()
     code = run_command(sys.argv[1:], World(pristine=ours))
-    if ours:
+    # Stages that ran in this process may hold files that the interpreter's own end closes.
+    if ours and "pipeflow.executors.inline" not in sys.modules:
         _leave(code)
     sys.exit(code)
 

@@ -79,7 +79,7 @@ class LocalExecutor:
                 self._warm.share(plan_sharing(plan, self._imports_of(plan.folder)))
 
     def _imports_of(self, folder: str) -> ImportsOf:
-        if self._read is None:
+        if self._read is None or self._read.folder != folder:
             from pipeflow.runtime.launch.imports import ImportsOf
 
             self._read = ImportsOf(folder, sys.path)
@@ -94,11 +94,13 @@ class LocalExecutor:
     def run(self, plan: Plan, options: RunOptions, listener: Listener) -> Report:
         """Run the plan to its end; whatever happens, nothing of the run is left."""
         self.warm(options.start_method)
-        self.prepare(plan)
-        launcher, self._warm = self._warm, None
         with ExitStack() as stack:
+            launcher = self._warm
             if launcher is not None:
                 stack.callback(launcher.close)
+            self.prepare(plan)
+            # The next run gets a server of its own, and what it imports may have changed.
+            self._warm = self._prepared = self._read = None
             # Imported while the launch server is busy with what the workers share.
             from pipeflow.executors.processes import run_processes
 

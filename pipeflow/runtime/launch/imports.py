@@ -82,13 +82,14 @@ class ImportsOf:
     """
 
     def __init__(self, folder: str, search_path: Sequence[str]) -> None:
-        self._folder, self._search_path = folder, search_path
+        self.folder = folder
+        self._search_path = search_path
         self._known: dict[str, StageImports] = {}
 
     def __call__(self, module: str) -> StageImports:
         """See ``stage_imports``."""
         if module not in self._known:
-            self._known[module] = stage_imports(module, self._folder, self._search_path)
+            self._known[module] = stage_imports(module, self.folder, self._search_path)
         return self._known[module]
 
 
