@@ -8,7 +8,6 @@ from __future__ import annotations
 import ast
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from decimal import Decimal
 from typing import Final, TypeGuard
 
 from pipeflow.config.annotation_words import is_optional, last_name, members, mended, words
@@ -327,6 +326,12 @@ def _uuid(text: str) -> object:
     return UUID(text)
 
 
+def _decimal(text: str) -> object:
+    from decimal import Decimal  # likewise
+
+    return Decimal(text)
+
+
 def _parsed_by(parse: Callable[[str], object]) -> Callable[[object], bool]:
     def fits(value: object) -> bool:
         if not _is_text(value):
@@ -362,5 +367,5 @@ _NAMES: Final[Mapping[str, Callable[[object], bool]]] = {
     "date": _parsed_by(dt.date.fromisoformat),
     "time": _parsed_by(dt.time.fromisoformat),
     "UUID": _parsed_by(_uuid),
-    "Decimal": lambda value: _is_number(value) or _parsed_by(Decimal)(value),
+    "Decimal": lambda value: _is_number(value) or _parsed_by(_decimal)(value),
 }

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeflow.spec.stage_type import Role, Shape, StageType
-from pipeflow.stages.declare import Declaration, declaration_of
 from pipeflow.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
+
+    from pipeflow.stages.declare import Declaration
 
 ENTRY_POINTS: Final = "pipeflow.operators"
 
@@ -115,6 +116,8 @@ def _built_in_type(name: str) -> StageType:
 
 
 def _built_in(name: str) -> Declaration:
+    from pipeflow.stages.declare import declaration_of  # for files that use an operator
+
     declaration = declaration_of(load_operator(name))
     assert declaration is not None, f"{name} lacks its @operator"
     return declaration
