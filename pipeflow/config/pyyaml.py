@@ -1,10 +1,10 @@
 """PyYAML as files are read with it: its scanner and its parser, without loading all the rest.
 
 ``import yaml`` loads loaders and dumpers too, and compiles an expression of all characters that
-YAML allows, which takes as long as a quarter of a file of ours does from its text to a plan. So the
-modules that are used are loaded into an empty package that takes the place of ``yaml`` meanwhile.
-They are ours alone: who imports yaml afterwards gets it whole. Where it is loaded already, or other
-threads might load it meanwhile, it is the whole of it.
+YAML allows: an eighth of what a small run does. So the modules that are used are loaded into an
+empty package that takes the place of ``yaml`` meanwhile. They are ours alone: who imports yaml
+afterwards gets it whole. Where anything is unusual - yaml is loaded already, other threads might
+load it meanwhile, a version that is built otherwise - the whole of it is loaded.
 """
 
 from __future__ import annotations
@@ -46,13 +46,16 @@ def _load() -> None:
     stand_in = ModuleType("yaml")
     stand_in.__path__ = list(found.submodule_search_locations)
     sys.modules["yaml"] = stand_in
-    for name in ("parser", "scanner"):
-        importlib.import_module(f"yaml.{name}")
+    try:
+        for name in ("parser", "scanner"):
+            importlib.import_module(f"yaml.{name}")
+    except Exception:  # built otherwise than we know: whatever it was, the whole of it works
+        _forget()
 
 
 def _forget() -> None:
     """Let the next import of yaml be an ordinary one."""
-    if hasattr(sys.modules["yaml"], "__version__"):
+    if hasattr(sys.modules.get("yaml"), "__version__"):
         return  # it is the whole
     for name in [each for each in sys.modules if each.split(".", maxsplit=1)[0] == "yaml"]:
         del sys.modules[name]

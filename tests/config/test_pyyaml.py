@@ -80,6 +80,15 @@ def test_the_part_reads_as_the_whole(text: str) -> None:
             "True",
             id="with other threads it is the whole",
         ),
+        pytest.param(
+            "import sys; sys.modules['yaml.scanner'] = None\n"
+            "try: import pipeflow.config.pyyaml\n"
+            "except ModuleNotFoundError: pass\n"
+            "del sys.modules['yaml.scanner']\n"
+            "import pipeflow.config.pyyaml as part, yaml; print(yaml.Mark is part.Mark)",
+            "True",
+            id="what cannot be loaded in part leaves nothing in its place",
+        ),
     ],
 )
 def test_others_get_the_whole(program: str, answer: str) -> None:
