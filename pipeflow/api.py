@@ -10,11 +10,11 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeflow.errors import Finding, InvalidPipeline, Severity, UsageError
+from pipeflow.values import dataclass, field
 
 if TYPE_CHECKING:
     from pipeflow.config.load import Loaded
@@ -197,6 +197,7 @@ def read(
     environ: Mapping[str, str],
     *,
     stdin_text: str | None = None,
+    expect: Callable[[Pipeline], None] | None = None,
 ) -> Reading:
     """Read a pipeline with all checks of the loader and of the planner, at once.
 
@@ -207,9 +208,10 @@ def read(
         settings: What is laid over it.
         environ: For ``${env.NAME}``.
         stdin_text: The file's text when its path is ``"-"``.
+        expect: Hears of a pipeline that will most likely be run: the loader has found no mistake,
+            the planner has not looked yet.
     """
     from pipeflow.config.load import load as load_spec
-    from pipeflow.planner.checks import check
     from pipeflow.stages.registry import stage_types
 
     loaded = load_spec(
@@ -222,6 +224,10 @@ def read(
         search_path=sys.path,
         stdin_text=stdin_text,
     )
+    if expect is not None and loaded.pipeline is not None and loaded.complete:
+        expect(loaded.pipeline)
+    from pipeflow.planner.checks import check  # loads networkx, which takes a while
+
     graph = check(loaded.pipeline) if loaded.pipeline is not None else ()
     if not loaded.complete:
         # What was left out for its mistakes may be all that a doubt rests on.

@@ -12,9 +12,7 @@ import os
 import resource
 import sys
 import time
-import uuid
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -47,6 +45,7 @@ from pipeflow.telemetry.report import Report
 from pipeflow.transports.base import Packet
 from pipeflow.transports.codec import Decoder, Encoder
 from pipeflow.transports.inline import InlineChannel, InlineReceiver, InlineSender
+from pipeflow.values import replace
 
 #: Nothing waits for room here: readers have their turn before the next item is made.
 _NO_LIMIT: Final = 2**60
@@ -99,7 +98,7 @@ class _InlineRun:
 
     def run(self) -> Report:
         """The run, from start to report."""
-        run_id = self._plan.run_id or uuid.uuid4().hex[:12]
+        run_id = self._plan.run_id or os.urandom(6).hex()
         self._tell(events.RunStarted(id=run_id, pipeline=self._plan.pipeline))
         interrupts = Interrupts(self._options.signals, self._options.grace_s)
         with self._printed, interrupts:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from pipeflow.executors.coroutine import Baton, Steps
 from pipeflow.planner.plan import StagePlan
@@ -12,6 +11,7 @@ from pipeflow.runtime.flow.inbox import InChannel
 from pipeflow.runtime.loops.base import StageLoop
 from pipeflow.stages.context import StageContext
 from pipeflow.transports.inline import InlineChannel
+from pipeflow.values import dataclass, field
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from pipeflow.errors import Finding, InvalidPipeline, UsageError
 from pipeflow.planner.channels import Way, channels_of, find_ways, transport_for
@@ -39,6 +38,7 @@ from pipeflow.spec.pipeline import ERRORS, Call, Pipeline, PortRef, Stage, Use
 from pipeflow.spec.policies import DEFAULT_CAPACITY_ITEMS, ByKey, OnError
 from pipeflow.spec.stage_type import Role
 from pipeflow.suggest import did_you_mean
+from pipeflow.values import replace
 
 #: Lanes that a reader tells apart; merges of replicated merges double them each time.
 MOST_LANES = 1024

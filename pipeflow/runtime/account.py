@@ -9,7 +9,6 @@ where a reader ended early, or its worker was torn away, is what never reached a
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from math import ceil
 
 from pipeflow.planner.plan import EdgePlan, Plan, StagePlan, WorkerPlan
@@ -19,6 +18,7 @@ from pipeflow.runtime.flow.wiring import ChannelPlan
 from pipeflow.telemetry.events import EdgeGauge, StageGauge
 from pipeflow.telemetry.report import EdgeFacts, StageFacts, WorkerFacts
 from pipeflow.transports.counters import WriterCell
+from pipeflow.values import dataclass, field
 
 _NS = 1e9
 

@@ -23,9 +23,10 @@ The rules that keep both ends from deadlock and the bytes from being torn:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import Any, NamedTuple, Protocol
+
+from pipeflow.values import dataclass
 
 
 class FrameKind(IntEnum):

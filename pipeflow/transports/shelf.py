@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 from collections import deque
-from dataclasses import dataclass, field
 from typing import Final
 
 from pipeflow.transports.backing import GRANULE
+from pipeflow.values import dataclass, field
 
 #: Buffers from this size on, in bytes, go into slots: below, a copy is cheaper than the books.
 SHARED_FROM: Final = 32 * 1024

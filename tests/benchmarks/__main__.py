@@ -15,6 +15,7 @@ from tests.benchmarks.export import as_json
 from tests.benchmarks.model import System, Workload
 from tests.benchmarks.peers.needed import about_peers
 from tests.benchmarks.picture import can_draw, draw
+from tests.benchmarks.programs import compile_ours
 from tests.benchmarks.rounds import Measured, run_rounds
 from tests.benchmarks.table import bars_table, systems_table
 
@@ -33,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rounds = chosen.rounds or (1 if chosen.quick else 5)
     for sentence in beforehand(chosen):
         print(sentence, file=sys.stderr)
+    compile_ours()
     done: list[Measured] = []
     for workload in workloads:
         measured = run_rounds(workload, rounds, lambda *what: _tell(rounds, *what))

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from pipeflow.runtime.board import DELIVERED, EARLY, UNMATCHED, Words
@@ -20,6 +19,7 @@ from pipeflow.runtime.flow.units import Part, parts_of
 from pipeflow.runtime.flow.zipping import ZipByPosition
 from pipeflow.runtime.messages import Barrier, EndOfInput
 from pipeflow.transports.base import FrameKind, Packet, Receiver
+from pipeflow.values import dataclass, field
 
 #: Credits of one channel that may go back early; see ``Inbox.help_writers``.
 EARLY_MOST = 1024

@@ -14,7 +14,6 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pipeflow.errors import PeerClosed
@@ -23,6 +22,7 @@ from pipeflow.runtime.board import COPIED_BYTES, DROPPED, SENT, SHARED_BYTES, Wo
 from pipeflow.runtime.flow.units import Batch
 from pipeflow.runtime.messages import ItemId
 from pipeflow.transports.base import Packet, Sender
+from pipeflow.values import dataclass
 
 
 @dataclass(slots=True)

@@ -9,7 +9,6 @@ item.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from pipeflow.errors import PeerClosed
@@ -17,6 +16,7 @@ from pipeflow.planner.plan import Route
 from pipeflow.runtime.board import COPIED_BYTES, SENT, SHARED_BYTES, Words
 from pipeflow.runtime.flow.units import Batch
 from pipeflow.transports.base import Packet, Sender
+from pipeflow.values import dataclass, field
 
 #: Items in one frame at most: enough to make the cost of a frame small beside the items.
 BATCH_ITEMS = 256

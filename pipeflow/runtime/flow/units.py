@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from pipeflow.runtime.flow.runs import PLAIN_FORM, UNCHANGING, items_of, plain_items
 from pipeflow.runtime.messages import ItemId
 from pipeflow.transports.codec import Pile
+from pipeflow.values import dataclass, field
 
 
 @dataclass(slots=True)

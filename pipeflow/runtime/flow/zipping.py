@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from pipeflow.runtime.flow.collector import Arrived, Collector
 from pipeflow.runtime.flow.joins import Call, Kept, Lone, Origin, Output, Passed, UnitEnd
 from pipeflow.runtime.messages import ItemId
+from pipeflow.values import dataclass, field
 
 #: An item that a zip holds: its id, its payload, where it came from.
 _Entry = tuple[ItemId, Any, Origin]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final, assert_never
 
 from pipeflow.errors import PipeflowError
@@ -35,6 +34,7 @@ from pipeflow.runtime.messages import Barrier, EndOfInput
 from pipeflow.spec.pipeline import OUT
 from pipeflow.spec.policies import OnError
 from pipeflow.stages.work import OutputClosed
+from pipeflow.values import dataclass, field
 
 #: Types of results that are surely no iterators.
 PLAIN: Final = frozenset({dict, list, tuple, str, int, float, bool, bytes, type(None)})
