@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import io
+import os
 import signal
 import sys
+import threading
 
 
 def main() -> None:
@@ -21,8 +24,11 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A terminal that cannot show a character gets it spelt out, as stderr does.
         sys.stdout.reconfigure(errors="backslashreplace")
-    code = run_command(sys.argv[1:], World(pristine=_is_our_program()))
-    gc.freeze()  # the interpreter's last look for garbage would find what ends with it anyway
+    ours = _is_our_program()
+    code = run_command(sys.argv[1:], World(pristine=ours))
+    # Stages that ran in this process may hold files that the interpreter's own end closes.
+    if ours and "pipeflow.executors.inline" not in sys.modules:
+        _leave(code)
     sys.exit(code)
 
 
@@ -31,6 +37,22 @@ def _is_our_program() -> bool:
     file = getattr(sys.modules["__main__"], "__file__", None) or ""
     name = file.replace("\\", "/").rpartition("/")[2]
     return name == "pipeflow" or file == __file__
+
+
+def _leave(code: int) -> None:
+    """End the process, and leave it to the kernel to take it apart: that is 7 ms of a small run.
+
+    Returns if something could not be written: the interpreter's own end tells of that.
+    """
+    threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 - the two steps of the interpreter's
+    atexit._run_exitfuncs()  # noqa: SLF001 - end that others may count on, as multiprocessing does them
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+    except (OSError, ValueError):
+        return
+    os._exit(code)
 
 
 # A worker that is started by "spawn" imports this module under another name.

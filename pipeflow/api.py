@@ -10,11 +10,11 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeflow.errors import Finding, InvalidPipeline, Severity, UsageError
+from pipeflow.values import dataclass, field
 
 if TYPE_CHECKING:
     from pipeflow.config.load import Loaded
@@ -198,6 +198,7 @@ def read(
     *,
     stdin_text: str | None = None,
     text: str | None = None,
+    expect: Callable[[Pipeline], None] | None = None,
 ) -> Reading:
     """Read a pipeline with all checks of the loader and of the planner, at once.
 
@@ -209,9 +210,10 @@ def read(
         environ: For ``${env.NAME}``.
         stdin_text: The file's text when its path is ``"-"``.
         text: What stands for the file's content: an editor has not saved it yet.
+        expect: Hears of a pipeline that will most likely be run: the loader has found no mistake,
+            the planner has not looked yet.
     """
     from pipeflow.config.load import load as load_spec
-    from pipeflow.planner.checks import check
     from pipeflow.stages.registry import stage_types
 
     loaded = load_spec(
@@ -225,6 +227,10 @@ def read(
         stdin_text=stdin_text,
         text=text,
     )
+    if expect is not None and loaded.pipeline is not None and loaded.complete:
+        expect(loaded.pipeline)
+    from pipeflow.planner.checks import check  # loads networkx, which takes a while
+
     graph = check(loaded.pipeline) if loaded.pipeline is not None else ()
     if not loaded.complete:
         # What was left out for its mistakes may be all that a doubt rests on.

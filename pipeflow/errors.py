@@ -15,13 +15,14 @@
         ├── PeerLost             the other end went away without an end of input
         └── ProtocolError        a frame is torn, repeated, missing, or of another attempt
 
-Nothing else of ours is imported here.
+Nothing else of ours is imported here but what makes values.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from pipeflow.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, order=True)

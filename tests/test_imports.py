@@ -15,7 +15,7 @@ import pytest
 ROOT: Final = Path(__file__).parent.parent / "pipeflow"
 
 #: What each package may import of ours: whole packages, or single modules by their dotted name.
-#: ``errors``, ``clock`` and ``suggest`` are open to all; a package may import itself.
+#: ``errors``, ``clock``, ``suggest`` and ``values`` are open to all; a package may import itself.
 MAY_IMPORT: Final[dict[str, set[str]]] = {
     "spec": set(),
     "transports": set(),
@@ -26,7 +26,7 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
     "runtime": {"planner.plan", "spec", "stages", "transports", "telemetry"},
     # The inline executor is its own worker, so it loads stages and holds their contexts.
     "executors": {
-        *("runtime", "planner.plan", "transports", "telemetry"),
+        *("runtime", "planner.plan", "spec", "transports", "telemetry"),
         *("stages.context", "stages.loading", "stages.work"),
     },
     "testing": {"stages", "transports", "executors", "telemetry", "planner", "spec"},
@@ -71,7 +71,7 @@ def ours(name: str) -> str | None:
 
 
 def is_allowed(name: str, package: str) -> bool:
-    open_to_all = {"errors", "clock", "suggest", package}
+    open_to_all = {"errors", "clock", "suggest", "values", package}
     return any(
         name == allowed or name.startswith(f"{allowed}.")
         for allowed in MAY_IMPORT[package] | open_to_all
@@ -96,12 +96,24 @@ def test_every_package_has_its_row() -> None:
     assert packages == set(MAY_IMPORT)
 
 
-def test_what_is_open_to_all_imports_nothing_of_ours() -> None:
+def test_what_is_open_to_all_imports_nothing_of_ours_but_what_makes_values() -> None:
     used = [
-        name for stem in ("errors", "clock", "suggest") for name in imports(ROOT / f"{stem}.py")
+        name
+        for stem in ("errors", "clock", "suggest", "values")
+        for name in imports(ROOT / f"{stem}.py")
     ]
 
-    assert [name for name in used if ours(name) is not None] == []
+    assert [each for each in map(ours, used) if each is not None] == ["values.dataclass"]
+
+
+def test_values_are_made_by_our_dataclass() -> None:
+    standard = [
+        str(file.relative_to(ROOT))
+        for file in ROOT.rglob("*.py")
+        if "dataclasses.dataclass" in imports(file) and file.name != "values.py"
+    ]
+
+    assert standard == []
 
 
 @pytest.mark.parametrize("package", LOADED_BY_WORKERS)

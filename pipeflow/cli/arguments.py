@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from pipeflow.api import Settings
 from pipeflow.cli.later import refuse_option
 from pipeflow.cli.world import World
 from pipeflow.errors import UsageError
+from pipeflow.values import dataclass
 
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 
@@ -35,8 +35,21 @@ class Command:
 class Parser(argparse.ArgumentParser):
     """A parser that raises instead of ending the process, and knows what was meant."""
 
+    def __init__(self, **settings: Any) -> None:
+        # With each option argparse makes a formatter, to see whether one could be made, and each
+        # asks how wide the terminal is, by way of a module that loads all compressions.
+        super().__init__(**settings, formatter_class=_of_no_terminal)
+
+    def format_help(self) -> str:
+        self.formatter_class = argparse.HelpFormatter
+        return super().format_help()
+
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message}; see '{self.prog} --help'")
+
+
+def _of_no_terminal(prog: str) -> argparse.HelpFormatter:
+    return argparse.HelpFormatter(prog, width=80)
 
 
 class _Later(argparse.Action):

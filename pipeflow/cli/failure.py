@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from pipeflow.errors import Finding, Location
@@ -13,6 +12,7 @@ from pipeflow.spec.policies import OnError
 from pipeflow.spec.stage_type import Role, Shape
 from pipeflow.telemetry.masking import escape_controls, masker
 from pipeflow.telemetry.report import ErrorFacts
+from pipeflow.values import dataclass
 
 #: Phase to the code of its message, and how the sentence goes on after the stage's name.
 _PHASES: Final[Mapping[str, tuple[str, str]]] = {

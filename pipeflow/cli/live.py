@@ -7,7 +7,6 @@ redraws by a clock could be caught in the middle of a fork.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from rich.cells import cell_len, set_cell_size
@@ -20,6 +19,7 @@ from rich.text import Text
 from pipeflow.cli.rates import Rates, given
 from pipeflow.cli.wording import rate, seconds
 from pipeflow.telemetry.events import Progress, StageGauge
+from pipeflow.values import dataclass
 
 #: Lines of the terminal that are not rows of stages: heading, bar, the note of what is left out.
 _FRAME_LINES = 5

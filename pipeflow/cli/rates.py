@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection
-from dataclasses import dataclass, field
 from typing import Final
 
 from pipeflow.telemetry.bottleneck import find_bottleneck
 from pipeflow.telemetry.events import Progress, StageGauge
 from pipeflow.telemetry.report import Bottleneck
+from pipeflow.values import dataclass, field
 
 #: How far back "now" reaches, in seconds.
 WINDOW_S: Final = 5.0

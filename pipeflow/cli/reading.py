@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from pipeflow.api import Reading, read
 from pipeflow.cli.arguments import settings_of
@@ -17,14 +17,20 @@ from pipeflow.spec.pipeline import Pipeline
 STDIN = "-"
 
 
-def read_file(file: str, arguments: argparse.Namespace, world: World) -> Reading:
-    """Read one pipeline file with what is laid over it.
+def read_file(
+    file: str,
+    arguments: argparse.Namespace,
+    world: World,
+    expect: Callable[[Pipeline], None] | None = None,
+) -> Reading:
+    """Read one pipeline file with what is laid over it; for ``expect`` see ``api.read``.
 
     Raises:
         UsageError: ``--param`` or ``--set`` cannot be understood.
     """
     text = stdin_text(world) if file == STDIN else None
-    return read(file, settings_of(arguments), world.environ, stdin_text=text)
+    settings = settings_of(arguments)
+    return read(file, settings, world.environ, stdin_text=text, expect=expect)
 
 
 def require_pipeline(file: str, arguments: argparse.Namespace, world: World) -> Pipeline:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import gc
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Final, TextIO
 
@@ -92,17 +92,20 @@ def _warm(executor: Executor, start_method: str, world: World) -> Iterator[None]
 
 
 def _run(arguments: argparse.Namespace, world: World, executor: Executor) -> int:
-    from pipeflow.cli.displays import Quiet
     from pipeflow.cli.reading import read_file, show_findings
-    from pipeflow.cli.records import EventFile
-    from pipeflow.cli.signals import signals_passed_over
-    from pipeflow.executors.base import RunOptions
 
-    reading = read_file(arguments.file, arguments, world)
+    reading = read_file(arguments.file, arguments, world, _expect(executor, arguments))
     pipeline = reading.require()
     if arguments.until is not None:
         pipeline = _cut(pipeline, arguments.until, arguments.take or FEW)
     plan = _plan(pipeline, world, fusion=arguments.fuse)
+    _prepare(executor, plan)
+    # Imported while the launch server imports what the stages share.
+    from pipeflow.cli.displays import Quiet
+    from pipeflow.cli.records import EventFile
+    from pipeflow.cli.signals import signals_passed_over
+    from pipeflow.executors.base import RunOptions
+
     doubtful = dict.fromkeys([*reading.findings, *plan.warnings])
     cut = arguments.until is not None
     show_findings(tuple(_meant(tuple(doubtful), cut=cut)), reading.sources, world)
@@ -144,6 +147,21 @@ def _run(arguments: argparse.Namespace, world: World, executor: Executor) -> int
         if events is not None and events.trouble:
             world.say(f"pipeflow: warning: {events.trouble}")
         return _record(report, arguments.report, plan.secrets, world)
+
+
+def _expect(executor: Executor, arguments: argparse.Namespace) -> Callable[[Pipeline], None] | None:
+    """What may be done for a pipeline before it is planned; of a part of it nothing is known."""
+    from pipeflow.executors.local import LocalExecutor
+
+    whole = arguments.until is None
+    return executor.expect if whole and isinstance(executor, LocalExecutor) else None
+
+
+def _prepare(executor: Executor, plan: Plan) -> None:
+    from pipeflow.executors.local import LocalExecutor
+
+    if isinstance(executor, LocalExecutor):
+        executor.prepare(plan)
 
 
 def _check(arguments: argparse.Namespace) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
 
 from pipeflow.spec.pipeline import ERRORS, OUT, Edge, Pipeline, PortRef, Stage, Use
 from pipeflow.spec.stage_type import Role, StageType
+from pipeflow.values import replace
 
 #: Cuts a pipeline down to what leads to a stage.
 OnlyTo = Callable[[Pipeline, str], Pipeline]

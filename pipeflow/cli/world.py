@@ -6,12 +6,12 @@ import io
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, TextIO
 
 from pipeflow.api import make_executor
 from pipeflow.clock import Clock, RealClock
+from pipeflow.values import dataclass, field
 
 if TYPE_CHECKING:
     from pipeflow.executors.base import Executor

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Final
 
 from pipeflow.config.annotation_words import is_optional, last_name, members, words
 from pipeflow.config.schema_nodes import OR_REFERENCE, REFERENCE, Schema, one_of
 from pipeflow.config.units import DURATION_PATTERN
+from pipeflow.values import dataclass, replace
 
 _LISTS: Final = frozenset(
     {

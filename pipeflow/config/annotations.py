@@ -8,10 +8,7 @@ from __future__ import annotations
 import ast
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from decimal import Decimal
 from typing import Final, TypeGuard
-from uuid import UUID
 
 from pipeflow.config.annotation_words import is_optional, last_name, members, mended, words
 from pipeflow.config.nodes import Map, Node, Scalar, Seq, kind_of, plain
@@ -20,6 +17,7 @@ from pipeflow.config.scalars import reread
 from pipeflow.config.units import duration
 from pipeflow.errors import Location
 from pipeflow.suggest import did_you_mean
+from pipeflow.values import dataclass, replace
 
 _LISTS: Final = frozenset(
     {
@@ -322,6 +320,18 @@ def _is_duration(value: object) -> bool:
     return _is_text(value) and not isinstance(duration(value), Problem)
 
 
+def _uuid(text: str) -> object:
+    from uuid import UUID  # few files have one, and it loads a lot
+
+    return UUID(text)
+
+
+def _decimal(text: str) -> object:
+    from decimal import Decimal  # likewise
+
+    return Decimal(text)
+
+
 def _parsed_by(parse: Callable[[str], object]) -> Callable[[object], bool]:
     def fits(value: object) -> bool:
         if not _is_text(value):
@@ -356,6 +366,6 @@ _NAMES: Final[Mapping[str, Callable[[object], bool]]] = {
     "datetime": _parsed_by(dt.datetime.fromisoformat),
     "date": _parsed_by(dt.date.fromisoformat),
     "time": _parsed_by(dt.time.fromisoformat),
-    "UUID": _parsed_by(UUID),
-    "Decimal": lambda value: _is_number(value) or _parsed_by(Decimal)(value),
+    "UUID": _parsed_by(_uuid),
+    "Decimal": lambda value: _is_number(value) or _parsed_by(_decimal)(value),
 }

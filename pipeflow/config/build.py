@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 
 from pipeflow.config.cursor import Cursor, Findings
 from pipeflow.config.nodes import Map, TreePath
@@ -14,6 +13,7 @@ from pipeflow.spec.language import VERSION
 from pipeflow.spec.pipeline import Call, Pipeline, Stage
 from pipeflow.spec.policies import Limits
 from pipeflow.spec.stage_type import StageType
+from pipeflow.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from pipeflow.config.annotations import Misfit, fitted
@@ -12,6 +11,7 @@ from pipeflow.config.problem import Problem
 from pipeflow.errors import Location
 from pipeflow.spec.stage_type import CallFacts, Parameter, Shape
 from pipeflow.suggest import did_you_mean
+from pipeflow.values import dataclass
 
 #: Parameters of a signature that a hint shows.
 _MOST_SHOWN: Final = 8

@@ -6,7 +6,6 @@ A value that the shape check refused reads as if it were not there: it has had i
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
 from typing import Self
 
 from pipeflow.config.nodes import Entry, Map, Node, Scalar, TreePath
@@ -15,6 +14,7 @@ from pipeflow.config.suggest import misspelt
 from pipeflow.config.units import size
 from pipeflow.errors import Finding, Location, Severity
 from pipeflow.spec.table import Table
+from pipeflow.values import dataclass, field
 
 
 @dataclass(slots=True)

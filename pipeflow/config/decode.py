@@ -15,8 +15,9 @@ from pipeflow.errors import Finding, Location
 MAX_BYTES: Final = 10**6
 
 #: All that YAML does not allow in a file as it is.
+#: Spelled by those that are forbidden: of all that are allowed it would take 2 ms to compile.
 _CONTROL: Final = re.compile(
-    "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|\ufeff"
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]"
 )
 #: Marks that turn the direction of text: what is read is not what is run.
 _BIDI: Final = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
+
+from pipeflow.values import dataclass
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 

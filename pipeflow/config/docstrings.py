@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
+
+from pipeflow.values import dataclass, field
 
 #: Longer summaries would fill an editor.
 _MOST_TEXT = 600

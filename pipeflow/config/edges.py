@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-
 from pipeflow.config.cursor import Cursor
 from pipeflow.config.nodes import Map, Node, Scalar, Seq
 from pipeflow.spec.language import EDGE, STAGE
 from pipeflow.spec.options import Option
 from pipeflow.spec.pipeline import Edge, PortRef
 from pipeflow.spec.policies import ArrayMode, Capacity, Overflow, TransportKind
+from pipeflow.values import dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True)

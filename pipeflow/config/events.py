@@ -8,18 +8,57 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from yaml.error import Mark
-from yaml.events import Event, NodeEvent
-from yaml.parser import Parser
-from yaml.reader import Reader
-from yaml.scanner import Scanner
-from yaml.tokens import ScalarToken
+from pipeflow.config.pyyaml import (
+    Event,
+    Mark,
+    NodeEvent,
+    Parser,
+    ScalarToken,
+    Scanner,
+)
 
 _ANCHOR: Final = re.compile(r"&[^\s,\[\]{}]+\s*")
 _TAG: Final = re.compile(r"!(<[^>\s]*>|[^\s,\[\]{}]*)\s*")
 
 
-class Events(Reader, Scanner, Parser):
+class _Text:
+    """A text and a place in it, as ``yaml.reader.Reader`` has them for its scanner.
+
+    That one also looks for characters that YAML forbids; ``decode`` has done that.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.buffer = text + "\0"
+        self.pointer = self.index = 0
+        self.line = self.column = 0
+        self.encoding = None
+
+    def peek(self, index: int = 0) -> str:
+        """The character so far behind the place."""
+        return self.buffer[self.pointer + index]
+
+    def prefix(self, length: int = 1) -> str:
+        """The text behind the place."""
+        return self.buffer[self.pointer : self.pointer + length]
+
+    def forward(self, length: int = 1) -> None:
+        """Go on by so many characters."""
+        buffer = self.buffer
+        for at in range(self.pointer, self.pointer + length):
+            character = buffer[at]
+            if character in "\n\x85\u2028\u2029" or (character == "\r" and buffer[at + 1] != "\n"):
+                self.line += 1
+                self.column = 0
+            elif character != "\ufeff":
+                self.column += 1
+        self.pointer = self.index = self.pointer + length
+
+    def get_mark(self) -> Mark:
+        """The place."""
+        return Mark("", self.index, self.line, self.column, self.buffer, self.pointer)
+
+
+class Events(_Text, Scanner, Parser):
     """The events of a text, one after the other.
 
     Attributes:
@@ -30,7 +69,7 @@ class Events(Reader, Scanner, Parser):
     def __init__(self, text: str) -> None:
         self.quotes: list[tuple[int, int]] = []
         self.text = text
-        Reader.__init__(self, text)
+        _Text.__init__(self, text)
         Scanner.__init__(self)
         Parser.__init__(self)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
 from pipeflow.config.merge import Pair
 from pipeflow.config.nodes import Node, Scalar
 from pipeflow.errors import Finding, Location
+from pipeflow.values import replace
 
 _NO_SPACE: Final = re.compile(r"([^\s:{}\[\]'\"]+):(\S.*)")
 _QUOTED: Final = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'")

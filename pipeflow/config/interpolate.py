@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from typing import Final
 
 from pipeflow.config.lines import Lines
@@ -15,6 +14,7 @@ from pipeflow.config.nodes import Map, Node, Scalar, Seq, TreePath, moved
 from pipeflow.config.problem import Problem
 from pipeflow.errors import Finding, Location
 from pipeflow.suggest import did_you_mean
+from pipeflow.values import dataclass, field, replace
 
 _NAMESPACES: Final = ("params", "env", "file", "run", "shared")
 _REFERENCE: Final = re.compile(

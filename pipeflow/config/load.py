@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -25,12 +23,12 @@ from pipeflow.config.overlay import lay_over, set_value
 from pipeflow.config.params import HIDDEN, Params, read_params
 from pipeflow.config.reader import Document, from_mapping, read_file, read_text
 from pipeflow.config.shape import check_shape
-from pipeflow.config.show import show
 from pipeflow.config.suggest import misspelt
 from pipeflow.errors import Finding, Severity
 from pipeflow.spec.language import ROOT
 from pipeflow.spec.pipeline import Pipeline
 from pipeflow.spec.stage_type import StageType
+from pipeflow.values import dataclass, field, replace
 
 Source: TypeAlias = str | os.PathLike[str] | Mapping[str, object]
 
@@ -100,7 +98,7 @@ def load(
     scope = Scope(
         environ=environ,
         folder=origin.folder,
-        run_id=run_id or uuid.uuid4().hex[:12],
+        run_id=run_id or os.urandom(6).hex(),
         sources=sources,
     )
     known = read_params(tree.get("params"), params or {}, scope)
@@ -136,6 +134,8 @@ def resolved_yaml(loaded: Loaded) -> str:
     """
     if loaded.resolved is None or loaded.pipeline is None:
         raise ValueError("what could not be loaded cannot be shown")
+    from pipeflow.config.show import show  # it writes YAML, for which all of PyYAML is loaded
+
     return show(loaded.resolved, loaded.pipeline)
 
 

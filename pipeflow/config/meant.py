@@ -7,7 +7,6 @@ left alone: what they hold may have another form.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
 from pipeflow.config.nodes import Entry, Map, TreePath
@@ -17,6 +16,7 @@ from pipeflow.spec.language import ROOT
 from pipeflow.spec.stage_type import StageType
 from pipeflow.spec.table import Table
 from pipeflow.suggest import did_you_mean
+from pipeflow.values import replace
 
 #: A stage has one of these: a word near one of them is no second one.
 _WORKS: Final = frozenset({"call", "use", "run", "pipeline"})

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 
 from pipeflow.config.nodes import Entry, Map, Node, Scalar, Seq, kind_of
 from pipeflow.errors import Finding, Location
+from pipeflow.values import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

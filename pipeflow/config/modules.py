@@ -10,11 +10,12 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import Final
+
+from pipeflow.values import dataclass
 
 #: Larger files are data in disguise.
 _MOST_BYTES: Final = 5_000_000

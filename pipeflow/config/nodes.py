@@ -7,10 +7,10 @@ What the keys mean is not known here.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from pipeflow.errors import Location
+from pipeflow.values import dataclass, replace
 
 #: Files of nodes that come from the command line, and of those made from a Python mapping.
 FROM_SET: Final = "<--set>"

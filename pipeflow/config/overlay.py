@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from pipeflow.config.lines import Lines
@@ -12,6 +11,7 @@ from pipeflow.config.scalars import resolve
 from pipeflow.config.tree import read_tree
 from pipeflow.errors import Finding, Location
 from pipeflow.suggest import did_you_mean
+from pipeflow.values import replace
 
 _EXAMPLE: Final = "--set stages.shrink.replicas=4"
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
 from pathlib import Path
 
 from pipeflow.config.definitions import bound_in, imported_names
 from pipeflow.config.modules import find_module, parse
 from pipeflow.config.signature import Place, inherits_unknown
+from pipeflow.values import dataclass
 
 #: How many imports are followed to a class.
 _MOST_HOPS = 4

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import ast
 import builtins
-from dataclasses import replace
 
 from pipeflow.config.definitions import bound_in
 from pipeflow.config.own_module import OwnClass, OwnModule, find_class, lineage
 from pipeflow.spec.stage_type import CallFacts, Parameter
+from pipeflow.values import replace
 
 
 def resolved(facts: CallFacts, module: OwnModule) -> CallFacts:

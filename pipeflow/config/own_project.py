@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
 from pipeflow.config.definitions import bindings, binds_in_the_dark, star_imports
@@ -12,6 +11,7 @@ from pipeflow.config.modules import find_module, modules_beside, parse
 from pipeflow.config.problem import Problem
 from pipeflow.config.source import inspect_call
 from pipeflow.spec.stage_type import CallFacts, Shape
+from pipeflow.values import dataclass, field
 
 #: Modules beside the file that hold no stages.
 _OTHERS: Final = ("conftest", "setup", "noxfile")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Final
 
 from pipeflow.config.definitions import dotted
@@ -16,6 +15,7 @@ from pipeflow.config.own_module import OwnClass, OwnModule, find_class
 from pipeflow.config.own_names import resolved
 from pipeflow.config.signature import dataclass_fields
 from pipeflow.spec.stage_type import CallFacts
+from pipeflow.values import replace
 
 _ENUMS: Final = frozenset({"enum.Enum", "enum.IntEnum", "enum.StrEnum"})
 _DATACLASS: Final = frozenset({"dataclasses.dataclass"})

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 from pipeflow.config.nodes import Map, Node, Scalar, Seq
 from pipeflow.config.param_types import ParamType, typed
 from pipeflow.config.problem import Problem
 from pipeflow.errors import Finding
 from pipeflow.suggest import did_you_mean
+from pipeflow.values import dataclass, replace
 
 _WITH_ORDER = {ParamType.INTEGER, ParamType.NUMBER, ParamType.DURATION, ParamType.SIZE}
 

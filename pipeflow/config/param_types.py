@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from enum import Enum
 
 from pipeflow.config.lines import Lines
@@ -12,6 +11,7 @@ from pipeflow.config.problem import Problem
 from pipeflow.config.scalars import TRUTHS, reread, resolve
 from pipeflow.config.tree import read_tree
 from pipeflow.config.units import duration, size
+from pipeflow.values import replace
 
 
 class ParamType(Enum):

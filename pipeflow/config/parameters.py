@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from pipeflow.config.annotations import fitted
 from pipeflow.config.cursor import Cursor, Findings
@@ -15,6 +14,7 @@ from pipeflow.config.units import duration, size
 from pipeflow.errors import Location
 from pipeflow.spec.options import Option, OptionType
 from pipeflow.spec.stage_type import CallFacts, StageType
+from pipeflow.values import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

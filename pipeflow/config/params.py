@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Final
 
@@ -17,6 +16,7 @@ from pipeflow.config.suggest import misspelt
 from pipeflow.errors import Finding, Location
 from pipeflow.spec.language import PARAM
 from pipeflow.suggest import did_you_mean
+from pipeflow.values import dataclass, field, replace
 
 #: Stands for what must not be shown.
 HIDDEN: Final = "***"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pipeflow.errors import Finding, Location, Severity
+from pipeflow.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

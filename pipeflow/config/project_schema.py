@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Final
 
 from pipeflow.config.annotation_schema import annotation_schema
@@ -21,6 +20,7 @@ from pipeflow.spec.language import STAGE
 from pipeflow.spec.pipeline import ERRORS, UNMATCHED, Stage
 from pipeflow.spec.policies import OnError
 from pipeflow.spec.stage_type import CallFacts, Parameter, Shape, StageType
+from pipeflow.values import replace
 
 #: By what is no part of a name: editors take ``\w`` for ASCII alone, Python does not.
 _NAME: Final = r"[^\s\d.:/\\()${}~-][^\s.:/\\()${}~-]*"

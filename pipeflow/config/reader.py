@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from pipeflow.config.decode import MAX_BYTES, decode
@@ -23,6 +22,7 @@ from pipeflow.config.scalars import spelled
 from pipeflow.config.tree import MAX_DEPTH, read_tree
 from pipeflow.errors import Finding, Location
 from pipeflow.suggest import did_you_mean
+from pipeflow.values import dataclass
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 _SMALLEST = "the smallest pipeline: stages: {numbers: {use: range, with: {stop: 3}}}"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 from pipeflow.config.nodes import Map, Node, Scalar, Seq, TreePath, at_path
 from pipeflow.config.scalars import reread
+from pipeflow.values import replace
 
 
 def other_readings(tree: Node, paths: Iterable[TreePath]) -> dict[TreePath, Scalar]:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import replace
 from typing import Final
 
 from pipeflow.config.nodes import Scalar
 from pipeflow.config.problem import Problem
+from pipeflow.values import replace
 
 #: Most digits of a whole number: all of 64 bits fit.
 MAX_DIGITS: Final = 19

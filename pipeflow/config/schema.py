@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,6 +48,7 @@ from pipeflow.spec.language import (
 from pipeflow.spec.options import Option
 from pipeflow.spec.stage_type import Shape, StageType
 from pipeflow.spec.table import Table
+from pipeflow.values import dataclass, field
 
 #: Matches nothing.
 _NEVER: Final = "(?!)"

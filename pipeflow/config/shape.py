@@ -9,8 +9,7 @@ duration's unit, an expression's syntax, a function's parameters) is left to ``b
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeflow.config.accept import accepts
@@ -36,6 +35,7 @@ from pipeflow.spec.options import Option
 from pipeflow.spec.stage_type import StageType
 from pipeflow.spec.table import expected
 from pipeflow.suggest import did_you_mean
+from pipeflow.values import dataclass
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
@@ -61,14 +61,13 @@ class Shape:
 
 def check_shape(tree: Map, stage_types: Mapping[str, StageType]) -> Shape:
     """Judge a whole tree; never raises, whatever the tree holds."""
-    types = _Types(stage_types)
-    errors = _errors(types, tree)
+    errors = _errors(stage_types, tree)
     readings = other_readings(tree, (tuple(error.absolute_path) for error in errors))
     if readings:
         changed = with_readings(tree, readings)
         assert isinstance(changed, Map)
         tree = changed
-        errors = _errors(types, tree)
+        errors = _errors(stage_types, tree)
     told = _Retelling(tree, stage_types)
     findings: dict[tuple[Location, str], Finding] = {}
     # What could not be read has had its finding.
@@ -119,15 +118,27 @@ class _Types:
         return isinstance(other, _Types) and self._key == other._key
 
 
-def _errors(types: _Types, tree: Map) -> list[ValidationError]:
+def _errors(stage_types: Mapping[str, StageType], tree: Map) -> list[ValidationError]:
     """What the schema says against a tree."""
     value = plain(tree)
-    if accepts(_schema(types), value):
-        return []
-    return list(_validator(types).iter_errors(value))
+    used = _used(value)
+    # A schema of the operators that the file uses is made faster, and accepts the same of it.
+    if all(name in stage_types for name in used):
+        few = _Types({name: stage_types[name] for name in used})
+        if accepts(_schema(few), value):
+            return []
+    return list(_validator(_Types(stage_types)).iter_errors(value))
 
 
-@cache
+def _used(value: object) -> set[str]:
+    """Names behind ``use``, whatever else the value of a file holds."""
+    stages = value.get("stages") if isinstance(value, dict) else None
+    each = stages.values() if isinstance(stages, dict) else ()
+    names = [stage.get("use") for stage in each if isinstance(stage, dict)]
+    return {name for name in names if isinstance(name, str)}
+
+
+@lru_cache(maxsize=64)
 def _schema(types: _Types) -> Mapping[str, Any]:
     schema: Mapping[str, Any] = without_references(pipeline_schema(types.stage_types))
     return schema

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from pipeflow.config.definitions import Function, dotted
 from pipeflow.spec.stage_type import CallFacts, Parameter, Shape
+from pipeflow.values import dataclass
 
 #: Decorators that leave a function's parameters and results as they are.
 _TRANSPARENT: Final = frozenset(

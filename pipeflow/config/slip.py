@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from pipeflow.config.lines import Lines
 from pipeflow.errors import Finding
+from pipeflow.values import dataclass
 
 #: What may stand before a value on its line: dashes of lists, then a key.
 _BEFORE_VALUE: Final = re.compile(

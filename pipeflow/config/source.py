@@ -10,7 +10,6 @@ import ast
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -39,6 +38,7 @@ from pipeflow.config.signature import (
 from pipeflow.errors import Severity
 from pipeflow.spec.stage_type import CallFacts
 from pipeflow.suggest import did_you_mean
+from pipeflow.values import dataclass, replace
 
 #: How many re-exports are followed.
 _MOST_HOPS: Final = 8

@@ -7,7 +7,6 @@ rest of the graph, and every mistake of a file shows at once.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 
 from pipeflow.config.call_check import Complaint, check_parameters
 from pipeflow.config.cursor import Cursor
@@ -36,6 +35,7 @@ from pipeflow.spec.policies import (
     Resources,
 )
 from pipeflow.spec.stage_type import CallFacts, Shape, StageType
+from pipeflow.values import dataclass, field, replace
 
 #: Stands for work that is not known because of a mistake: the planner then asks nothing of it.
 UNKNOWN_WORK = Call(module="", attribute="")

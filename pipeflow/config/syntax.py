@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
-
-from yaml.error import Mark, MarkedYAMLError
 
 from pipeflow.config.events import Events
 from pipeflow.config.indent import indent_slip, key_slip
 from pipeflow.config.lines import Lines
+from pipeflow.config.pyyaml import Mark, MarkedYAMLError
 from pipeflow.config.slip import Slip, rest_of_value, shortened
 from pipeflow.errors import Finding
+from pipeflow.values import dataclass
 
 _OPENED_BY: Final = {"]": "[", "}": "{"}
 _CLOSES: Final = {opener: closer for closer, opener in _OPENED_BY.items()}

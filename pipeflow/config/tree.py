@@ -8,23 +8,7 @@ Reading again with the faulty value blanked finds all mistakes of a file at once
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
-
-from yaml.error import MarkedYAMLError
-from yaml.events import (
-    AliasEvent,
-    CollectionEndEvent,
-    DocumentStartEvent,
-    Event,
-    MappingEndEvent,
-    MappingStartEvent,
-    NodeEvent,
-    ScalarEvent,
-    SequenceEndEvent,
-    SequenceStartEvent,
-    StreamEndEvent,
-)
 
 from pipeflow.config.decode import odd_character
 from pipeflow.config.events import Events, end_of, start_of
@@ -34,10 +18,24 @@ from pipeflow.config.merge import Pair, merge
 from pipeflow.config.nodes import Map, Node, Scalar, Seq, kind_of
 from pipeflow.config.plain_text import comment_behind, cut_by_comment
 from pipeflow.config.problem import Problem
+from pipeflow.config.pyyaml import (
+    AliasEvent,
+    CollectionEndEvent,
+    DocumentStartEvent,
+    Event,
+    MappingEndEvent,
+    MappingStartEvent,
+    MarkedYAMLError,
+    NodeEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+    StreamEndEvent,
+)
 from pipeflow.config.scalars import resolve
-from pipeflow.config.syntax import retell
 from pipeflow.errors import Finding, Location
 from pipeflow.suggest import did_you_mean
+from pipeflow.values import dataclass
 
 MAX_DEPTH: Final = 64
 MAX_NODES: Final = 100_000
@@ -67,6 +65,8 @@ def read_tree(lines: Lines) -> tuple[Node | None, list[Finding]]:
             if any(finding.code == "too-deep" for finding in builder.findings):
                 # Beyond the limit nobody wants to hear about brackets.
                 return None, findings + builder.findings
+            from pipeflow.config.syntax import retell  # it knows all slips; most files have none
+
             slip = retell(error, lines, events)
             findings.append(slip.finding)
             if slip.value is None or slip.value[0] in blanked:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 from pipeflow.planner.plan import Plan
 from pipeflow.telemetry.events import Event
 from pipeflow.telemetry.report import Report
+from pipeflow.values import dataclass
 
 #: Called in the main thread, with each event, as it happens.
 Listener = Callable[[Event], None]

@@ -12,9 +12,7 @@ import os
 import resource
 import sys
 import time
-import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -22,7 +20,8 @@ from pipeflow.executors.base import Listener, RunOptions
 from pipeflow.executors.coroutine import Baton, Steps
 from pipeflow.executors.interrupts import Interrupts
 from pipeflow.executors.printed import Printed
-from pipeflow.planner.plan import Plan, StagePlan
+from pipeflow.executors.turns import Order, Turn
+from pipeflow.planner.plan import Plan
 from pipeflow.runtime.account import WorkerRecord
 from pipeflow.runtime.board import BUSY_NS, Board
 from pipeflow.runtime.failures import kind_of, message_of, traceback_of
@@ -31,7 +30,7 @@ from pipeflow.runtime.flow.mailbox import Mailbox
 from pipeflow.runtime.flow.refused import ReadersGone
 from pipeflow.runtime.flow.targets import Target
 from pipeflow.runtime.flow.wiring import ChannelPlan, wire
-from pipeflow.runtime.loops.base import WAITS, DrainInterrupt, StageLoop, failure_of
+from pipeflow.runtime.loops.base import GOES_ON, WAITS, DrainInterrupt, StageLoop, failure_of
 from pipeflow.runtime.loops.pick import make_loop
 from pipeflow.runtime.messages import Failed, Failure, Logged, WorkerReport
 from pipeflow.runtime.progress import events_of, progress
@@ -46,9 +45,13 @@ from pipeflow.telemetry.report import Report
 from pipeflow.transports.base import Packet
 from pipeflow.transports.codec import Decoder, Encoder
 from pipeflow.transports.inline import InlineChannel, InlineReceiver, InlineSender
+from pipeflow.values import replace
 
 #: Nothing waits for room here: readers have their turn before the next item is made.
 _NO_LIMIT: Final = 2**60
+
+#: The longest turn of a stage to which nobody is an alternative, in steps; then we look up.
+_STEPS: Final = 64
 
 
 class InlineExecutor:
@@ -59,35 +62,6 @@ class InlineExecutor:
     def run(self, plan: Plan, options: RunOptions, listener: Listener) -> Report:
         """See ``Executor.run``."""
         return _InlineRun(plan, options, listener).run()
-
-
-@dataclass(slots=True, kw_only=True)
-class _Turn:
-    """One replica, as the executor sees it.
-
-    Attributes:
-        index: Number of the worker.
-        stage: Its stage.
-        context: What its code may ask.
-        loop: Its loop; made when it is loaded.
-        runner: Resumes it.
-        goes_on: It has more to do without anything new.
-        source: It has no inputs.
-        done: It has ended.
-        mail_only: All that is left is what its mailboxes hold.
-        outlets: Numbers of the channels that it writes and whose readers have not closed.
-    """
-
-    index: int
-    stage: StagePlan
-    context: StageContext
-    loop: StageLoop | None = None
-    runner: Steps | Baton | None = None
-    goes_on: bool = True
-    source: bool = False
-    done: bool = False
-    mail_only: bool = False
-    outlets: list[int] = field(default_factory=list)
 
 
 class _InlineRun:
@@ -110,7 +84,8 @@ class _InlineRun:
         self._began = time.monotonic()
         self._progress_at = self._began
         self._causes: list[Cause] = []
-        self._mailing: list[tuple[_Turn, list[Mailbox]]] = []
+        self._mailing: list[tuple[Turn, Sequence[Mailbox]]] = []
+        self._left = len(plan.workers)
         self._turns = [self._turn(worker.index) for worker in plan.workers]
         self._inline = {
             channel.spec.number: InlineChannel(
@@ -119,14 +94,11 @@ class _InlineRun:
             )
             for channel in self._channels
         }
-        #: Furthest downstream first; replicas of a stage in order.
-        self._order = sorted(
-            self._turns, key=lambda turn: (-turn.stage.level, turn.stage.index, turn.index)
-        )
+        self._order = Order(self._turns)
 
     def run(self) -> Report:
         """The run, from start to report."""
-        run_id = self._plan.run_id or uuid.uuid4().hex[:12]
+        run_id = self._plan.run_id or os.urandom(6).hex()
         self._tell(events.RunStarted(id=run_id, pipeline=self._plan.pipeline))
         interrupts = Interrupts(self._options.signals, self._options.grace_s)
         with self._printed, interrupts:
@@ -140,7 +112,7 @@ class _InlineRun:
 
     # -------------------------------------------------------------------- start
 
-    def _turn(self, index: int) -> _Turn:
+    def _turn(self, index: int) -> Turn:
         worker = self._plan.workers[index]
         stage = self._plan.stages[worker.stage]
         edges = [self._plan.edges[number] for number in stage.edges_in]
@@ -154,7 +126,8 @@ class _InlineRun:
             parameters=self._plan.parameters,
             input_names=tuple(edge.input for edge in edges if edge.input),
         )
-        turn = _Turn(index=index, stage=stage, context=context, source=not stage.edges_in)
+        row = self._board.worker(index)
+        turn = Turn(index=index, stage=stage, context=context, row=row, source=not stage.edges_in)
         context.log = lambda level, text: self._log(turn, Logged(level, text))
         return turn
 
@@ -179,7 +152,7 @@ class _InlineRun:
                 self._tell(events.WorkerReady(stage=name, replica=replica, pid=pid))
         return True
 
-    def _load(self, turn: _Turn) -> None:
+    def _load(self, turn: Turn) -> None:
         stage, context = turn.stage, turn.context
         work = load_work(
             call=stage.call,
@@ -194,17 +167,20 @@ class _InlineRun:
         context.item_id = loop.item_in_hand
         turn.runner = Baton(loop.steps) if work.stream is not None else Steps(loop.steps())
 
-    def _make_loop(self, turn: _Turn, work: Work) -> StageLoop:
+    def _make_loop(self, turn: Turn, work: Work) -> StageLoop:
         def receiver(channel: ChannelPlan, reader: int) -> InlineReceiver:
             return self._inline[channel.spec.number].receivers[reader]
 
         def sender(channel: ChannelPlan, writer: int) -> InlineSender:
-            turn.outlets.append(channel.spec.number)
+            turn.outlets.append(self._inline[channel.spec.number])
+            turn.readers += [each for each in self._turns if each.index in channel.readers]
             return self._inline[channel.spec.number].senders[writer]
 
         inbox = make_inbox(
             self._plan, turn.index, self._channels, self._board, receiver, self._decode
         )
+        if inbox is not None:
+            turn.inlets = [channel for port in inbox.ports for channel in port.channels]
         outbox = make_outbox(
             self._plan,
             turn.index,
@@ -224,7 +200,7 @@ class _InlineRun:
             names=self._names,
             inbox=inbox,
             outbox=outbox,
-            row=self._board.worker(turn.index),
+            row=turn.row,
             tell=lambda report: self._hear(turn, report),
             waits=_InputWait(turn),
             mask=masker(self._plan.secrets),
@@ -238,78 +214,70 @@ class _InlineRun:
 
     def _go_round(self, interrupts: Interrupts) -> None:
         """Give turns until all have ended, one has failed, or the user has had enough."""
-        while not self._causes and not all(turn.done for turn in self._turns):
-            if interrupts.number and not self._board.draining:
-                self._board.drain()
-                self._tell(events.Draining(signal=interrupts.name))
-            if interrupts.insisted:
-                return
-            turn = self._next_turn()
-            if turn is None:
-                self._fail(None, _stuck(self._turns))
-                return
-            self._give(turn, interrupts)
-            self._show_progress()
+        before = enter(None)
+        try:
+            while not self._causes and self._left:
+                if interrupts.number and not self._board.draining:
+                    self._board.drain()
+                    self._tell(events.Draining(signal=interrupts.name))
+                if interrupts.insisted:
+                    return
+                turn = self._order.next()
+                if turn is None:
+                    self._fail(None, _stuck(self._turns))
+                    return
+                self._give(turn, interrupts)
+                self._show_progress()
+        finally:
+            enter(before)
 
-    def _next_turn(self) -> _Turn | None:
-        """Who can do something and lies furthest downstream; a source comes last."""
-        for turn in self._order:
-            if not turn.done and not turn.source and self._can_go_on(turn):
-                return turn
-        return next((turn for turn in self._order if turn.source and self._can_go_on(turn)), None)
-
-    def _can_go_on(self, turn: _Turn) -> bool:
-        """Whether a turn of this one would do anything."""
-        if turn.done or turn.mail_only:
-            return False
-        loop = turn.loop
-        came = loop is not None and loop.inbox is not None and loop.inbox.ready()
-        return turn.goes_on or came or bool(self._closed_outlets(turn))
-
-    def _closed_outlets(self, turn: _Turn) -> list[int]:
-        return [number for number in turn.outlets if not self._inline[number].readers_open]
-
-    def _give(self, turn: _Turn, interrupts: Interrupts) -> None:
-        """One turn: until the stage waits, gives way, ends or fails."""
-        assert turn.runner is not None
-        assert turn.loop is not None
-        before = enter(turn.context)
+    def _give(self, turn: Turn, interrupts: Interrupts) -> None:
+        """One turn: until the stage waits, gives way to somebody, ends or fails."""
+        runner, loop = turn.runner, turn.loop
+        assert runner is not None
+        assert loop is not None
+        enter(turn.context)
         self._printed.turn_to(turn.context)
-        interrupts.turn_to(turn.loop)
+        interrupts.turn_to(loop)
         turn.goes_on = False
         began = time.perf_counter_ns()
         try:
-            self._notice_closed_readers(turn)
-            yielded = turn.runner.resume()
+            self._notice_closed_readers(turn, loop)
+            yielded = runner.resume()
+            for _ in range(_STEPS):
+                # Nobody further downstream has anything to do yet: the same one would be next.
+                if yielded is not GOES_ON or turn.is_overtaken() or interrupts.number:
+                    break
+                yielded = runner.resume()
             if yielded is None:
                 self._end(turn)
             elif yielded is not WAITS:
                 turn.goes_on = True
-            self._serve_mailboxes()
+            if self._mailing:
+                self._serve_mailboxes()
         except ReadersGone:
-            turn.loop.unneeded = True
-            turn.runner.cancel()
+            loop.unneeded = True
+            runner.cancel()
             self._end_or_fail(turn)
         except DrainInterrupt:
-            turn.loop.abandon()  # the second signal: it ends where it is, and has not failed
+            loop.abandon()  # the second signal: it ends where it is, and has not failed
         except BaseException as error:  # whatever ends a stage is told: a boundary
             stages = tuple(worker.stage for worker in self._plan.workers)
             self._fail(turn, failure_of(error, self._names, stages))
-            turn.loop.abandon()
+            loop.abandon()
         finally:
-            self._board.worker(turn.index)[BUSY_NS] += time.perf_counter_ns() - began
+            turn.row[BUSY_NS] += time.perf_counter_ns() - began
             interrupts.turn_to(None)
-            enter(before)
 
-    def _notice_closed_readers(self, turn: _Turn) -> None:
+    def _notice_closed_readers(self, turn: Turn, loop: StageLoop) -> None:
         """What a poll tells a process: whose readers have closed."""
-        gone = self._closed_outlets(turn)
-        if gone and turn.loop is not None:
-            turn.outlets = [number for number in turn.outlets if number not in gone]
-            turn.loop.outbox.lose([end for number in gone for end in self._inline[number].senders])
+        gone = turn.lose_outlets()
+        if gone:
+            loop.outbox.lose([end for channel in gone for end in channel.senders])
 
     def _serve_mailboxes(self) -> None:
         """Hand over what readers have asked for; a stage that only waited for that is done."""
+        self._order.ask_everybody()
         for turn, mailboxes in self._mailing:
             for mailbox in mailboxes:
                 mailbox.serve()
@@ -317,14 +285,14 @@ class _InlineRun:
                 turn.mail_only = False
                 self._done(turn)
 
-    def _end_or_fail(self, turn: _Turn) -> None:
+    def _end_or_fail(self, turn: Turn) -> None:
         try:
             self._end(turn)
         except BaseException as error:  # the user's close(): a boundary
             stages = tuple(worker.stage for worker in self._plan.workers)
             self._fail(turn, failure_of(error, self._names, stages))
 
-    def _end(self, turn: _Turn) -> None:
+    def _end(self, turn: Turn) -> None:
         """A stage has done all it had to."""
         assert turn.loop is not None
         turn.loop.wind_up()
@@ -338,8 +306,9 @@ class _InlineRun:
         else:
             turn.mail_only = True
 
-    def _done(self, turn: _Turn) -> None:
+    def _done(self, turn: Turn) -> None:
         turn.done = True
+        self._left -= 1
         if all(other.done for other in self._turns if other.stage is turn.stage):
             self._tell(events.StageFinished(stage=turn.stage.name))
 
@@ -358,16 +327,16 @@ class _InlineRun:
 
     # -------------------------------------------------------------------- words
 
-    def _hear(self, turn: _Turn, report: WorkerReport) -> None:
+    def _hear(self, turn: Turn, report: WorkerReport) -> None:
         """What a worker would report to its supervisor."""
         for event in events_of(report, turn.stage.name, turn.context.replica):
             self._tell(event)
 
-    def _log(self, turn: _Turn, line: Logged) -> None:
+    def _log(self, turn: Turn, line: Logged) -> None:
         if line.is_worth(self._options.log_level):
             self._hear(turn, line)
 
-    def _fail(self, turn: _Turn | None, failure: Failure) -> None:
+    def _fail(self, turn: Turn | None, failure: Failure) -> None:
         if turn is not None:
             self._hear(turn, Failed(failure))
         worker = -1 if turn is None else turn.index
@@ -405,7 +374,7 @@ class _InlineRun:
             records={
                 turn.index: WorkerRecord(
                     pid=os.getpid(),
-                    cpu_s=self._board.worker(turn.index)[BUSY_NS] / 1e9,
+                    cpu_s=turn.row[BUSY_NS] / 1e9,
                     peak_rss_bytes=peak,
                     metrics=dict(turn.context.metrics),
                     torn=not turn.done,
@@ -423,7 +392,7 @@ class _InlineRun:
 class _InputWait:
     """How a stream function waits here: the baton goes back until something has come."""
 
-    def __init__(self, turn: _Turn) -> None:
+    def __init__(self, turn: Turn) -> None:
         self._turn = turn
 
     def for_input(self, timeout_s: float | None) -> None:
@@ -442,7 +411,7 @@ def _failure(error: BaseException, phase: str) -> Failure:
     )
 
 
-def _stuck(turns: Sequence[_Turn]) -> Failure:
+def _stuck(turns: Sequence[Turn]) -> Failure:
     """Nobody can go on: who waits."""
     waiting = ", ".join(f"'{turn.stage.name}'" for turn in turns if not turn.done)
     text = f"the run is stuck: every stage that is left waits for another: {waiting}"

@@ -15,6 +15,8 @@ from pipeflow.runtime.launch.standard import open_standard_descriptors
 if TYPE_CHECKING:
     from pipeflow.executors.base import Listener, RunOptions
     from pipeflow.planner.plan import Plan
+    from pipeflow.runtime.launch.imports import ImportsOf
+    from pipeflow.spec.pipeline import Pipeline
     from pipeflow.telemetry.report import Report
 
 #: Forked from a small process that has one thread and no code of the user's: fast, and safe.
@@ -31,6 +33,8 @@ class LocalExecutor:
 
     def __init__(self) -> None:
         self._warm: ServerLauncher | None = None
+        self._prepared: Plan | None = None
+        self._read: ImportsOf | None = None
 
     def warm(self, start_method: str, *, pristine: bool = False) -> None:
         """Start the launch server while there is no plan yet: it takes a while to come up.
@@ -46,8 +50,40 @@ class LocalExecutor:
         open_standard_descriptors()
         copy = pristine and method is StartMethod.FORKSERVER and _may_be_copied()
         if copy:
-            _load_what_both_need()
+            gc.freeze()  # the copies share these pages as long as nobody touches them
         self._warm = ServerLauncher(method, copy=copy)
+
+    def expect(self, pipeline: Pipeline) -> None:
+        """Begin with the imports that the stages of a pipeline share, before it is planned.
+
+        They are of installed packages only, in a process of their own. Without ``warm`` before it,
+        or if a stage is to stand apart, nothing is begun.
+        """
+        if self._warm is not None and sys.platform == "linux":
+            from pipeflow.runtime.launch.sharing import expected_preload
+
+            preload = expected_preload(pipeline, self._imports_of(pipeline.folder))
+            if preload is not None:
+                self._warm.expect(preload)
+
+    def prepare(self, plan: Plan) -> None:
+        """Have what the stages of a plan share imported, while the rest of its run is got ready.
+
+        Once for a plan; ``run`` does it otherwise.
+        """
+        if self._warm is not None and self._prepared is not plan:
+            self._prepared = plan
+            if sys.platform == "linux" and self._warm.method is StartMethod.FORKSERVER:
+                from pipeflow.runtime.launch.sharing import plan_sharing
+
+                self._warm.share(plan_sharing(plan, self._imports_of(plan.folder)))
+
+    def _imports_of(self, folder: str) -> ImportsOf:
+        if self._read is None or self._read.folder != folder:
+            from pipeflow.runtime.launch.imports import ImportsOf
+
+            self._read = ImportsOf(folder, sys.path)
+        return self._read
 
     def close(self) -> None:
         """End a launch server that was not needed; twice is harmless."""
@@ -58,11 +94,13 @@ class LocalExecutor:
     def run(self, plan: Plan, options: RunOptions, listener: Listener) -> Report:
         """Run the plan to its end; whatever happens, nothing of the run is left."""
         self.warm(options.start_method)
-        launcher, self._warm = self._warm, None
         with ExitStack() as stack:
+            launcher = self._warm
             if launcher is not None:
                 stack.callback(launcher.close)
-                _share(launcher, plan)
+            self.prepare(plan)
+            # The next run gets a server of its own, and what it imports may have changed.
+            self._warm = self._prepared = self._read = None
             # Imported while the launch server is busy with what the workers share.
             from pipeflow.executors.processes import run_processes
 
@@ -72,22 +110,6 @@ class LocalExecutor:
 def _may_be_copied() -> bool:
     # Elsewhere the system's own libraries do not survive a fork without an exec.
     return sys.platform == "linux" and ties.threads() == 1
-
-
-def _load_what_both_need() -> None:
-    """Load what is needed here and in every worker; the rest the copy loads beside us."""
-    from pipeflow.runtime.launch import orders, wires
-
-    del orders, wires  # they are loaded, and that is all
-    gc.freeze()  # the copies share these pages as long as nobody touches them
-
-
-def _share(launcher: ServerLauncher, plan: Plan) -> None:
-    """Have a launch server import what the stages share."""
-    if sys.platform == "linux" and launcher.method is StartMethod.FORKSERVER:
-        from pipeflow.runtime.launch.sharing import plan_sharing
-
-        launcher.share(plan_sharing(plan, sys.path))
 
 
 def _start_method(name: str) -> StartMethod:

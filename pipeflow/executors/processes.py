@@ -5,9 +5,9 @@ Loaded after the launch server was started, which takes as long to come up as th
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import ExitStack, closing
-from uuid import uuid4
 
 from pipeflow.clock import RealClock
 from pipeflow.executors.base import Listener, RunOptions
@@ -41,7 +41,7 @@ def run_processes(
     open_standard_descriptors()
     prepare(plan, channels)
     terms = Terms(
-        run_id=plan.run_id or uuid4().hex[:12],
+        run_id=plan.run_id or os.urandom(6).hex(),
         seed=options.seed,
         grace_s=options.grace_s,
         log_level=options.log_level,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
@@ -12,6 +11,7 @@ from pipeflow.config.edges import is_edge
 from pipeflow.config.nodes import Entry, Map, Node, Scalar, Seq, walk
 from pipeflow.config.reader import read_text
 from pipeflow.errors import Severity
+from pipeflow.values import dataclass
 
 _PARAM: Final = re.compile(r"\$\{params\.([A-Za-z_][A-Za-z0-9_-]*)")
 

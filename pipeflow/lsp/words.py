@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from pipeflow.config.nodes import Map, Scalar, plain
@@ -13,6 +12,7 @@ from pipeflow.config.problem import Problem
 from pipeflow.config.source import inspect_call
 from pipeflow.lsp.outline import Kind, Name, Outline
 from pipeflow.spec.stage_type import CallFacts, StageType
+from pipeflow.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from pipeflow.planner.graph import Network
 from pipeflow.planner.graphs import nx
@@ -11,6 +10,7 @@ from pipeflow.planner.numbering import Units
 from pipeflow.planner.plan import Join, Parts, Route, one_buffer
 from pipeflow.spec.pipeline import Stage
 from pipeflow.spec.policies import Broadcast, ByKey, TransportKind
+from pipeflow.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

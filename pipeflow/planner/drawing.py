@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pipeflow.planner.graph import without_disabled
 from pipeflow.planner.plan import Plan
 from pipeflow.planner.traits import title, wanted_replicas
 from pipeflow.spec.pipeline import OUT, Pipeline
+from pipeflow.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,13 +6,12 @@ where a worker runs changes, and how the bytes of the edges between such workers
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from pipeflow.planner.listing import listed
 from pipeflow.planner.plan import EdgePlan, Join, Plan, Route, StagePlan
 from pipeflow.spec.pipeline import OUT
 from pipeflow.spec.policies import Overflow
 from pipeflow.spec.stage_type import Role, Shape
+from pipeflow.values import replace
 
 #: Code that is called with each item, as far as reading tells.
 _CALLED = frozenset({Shape.FUNCTION, Shape.CLASS})

@@ -6,11 +6,11 @@ The functions here expect edges that name stages there are; ``references`` sees 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from pipeflow.planner.graphs import nx
 from pipeflow.spec.pipeline import OUT, Edge, Pipeline, PortRef, Stage
+from pipeflow.values import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -38,7 +39,9 @@ _USED: Final = (
 def load() -> ModuleType:
     """The networkx of the planner."""
     configured = any(name.startswith("NETWORKX_") for name in os.environ)
-    if not configured and "networkx" not in sys.modules:
+    # Another thread that imports networkx must not meet what takes its place meanwhile.
+    alone = threading.active_count() == 1
+    if not configured and alone and "networkx" not in sys.modules:
         try:
             return _in_part()
         except Exception:  # built otherwise than we know: whatever it was, the whole of it works

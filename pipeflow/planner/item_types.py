@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from pipeflow.errors import Finding, Severity
 from pipeflow.planner.graph import Network
 from pipeflow.spec.pipeline import ERRORS, OUT, Call, Edge, Stage, Use
 from pipeflow.spec.stage_type import CallFacts, Parameter, Shape
+from pipeflow.values import dataclass
 
 _STREAMS: Final = frozenset({"Iterator", "Generator", "Iterable", "AsyncIterator"})
 _WHOLE: Final = frozenset({"list", "set", "frozenset", "tuple", "Sequence"})

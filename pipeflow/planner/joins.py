@@ -10,7 +10,6 @@ split ──> a ──┐             the split numbers its results; a and b kee
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import combinations
 
 from pipeflow.errors import Finding
@@ -29,6 +28,7 @@ from pipeflow.planner.traits import (
 from pipeflow.spec.pipeline import Edge, Stage
 from pipeflow.spec.policies import OnError, Overflow
 from pipeflow.spec.stage_type import Shape
+from pipeflow.values import dataclass
 
 #: Ends every hint on a join that needs a key.
 BY_KEY = "`join: {key: …}` pairs by a key, which this version does not have yet"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from pipeflow.errors import Finding, InvalidPipeline, UsageError
 from pipeflow.planner.channels import Way, channels_of, find_ways, transport_for
 from pipeflow.planner.checks import by_place, check, errors_of
+from pipeflow.planner.crowding import crowding_notes
 from pipeflow.planner.fusion import fuse
 from pipeflow.planner.graph import Network, network, without_disabled
 from pipeflow.planner.joins import find_zips
@@ -38,6 +38,7 @@ from pipeflow.spec.pipeline import ERRORS, Call, Pipeline, PortRef, Stage, Use
 from pipeflow.spec.policies import DEFAULT_CAPACITY_ITEMS, ByKey, OnError
 from pipeflow.spec.stage_type import Role
 from pipeflow.suggest import did_you_mean
+from pipeflow.values import replace
 
 #: Lanes that a reader tells apart; merges of replicated merges double them each time.
 MOST_LANES = 1024
@@ -103,7 +104,8 @@ def make_plan(pipeline: Pipeline, machine: Machine, *, fusion: bool = False) -> 
             *order_notes(running, units, replicas),
         ),
     )
-    return fuse(plan) if fusion else plan
+    decided = fuse(plan) if fusion else plan
+    return replace(decided, notes=(*decided.notes, *crowding_notes(decided)))
 
 
 def only_to(pipeline: Pipeline, stage: str) -> Pipeline:

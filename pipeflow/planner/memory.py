@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from pipeflow.errors import Finding, MachineError, Severity
 from pipeflow.planner.graph import Network
 from pipeflow.planner.plan import Machine
 from pipeflow.spec.pipeline import Edge, Pipeline
 from pipeflow.spec.policies import DEFAULT_CAPACITY_BYTES
+from pipeflow.values import dataclass
 
 MIB = 2**20
 

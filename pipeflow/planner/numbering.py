@@ -6,7 +6,6 @@ The words are explained in ``docs/architecture.md``, "Order": units and lanes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from pipeflow.planner.graph import Network
 from pipeflow.planner.graphs import nx
@@ -14,6 +13,7 @@ from pipeflow.planner.joins import Zips
 from pipeflow.planner.plan import Join, Numbering
 from pipeflow.planner.traits import is_zip
 from pipeflow.spec.pipeline import Stage
+from pipeflow.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,12 +12,12 @@ that order and pairs can be told again where they meet.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 
 from pipeflow.errors import Finding, Location
 from pipeflow.spec.policies import ArrayMode, OnError, Overflow, TransportKind
 from pipeflow.spec.stage_type import Role, Shape
+from pipeflow.values import dataclass, field
 
 
 class Join(Enum):

@@ -6,7 +6,6 @@ What is wrong is reported, and taken out, so that the rules after it judge only 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 
 from pipeflow.errors import Finding
 from pipeflow.planner.graphs import nx
@@ -14,6 +13,7 @@ from pipeflow.planner.listing import listed
 from pipeflow.planner.traits import is_known, ports_of
 from pipeflow.spec.pipeline import ERRORS, UNMATCHED, Call, Edge, Pipeline, PortRef, Stage
 from pipeflow.suggest import did_you_mean
+from pipeflow.values import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)

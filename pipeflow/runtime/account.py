@@ -9,7 +9,6 @@ where a reader ended early, or its worker was torn away, is what never reached a
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from math import ceil
 
 from pipeflow.planner.plan import EdgePlan, Plan, StagePlan, WorkerPlan
@@ -19,6 +18,7 @@ from pipeflow.runtime.flow.wiring import ChannelPlan
 from pipeflow.telemetry.events import EdgeGauge, StageGauge
 from pipeflow.telemetry.report import EdgeFacts, StageFacts, WorkerFacts
 from pipeflow.transports.counters import WriterCell
+from pipeflow.values import dataclass, field
 
 _NS = 1e9
 
@@ -137,7 +137,7 @@ def _stage(
         workers=tuple(
             _worker(worker, records[worker.index]) for worker in workers if worker.index in records
         ),
-        received=_sum(rows, cells.RECEIVED),
+        received=sum(cells.received(row) for row in rows),
         processed=sum(cells.processed(row) for row in rows),
         empty=_sum(rows, cells.EMPTY),
         skipped=_sum(rows, cells.SKIPPED),
@@ -166,7 +166,7 @@ def _in_hand(row: cells.Words) -> int:
     """Items that a torn worker had received and not yet answered for."""
     answered = (cells.SKIPPED, cells.DEAD_LETTERED, cells.FAILED)
     done = cells.processed(row) + sum(row[cell] for cell in answered)
-    return max(0, row[cells.RECEIVED] - done)
+    return max(0, cells.received(row) - done)
 
 
 def _emitted(stage: StagePlan, workers: tuple[WorkerPlan, ...], board: Board) -> dict[str, int]:
@@ -259,7 +259,7 @@ def _stage_gauge(
     return StageGauge(
         name=stage.name,
         replicas=stage.replicas,
-        received=_sum(rows, cells.RECEIVED),
+        received=sum(cells.received(row) for row in rows),
         emitted=sum(_emitted(stage, workers, board).values()),
         skipped=_sum(rows, cells.SKIPPED),
         dead_lettered=_sum(rows, cells.DEAD_LETTERED),

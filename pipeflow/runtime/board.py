@@ -14,7 +14,7 @@ follows from the plan alone, so nothing has to be told beside the block itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum
 from functools import partial
 
@@ -43,7 +43,9 @@ class State(IntEnum):
 STATE, WAITS_ON, TURNS = 0, 1, 2
 RECEIVED, PROCESSED, EMPTY, SKIPPED, DEAD_LETTERED, FAILED, RETRIED = 3, 4, 5, 6, 7, 8, 9
 BUSY_NS, WAIT_IN_NS, WAIT_OUT_NS, SINCE_NS = 10, 11, 12, 13
-EARLY, TOTAL, IN_ROW, HAND_DEPTH, HAND = 14, 15, 16, 17, 18
+EARLY, TOTAL, IN_ROW = 14, 15, 16
+ROW_BASE, ROW_LAST, ROW_FIRST, ROW_BEGUN = 17, 18, 19, 20
+HAND_DEPTH, HAND = 21, 22
 WORKER_WORDS = HAND + HAND_DEPTH_MAX
 
 # Cells of an edge's row, as one worker sees it.
@@ -112,16 +114,47 @@ class Board:
         self.words[DRAIN] = 1
 
 
-def put_prefix(row: Words, prefix: ItemId) -> int:
-    """Note what the ids of a row of calls begin with; the cell that takes each one's last part.
+def begin_row(
+    row: Words, edge: int, prefix: ItemId, ordinals: Sequence[int]
+) -> tuple[int, Iterable[int]]:
+    """Note that a row of calls begins.
 
-    The prefix is shorter than ``HAND_DEPTH_MAX``.
+    Within the row one store is made for each item: what was begun is counted from it. At the end
+    the caller adds what it has done to the cells, and calls ``end_row``.
+
+    Args:
+        row: The worker's row.
+        edge: Number of the edge that the items came over.
+        prefix: What their ids begin with; shorter than ``HAND_DEPTH_MAX``.
+        ordinals: Last parts of their ids.
+
+    Returns:
+        The cell that takes each item's ordinal before it is called, and the ordinals to go by.
     """
-    depth = len(prefix)
     for place, part in enumerate(prefix):
         row[HAND + place] = part
-    row[HAND_DEPTH] = depth + 1
-    return HAND + depth
+    last = HAND + len(prefix)
+    row[last] = ordinals[0]
+    row[HAND_DEPTH] = len(prefix) + 1
+    row[ROW_BASE] = row[RECEIVED]
+    row[ROW_BEGUN] = 1
+    row[ROW_FIRST] = ordinals[0] + 1 if type(ordinals) is range else 0
+    row[ROW_LAST] = last
+    row[IN_ROW] = edge + 1
+    return last, ordinals if type(ordinals) is range else _counted(row, ordinals)
+
+
+def end_row(row: Words) -> None:
+    """The row of calls is over, and all it did is in the cells."""
+    row[ROW_LAST] = 0
+    row[IN_ROW] = 0
+
+
+def _counted(row: Words, ordinals: Sequence[int]) -> Iterator[int]:
+    """Ordinals with gaps: how many were begun cannot be told from the one in hand."""
+    for begun, ordinal in enumerate(ordinals, 1):
+        row[ROW_BEGUN] = begun
+        yield ordinal
 
 
 def put_hand(row: Words, item: ItemId) -> None:
@@ -136,27 +169,32 @@ def put_hand(row: Words, item: ItemId) -> None:
     row[HAND_DEPTH] = depth
 
 
-def processed(row: Words) -> int:
-    """Items that a worker has done with, those of a row of calls that it is in the middle of too.
+def received(row: Words) -> int:
+    """Items that a worker has received, those of a row of calls that it is in the middle of too."""
+    last = row[ROW_LAST]
+    if not last:
+        return row[RECEIVED]
+    first = row[ROW_FIRST]
+    return row[ROW_BASE] + (row[last] - first + 2 if first else row[ROW_BEGUN])
 
-    In such a row it counts what it begins with each item, what it has done at the end: all but the
-    last begun are done.
-    """
+
+def processed(row: Words) -> int:
+    """Items that a worker has done with; in the middle of a row, all but the last begun."""
     if not row[IN_ROW]:
         return row[PROCESSED]
     others = row[SKIPPED] + row[DEAD_LETTERED] + row[FAILED]
-    return max(row[PROCESSED], row[RECEIVED] - others - 1)
+    return max(row[PROCESSED], received(row) - others - 1)
 
 
 def delivered_in_row(row: Words, edge: int, counted: int) -> int:
-    """Items of an edge that a worker in the middle of a row of calls has not counted there yet.
+    """Items of an edge that a worker in the middle of a row has not counted there yet.
 
     Args:
         row: The worker's row.
         edge: Number of the edge.
         counted: What it has counted on all edges that it reads.
     """
-    return max(0, row[RECEIVED] - counted) if row[IN_ROW] == edge + 1 else 0
+    return max(0, received(row) - counted) if row[IN_ROW] == edge + 1 else 0
 
 
 def hand(row: Words) -> ItemId:

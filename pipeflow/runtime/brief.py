@@ -8,10 +8,10 @@ from __future__ import annotations
 import io
 import pickle
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from pipeflow.planner.plan import Plan
+from pipeflow.values import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,13 +16,12 @@ import os
 import select
 import sys
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
 from typing import Final
 
 from pipeflow.runtime.board import HAND_DEPTH, Board
 from pipeflow.runtime.brief import WorkerBrief
 from pipeflow.runtime.flow.refused import ReadersGone
-from pipeflow.runtime.flow.wiring import wire
+from pipeflow.runtime.flow.wiring import ChannelPlan
 from pipeflow.runtime.loops.base import WAITS, StageLoop, failure_of
 from pipeflow.runtime.messages import EXIT_FAILED, EXIT_VICTIM, Failed, Failure, Ready
 from pipeflow.runtime.process import TIDY_S, Process
@@ -39,6 +38,7 @@ from pipeflow.runtime.worker import (
 )
 from pipeflow.stages.context import StageContext, enter
 from pipeflow.transports.inline import InlineChannel
+from pipeflow.values import dataclass, replace
 
 #: A loop has its turn only if all behind it wait, so what lies between two is one frame's worth.
 _NO_LIMIT: Final = 2**60
@@ -81,8 +81,12 @@ class _Member:
         return any(not channel.readers_open for channel in self.outlets)
 
 
-def run_workers(briefs: Sequence[WorkerBrief]) -> int:
+def run_workers(briefs: Sequence[WorkerBrief], channels: tuple[ChannelPlan, ...]) -> int:
     """Be several workers, writers before readers, from their briefs to their end.
+
+    Args:
+        briefs: What each is told.
+        channels: All channels of their plan.
 
     Returns:
         The exit status of the process.
@@ -90,7 +94,6 @@ def run_workers(briefs: Sequence[WorkerBrief]) -> int:
     reports = [Reports(brief.report_fd, brief.log_level) for brief in briefs]
     members: list[_Member] = []
     plan = briefs[0].plan
-    channels = wire(plan)
     board = Board(plan, channels, map_board(briefs[0].board_fd))
     inside = {brief.worker for brief in briefs}
     links = {

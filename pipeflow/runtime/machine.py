@@ -9,11 +9,11 @@ import math
 import os
 import resource
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from pipeflow.planner.plan import Machine
+from pipeflow.values import dataclass
 
 T = TypeVar("T")
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import pickle
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
+
+from pipeflow.values import dataclass, field
 
 #: Where an item began and how it branched: number of the stage that numbered it, its ordinal there,
 #: then one ordinal for each time it came out of a one-to-many.

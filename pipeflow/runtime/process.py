@@ -30,17 +30,18 @@ from pipeflow.runtime.brief import WorkerBrief
 from pipeflow.runtime.flow.assemble import make_inbox, make_outbox
 from pipeflow.runtime.flow.inbox import Inbox
 from pipeflow.runtime.flow.outbox import Outbox
-from pipeflow.runtime.flow.targets import Target
+from pipeflow.runtime.flow.targets import OutChannel, Target
 from pipeflow.runtime.flow.threads import Linger, Postman
 from pipeflow.runtime.flow.wiring import ChannelPlan
 from pipeflow.transports.allocator import keep_freed_memory
+from pipeflow.transports.base import Sender
 from pipeflow.transports.bell import Bell
 from pipeflow.transports.channel import open_receiver, open_sender
 from pipeflow.transports.codec import Decoder, Encoder
 from pipeflow.transports.inline import InlineChannel
 from pipeflow.transports.pause import SHORT_S, SPIN_S, LookOut
 from pipeflow.transports.shm import Arena
-from pipeflow.transports.waiting import await_room
+from pipeflow.transports.waiting import await_room, room_poll
 
 #: How often a zip whose shortest input has ended looks at the rest, in seconds.
 REST_LOOK_S = 0.1
@@ -117,6 +118,7 @@ class Process:
             Encoder(self._share.pool),
             self.for_room,
         )
+        self._share.pool.before_wait = self.outbox.flush_if_free
         self._linger = Linger(self.outbox)
         mailboxes = self.outbox.mailboxes()
         self._postman: Postman | None = None
@@ -128,7 +130,9 @@ class Process:
         #: Called before the process waits for room: what others in it hold back must leave first.
         self.before_wait: Callable[[], None] = lambda: None
         self._input_poll = select.poll()
-        self._polled: tuple[list[int], list[int]] = ([], [])
+        self._room_poll = select.poll()
+        self._room_fds: list[int] = []
+        self._polled = (-1, -1)
         self._watched: frozenset[int] = frozenset()
         self._since = time.monotonic_ns()
 
@@ -168,64 +172,78 @@ class Process:
         Raises:
             ReadersGone: Nobody needs the results any more.
         """
-        assert self.inbox is not None
+        inbox = self.inbox
+        assert inbox is not None
         self._row[HAND_DEPTH] = 0
-        before = self._enter_state(State.WAITING_IN, self.inbox.waits_for())
-        self._row[BUSY_NS] += before
-        poll, watched = self._poll_for_input()
-        if self.inbox.no_more_calls():
+        self._row[BUSY_NS] += self._enter_state(State.WAITING_IN, inbox.waits_for())
+        if inbox.no_more_calls():
             timeout_s = REST_LOOK_S
-        ready = [] if self.inbox.ready() else self._poll(poll, timeout_s)
+        ready = [] if inbox.ready() else self._poll(timeout_s)
         self._row[WAIT_IN_NS] += self._enter_state(State.BUSY, 0)
-        gone = frozenset(fd for fd, events in ready if events and fd in watched)
-        if gone:
-            self.outbox.check_readers(gone)
+        for fd, _ in ready:
+            if fd in self._watched:
+                self.outbox.check_readers(frozenset([each for each, _ in ready]))
+                break
 
-    def _poll_for_input(self) -> tuple[select.poll, frozenset[int]]:
-        """What to wait on, and which descriptors of it are readers' ends; made anew on a change."""
-        assert self.inbox is not None
-        fds = (self.inbox.descriptors(), self.outbox.watched())
-        if fds != self._polled:
-            self._input_poll = select.poll()
-            for fd in fds[0]:
-                self._input_poll.register(fd, select.POLLIN)
-            for fd in fds[1]:
-                self._input_poll.register(fd, 0)
-            self._polled, self._watched = fds, frozenset(fds[1])
-        return self._input_poll, self._watched
-
-    def _poll(self, poll: select.poll, timeout_s: float | None) -> list[tuple[int, int]]:
+    def _poll(self, timeout_s: float | None) -> list[tuple[int, int]]:
         """Wait, and do from time to time what others may need to go on.
 
         A pool that lent slots looks what came back; writers may need credit that an inbox holds.
         """
-        assert self.inbox is not None
-        if timeout_s is None and self._input_look.sees(lambda: poll.poll(0)):
-            return poll.poll(0)
-        idle = timeout_s is None and (self._share.pool.lends() or self.inbox.parks())
+        inbox = self.inbox
+        assert inbox is not None
+        poll = self._poll_for_input()
+        if timeout_s is None and self._input_look.sees(inbox.is_sent_more):
+            ready = poll.poll(0)
+            if ready:
+                return ready  # else it is on its way still: counted first, then written
+        idle = timeout_s is None and (self._share.pool.lends() or inbox.parks())
         if not idle:
             return poll.poll(None if timeout_s is None else timeout_s * 1000)
         while not (ready := poll.poll(TIDY_S * 1000)):
             self._share.pool.tidy()
-            self.inbox.help_writers()
+            inbox.help_writers()
         return ready
+
+    def _poll_for_input(self) -> select.poll:
+        """What to wait on, readers' ends among it; made anew on a change."""
+        assert self.inbox is not None
+        ends = (self.inbox.open_ends(), self.outbox.open_ends())
+        if ends != self._polled:  # they only ever become fewer
+            self._input_poll, self._polled = select.poll(), ends
+            for fd in self.inbox.descriptors():
+                self._input_poll.register(fd, select.POLLIN)
+            self._watched = frozenset(self.outbox.watched())
+            for fd in self._watched:
+                self._input_poll.register(fd, 0)
+        return self._input_poll
 
     def for_room(self, targets: Sequence[Target]) -> None:
         """Wait until one of the targets may have room, a reader has closed, or a moment."""
-        full = [target.full() for target in targets]
-        if not all(full):
-            return  # one of them has got room since the caller looked
+        full: list[OutChannel] = []
+        for target in targets:
+            channels = target.full()
+            if not channels:
+                return  # it has got room since the caller looked
+            full += channels
         self.before_wait()
-        channels = [channel for those in full for channel in those]
-        before = self._enter_state(State.WAITING_OUT, channels[0].edge + 1 if channels else 0)
-        self._row[BUSY_NS] += before
+        self._row[BUSY_NS] += self._enter_state(State.WAITING_OUT, full[0].edge + 1)
         gone: set[int] = set()
         if not self._room_look.sees(lambda: not all(target.full() for target in targets)):
-            gone = await_room([channel.sender for channel in channels], self._bell)
-        for target in targets:
-            for channel in [one for one in target.channels if one.sender.fileno() in gone]:
-                target.drop(channel)
+            senders = [channel.sender for channel in full]
+            gone = await_room(senders, self._bell, poll=self._poll_for_room(senders))
+        if gone:
+            for target in targets:
+                for channel in [one for one in target.channels if one.sender.fileno() in gone]:
+                    target.drop(channel)
         self._row[WAIT_OUT_NS] += self._enter_state(State.BUSY, 0)
+
+    def _poll_for_room(self, senders: Sequence[Sender]) -> select.poll:
+        """What to wait on for room; made anew on a change."""
+        fds = [sender.fileno() for sender in senders]
+        if fds != self._room_fds:
+            self._room_poll, self._room_fds = room_poll(senders, self._bell), fds
+        return self._room_poll
 
     def end(self) -> None:
         """Send the end of input everywhere, and let go of everything."""

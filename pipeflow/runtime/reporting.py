@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 
 from pipeflow.planner.plan import Plan
@@ -16,6 +15,7 @@ from pipeflow.telemetry.bottleneck import find_bottleneck
 from pipeflow.telemetry.events import LogLine
 from pipeflow.telemetry.ledger import check_ledger
 from pipeflow.telemetry.report import ErrorFacts, Report, RunFacts, Status
+from pipeflow.values import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

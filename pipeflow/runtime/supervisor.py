@@ -17,8 +17,7 @@ from __future__ import annotations
 import selectors
 import signal
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Final, assert_never
 
@@ -73,6 +72,7 @@ from pipeflow.telemetry.events import (
     WorkerReady,
     WorkerStarted,
 )
+from pipeflow.values import replace
 
 _ATTEMPT: Final = 1
 
@@ -138,20 +138,20 @@ class Supervisor:
         Raises:
             MachineError: One of them could not be started; closing the launcher ends the others.
         """
-        for stage in self._plan.start_order:
-            for worker in self._plan.workers_of(stage):
-                if worker.process == worker.index:
-                    self._launch(worker.index)
+        for number, pid in self._launcher.launch(self._orders()):
+            for worker in self._plan.sharing(number):
+                watched = self._workers[worker.index]
+                watched.pid = pid
+                self._tell(WorkerStarted(stage=watched.stage, replica=worker.replica, pid=pid))
         self._launcher.all_launched()
         self._wires.let_go()
 
-    def _launch(self, number: int) -> None:
-        """Start one process, with all workers that share it."""
-        pid = self._launcher.launch(self._order(number))
-        for worker in self._plan.sharing(number):
-            watched = self._workers[worker.index]
-            watched.pid = pid
-            self._tell(WorkerStarted(stage=watched.stage, replica=worker.replica, pid=pid))
+    def _orders(self) -> Iterator[Launch]:
+        """An order for each process, with all workers that share it."""
+        for stage in self._plan.start_order:
+            for worker in self._plan.workers_of(stage):
+                if worker.process == worker.index:
+                    yield self._order(worker.index)
 
     def _order(self, worker: int) -> Launch:
         briefs = tuple(

@@ -28,7 +28,7 @@ from pipeflow.runtime.board import (
 from pipeflow.runtime.brief import WorkerBrief
 from pipeflow.runtime.failures import kind_of, message_of, traceback_of
 from pipeflow.runtime.flow.refused import ReadersGone
-from pipeflow.runtime.flow.wiring import wire
+from pipeflow.runtime.flow.wiring import ChannelPlan
 from pipeflow.runtime.loops.base import WAITS, DrainInterrupt, StageLoop, failure_of
 from pipeflow.runtime.loops.pick import make_loop
 from pipeflow.runtime.loops.source import SourceLoop
@@ -55,8 +55,12 @@ DRAIN_SIGNAL = signal.SIGUSR1
 VICTIM_ERRORS = (ChannelError,)
 
 
-def run_worker(brief: WorkerBrief) -> int:
+def run_worker(brief: WorkerBrief, channels: tuple[ChannelPlan, ...]) -> int:
     """Be one worker, from its brief to its end.
+
+    Args:
+        brief: What it is told.
+        channels: All channels of its plan.
 
     Returns:
         The exit status of the process.
@@ -64,7 +68,6 @@ def run_worker(brief: WorkerBrief) -> int:
     reports = Reports(brief.report_fd, brief.log_level)
     plan = brief.plan
     stage = plan.stages[plan.workers[brief.worker].stage]
-    channels = wire(plan)
     board = Board(plan, channels, map_board(brief.board_fd))
     context = make_context(brief, stage, board, reports)
     enter(context)

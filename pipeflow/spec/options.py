@@ -6,9 +6,10 @@ built-in operator (``pattern`` of ``files``).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
+
+from pipeflow.values import dataclass
 
 
 class OptionType(Enum):

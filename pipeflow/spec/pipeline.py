@@ -7,7 +7,6 @@ together (unknown stages, cycles, joins) is the planner's to judge.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final
 
 from pipeflow.errors import Location
@@ -23,6 +22,7 @@ from pipeflow.spec.policies import (
     TransportKind,
 )
 from pipeflow.spec.stage_type import CallFacts, StageType
+from pipeflow.values import dataclass, field
 
 #: Ports that belong to pipeflow; a stage's own ``outputs`` may not bear these names.
 OUT: Final = "out"

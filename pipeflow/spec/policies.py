@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
 from pipeflow.errors import Location
+from pipeflow.values import dataclass, field
 
 DEFAULT_CAPACITY_ITEMS: Final = 256
 DEFAULT_CAPACITY_BYTES: Final = 64 * 2**20

@@ -6,10 +6,10 @@ The registry makes a ``StageType`` from an operator's declaration; ``config.sour
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from pipeflow.spec.options import Option
+from pipeflow.values import dataclass
 
 
 class Role(Enum):

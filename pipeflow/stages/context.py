@@ -8,8 +8,9 @@ process; in the inline executor the current one changes with the worker whose tu
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO
+
+from pipeflow.values import dataclass, field
 
 if TYPE_CHECKING:
     import numpy as np

@@ -20,8 +20,8 @@ from decimal import Decimal
 from enum import Enum
 from pathlib import Path, PurePath
 from typing import Any, Final
-from uuid import UUID
 
+from pipeflow.stages.uuids import is_uuid_type
 from pipeflow.suggest import did_you_mean
 
 #: Seconds in each unit of a duration.
@@ -41,6 +41,8 @@ _PLAIN: Final = (str, bool, int, float, list, dict, type(None))
 _LISTS: Final = (list, abc.Sequence, abc.MutableSequence, abc.Collection, abc.Iterable)
 _SETS: Final = (set, abc.Set, abc.MutableSet)
 _MAPPINGS: Final = (dict, abc.Mapping, abc.MutableMapping)
+#: The modules in front of the names of an annotation.
+_MODULES: Final = re.compile(r"\b(?:[A-Za-z_]\w*\.)+(?=[A-Za-z_])")
 _WORDS: Final[Mapping[type, str]] = {
     str: "text",
     bool: "boolean",
@@ -79,6 +81,8 @@ def convert(value: object, annotation: Any, name: str) -> Any:
     if type(value) not in _PLAIN:
         return value
     kind = origin or annotation
+    if is_uuid_type(kind):
+        return _parsed(kind, "UUID")(value, name)
     if kind in _SCALARS:
         return _SCALARS[kind](value, name)
     if kind in {*_LISTS, *_SETS, *_MAPPINGS, tuple, frozenset}:
@@ -121,7 +125,7 @@ def type_name(annotation: Any) -> str:
     if isinstance(annotation, type) and not typing.get_args(annotation):
         return annotation.__name__
     # "pathlib.Path | None": the modules only make it longer.
-    return re.sub(r"\b(?:[A-Za-z_]\w*\.)+(?=[A-Za-z_])", "", str(annotation))
+    return _MODULES.sub("", str(annotation))
 
 
 def _bare(annotation: Any) -> Any:
@@ -244,7 +248,6 @@ _SCALARS: Final[Mapping[Any, Callable[[object, str], Any]]] = {
     dt.date: _parsed(dt.date.fromisoformat, "date (as 2024-05-01)"),
     dt.time: _parsed(dt.time.fromisoformat, "time (as 12:30)"),
     Decimal: _decimal,
-    UUID: _parsed(UUID, "UUID"),
     re.Pattern: _parsed(lambda text: re.compile(text), "re.Pattern"),
 }
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -19,6 +18,7 @@ from pipeflow.stages.author import STREAM_MARK
 from pipeflow.stages.convert import Misfit, convert, seconds
 from pipeflow.stages.expression import compile_expression
 from pipeflow.suggest import did_you_mean
+from pipeflow.values import dataclass, field, replace
 
 T = TypeVar("T", bound=Callable[..., Any])
 

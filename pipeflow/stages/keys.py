@@ -15,7 +15,8 @@ from hashlib import blake2b
 from numbers import Number
 from pathlib import PurePath, PureWindowsPath
 from typing import Any, Final
-from uuid import UUID
+
+from pipeflow.stages.uuids import is_uuid
 
 _NAN: Final = b"nan"
 
@@ -65,7 +66,7 @@ def _canonical(key: Any) -> bytes:
             return b"e" + f"{_name(key)}.{key.name}".encode()
         case dt.date() | dt.time() | dt.timedelta():
             return _temporal(key)
-        case UUID():
+        case _ if is_uuid(key):
             return b"u" + key.bytes
         case PureWindowsPath():
             return b"p" + str(key).lower().encode("utf-8", "surrogatepass")

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeflow.spec.stage_type import Role, Shape, StageType
-from pipeflow.stages.declare import Declaration, declaration_of
 from pipeflow.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
+
+    from pipeflow.stages.declare import Declaration
 
 ENTRY_POINTS: Final = "pipeflow.operators"
 
@@ -47,15 +48,17 @@ class UnknownOperator(LookupError):
 
 
 def stage_types() -> Mapping[str, StageType]:
-    """All operators by name: the built-in ones, then those of installed plug-ins."""
-    built_in = {name: _built_in(name).stage_type() for name in BUILT_IN}
-    return built_in | {name: _minimal(name, point) for name, point in _plugins().items()}
+    """All operators by name: the built-in ones, then those of installed plug-ins.
+
+    Each is looked up when it is asked for: most files use a few, and many none.
+    """
+    return _Operators()
 
 
 def find(name: str) -> StageType | None:
     """One operator by name, or ``None``. A plug-in's is known by its metadata alone."""
     if name in BUILT_IN:
-        return _built_in(name).stage_type()
+        return _built_in_type(name)
     if "/" in name and name in _plugins():
         return _minimal(name, _plugins()[name])
     return None
@@ -64,6 +67,26 @@ def find(name: str) -> StageType | None:
 def plugin_code() -> Mapping[str, str]:
     """Where the code of each plug-in's operator lies: name to ``module:attribute``."""
     return {name: point.value for name, point in _plugins().items()}
+
+
+class _Operators(Mapping[str, StageType]):
+    """See ``stage_types``."""
+
+    def __getitem__(self, name: str) -> StageType:
+        found = find(name)
+        if found is None:
+            raise KeyError(name)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        yield from BUILT_IN
+        yield from _plugins()
+
+    def __len__(self) -> int:
+        return len(BUILT_IN) + len(_plugins())
+
+    def __contains__(self, name: object) -> bool:
+        return name in BUILT_IN or (isinstance(name, str) and "/" in name and name in _plugins())
 
 
 def load_operator(name: str) -> Any:
@@ -92,7 +115,14 @@ def example_files(name: str) -> Mapping[str, str]:
     return _built_in(name).example_files
 
 
+@cache
+def _built_in_type(name: str) -> StageType:
+    return _built_in(name).stage_type()
+
+
 def _built_in(name: str) -> Declaration:
+    from pipeflow.stages.declare import declaration_of  # for files that use an operator
+
     declaration = declaration_of(load_operator(name))
     assert declaration is not None, f"{name} lacks its @operator"
     return declaration

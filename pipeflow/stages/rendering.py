@@ -11,7 +11,8 @@ from enum import Enum
 from fractions import Fraction
 from pathlib import PurePath
 from typing import Any, Final
-from uuid import UUID
+
+from pipeflow.stages.uuids import is_uuid
 
 #: Elements of an array that are worth showing; numpy's own threshold.
 LONG_ARRAY: Final = 1000
@@ -54,7 +55,9 @@ def plain(value: Any) -> object:
     match value:
         case Mapping():
             return dict(value)
-        case PurePath() | UUID() | Decimal() | Fraction() | complex():
+        case PurePath() | Decimal() | Fraction() | complex():
+            return str(value)
+        case _ if is_uuid(value):
             return str(value)
         case dt.datetime() | dt.date() | dt.time():
             return value.isoformat()

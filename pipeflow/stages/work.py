@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
+
+from pipeflow.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

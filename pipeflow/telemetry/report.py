@@ -6,8 +6,9 @@ Counts are items, never calls; times are seconds; sizes are bytes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
+
+from pipeflow.values import dataclass, field
 
 
 class Status(Enum):

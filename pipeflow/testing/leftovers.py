@@ -17,11 +17,12 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import pytest
+
+from pipeflow.values import dataclass
 
 #: Inherited by all that this process starts, so that orphans can be told from strangers.
 MARK: Final = "PIPEFLOW_LEFTOVERS_MARK"

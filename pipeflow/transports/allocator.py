@@ -13,6 +13,9 @@ _M_MMAP_THRESHOLD: Final = -3
 #: Arrays below this are taken from the heap; as large a piece may stay at its end when it is free.
 KEPT_BYTES: Final = 256 * 2**20
 
+#: Whether that was done: here, or in the process that this one is a copy of.
+_kept = False
+
 
 def keep_freed_memory() -> bool:
     """Have freed memory kept for the next array, up to ``KEPT_BYTES``; whether that can be had.
@@ -22,6 +25,9 @@ def keep_freed_memory() -> bool:
     item. The price is that so much may stay with a worker that has freed it. Who has set it by the
     environment knows better.
     """
+    global _kept  # noqa: PLW0603 - the allocator is the process's own, and so is this
+    if _kept:
+        return True
     if sys.platform != "linux" or _set_by_user():
         return False
     import ctypes
@@ -29,7 +35,8 @@ def keep_freed_memory() -> bool:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return False  # another C library: musl has none
-    return bool(mallopt(_M_MMAP_THRESHOLD, KEPT_BYTES) and mallopt(_M_TRIM_THRESHOLD, KEPT_BYTES))
+    _kept = bool(mallopt(_M_MMAP_THRESHOLD, KEPT_BYTES) and mallopt(_M_TRIM_THRESHOLD, KEPT_BYTES))
+    return _kept
 
 
 def _set_by_user() -> bool:

@@ -23,9 +23,10 @@ The rules that keep both ends from deadlock and the bytes from being torn:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import Any, NamedTuple, Protocol
+
+from pipeflow.values import dataclass
 
 
 class FrameKind(IntEnum):
@@ -242,6 +243,13 @@ class Receiver(Protocol):
         """Whether ``receive`` has something that was read already, so that polling would sleep."""
         ...
 
+    def is_sent_more(self) -> bool:
+        """Whether the counters know of a frame that no reader has received: no system call.
+
+        It may still be on its way, and of a queue another reader may get it.
+        """
+        ...
+
     def receive(self) -> Frame | None:
         """The next whole frame, or ``None`` when none is there yet; never blocks.
 
@@ -262,6 +270,13 @@ class Receiver(Protocol):
 
     def took(self, writer: int, credits: int, nbytes: int) -> None:
         """Give credit back to a writer, and wake it if it waits."""
+        ...
+
+    def rouse(self) -> None:
+        """Wake the writers that wait, however little room they have: the reader needs more now.
+
+        ``took`` alone lets a writer sleep until it is worth its while.
+        """
         ...
 
     def writer_waits(self, writer: int) -> bool:

@@ -27,7 +27,11 @@ PlainArray = tuple[int, tuple[int, ...], Any, Any]
 
 
 class Build:
-    """What gathers beside the pickle while it is made."""
+    """What gathers beside the pickle while it is made.
+
+    Attributes:
+        filled: Something was copied into a slot; else all that is shared lay there already.
+    """
 
     def __init__(self, pool: SlotPool | None) -> None:
         self._pool = pool
@@ -35,6 +39,7 @@ class Build:
         self.keep: list[object] = []
         self.shared_bytes = 0
         self.copied_bytes = 0
+        self.filled = False
         self._sent: list[Array] = []
 
     def dispatch_table(self) -> dict[type, Callable[[Any], Any]] | None:
@@ -118,6 +123,7 @@ class Build:
                 return self._refer(array, *found)
             lease = self._pool.reserve(array.nbytes)
             if lease is not None:
+                self.filled = True
                 self._share(lease.ref, lease)
                 return _copy_into(lease.memory, array)
         self._inline(array.tobytes("A"))
@@ -149,6 +155,7 @@ class Build:
         lease = self._pool.reserve(raw.nbytes)
         if lease is None:
             return False
+        self.filled = True
         lease.memory[:] = raw
         self._share(lease.ref, lease)
         return True

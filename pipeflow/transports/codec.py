@@ -74,6 +74,11 @@ class Encoder:
         return _packet(pickled, build, len(payloads))
 
 
+def encode_unchanging(payloads: list[Any]) -> Packet:
+    """``Encoder.encode`` for numbers, texts, and lists, tuples and dicts of such: no buffers."""
+    return Packet(pickle.dumps(payloads, PROTOCOL), (), len(payloads))
+
+
 class Pile:
     """A packet in the making: each object is pickled the moment it is added.
 
@@ -123,6 +128,16 @@ class Pile:
         self._arrays.clear()
         self._pieces.append(piece)
 
+    @property
+    def shared_bytes(self) -> int:
+        """Bytes of the buffers that stay where they are."""
+        return self._build.shared_bytes
+
+    @property
+    def filled(self) -> bool:
+        """Whether slots were taken for it: whoever takes the next may have to wait for these."""
+        return self._build.filled
+
     def packet(self) -> Packet:
         """All objects that were added, as one packet."""
         arrays = self._arrays
@@ -159,6 +174,9 @@ class Decoder:
         form = packet.pickled[0]
         reading = Reading(packet.buffers, self._views, private)
         try:
+            if form == _LIST_FORM and not packet.buffers:
+                plain: list[Any] = pickle.loads(packet.pickled)  # most are, so it is kept short
+                return plain
             if form == _ARRAYS_FORM:
                 return [reading.array(*plain) for plain in pickle.loads(packet.pickled[1:])]
             load = _load_pile if form == _PILE_FORM else _load_list

@@ -195,17 +195,23 @@ class WriterAccount:
         self._words, self._row, self._readers = counters.rows(writer)
         self._waits = 0
 
-    def note_sent(self, *, credits: int, nbytes: int, items: int) -> None:
-        """Count one frame as sent; called before the bytes leave, so no reader can outrun it."""
+    def note_sent(self, credits: int, nbytes: int, items: int) -> None:
+        """Count one frame as sent; called before the bytes leave, so no reader can outrun it.
+
+        Args:
+            credits: What it costs.
+            nbytes: Its shared bytes.
+            items: Its items.
+        """
         words, row = self._words, self._row
         words[row + _FRAMES] += 1
         if not credits:
             return
-        words[row + _CREDITS] += credits
+        words[row + _CREDITS] = sent = words[row + _CREDITS] + credits
         words[row + _ITEMS] += items
         if nbytes:
             words[row + _BYTES] += nbytes
-        words[row + _PEAK] = max(words[row + _PEAK], self.in_flight())
+        words[row + _PEAK] = max(words[row + _PEAK], sent - self._sum(_TAKEN_CREDITS))
 
     def in_flight(self) -> int:
         """Credits sent and not yet taken."""
@@ -249,17 +255,20 @@ class WriterAccount:
 
     def _sum(self, cell: int) -> int:
         """The sum of a cell over the readers."""
-        words, total = self._words, 0
-        for row in self._readers:
-            total += words[row + cell]
-        return total
+        words, readers = self._words, self._readers
+        if len(readers) == 1:
+            return words[readers[0] + cell]
+        return sum([words[row + cell] for row in readers])
 
 
 class ReaderAccount:
     """One reader's side of the books: what its receiver notes."""
 
     def __init__(self, counters: ChannelCounters, reader: int) -> None:
+        self._counters = counters
         self._words, self._waiting, self._rows = counters.rows_of_reader(reader)
+        self._spec = counters.spec
+        self._alone = (counters.spec.writers, counters.spec.readers) == (1, 1)
         self._rung_for = [0] * len(self._rows)
 
     def note_received(self, writer: int, credits: int) -> None:
@@ -269,20 +278,47 @@ class ReaderAccount:
         if credits:
             words[row + _RECEIVED_CREDITS] += credits
 
+    def is_sent_more(self) -> bool:
+        """Whether a frame was sent that no reader has received."""
+        if self._alone:
+            return self._words[_FRAMES] > self._words[self._rows[0] + _RECEIVED]
+        return self._counters.frames_in_flight() > 0
+
     def note_confirmed(self, writer: int) -> None:
         """Count one more frame as held; only where this is the one reader."""
         self._words[self._rows[writer] + _CONFIRMED] += 1
 
     def note_taken(self, writer: int, credits: int, nbytes: int) -> bool:
-        """Give credit back; whether to ring the writer, who waits and was not rung for that."""
+        """Give credit back; whether to ring the writer, who waits and was not rung for that.
+
+        A writer that was told of each credit would wake up for each: it is told when half of the
+        channel is free, and what is left is enough to do until it comes. See ``owes_ring``.
+        """
         words, row = self._words, self._rows[writer]
         # Bytes first: a writer that sees the credit sees them too.
         if nbytes:
             words[row + _TAKEN_BYTES] += nbytes
         words[row + _TAKEN_CREDITS] += credits
+        return self.owes_ring(writer, at_once=not self._alone)
+
+    def owes_ring(self, writer: int, *, at_once: bool) -> bool:
+        """Whether a writer waits and shall be rung, which is noted as done.
+
+        Args:
+            writer: Which.
+            at_once: However little there is room for; else from half of the channel on.
+        """
+        words = self._words
         wait = words[self._waiting[writer]]
         if not wait or wait == self._rung_for[writer]:
             return False
+        if not at_once:
+            row = self._rows[writer]
+            if (
+                2 * (words[_CREDITS] - words[row + _TAKEN_CREDITS]) > self._spec.capacity
+                or 2 * (words[_BYTES] - words[row + _TAKEN_BYTES]) > self._spec.capacity_bytes
+            ):
+                return False
         self._rung_for[writer] = wait
         return True
 

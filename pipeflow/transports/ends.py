@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 from pipeflow.transports.base import ChannelSpec
+from pipeflow.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

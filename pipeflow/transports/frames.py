@@ -23,6 +23,7 @@ DESCRIPTOR: Final = struct.Struct("<iIQQ")  # pool, slot, offset, bytes; pool -1
 
 #: To call the enum takes five times as long.
 _KINDS: Final = {int(kind): kind for kind in FrameKind}
+_ITEMS, _BARRIER, _END = int(FrameKind.ITEMS), int(FrameKind.BARRIER), int(FrameKind.END)
 #: Pickles below this, in bytes, are copied to stand beside what comes before them: one part less.
 _JOINED_BELOW: Final = 4096
 _INLINE: Final = -1  # in place of a pool: the buffer lies in the frame
@@ -39,7 +40,8 @@ class Header(NamedTuple):
     """The fixed part of a frame. A tuple, as each end makes one for each frame.
 
     Attributes:
-        kind: What it carries.
+        magic: What all headers begin with.
+        kind: What it carries, as a number.
         flags: What is special.
         writer: Which of the channel's writers.
         channel: Number of the channel.
@@ -53,8 +55,9 @@ class Header(NamedTuple):
         credits: Of items: what they cost. Of an end of input: what the writer sent in all.
     """
 
-    kind: FrameKind
-    flags: Flag
+    magic: int
+    kind: int
+    flags: int
     writer: int
     channel: int
     attempt: int
@@ -66,8 +69,44 @@ class Header(NamedTuple):
     body: int
     credits: int
 
-    def pack(self) -> bytes:
-        return HEADER.pack(MAGIC, *self)
+
+_make_header = Header._make
+
+
+def pack_header(
+    kind: int,
+    place: tuple[int, int, int, int],
+    meta: bytes,
+    packet: Packet | None,
+    body: int,
+    credits: int,
+    flags: int = 0,
+) -> bytes:
+    """The header of a frame.
+
+    Args:
+        kind: What it carries.
+        place: Number of the writer, of the channel, of the attempt, of the frame.
+        meta: As it goes into the body.
+        packet: Likewise.
+        body: Bytes after the header.
+        credits: See ``Header``.
+        flags: See ``Flag``.
+    """
+    if packet is None:
+        return HEADER.pack(MAGIC, kind, flags, *place, 0, 0, len(meta), 0, body, credits)
+    return HEADER.pack(
+        MAGIC,
+        kind,
+        flags,
+        *place,
+        packet.items,
+        len(packet.buffers),
+        len(meta),
+        len(packet.pickled),
+        body,
+        credits,
+    )
 
 
 def unpack_header(data: memoryview | bytes, at: int = 0) -> Header:
@@ -76,13 +115,12 @@ def unpack_header(data: memoryview | bytes, at: int = 0) -> Header:
     Raises:
         ProtocolError: These are not the bytes of a header.
     """
-    magic, kind, flags, *numbers = HEADER.unpack_from(data, at)
-    if magic != MAGIC:
-        raise ProtocolError(f"these bytes are no frame: they begin with {magic:#010x}")
-    frame_kind = _KINDS.get(kind)
-    if frame_kind is None:
-        raise ProtocolError(f"no kind of frame has the number {kind}")
-    return Header(frame_kind, Flag(flags) if flags else Flag.NONE, *numbers)
+    header = _make_header(HEADER.unpack_from(data, at))
+    if header.magic != MAGIC:
+        raise ProtocolError(f"these bytes are no frame: they begin with {header.magic:#010x}")
+    if header.kind not in _KINDS:
+        raise ProtocolError(f"no kind of frame has the number {header.kind}")
+    return header
 
 
 def pack_body(meta: bytes, packet: Packet | None) -> list[bytes | memoryview]:
@@ -122,17 +160,19 @@ def unpack_body(header: Header, body: memoryview, *, own: bool) -> Frame:
     Raises:
         ProtocolError: The lengths contradict each other.
     """
-    if header.kind is FrameKind.END:
-        return Frame(header.kind, header.writer, header.seq, b"", None, total=header.credits)
-    meta = bytes(body[: header.meta])
-    if header.kind is FrameKind.BARRIER:
-        return Frame(header.kind, header.writer, header.seq, meta, None)
-    at = header.meta + header.buffers * DESCRIPTOR.size
-    pickled = body[at : at + header.pickled]
-    packet = Packet(pickled.toreadonly() if own else bytes(pickled), (), header.items)
-    if header.buffers or at + header.pickled != header.body:
-        _read_buffers(packet, header, body, inline_at=at + header.pickled)
-    return Frame(header.kind, header.writer, header.seq, meta, packet, credits=header.credits)
+    _, kind, _, writer, _, _, seq, items, buffers, meta_bytes, pickle_bytes, length, cost = header
+    if kind == _END:
+        return Frame(FrameKind.END, writer, seq, b"", None, total=cost)
+    meta = bytes(body[:meta_bytes])
+    if kind == _BARRIER:
+        return Frame(FrameKind.BARRIER, writer, seq, meta, None)
+    at = meta_bytes + buffers * DESCRIPTOR.size
+    end = at + pickle_bytes
+    pickled = body[at:end]
+    packet = Packet(pickled.toreadonly() if own else bytes(pickled), (), items)
+    if buffers or end != length:
+        _read_buffers(packet, header, body, inline_at=end)
+    return Frame(FrameKind.ITEMS, writer, seq, meta, packet, 0, cost)
 
 
 def pack_reference(ref: SlotRef) -> bytes:
@@ -167,28 +207,33 @@ class SequenceCheck:
         Raises:
             ProtocolError: It is of another channel or attempt, repeated, or one is missing.
         """
-        if header.attempt != self._attempt:
+        _, kind, _, writer, channel, attempt, seq, _, _, _, _, _, cost = header
+        due = self._next_seq
+        if attempt != self._attempt or channel != self._channel or writer >= len(due):
+            raise self._stray(header)
+        expected = due[writer]
+        if seq != expected and (seq < expected or self._gapless):
+            what = "repeated" if seq < expected else "lost"
             raise ProtocolError(
+                f"channel {self._channel}: frame {expected} of writer {writer} was expected,"
+                f" {seq} came: {what}"
+            )
+        due[writer] = seq + 1
+        if kind == _ITEMS:
+            self._credits[writer] += cost
+        elif kind == _END and self._gapless:
+            self._check_total(header)
+
+    def _stray(self, header: Header) -> ProtocolError:
+        if header.attempt != self._attempt:
+            return ProtocolError(
                 f"channel {self._channel}: a frame of attempt {header.attempt} came in attempt "
                 f"{self._attempt}"
             )
-        if header.channel != self._channel or header.writer >= len(self._next_seq):
-            raise ProtocolError(
-                f"channel {self._channel}: a frame for channel {header.channel}, writer "
-                f"{header.writer} came here"
-            )
-        expected = self._next_seq[header.writer]
-        if header.seq < expected or (self._gapless and header.seq > expected):
-            what = "repeated" if header.seq < expected else "lost"
-            raise ProtocolError(
-                f"channel {self._channel}: frame {expected} of writer {header.writer} was expected,"
-                f" {header.seq} came: {what}"
-            )
-        self._next_seq[header.writer] = header.seq + 1
-        if header.kind is FrameKind.ITEMS:
-            self._credits[header.writer] += header.credits
-        elif header.kind is FrameKind.END and self._gapless:
-            self._check_total(header)
+        return ProtocolError(
+            f"channel {self._channel}: a frame for channel {header.channel}, writer "
+            f"{header.writer} came here"
+        )
 
     def _check_total(self, header: Header) -> None:
         received = self._credits[header.writer]

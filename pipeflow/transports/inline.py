@@ -117,6 +117,9 @@ class InlineReceiver(Incoming):
     def took(self, writer: int, credits: int, nbytes: int) -> None:
         self._note_taken(writer, credits, nbytes)
 
+    def rouse(self) -> None:
+        """Nobody sleeps in here."""
+
     def want(self, items: int = 1) -> None:
         self._note_wanted(items)
 

@@ -12,13 +12,13 @@ from __future__ import annotations
 import mmap
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeflow.transports.backing import GRANULE, LINUX, Backing
 from pipeflow.transports.holdings import HolderTable
+from pipeflow.values import dataclass
 
 if TYPE_CHECKING:
     import numpy as np

@@ -100,11 +100,10 @@ class Outgoing:
             self._kept.append((seq, keep))
 
     def _note_sent(self, packet: Packet | None, credits: int) -> None:
-        self._account.note_sent(
-            credits=credits,
-            nbytes=packet.shared_bytes if packet is not None else 0,
-            items=packet.items if packet is not None else 0,
-        )
+        if packet is None:
+            self._account.note_sent(credits, 0, 0)
+        else:
+            self._account.note_sent(credits, packet.shared_bytes, packet.items)
 
     def _note_end(self) -> int:
         return self._account.end()
@@ -127,6 +126,9 @@ class Incoming:
                 self._counters.mark_confirmed(self._reader, writer, seq)
         self._unconfirmed.clear()
 
+    def is_sent_more(self) -> bool:
+        return self._account.is_sent_more()
+
     def writer_waits(self, writer: int) -> bool:
         return self._counters.waiting(writer)
 
@@ -135,6 +137,10 @@ class Incoming:
         self._account.note_received(frame.writer, frame.credits if items else 0)
         self._unconfirmed.append((frame.writer, frame.seq))
         return frame
+
+    def _owes_ring(self, writer: int) -> bool:
+        """Whether to ring a writer that waits, however little room it has."""
+        return self._account.owes_ring(writer, at_once=True)
 
     def _note_taken(self, writer: int, credits: int, nbytes: int) -> bool:
         """Give credit back; whether to ring the writer's bell."""

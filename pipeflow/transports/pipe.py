@@ -17,11 +17,10 @@ from pipeflow.transports.counters import ChannelCounters
 from pipeflow.transports.ends import Ends
 from pipeflow.transports.frames import (
     HEADER,
-    MAGIC,
-    Flag,
     Header,
     SequenceCheck,
     pack_body,
+    pack_header,
     total_bytes,
     unpack_body,
     unpack_header,
@@ -33,6 +32,8 @@ _F_SETPIPE_SZ: Final = 1031
 #: The block that a reader reads into; larger frames get one of their own.
 _BLOCK_BYTES: Final = 256 * 1024
 _IOV_MAX: Final = 512
+#: Frames with bodies below this, in bytes, are joined before they are written.
+_JOINED_BELOW: Final = 64 * 1024
 
 
 def create_pipe(spec: ChannelSpec) -> Ends:
@@ -66,35 +67,21 @@ class PipeSender(Outgoing):
 
     def send(self, meta: bytes, packet: Packet, credits: int) -> None:
         self._check_open()
-        self.settle()
-        body = pack_body(meta, packet)
+        if self._kept:
+            self.settle()
         seq = self._next_seq()
-        header = HEADER.pack(
-            MAGIC,
-            FrameKind.ITEMS,
-            Flag.NONE,
-            0,
-            self._spec.number,
-            self._attempt,
-            seq,
-            packet.items,
-            len(packet.buffers),
-            len(meta),
-            len(packet.pickled),
-            total_bytes(body),
-            credits,
-        )
-        self._keep(seq, packet.keep)
-        self._account.note_sent(credits=credits, nbytes=packet.shared_bytes, items=packet.items)
-        self._write([header, *body])
+        if packet.keep:
+            self._keep(seq, packet.keep)
+        self._account.note_sent(credits, packet.shared_bytes, packet.items)
+        self._put(FrameKind.ITEMS, seq, meta, packet, credits)
 
     def barrier(self, meta: bytes) -> None:
         self._check_open()
-        self._put(FrameKind.BARRIER, meta, 0)
+        self._put_empty(FrameKind.BARRIER, meta, 0)
 
     def end(self) -> None:
         self._check_open()
-        self._put(FrameKind.END, b"", self._note_end())
+        self._put_empty(FrameKind.END, b"", self._note_end())
         self.close()
 
     def close(self) -> None:
@@ -102,24 +89,32 @@ class PipeSender(Outgoing):
         if fd >= 0:
             os.close(fd)
 
-    def _put(self, kind: FrameKind, meta: bytes, credits: int) -> None:
+    def _put_empty(self, kind: FrameKind, meta: bytes, credits: int) -> None:
         """Send a frame without items."""
-        header = Header(
-            kind=kind,
-            flags=Flag.NONE,
-            writer=0,
-            channel=self._spec.number,
-            attempt=self._attempt,
-            seq=self._next_seq(),
-            items=0,
-            buffers=0,
-            meta=len(meta),
-            pickled=0,
-            body=len(meta),
-            credits=credits,
-        )
+        seq = self._next_seq()
         self._note_sent(None, 0)
-        self._write([header.pack(), *pack_body(meta, None)])
+        self._put(kind, seq, meta, None, credits)
+
+    def _put(self, kind: int, seq: int, meta: bytes, packet: Packet | None, credits: int) -> None:
+        body = pack_body(meta, packet)
+        nbytes = total_bytes(body)
+        place = (0, self._spec.number, self._attempt, seq)
+        header = pack_header(kind, place, meta, packet, nbytes, credits)
+        if nbytes < _JOINED_BELOW:
+            self._write_small(b"".join((header, *body)))
+        else:
+            self._write([header, *body])
+
+    def _write_small(self, data: bytes) -> None:
+        """Write what most often goes at once: one part costs less than several."""
+        try:
+            written = os.write(self._fd, data)
+        except BlockingIOError:
+            written = 0
+        except BrokenPipeError:
+            raise self._peer_closed() from None
+        if written < len(data):
+            self._write([memoryview(data)[written:]])
 
     def _write(self, parts: list[bytes | memoryview]) -> None:
         """Write all of it, waiting for the kernel where it must."""
@@ -148,6 +143,7 @@ class PipeReceiver(Incoming):
         self._block = memoryview(bytearray(_BLOCK_BYTES))
         self._start = self._stop = 0  # what was read and not yet handed out
         self._large: _LargeFrame | None = None
+        self._gave = False  # the last call gave a frame
         self._ended = False
 
     def fileno(self) -> int:
@@ -162,16 +158,25 @@ class PipeReceiver(Incoming):
         if self._ended:
             raise StopIteration
         while True:
-            frame = self._large_frame() if self._large is not None else self._small_frame()
+            frame = self._small_frame() if self._large is None else self._large_frame()
             if frame is not None:
-                if frame.kind is FrameKind.END:
-                    self._ended = True
+                self._gave = True
+                self._ended = frame.kind is FrameKind.END
                 return self._note_received(frame)
+            if self._gave and not self.is_sent_more():
+                # The counters say so at a fraction of the price. Who is told waits and asks again:
+                # then the kernel is asked, which also knows whether the writer is gone.
+                self._gave = False
+                return None
             if not self._read():
                 return None
 
     def took(self, writer: int, credits: int, nbytes: int) -> None:
         if self._note_taken(writer, credits, nbytes) and self._bell is not None:
+            self._bell.ring()
+
+    def rouse(self) -> None:
+        if self._owes_ring(0) and self._bell is not None:
             self._bell.ring()
 
     def want(self, items: int = 1) -> None:
@@ -195,7 +200,8 @@ class PipeReceiver(Incoming):
         return header if have >= header.body else None
 
     def _small_frame(self) -> Frame | None:
-        if self._start == self._stop:
+        start = self._start
+        if start == self._stop:
             self._start = self._stop = 0
             return None
         header = self._whole()
@@ -203,9 +209,9 @@ class PipeReceiver(Incoming):
             self._make_place()
             return None
         self._check.admit(header)
-        body_at = self._start + HEADER.size
-        self._start = body_at + header.body
-        return unpack_body(header, self._block[body_at : self._start], own=False)
+        body_at = start + HEADER.size
+        self._start = end = body_at + header.body
+        return unpack_body(header, self._block[body_at:end], own=False)
 
     def _make_place(self) -> None:
         """Have place in the block for the rest of a frame, or begin one that is too large."""

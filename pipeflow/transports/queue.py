@@ -22,9 +22,9 @@ from pipeflow.transports.ends import Ends
 from pipeflow.transports.frames import (
     HEADER,
     Flag,
-    Header,
     SequenceCheck,
     pack_body,
+    pack_header,
     pack_reference,
     total_bytes,
     unpack_body,
@@ -98,30 +98,19 @@ class QueueSender(Outgoing):
 
     def _put(self, kind: FrameKind, meta: bytes, packet: Packet | None, credits: int) -> None:
         self._check_open()
-        body = pack_body(meta, packet)
+        body: Sequence[bytes | memoryview] = pack_body(meta, packet)
         nbytes = total_bytes(body)
         keep = packet.keep if packet is not None else ()
         flags = Flag.NONE
         if HEADER.size + nbytes > MESSAGE_BYTES or len(body) > _MOST_PARTS:
             reference, lease = self._put_aside(body, nbytes)
-            body, flags, keep = [reference], Flag.IN_SLOT, (*keep, lease)
-        header = Header(
-            kind=kind,
-            flags=flags,
-            writer=self._writer,
-            channel=self._spec.number,
-            attempt=self._attempt,
-            seq=self._next_seq(),
-            items=packet.items if packet is not None else 0,
-            buffers=len(packet.buffers) if packet is not None else 0,
-            meta=len(meta),
-            pickled=len(packet.pickled) if packet is not None else 0,
-            body=nbytes,
-            credits=credits,
-        )
-        self._keep(header.seq, keep)
+            body, flags, keep = (reference,), Flag.IN_SLOT, (*keep, lease)
+        seq = self._next_seq()
+        place = (self._writer, self._spec.number, self._attempt, seq)
+        header = pack_header(kind, place, meta, packet, nbytes, credits, flags)
+        self._keep(seq, keep)
         self._note_sent(packet, credits if kind is FrameKind.ITEMS else 0)
-        self._write([header.pack(), *body])
+        self._write([header, *body])
 
     def _put_aside(self, body: Sequence[bytes | memoryview], nbytes: int) -> tuple[bytes, object]:
         """Put a body into a slot; the bytes that say where, and what keeps it there."""
@@ -204,6 +193,11 @@ class QueueReceiver(Incoming):
         if self._note_taken(writer, credits, nbytes) and self._bells:
             self._bells[writer].ring()
 
+    def rouse(self) -> None:
+        for writer, bell in enumerate(self._bells):
+            if self._owes_ring(writer):
+                bell.ring()
+
     def want(self, items: int = 1) -> None:
         self._note_wanted(items)
         for bell in self._bells:
@@ -220,7 +214,8 @@ class QueueReceiver(Incoming):
         header = unpack_header(message)
         self._check.admit(header)
         body = memoryview(message)[HEADER.size :]
-        if Flag.IN_SLOT in header.flags:
+        in_slot = bool(header.flags & Flag.IN_SLOT)
+        if in_slot:
             if self._views is None:
                 raise ProtocolError(f"channel {self._spec.number}: shared memory is not attached")
             body = memoryview(self._views.read(unpack_reference(body)))
@@ -228,7 +223,7 @@ class QueueReceiver(Incoming):
             raise ProtocolError(
                 f"channel {self._spec.number}: a frame of {header.body} bytes has {len(body)}"
             )
-        return unpack_body(header, body, own=Flag.IN_SLOT in header.flags)
+        return unpack_body(header, body, own=in_slot)
 
     def _after_the_last_writer(self) -> Frame:
         """Give out the ends of all writers, one a call; each must have said so before it closed."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 from collections import deque
-from dataclasses import dataclass, field
 from typing import Final
 
 from pipeflow.transports.backing import GRANULE
+from pipeflow.values import dataclass, field
 
 #: Buffers from this size on, in bytes, go into slots: below, a copy is cheaper than the books.
 SHARED_FROM: Final = 32 * 1024
@@ -23,6 +23,9 @@ _COLD_S_PER_BYTE: Final = 0.2e-9
 _LONGEST_WAIT_S: Final = 0.05
 #: Slots lent without waiting after waits that were in vain: one, three, and so on up to this.
 _MOST_SKIPPED: Final = 63
+#: A wait is cheaper than fresh memory once, but not again and again: after so many waits there
+#: shall be one slot more.
+_WAITS_PER_SLOT: Final = 64
 
 
 @dataclass(slots=True)
@@ -46,6 +49,7 @@ class Shelf:
         bare: Without memory.
         vain: How many will be lent without waiting once a wait is in vain.
         skip: How many are lent without waiting now.
+        waits: For want of a slot, since there was one more.
     """
 
     lent: deque[Slot] = field(default_factory=deque)
@@ -53,6 +57,7 @@ class Shelf:
     bare: list[Slot] = field(default_factory=list)
     vain: int = 1
     skip: int = 0
+    waits: int = 0
 
     def patience_s(self, size: int) -> float:
         """Seconds that it pays to wait for a slot: what it costs to do with another one."""
@@ -65,6 +70,11 @@ class Shelf:
             self.skip -= 1
             return True
         return False
+
+    def wants_more(self) -> bool:
+        """Whether to take one slot more this time instead of waiting, as it is waited too often."""
+        self.waits = (self.waits + 1) % _WAITS_PER_SLOT
+        return self.waits == 0
 
     def note_wait(self, *, in_vain: bool) -> None:
         """Learn from a wait: what holds slots for long is soon asked but once in a while."""

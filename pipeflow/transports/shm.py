@@ -7,7 +7,6 @@ so what it holds outlives any worker; each worker lends out the slots of its own
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 
 from pipeflow.transports.backing import Backing, create_backing
@@ -15,6 +14,7 @@ from pipeflow.transports.holdings import Holdings
 from pipeflow.transports.layout import MAX_SLOTS, ArenaHandle, Maps, Usage
 from pipeflow.transports.slots import SlotPool
 from pipeflow.transports.views import Views
+from pipeflow.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ import mmap
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -88,6 +88,8 @@ class SlotPool:
         self._lent = 0
         self._lately, self._looked_at, self._untouched = 0, time.monotonic(), False
         self._senders: list[InFlight] = []
+        #: Called before it waits for a slot: the one that comes back may not have left yet.
+        self.before_wait: Callable[[], None] = lambda: None
         # A stage may ask for arrays from threads of its own.
         self._lock = threading.RLock()
 
@@ -239,6 +241,8 @@ class SlotPool:
             self._settle_all()
             self._collect(shelf, _looks(size))
             if self._is_worth_waiting(shelf, size):
+                if not shelf.free and not self._crowded(size) and shelf.wants_more():
+                    return None
                 self._await_return(shelf, size)
         return shelf.free.pop() if shelf.free else None
 
@@ -282,6 +286,7 @@ class SlotPool:
         long as slots keep coming back it pays to go on until they fit the cache: whoever reads
         them has enough to do.
         """
+        self.before_wait()
         patience_s = shelf.patience_s(size)
         before = lent = len(shelf.lent)
         now = time.monotonic()

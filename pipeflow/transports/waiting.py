@@ -14,12 +14,26 @@ from pipeflow.transports.base import Bell, Receiver, Sender
 BACKSTOP_S: Final = 0.1
 
 
+def room_poll(
+    senders: Sequence[Sender], bell: Bell, extra_fds: Collection[int] = ()
+) -> select.poll:
+    """What ``await_room`` waits on, for who waits for the same ends again and again."""
+    poll = select.poll()
+    for fd in (bell.fileno(), *extra_fds):
+        poll.register(fd, select.POLLIN)
+    for sender in senders:
+        if sender.fileno() >= 0:
+            poll.register(sender.fileno(), 0)  # errors alone: they are always reported
+    return poll
+
+
 def await_room(
     senders: Sequence[Sender],
     bell: Bell,
     deadline_s: float | None = None,
     *,
     extra_fds: Collection[int] = (),
+    poll: select.poll | None = None,
 ) -> set[int]:
     """Wait until one of the senders has room, its readers are gone, or the bell is rung.
 
@@ -31,22 +45,18 @@ def await_room(
         bell: Of this process.
         deadline_s: Seconds to wait from now at most; ``None``: as long as it takes.
         extra_fds: What else ends the wait when it becomes readable.
+        poll: From ``room_poll``, with the same arguments.
 
     Returns:
         Which of ``extra_fds`` are ready, and the descriptors of senders whose readers are gone:
         these never get room again, and ``send`` raises.
     """
-    poll = select.poll()
-    for fd in (bell.fileno(), *extra_fds):
-        poll.register(fd, select.POLLIN)
-    for sender in senders:
-        if sender.fileno() >= 0:
-            poll.register(sender.fileno(), 0)  # errors alone: they are always reported
+    poll = poll or room_poll(senders, bell, extra_fds)
     until = None if deadline_s is None else time.monotonic() + deadline_s
     for sender in senders:
         sender.set_waiting(True)
     try:
-        while not any(sender.room() for sender in senders):
+        while not _has_room(senders):
             left_s = BACKSTOP_S if until is None else min(BACKSTOP_S, until - time.monotonic())
             ready = {fd for fd, _ in poll.poll(max(0.0, left_s) * 1000)}
             if bell.fileno() in ready:
@@ -57,6 +67,13 @@ def await_room(
     finally:
         for sender in senders:
             sender.set_waiting(False)
+
+
+def _has_room(senders: Sequence[Sender]) -> bool:
+    for sender in senders:  # noqa: SIM110 - a generator costs more than the look
+        if sender.room():
+            return True
+    return False
 
 
 def await_frames(

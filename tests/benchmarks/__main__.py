@@ -15,11 +15,15 @@ from tests.benchmarks.export import as_json
 from tests.benchmarks.model import System, Workload
 from tests.benchmarks.peers.needed import about_peers
 from tests.benchmarks.picture import can_draw, draw
+from tests.benchmarks.programs import compile_ours
 from tests.benchmarks.rounds import Measured, run_rounds
 from tests.benchmarks.table import bars_table, systems_table
 
 #: Wide enough that a table in a log file is not folded.
 LOG_WIDTH = 150
+#: Where the numbers and the picture go when nobody says.
+JSON = Path("out/benchmarks.json")
+PNG = Path("out/benchmarks.png")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,16 +34,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rounds = chosen.rounds or (1 if chosen.quick else 5)
     for sentence in beforehand(chosen):
         print(sentence, file=sys.stderr)
+    compile_ours()
     done: list[Measured] = []
     for workload in workloads:
         measured = run_rounds(workload, rounds, lambda *what: _tell(rounds, *what))
         done.append(measured)
         console.print(systems_table(measured))
     console.print(bars_table(done))
-    if chosen.json:
-        chosen.json.write_text(json.dumps(as_json(done), indent=1) + "\n")
-    if chosen.png and can_draw():
-        draw(done, chosen.png)
+    _write(done, chosen)
     return _complain(done)
 
 
@@ -49,15 +51,30 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=_positive, metavar="N", help="rounds of each workload (5)")
     parser.add_argument("--quick", action="store_true", help="small sizes, one round: a smoke run")
     parser.add_argument("--peers", action="store_true", help="also packages that do the like")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every value as JSON")
-    parser.add_argument("--png", type=Path, metavar="FILE", help="draw the bars")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", default=JSON, help=f"for every value ({JSON})"
+    )
+    parser.add_argument(
+        "--png", type=Path, metavar="FILE", default=PNG, help=f"for a picture of the bars ({PNG})"
+    )
     return parser
+
+
+def _write(done: Sequence[Measured], chosen: argparse.Namespace) -> None:
+    for file in (chosen.json, chosen.png):
+        file.parent.mkdir(parents=True, exist_ok=True)
+    chosen.json.write_text(json.dumps(as_json(done), indent=1) + "\n")
+    written = [chosen.json]
+    if can_draw():
+        draw(done, chosen.png)
+        written.append(chosen.png)
+    print("written:", *written)
 
 
 def beforehand(chosen: argparse.Namespace) -> list[str]:
     """Say what will be missing in the end, before anybody waits for it."""
     sentences: list[str] = []
-    if chosen.png and not can_draw():
+    if not can_draw():
         sentences.append(
             f"{chosen.png} will not be drawn: that needs matplotlib (pip install 'pipeflow[bench]')"
         )

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tests.benchmarks.model import Workload
-from tests.benchmarks.workloads import burning, frames, latency, memory, small, start
+from tests.benchmarks.workloads import (
+    ablation,
+    burning,
+    frames,
+    latency,
+    memory,
+    scale,
+    small,
+    start,
+)
 
 
 def catalogue(*, quick: bool, peers: bool) -> Sequence[Workload]:
@@ -28,4 +37,7 @@ def catalogue(*, quick: bool, peers: bool) -> Sequence[Workload]:
         start.w5_20(),
         burning.w6(quick=quick, with_peers=peers),
         memory.memory(),
+        scale.flat(quick=quick),
+        scale.chain(quick=quick),
+        ablation.ablation(quick=quick),
     ]

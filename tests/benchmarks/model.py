@@ -94,6 +94,9 @@ class Workload:
 UNITS: Final[Mapping[str, str]] = {
     "rate": "items/s",
     "us_per_item": "µs/item",
+    "cpu_us_per_item": "CPU µs/item",
+    "us_per_stage": "µs/item and stage",
+    "cpu_us_per_stage": "CPU µs/item and stage",
     "gap_us": "median gap µs",
     "p50_us": "p50 µs",
     "p99_us": "p99 µs",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from argparse import Namespace
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from tests.benchmarks.measure import (
 )
 from tests.benchmarks.model import Bar, Kind, NotAvailable, Sense, System, Workload, WrongResult
 from tests.benchmarks.picture import share
+from tests.benchmarks.programs import run_program
 from tests.benchmarks.rounds import run_rounds
 from tests.benchmarks.table import bars_table, number, systems_table
 
@@ -163,8 +165,18 @@ def test_what_is_not_installed_is_said_beforehand_with_what_to_install(
     install = "pip install 'pipeflow[bench]'"
     assert f"bars.png will not be drawn: that needs matplotlib ({install})" in said
     assert f"pypeln is not installed: {install}" in said
-    assert any(sentence.startswith("dora-rs has no driver here") for sentence in said)
-    assert beforehand(Namespace(png=None, peers=False)) == []
+    assert f"dora is not installed: {install}" in said
+    assert len(beforehand(Namespace(png=Path("bars.png"), peers=False))) == 1
+
+
+def test_a_program_that_is_measured_keeps_what_python_compiles(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+
+    ended = run_program([sys.executable, "-c", "import sys; sys.exit(sys.dont_write_bytecode)"])
+
+    assert ended.code == 0
 
 
 def test_numbers_have_three_digits_that_matter() -> None:

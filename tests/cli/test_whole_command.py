@@ -215,3 +215,31 @@ def test_a_reader_that_has_seen_enough_ends_the_run_early(tmp_path: Path) -> Non
     assert code == 0
     assert "Traceback" not in err
     assert "ended early by 'show'" in err
+
+
+HOARDER = """\
+kept = []
+
+def keep(x):
+    kept.append(open("kept.txt", "a"))
+    kept[-1].write(f"{x}\\n")
+"""
+
+HOARD = """\
+stages:
+  count:
+    use: range
+    with: {stop: 3}
+  keep:
+    call: hoarder:keep
+    inputs: count
+"""
+
+
+def test_files_that_an_inline_stage_leaves_open_are_written_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "hoarder.py").write_text(HOARDER)
+
+    done = run(tmp_path, HOARD, "--executor", "inline")
+
+    assert done.returncode == 0
+    assert sorted((tmp_path / "kept.txt").read_text().split()) == ["0", "1", "2"]

@@ -211,4 +211,4 @@ def test_the_plan_shows_what_shares_a_process(tmp_path: Path) -> None:
 
     assert [edge.way for edge in plan.edges] == ["pipe", "pipe", "fused", "pipe"]
     assert plan.processes == 4
-    assert plan.notes == ("stages record, total run in one process (`--fuse`)",)
+    assert plan.notes[0] == "stages record, total run in one process (`--fuse`)"

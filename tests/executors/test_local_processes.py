@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import select
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -153,19 +154,35 @@ def test_a_start_that_fails_half_way_leaves_nothing(
     started: list[int] = []
     launch = ServerLauncher.launch
 
-    def fail_third(self: ServerLauncher, order: Launch) -> int:
-        if len(started) == 2:
-            raise MachineError("a worker process could not be started")
-        started.append(launch(self, order))
-        return started[-1]
+    def fail_third(self: ServerLauncher, orders: Iterable[Launch]) -> Iterator[tuple[int, int]]:
+        for number, pid in launch(self, orders):
+            started.append(pid)
+            if len(started) == 3:
+                raise MachineError("a worker process could not be started")
+            yield number, pid
 
     monkeypatch.setattr(ServerLauncher, "launch", fail_third)
 
     with pytest.raises(MachineError, match="could not be started"):
         run(tmp_path, chain("sleep"), start_method=method)
 
-    assert len(started) == 2
+    assert len(started) == 3
     assert all(is_gone(pid) for pid in started)
+
+
+def test_a_kernel_without_sentinels_of_processes_will_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(pid: int) -> int:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(os, "pidfd_open", refuse)
+
+    stages = {"say": {"use": "files", "with": {"root": str(tmp_path), "pattern": "*.none"}}}
+
+    report = pipeflow.run({"stages": stages})
+
+    assert report.run.exit_code == 0
 
 
 def test_an_error_of_the_listener_leaves_nothing(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 import pipeflow
+from pipeflow.executors.base import RunOptions
+from pipeflow.executors.local import LocalExecutor
 from pipeflow.telemetry.report import Report, Status
 
 pytestmark = pytest.mark.processes
@@ -131,6 +133,61 @@ def test_a_package_that_does_something_is_imported_by_each_worker_itself(
     assert sorted(folder.importers("library")[1:]) == workers(report)
     assert folder.kept() == ["0", "1", "2", "3"]
     assert capfd.readouterr().out == ""
+
+
+def run_expecting(expected: Path, runs: Path) -> Report:
+    """Run a file after another one, or the same, was read and not planned yet."""
+    executor = LocalExecutor()
+    executor.warm("")
+    try:
+        executor.expect(pipeflow.load(expected))
+        return executor.run(pipeflow.plan(runs), RunOptions(), lambda _event: None)
+    finally:
+        executor.close()
+
+
+def test_what_a_pipeline_shares_is_imported_before_it_is_planned_and_only_once(
+    folder: Folder,
+) -> None:
+    folder.package("library")
+    file = folder.write("import library\n" + WORK)
+
+    report = run_expecting(file, file)
+
+    (server,) = folder.importers("library")
+    assert server not in workers(report)
+    assert folder.kept() == ["0", "1", "2", "3"]
+
+
+def test_what_was_expected_in_vain_is_in_no_worker(folder: Folder) -> None:
+    folder.package("library")
+    folder.package("other")
+    expected = folder.write("import library\n" + WORK)
+    runs = expected.rename(folder.path / "runs.yaml")
+    folder.module("chosen", "import other, sys\ndef work(x): return 'library' in sys.modules\n")
+    runs.write_text(runs.read_text().replace("middle:work", "chosen:work"), encoding="utf-8")
+    folder.write("import library\n" + WORK)
+
+    report = run_expecting(expected, runs)
+
+    (server,) = folder.importers("other")
+    assert server not in [*workers(report), *folder.importers("library")]
+    assert folder.kept() == ["False"] * 4
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"env": {"A": "1"}}, {"resources": {"cpus": [0]}}, {"resources": {"memory": "8GiB"}}],
+)
+def test_of_a_stage_that_stands_apart_nothing_is_imported_before_the_plan(
+    folder: Folder, settings: dict[str, object]
+) -> None:
+    folder.package("library")
+    file = folder.write("import library\n" + WORK, **settings)
+
+    report = run_expecting(file, file)
+
+    assert sorted(folder.importers("library")) == workers(report)
 
 
 def test_a_package_that_kills_or_fails_its_process_is_left_to_the_workers(folder: Folder) -> None:

@@ -187,7 +187,7 @@ def test_what_feeds_a_zip_by_id_gets_its_units_in_order() -> None:
 
     # split sends in order, so it must get in order: early cannot send as it comes.
     assert all(edge.ordered for edge in plan.edges)
-    (note,) = plan.notes
+    note, *_ = plan.notes
     assert note.startswith("stage 'early' keeps the order although it says `ordered: false`")
 
 

@@ -7,7 +7,8 @@ from typing import Any
 from pipeflow.runtime.board import EDGE_WORDS, WORKER_WORDS
 from pipeflow.runtime.flow.collector import Collector
 from pipeflow.runtime.flow.inbox import EARLY_MOST, Inbox, InChannel, InPort
-from pipeflow.runtime.flow.joins import Calls, Merge
+from pipeflow.runtime.flow.joins import Calls
+from pipeflow.runtime.flow.merging import Merge
 from pipeflow.runtime.flow.units import Batch
 from pipeflow.transports.base import Frame, FrameKind, Packet
 
@@ -17,7 +18,7 @@ class Receiver:
 
     def __init__(self) -> None:
         self.frames: list[Frame] = []
-        self.credit = 0
+        self.credit = self.roused = 0
         self.waiting = True
 
     def put(self, lane: int, unit: int) -> None:
@@ -40,6 +41,9 @@ class Receiver:
     def took(self, writer: int, credits: int, nbytes: int) -> None:
         self.credit += credits
 
+    def rouse(self) -> None:
+        self.roused = self.credit
+
     def writer_waits(self, writer: int) -> bool:
         return self.waiting
 
@@ -51,7 +55,7 @@ def inbox_of(first: Receiver, second: Receiver) -> Inbox:
         for number, one in enumerate((first, second))
     ]
     row = memoryview(bytearray(8 * EDGE_WORDS)).cast("Q")
-    port = InPort(edge=0, row=row, private=False, collector=collector, channels=channels)
+    port = InPort(edge=0, row=row, private=False, intake=collector, channels=channels)
 
     def decode(packet: Packet, private: bool) -> list[Any]:
         return [None] * packet.items
@@ -77,6 +81,7 @@ def test_when_all_writers_wait_each_gets_room_for_one_more() -> None:
 
     assert calls(inbox) == []
     assert (first.credit, second.credit) == (1, 1)
+    assert (first.roused, second.roused) == (1, 1)  # it was told of it, too
     first.put(1, 0)
     second.put(0, 0)
 

@@ -3,17 +3,10 @@ from __future__ import annotations
 from typing import Any
 
 from pipeflow.runtime.flow.collector import Collector
-from pipeflow.runtime.flow.joins import (
-    Call,
-    Join,
-    Kept,
-    Lone,
-    Merge,
-    UnitEnd,
-    ZipById,
-    ZipByPosition,
-)
+from pipeflow.runtime.flow.joins import Call, Join, Kept, Lone, UnitEnd
+from pipeflow.runtime.flow.merging import Merge
 from pipeflow.runtime.flow.units import Part
+from pipeflow.runtime.flow.zipping import ZipById, ZipByPosition
 from pipeflow.runtime.messages import ItemId
 
 

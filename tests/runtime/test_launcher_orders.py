@@ -8,7 +8,7 @@ import pytest
 
 from pipeflow.errors import Location
 from pipeflow.planner.plan import StagePlan
-from pipeflow.runtime.launch.boot import (
+from pipeflow.runtime.launch.environment import (
     THREAD_VARIABLES,
     needs_fresh_interpreter,
     stage_environment,

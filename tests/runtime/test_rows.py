@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeflow.runtime.board import RECEIVED, SENT, WORKER_WORDS, Words
+from pipeflow.runtime.board import RECEIVED, SENT, WORKER_WORDS, Words, end_row, hand, received
 from pipeflow.runtime.flow.express import Express, worth_a_frame
 from pipeflow.runtime.flow.joins import Calls, Origin
 from pipeflow.runtime.flow.runs import Run
@@ -18,7 +18,7 @@ from pipeflow.stages.work import Routed
 from pipeflow.transports.base import Packet
 from pipeflow.transports.codec import Decoder, Encoder
 
-LAST = 20
+ROOM_BYTES = 64 * 2**20
 
 
 class Reader:
@@ -28,20 +28,22 @@ class Reader:
 
     def __init__(self, room: int = 100) -> None:
         self.free = room
+        self.sent_bytes = 0
         self.busy = True
         self.frames: list[Part] = []
 
     def credit_cells(self) -> None:
         return None
 
-    def room(self) -> int:
-        return self.free
+    def room(self, nbytes: int = 0) -> int:
+        return self.free if self.sent_bytes + nbytes <= ROOM_BYTES else 0
 
     def idle(self) -> bool:
         return not self.busy
 
     def send(self, meta: bytes, packet: Packet, credits: int) -> None:
         self.free -= credits
+        self.sent_bytes += packet.shared_bytes
         self.frames += parts_of(meta, Decoder().decode(packet))
 
     def items(self) -> list[tuple[ItemId, Any]]:
@@ -78,8 +80,8 @@ class Way:
         self.express.room(calls.prefix)
         row: Words = memoryview(bytearray(8 * WORKER_WORDS)).cast("Q")
         span = (0, len(payloads))
-        halt = call_into(function, calls, span, row=row, last=LAST, express=self.express, wait=wait)
-        assert row[RECEIVED] == halt.at + (halt.at < len(payloads))
+        halt = call_into(function, calls, span, row=row, edge=0, express=self.express, wait=wait)
+        assert received(row) == halt.at + (halt.at < len(payloads))
         return halt
 
 
@@ -200,17 +202,19 @@ def test_an_idle_reader_gets_a_slow_item_at_once_and_many_quick_ones_together() 
     way.call(lambda item: item, [1])
 
     assert len(reader.items()) == 1
-    assert worth_a_frame(1, 0.01, 256) == 1
-    assert worth_a_frame(100, 0.0001, 256) == 128
+    assert worth_a_frame(1, 0.01, before=128, most=128) == 1
+    assert worth_a_frame(100, 0.0001, before=1, most=128) == 4
+    assert worth_a_frame(100, 0.0001, before=64, most=128) == 128
 
 
 def test_a_row_that_nobody_reads_counts_what_it_gives() -> None:
     row: Words = memoryview(bytearray(8 * WORKER_WORDS)).cast("Q")
     calls = Calls((3,), range(3), [1, 2, 3], 0, 0, Origin(0, 0, None))
 
-    halt = call_only(lambda n: n if n > 1 else None, calls, (0, 3), row=row, last=LAST)
+    halt = call_only(lambda n: n if n > 1 else None, calls, (0, 3), row=row, edge=0)
 
-    assert (halt.at, halt.empty, halt.unread, row[LAST]) == (3, 1, 2, 2)
+    assert (halt.at, halt.empty, halt.unread) == (3, 1, 2)
+    assert (hand(row), received(row)) == ((3, 2), 3)
 
 
 def test_a_run_is_cut_between_any_two_items_and_its_ids_go_on() -> None:
@@ -231,3 +235,40 @@ def test_a_run_is_cut_between_any_two_items_and_its_ids_go_on() -> None:
 
 class Asks:
     asking = False
+
+
+def test_in_a_row_with_gaps_the_board_knows_what_was_begun_and_which_is_in_hand() -> None:
+    row: Words = memoryview(bytearray(8 * WORKER_WORDS)).cast("Q")
+    row[RECEIVED] = 10
+    seen: list[tuple[int, ItemId]] = []
+    calls = Calls((3,), [4, 9, 11], [1, 2, 3], 0, 0, Origin(0, 0, None))
+
+    halt = call_only(
+        lambda _: seen.append((received(row), hand(row))), calls, (1, 3), row=row, edge=0
+    )
+
+    assert halt.at == 3
+    assert seen == [(11, (3, 9)), (12, (3, 11))]
+    end_row(row)
+    assert received(row) == 10  # until the caller adds what the row did
+
+
+def test_a_source_that_gives_none_in_between_loses_no_ordinal() -> None:
+    way = Way(Reader())
+
+    way.express.room((7,))
+    got = append_from(iter([1, None, None, 2]), (0, 3, 10), express=way.express, asking=Asks())
+    way.express.send()
+
+    assert (got.appended, type(got.error)) == (2, StopIteration)
+    assert way.reader.items() == [((7, 0), 1), ((7, 3), 2)]
+
+
+def test_a_source_is_asked_for_no_more_than_there_is_room_for() -> None:
+    way, items = Way(Reader(room=3)), iter(range(10))
+
+    room = way.express.room((7,))
+    got = append_from(items, (0, 1, room), express=way.express, asking=Asks())
+
+    assert (room, got.appended, got.error) == (3, 3, None)
+    assert next(items) == 3

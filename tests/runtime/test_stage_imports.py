@@ -75,6 +75,7 @@ def test_an_import_behind_something_that_acts_is_the_workers_own(
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import other",
         "def f(): configure()\nclass A: pass",
         "import pipeflow",
+        "import sys\nimport time",  # modules of the interpreter, which lie in no file
     ],
 )
 def test_what_surely_leaves_imports_alone_may_stand_before_them(tmp_path: Path, first: str) -> None:

@@ -20,7 +20,7 @@ class Sender:
     def __init__(self) -> None:
         self.parts: list[Part] = []
 
-    def room(self) -> int:
+    def room(self, _nbytes: int = 0) -> int:
         return 100
 
     def idle(self) -> bool:
@@ -96,5 +96,5 @@ def test_a_target_waits_for_its_full_readers_only() -> None:
 
 
 class Full(Sender):
-    def room(self) -> int:
+    def room(self, _nbytes: int = 0) -> int:
         return 0

@@ -238,3 +238,17 @@ def test_what_lies_in_a_zip_is_left_to_metadata(tmp_path: Path) -> None:
     (tmp_path / "wheel.zip").write_bytes(b"PK")
 
     assert registry._any_announced([str(tmp_path / "wheel.zip")])
+
+
+def test_operators_are_loaded_when_they_are_asked_for() -> None:
+    program = (
+        "import sys; from pipeflow.stages.registry import stage_types; known = stage_types();"
+        "before = {*sys.modules}; assert 'print' in known and 'prin' not in known;"
+        "assert known['range'].name == 'range' and known.get('prin') is None;"
+        "new = {*sys.modules} - before;"
+        "print(*sorted(name for name in new if name.startswith('pipeflow.stages.s')))"
+    )
+
+    loaded = subprocess.check_output([sys.executable, "-c", program], text=True)
+
+    assert loaded.split() == ["pipeflow.stages.sources", "pipeflow.stages.sources.range"]

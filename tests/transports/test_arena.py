@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, SupportsIndex
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -221,9 +223,8 @@ def test_passing_on_slicing_and_wrapping_copy_nothing(arena: Arena) -> None:
 
 
 def test_frames_and_tables_are_passed_on_without_a_copy(arena: Arena) -> None:
-    pandas = pytest.importorskip("pandas")
     first, second, third = shares(arena)
-    frame = pandas.DataFrame({"x": np.arange(50_000.0), "n": np.arange(50_000)})
+    frame = pd.DataFrame({"x": np.arange(50_000.0), "n": np.arange(50_000)})
 
     (passed,) = Decoder(second.views).decode(Encoder(first.pool).encode([frame]))
     packet = Encoder(second.pool).encode([passed])
@@ -236,10 +237,9 @@ def test_frames_and_tables_are_passed_on_without_a_copy(arena: Arena) -> None:
 
 
 def test_arrow_tables_are_passed_on_without_a_copy(arena: Arena) -> None:
-    pyarrow = pytest.importorskip("pyarrow")
     first, second, third = shares(arena)
-    texts = pyarrow.array([f"text {number}" for number in range(20_000)])
-    table = pyarrow.table({"x": np.arange(20_000.0), "text": texts})
+    texts = pa.array([f"text {number}" for number in range(20_000)])
+    table = pa.table({"x": np.arange(20_000.0), "text": texts})
 
     (passed,) = Decoder(second.views).decode(Encoder(first.pool).encode([table]))
     packet = Encoder(second.pool).encode([passed])

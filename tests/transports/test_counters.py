@@ -146,3 +146,22 @@ def test_a_writer_that_waits_is_rung_once_for_each_wait() -> None:
     rings.append(reader.note_taken(0, 1, 0))
 
     assert rings == [False, True, False, True, False, False]
+
+
+def test_a_writer_is_rung_when_half_is_free_or_its_reader_needs_more() -> None:
+    spec = ChannelSpec(number=0, kind=Kind.PIPE, capacity=8, capacity_bytes=80)
+    counters = ChannelCounters.private(spec)
+    writer, reader = WriterAccount(counters, 0), ReaderAccount(counters, 0)
+    writer.note_sent(credits=8, nbytes=80, items=8)
+    writer.set_waiting(True)
+
+    rings = [reader.note_taken(0, 1, 10) for _ in range(3)]
+    of_bytes_too = reader.note_taken(0, 1, 9)
+    half = reader.note_taken(0, 0, 1)
+    writer.set_waiting(True)
+    writer.note_sent(credits=4, nbytes=40, items=4)
+    needed = reader.owes_ring(0, at_once=True)
+
+    assert rings == [False, False, False]
+    assert (of_bytes_too, half, needed) == (False, True, True)
+    assert not reader.owes_ring(0, at_once=True)

@@ -9,14 +9,23 @@ from pipeflow.planner.plan import EdgePlan, Join, Numbering, Parts, Plan, Route,
 from pipeflow.runtime.board import Board
 from pipeflow.runtime.flow.collector import Collector
 from pipeflow.runtime.flow.express import Encoder
-from pipeflow.runtime.flow.inbox import LOT_MOST, LOT_SHARE, Decode, Inbox, InChannel, InPort
+from pipeflow.runtime.flow.inbox import (
+    LOT_MOST,
+    LOT_SHARE,
+    Decode,
+    Inbox,
+    InChannel,
+    InPort,
+    Intake,
+)
 from pipeflow.runtime.flow.joins import Join as Joiner
-from pipeflow.runtime.flow.joins import Merge, ZipById, ZipByPosition
 from pipeflow.runtime.flow.mailbox import DropEdge, Mailbox
+from pipeflow.runtime.flow.merging import Merge, Straight
 from pipeflow.runtime.flow.outbox import Outbox
 from pipeflow.runtime.flow.ports import OutPort
 from pipeflow.runtime.flow.targets import BATCH_ITEMS, OutChannel, Spread, Target
 from pipeflow.runtime.flow.wiring import ChannelPlan
+from pipeflow.runtime.flow.zipping import ZipById, ZipByPosition
 from pipeflow.spec.policies import ArrayMode, Overflow
 from pipeflow.stages.expression import compile_expression
 from pipeflow.stages.keys import key_hash
@@ -44,13 +53,46 @@ def make_inbox(
     replica = plan.workers[worker].replica
     if not stage.edges_in:
         return None
+    edges = [plan.edges[number] for number in stage.edges_in]
+    bases = [edge.lane_base for edge in edges]
+    if _comes_straight(plan, stage, edges):
+        straight = Straight(
+            writers=_writers(plan, edges[0]), lanes=edges[0].lanes, lane_base=bases[0]
+        )
+        ports = [_in_port(plan, edges[0], worker, channels, board, straight, open_receiver)]
+        return Inbox(ports, straight, bases, decode, board.worker(worker))
+    collectors = [_collector(plan, edge, replica) for edge in edges]
     ports = [
-        _in_port(plan, plan.edges[number], worker, channels, board, open_receiver)
-        for number in stage.edges_in
+        _in_port(plan, edge, worker, channels, board, collector, open_receiver)
+        for edge, collector in zip(edges, collectors, strict=True)
     ]
-    bases = [plan.edges[number].lane_base for number in stage.edges_in]
-    join = _join(stage, replica, ports, bases, plan.edges[stage.edges_in[0]].lanes)
+    join = _join(stage, replica, collectors, bases, edges[0].lanes)
     return Inbox(ports, join, bases, decode, board.worker(worker))
+
+
+def _comes_straight(plan: Plan, stage: StagePlan, edges: Sequence[EdgePlan]) -> bool:
+    """Whether what comes is due as it comes, and the stage need not know where units end."""
+    if len(edges) > 1 or stage.join in {Join.ZIP_BY_ID, Join.ZIP_BY_POSITION}:
+        return False
+    in_turn = not edges[0].ordered or _writers(plan, edges[0]) == 1
+    return in_turn and stage.numbering is not Numbering.KEEP
+
+
+def _writers(plan: Plan, edge: EdgePlan) -> int:
+    """How many workers write an edge to one of its readers."""
+    return 1 if edge.route is Route.ALIGNED else len(plan.workers_of(edge.source))
+
+
+def _collector(plan: Plan, edge: EdgePlan, replica: int) -> Collector:
+    by_unit = edge.route is Route.BY_UNIT
+    return Collector(
+        writers=_writers(plan, edge),
+        lanes=edge.lanes,
+        ordered=edge.ordered,
+        in_parts=edge.parts is Parts.EACH,
+        first=replica if by_unit else 0,
+        step=len(plan.workers_of(edge.target)) if by_unit else 1,
+    )
 
 
 def _in_port(
@@ -59,10 +101,10 @@ def _in_port(
     worker: int,
     channels: Sequence[ChannelPlan],
     board: Board,
+    intake: Intake,
     open_receiver: OpenReceiver,
 ) -> InPort:
     aligned = edge.route is Route.ALIGNED
-    by_unit = edge.route is Route.BY_UNIT
     mine = [
         channel for channel in channels if channel.edge == edge.index and worker in channel.readers
     ]
@@ -71,14 +113,7 @@ def _in_port(
         edge=edge.index,
         row=board.edge(worker, edge.index),
         private=edge.arrays is ArrayMode.COPY,
-        collector=Collector(
-            writers=1 if aligned else len(plan.workers_of(edge.source)),
-            lanes=edge.lanes,
-            ordered=edge.ordered,
-            in_parts=edge.parts is Parts.EACH,
-            first=plan.workers[worker].replica if by_unit else 0,
-            step=len(plan.workers_of(edge.target)) if by_unit else 1,
-        ),
+        intake=intake,
         channels=[
             InChannel(
                 receiver=open_receiver(channel, channel.readers.index(worker)),
@@ -93,9 +128,12 @@ def _in_port(
 
 
 def _join(
-    stage: StagePlan, replica: int, ports: Sequence[InPort], bases: Sequence[int], lanes: int
+    stage: StagePlan,
+    replica: int,
+    collectors: Sequence[Collector],
+    bases: Sequence[int],
+    lanes: int,
 ) -> Joiner:
-    collectors = [port.collector for port in ports]
     match stage.join:
         case Join.ZIP_BY_ID:
             return ZipById(collectors, lanes, first=replica, step=stage.replicas)
@@ -132,7 +170,10 @@ def make_outbox(
             if edge.overflow is not Overflow.BLOCK:
                 drops.append(_drop_edge(plan, edge, mine, ends, row))
                 continue
-            outs = [OutChannel(end, number, row) for end in ends]
+            outs = [
+                OutChannel(end, number, row, channel.spec.capacity_bytes)
+                for end, channel in zip(ends, mine, strict=True)
+            ]
             if edge.route in _WHOLE or (len(outs) == 1 and mine[0].spec.kind is Kind.QUEUE):
                 whole.extend(outs)
             else:

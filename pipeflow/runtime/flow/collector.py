@@ -15,10 +15,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from pipeflow.errors import ProtocolError
 from pipeflow.runtime.flow.units import Part
+from pipeflow.values import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

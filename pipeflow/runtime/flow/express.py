@@ -19,14 +19,22 @@ from pipeflow.errors import ItemNotSerializable
 from pipeflow.runtime.board import SENT, Words
 from pipeflow.runtime.flow.refused import ResultNotSerializable
 from pipeflow.runtime.flow.runs import Run
-from pipeflow.runtime.flow.targets import Target, is_large
+from pipeflow.runtime.flow.targets import Target
 from pipeflow.runtime.messages import ItemId
 from pipeflow.transports.base import Packet
-from pipeflow.transports.codec import Pile
+from pipeflow.transports.codec import Pile, encode_unchanging
 
-#: A reader that is idle gets a frame at once, but not more often than this, in seconds: to wake
-#: it costs as much as some dozens of small items.
+#: Where items come faster than this, in seconds, to wake the reader costs more than to make one:
+#: an idle reader gets what comes in ``GAP_S`` in one frame. Slower ones leave at once.
+FAST_S: Final = 0.000005
+#: See there; in seconds.
 GAP_S: Final = 0.0002
+#: So many frames with shared arrays fill an edge: in one, reader and writer would take turns.
+FRAMES_AT_LEAST: Final = 2
+#: How much more items a frame may hold than the one before.
+GROWTH: Final = 4
+#: How often, while so many more items come, a reader that is still busy is looked at.
+LOOKS: Final = 4
 
 
 class Encoder(Protocol):
@@ -60,8 +68,6 @@ class Express:
         frames: How many were sent.
         least: Items that are worth a frame while a reader is idle: 1 where they come slowly.
         woken: The second thread knows that something waits, or will not be needed.
-        words: With ``sent`` and ``taken`` the cells that count the credits sent and taken: equal
-            when the one reader is idle; ``None``: there are several readers, so ask ``idle``.
     """
 
     def __init__(
@@ -80,24 +86,27 @@ class Express:
         self.run = Run()
         self.frames = 0
         self.least = 1
-        self._sent_at = now()
+        self._began = now()
         self._now = now
         self.woken = False
         self.batch_items = batch_items
         self._encoder = encoder
         ends = [channel.sender for channel in target.channels]
-        self._encode = _handed if len(ends) == 1 and ends[0].hands_over else encoder.encode
+        bounds = [channel.capacity_bytes for channel in target.channels]
+        self._batch_bytes = min(bounds, default=0) // FRAMES_AT_LEAST
+        self._encode = _handed if len(ends) == 1 and ends[0].hands_over else encode_unchanging
         self._emitted, self._cell = counter
         self._lock = lock
         self._wait_for_room = wait_for_room
         self._reader_left = reader_left
-        self._credit = 0
-        self.words: Words | None = None
-        self.sent = self.taken = 0
+        self._until = 0  # number of the unit for which there may be no room
+        # The cells that count credits sent and taken: equal when the one reader is idle.
+        self._words: Words | None = None
+        self._sent = self._taken = 0
         if len(target.channels) == 1:
             cells = target.channels[0].sender.credit_cells()
             if cells is not None:
-                self.words, self.sent, self.taken = cells
+                self._words, self._sent, self._taken = cells
         #: Called when something waits to be sent, until it was.
         self.wake: Callable[[], None] = lambda: None
 
@@ -106,32 +115,59 @@ class Express:
     def room(self, prefix: ItemId) -> int:
         """How many items may be appended now, whose ids begin like this; never waits.
 
-        With 0 one may be made all the same, and ``await_room`` be called before it is appended: a
-        stage whose edge is full has its next result ready when there is room.
+        With 0 one may be made all the same, and be passed to ``append``, which waits: a stage whose
+        edge is full has its next result ready when there is room.
 
         Raises:
             ReadersGone: Nobody needs any more results of this stage.
         """
-        run, target = self.run, self.target
+        run = self.run
         with self._lock:
-            self._credit = 0  # what the loop appends is not counted one by one
             if len(run.payloads) >= self.batch_items:
                 self.flush()
             run.begin(prefix)
-            target.cost = len(run.payloads)
-            return max(0, min(target.look(), self.batch_items - target.cost))
+            return self._look()
 
-    def await_room(self) -> None:
-        """Wait until one item may be appended.
+    def append(self, payload: Any, ordinal: int) -> None:
+        """Append one item that nobody can change any more; waits for room.
 
         Raises:
             ReadersGone: Nobody needs any more results of this stage.
         """
+        run = self.run
         with self._lock:
-            self._look()
+            self._await_room()
+            run.ordinals.append(ordinal)
+            run.payloads.append(payload)
+            if not self.woken:
+                self.wake()
+
+    def hold(self) -> int:
+        """How many items to append before ``send_if_idle`` is called again, at least 1."""
+        self._began = self._now()
+        missing = self.least - len(self.run.payloads)
+        return missing if missing > 0 else max(1, self.least // LOOKS)
+
+    def send_if_idle(self, count: int) -> None:
+        """Send what was appended if it is worth a frame and a reader has nothing left to do.
+
+        Args:
+            count: Items since ``hold`` was called, by which is known how quickly they come.
+
+        Raises:
+            ReadersGone: Nobody needs any more results of this stage.
+        """
+        words, before = self._words, self.least
+        self.least = worth_a_frame(
+            count, self._now() - self._began, before=before, most=self.batch_items // 2
+        )
+        if len(self.run.payloads) < min(before, self.least):
+            return
+        if words[self._taken] >= words[self._sent] if words is not None else self.target.idle():
+            self.send()
 
     def send(self) -> None:
-        """Send what was appended: a reader is idle, or it is enough.
+        """Send what was appended.
 
         Raises:
             ReadersGone: Nobody needs any more results of this stage.
@@ -158,20 +194,18 @@ class Express:
 
     def add(self, payload: Any, prefix: ItemId, ordinal: int) -> None:
         """``put``, with an id that begins like this."""
-        if self._credit <= 0:
-            self._credit = self._look()
-        self._credit -= 1
-        run, target = self.run, self.target
-        if target.large:
-            self.flush()  # what is worth a frame of its own gets one
+        self._await_room()
+        run = self.run
         run.begin(prefix)
         try:
             run.add(payload, ordinal, self._encoder.pile)
         except ItemNotSerializable as error:
-            self._credit += 1
             raise ResultNotSerializable((*prefix, ordinal), error) from error
-        target.large = is_large(payload)
-        if target.large or len(run.payloads) >= self.batch_items or target.idle():
+        waiting = len(run.payloads)
+        if run.shared_bytes:
+            self._until = 0  # there may be no room for more bytes
+        full = waiting >= self.batch_items or run.shared_bytes >= self._batch_bytes
+        if full or run.took_slots or (waiting >= self.least and self.target.idle()):
             self.flush()
         elif not self.woken:
             self.wake()
@@ -185,11 +219,8 @@ class Express:
         run, target = self.run, self.target
         if not run.payloads:
             return
-        target.large, target.cost = False, 0
+        target.cost = 0
         self.frames += 1
-        now = self._now()
-        self.least = worth_a_frame(len(run.payloads), now - self._sent_at, self.batch_items)
-        self._sent_at = now
         cut = run.cut()
         count = len(cut.payloads)
         # Counted before the bytes leave, so that no reader can outrun it.
@@ -199,22 +230,26 @@ class Express:
         if target.channels:
             packet = self._encode(cut.payloads) if cut.pile is None else cut.pile.packet()
             if packet.shared_bytes:
-                self._credit = 0  # its bytes may have filled the edge
+                self._until = 0  # its bytes may have filled the edge
             if target.send_packet(cut.meta, packet, count):
                 self._reader_left()
 
-    def _look(self) -> int:
-        """The credits that are free now, at least 1; waits for it."""
-        target, run = self.target, self.run
-        while True:
-            target.cost = len(run.payloads)
-            free = target.look()
-            if free > 0 and target.cost < self.batch_items:
-                return free
-            if target.cost >= self.batch_items:
+    def _await_room(self) -> None:
+        """Wait until one item more has room, in the edge and in the frame."""
+        run = self.run
+        while run.first + len(run.payloads) >= self._until:
+            if len(run.payloads) >= self.batch_items:
                 self.flush()
-            else:
-                self._wait_for_room(target)
+            elif self._look() <= 0:
+                self._wait_for_room(self.target)
+
+    def _look(self) -> int:
+        """How many items have room now; never waits."""
+        run, target = self.run, self.target
+        target.cost = len(run.payloads)
+        free = max(0, min(target.look(run.shared_bytes), self.batch_items - target.cost))
+        self._until = run.first + target.cost + free
+        return free
 
 
 def _handed(payloads: list[Any]) -> Packet:
@@ -222,14 +257,15 @@ def _handed(payloads: list[Any]) -> Packet:
     return Packet(pickled=b"", buffers=(), items=len(payloads), handed=payloads)
 
 
-def worth_a_frame(items: int, elapsed_s: float, most: int) -> int:
-    """How many items the next frame should hold if its reader is idle: what comes in ``GAP_S``.
+def worth_a_frame(items: int, elapsed_s: float, *, before: int, most: int) -> int:
+    """How many items the next frame should hold if its reader is idle; see ``FAST_S``.
 
     Args:
-        items: Of the frame before.
-        elapsed_s: Time that they took to come, in seconds.
-        most: Most items in a frame.
+        items: Some that have just come.
+        elapsed_s: Time that they took, in seconds.
+        before: What was said before; it grows by steps, for one quick item says little.
+        most: Most items in such a frame.
     """
-    if elapsed_s >= GAP_S * items:
+    if elapsed_s >= FAST_S * items:
         return 1
-    return max(1, min(most // 2, int(items * GAP_S / elapsed_s))) if elapsed_s > 0 else most // 2
+    return max(1, min(most, GROWTH * before, int(GAP_S * items / max(elapsed_s, 1e-9))))

@@ -1,6 +1,6 @@
 """The inbox: the reading side of a worker, from frames to messages.
 
-    receivers ── frames ──> decoder ── payloads ──> collector of the edge ──> join ──> messages
+    receivers ── frames ──> decoder ── payloads ──> intake of the edge ──> join ──> messages
 
 It counts what is delivered, and gives credit back in lots once the user's function was called;
 before a wait it owes nothing. It never waits itself: ``take`` answers ``None`` when nothing is
@@ -10,25 +10,16 @@ there, and the worker decides what to do about it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 from pipeflow.runtime.board import DELIVERED, EARLY, UNMATCHED, Words
-from pipeflow.runtime.flow.collector import Collector
-from pipeflow.runtime.flow.joins import (
-    Call,
-    Calls,
-    Join,
-    Kept,
-    Lone,
-    Passed,
-    UnitEnd,
-    ZipByPosition,
-)
-from pipeflow.runtime.flow.units import parts_of
+from pipeflow.runtime.flow.joins import Call, Calls, Join, Kept, Lone, Passed, UnitEnd
+from pipeflow.runtime.flow.units import Part, parts_of
+from pipeflow.runtime.flow.zipping import ZipByPosition
 from pipeflow.runtime.messages import Barrier, EndOfInput
 from pipeflow.transports.base import FrameKind, Packet, Receiver
+from pipeflow.values import dataclass, field
 
 #: Credits of one channel that may go back early; see ``Inbox.help_writers``.
 EARLY_MOST = 1024
@@ -42,7 +33,7 @@ LOT_MOST = 128
 LOT_SHARE = 2
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class InChannel:
     """One channel as this reader sees it.
 
@@ -69,7 +60,25 @@ class InChannel:
     early: int = 0
 
 
-@dataclass(slots=True, kw_only=True)
+class Intake(Protocol):
+    """What takes the parts of one edge.
+
+    Attributes:
+        frontier: For each lane, the number after the last unit given out.
+    """
+
+    frontier: list[int]
+
+    def feed(self, writer: int, part: Part, frame: object) -> None:
+        """A part has come."""
+        ...
+
+    def end(self, writer: int) -> None:
+        """Nothing more comes from this writer."""
+        ...
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
 class InPort:
     """One edge as this reader sees it.
 
@@ -77,14 +86,14 @@ class InPort:
         edge: Number of the edge.
         row: Its row of the board.
         private: Arrays are copied.
-        collector: Puts its units in order.
+        intake: Takes what comes.
         channels: Its channels.
     """
 
     edge: int
     row: Words
     private: bool
-    collector: Collector
+    intake: Intake
     channels: list[InChannel]
 
 
@@ -96,7 +105,7 @@ class _FrameNote:
         channel: Where it came from.
         writer: Number of the writer within the channel.
         items: Items not yet delivered.
-        nbytes: Shared bytes, given back with the last item.
+        nbytes: Shared bytes that were not given back yet.
         left: Credits that the writer still has to get back.
         owed: Items delivered that the writer was not told of.
     """
@@ -109,9 +118,11 @@ class _FrameNote:
     owed: int = 0
 
     def give_back(self) -> None:
-        """Tell the writer of the items delivered; of the frame's bytes with the last one."""
+        """Tell the writer of the items delivered, and of their part of the frame's bytes."""
         owed, self.owed = self.owed, 0
-        self.took(owed, 0 if self.items else self.nbytes)
+        nbytes = self.nbytes * owed // (owed + self.items) if self.items else self.nbytes
+        self.nbytes -= nbytes
+        self.took(owed, nbytes)
 
     def took(self, credits: int, nbytes: int) -> None:
         """Give credits back, except those that went back early."""
@@ -150,6 +161,14 @@ class Inbox:
     _owing: dict[int, _FrameNote] = field(default_factory=dict)
     _barriers: dict[int, set[int]] = field(default_factory=dict)
     _pending_barrier: Barrier | None = None
+    _open: list[tuple[InPort, InChannel]] = field(init=False)
+    _lanes: list[InChannel] = field(init=False)
+    _by_position: ZipByPosition | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._by_position = self.join if isinstance(self.join, ZipByPosition) else None
+        self._open = [(port, channel) for port in self.ports for channel in port.channels]
+        self._lanes = [channel for port, channel in self._open if len(port.intake.frontier) > 1]
 
     def take(self) -> Call | Calls | Lone | UnitEnd | Barrier | EndOfInput | None:
         """The next message, or ``None`` when nothing is there yet.
@@ -238,12 +257,26 @@ class Inbox:
 
     def descriptors(self) -> list[int]:
         """What becomes readable when something may have come."""
-        fds = [channel.receiver.fileno() for channel in self._open_channels()]
+        fds = [channel.receiver.fileno() for _, channel in self._open]
         return [fd for fd in fds if fd >= 0]  # what stays in this process has none
+
+    def open_ends(self) -> int:
+        """How many channels may still bring something."""
+        return len(self._open)
 
     def ready(self) -> bool:
         """Whether something has come that was not taken yet."""
-        return any(channel.receiver.ready() for channel in self._open_channels())
+        for _, channel in self._open:  # noqa: SIM110 - a generator costs more than the look
+            if channel.receiver.ready():
+                return True
+        return False
+
+    def is_sent_more(self) -> bool:
+        """Whether a frame is on its way, as far as the counters know."""
+        for _, channel in self._open:  # noqa: SIM110 - a generator costs more than the look
+            if channel.receiver.is_sent_more():
+                return True
+        return False
 
     def waits_for(self) -> int:
         """Number of the edge that is waited for, plus 1; 0: any of several."""
@@ -252,11 +285,11 @@ class Inbox:
 
     def no_more_calls(self) -> bool:
         """Whether a zip's shortest input has ended: what still comes has no partner."""
-        return isinstance(self.join, ZipByPosition) and self.join.shortest_ended()
+        return self._by_position is not None and self._by_position.shortest_ended()
 
     def parks(self) -> bool:
         """Whether items of one lane are held while another may be due; see ``help_writers``."""
-        return any(note.left for channel in self._lane_channels() for note in channel.parked)
+        return any(note.left for channel in self._lanes for note in channel.parked)
 
     def help_writers(self) -> None:
         """Nothing can be done with what is here: let each writer that waits send one credit more.
@@ -266,7 +299,7 @@ class Inbox:
         would wait for each other for ever. Called when nothing has come for a while, as a writer
         may just be slow; so it runs ahead slowly, and ``EARLY_MOST`` credits at most.
         """
-        for channel in self._lane_channels():
+        for channel in self._lanes:
             while channel.parked and not channel.parked[0].left:
                 channel.parked.popleft()
             helped: set[int] = set()
@@ -275,6 +308,7 @@ class Inbox:
                 if waits and note.writer not in helped and channel.early < EARLY_MOST:
                     helped.add(note.writer)
                     note.advance()
+                    channel.receiver.rouse()
 
     def close(self) -> None:
         """Need no more. Before the end of input this is an early end."""
@@ -291,27 +325,16 @@ class Inbox:
         """When every writer waits for room here there is nobody to be patient with."""
         if self.parks() and all(
             channel.receiver.writer_waits(writer)
-            for channel in self._open_channels()
+            for _, channel in self._open
             for writer in range(channel.writers)
         ):
             self.help_writers()
 
-    def _lane_channels(self) -> Iterator[InChannel]:
-        for port in self.ports:
-            if len(port.collector.frontier) > 1:
-                yield from (channel for channel in port.channels if not channel.over)
-
-    def _open_channels(self) -> Iterator[InChannel]:
-        for port in self.ports:
-            yield from (channel for channel in port.channels if not channel.over)
-
     def _receive(self) -> bool:
         """Take one frame from each channel that has one; whether anything came."""
         came = False
-        for port in self.ports:
-            for channel in port.channels:
-                if not channel.over:
-                    came |= self._receive_from(port, channel)
+        for port, channel in tuple(self._open):
+            came |= self._receive_from(port, channel)
         return came
 
     def _receive_from(self, port: InPort, channel: InChannel) -> bool:
@@ -321,28 +344,36 @@ class Inbox:
         try:
             frame = channel.receiver.receive()
         except StopIteration:
-            channel.over = True
-            for writer in range(channel.writers):
-                port.collector.end(channel.first_writer + writer)
+            self._over(port, channel)
             return True
         if frame is None:
             return False
-        if frame.kind is FrameKind.ITEMS and frame.packet is not None:
-            packet = frame.packet
+        packet = frame.packet
+        if packet is not None:
             note = _FrameNote(
                 channel, frame.writer, packet.items, packet.shared_bytes, frame.credits
             )
-            if len(port.collector.frontier) > 1:
+            if self._lanes and channel in self._lanes:
                 self._park(note)
             payloads = self.decode(packet, port.private)
             channel.receiver.confirm()
-            channel.wanted = max(0, channel.wanted - packet.items)
+            if channel.on_demand:
+                channel.wanted = max(0, channel.wanted - packet.items)
             writer = channel.first_writer + frame.writer
             for part in parts_of(frame.meta, payloads):
-                port.collector.feed(writer, part, note)
+                port.intake.feed(writer, part, note)
         elif frame.kind is FrameKind.BARRIER:
             self._align(int.from_bytes(frame.meta, "little"), id(channel) + frame.writer)
         return True
+
+    def _over(self, port: InPort, channel: InChannel) -> None:
+        """No more comes from this channel."""
+        channel.over = True
+        self._open.remove((port, channel))
+        if channel in self._lanes:
+            self._lanes.remove(channel)
+        for writer in range(channel.writers):
+            port.intake.end(channel.first_writer + writer)
 
     def _park(self, note: _FrameNote) -> None:
         """Remember a frame until all its credit has gone back."""
@@ -356,12 +387,14 @@ class Inbox:
         for note in self._owing.values():
             note.give_back()
         self._owing.clear()
+        for _, channel in self._open:
+            channel.receiver.rouse()
 
     def _align(self, checkpoint: int, sender: int) -> None:
         """A barrier counts once every writer has sent it."""
         seen = self._barriers.setdefault(checkpoint, set())
         seen.add(sender)
-        if len(seen) == sum(channel.writers for channel in self._open_channels()):
+        if len(seen) == sum(channel.writers for _, channel in self._open):
             del self._barriers[checkpoint]
             self._pending_barrier = Barrier(checkpoint)
 
@@ -372,6 +405,6 @@ class Inbox:
         self._finished = True
         units: dict[int, int] = {}
         for port, base in zip(self.ports, self.lane_bases, strict=True):
-            for lane, reached in enumerate(port.collector.frontier):
+            for lane, reached in enumerate(port.intake.frontier):
                 units[base + lane] = max(reached, units.get(base + lane, 0))
         return EndOfInput(units)

@@ -14,7 +14,6 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pipeflow.errors import PeerClosed
@@ -23,6 +22,7 @@ from pipeflow.runtime.board import COPIED_BYTES, DROPPED, SENT, SHARED_BYTES, Wo
 from pipeflow.runtime.flow.units import Batch
 from pipeflow.runtime.messages import ItemId
 from pipeflow.transports.base import Packet, Sender
+from pipeflow.values import dataclass
 
 
 @dataclass(slots=True)
@@ -67,6 +67,10 @@ class Mailbox:
         self._lock = threading.RLock()
         self._gone = False
         self._ended = False
+
+    def open_ends(self) -> int:
+        """How many readers there still are."""
+        return len(self._senders)
 
     def filenos(self) -> list[int]:
         """Of the senders: each polls as an error when its reader has closed."""

@@ -69,6 +69,15 @@ class Outbox:
         self._seen = (self._flushed_at, 0)
         self._expresses: list[Express] = []
         self._units = 0
+        self._targets = [
+            target
+            for port in ports.values()
+            for spread in port.spreads
+            for target in spread.targets
+        ]
+        self._mailboxes = [
+            mailbox for port in ports.values() for drop in port.drops for mailbox in drop.mailboxes
+        ]
         self._readers = [port for name, port in ports.items() if name != ERRORS]
         self._refused: PipeflowError | None = None
         self._woken = False
@@ -145,6 +154,14 @@ class Outbox:
         with self.lock:
             self._flush(quiet=True)
 
+    def flush_if_free(self) -> None:
+        """Send all that waits, unless something is being sent just now; raises nothing."""
+        if self.lock.acquire(blocking=False):
+            try:
+                self._flush(quiet=True)
+            finally:
+                self.lock.release()
+
     def flush_old(self, *, patient: bool = False) -> bool:
         """Send what has waited since ``wake`` was called; for the second thread.
 
@@ -181,7 +198,7 @@ class Outbox:
         """Send the end of input behind the last item, on every channel but the mailboxes'."""
         with self.lock:
             self._flush(quiet=True)
-            for target in self._targets():
+            for target in self._targets:
                 for channel in list(target.channels):
                     try:
                         channel.sender.end()
@@ -192,23 +209,27 @@ class Outbox:
         """Close every channel, ended or not."""
         for channel in self._channels():
             channel.sender.close()
-        for mailbox in self.mailboxes():
+        for mailbox in self._mailboxes:
             mailbox.close()
 
-    def mailboxes(self) -> list[Mailbox]:
+    def mailboxes(self) -> Sequence[Mailbox]:
         """All of them; a thread serves them, see ``runtime.worker``."""
-        return [
-            mailbox
-            for port in self._ports.values()
-            for drop in port.drops
-            for mailbox in drop.mailboxes
-        ]
+        return self._mailboxes
+
+    def open_ends(self) -> int:
+        """How many channels still have a reader."""
+        ends = sum([len(target.channels) for target in self._targets])
+        return ends + sum([mailbox.open_ends() for mailbox in self._mailboxes])
 
     def watched(self) -> list[int]:
         """Descriptors that poll as ``POLLERR`` when a reader has closed."""
-        own = [channel.sender.fileno() for channel in self._channels()]
-        own = [fd for fd in own if fd >= 0]  # what stays in this process has none
-        return own + [fd for mailbox in self.mailboxes() for fd in mailbox.filenos()]
+        own = [
+            fd
+            for target in self._targets
+            for channel in target.channels
+            if (fd := channel.sender.fileno()) >= 0  # what stays in this process has none
+        ]
+        return own + [fd for mailbox in self._mailboxes for fd in mailbox.filenos()]
 
     def check_readers(self, gone: frozenset[int]) -> None:
         """Drop the channels of these descriptors, whose readers have closed.
@@ -217,11 +238,11 @@ class Outbox:
             ReadersGone: It was the last one.
         """
         with self.lock:
-            for target in self._targets():
+            for target in self._targets:
                 for channel in list(target.channels):
                     if channel.sender.fileno() in gone:
                         target.drop(channel)
-            for mailbox in self.mailboxes():
+            for mailbox in self._mailboxes:
                 mailbox.lose_readers(gone)
             self._raise_if_unread()
 
@@ -232,11 +253,11 @@ class Outbox:
             ReadersGone: It was the last one.
         """
         with self.lock:
-            for target in self._targets():
+            for target in self._targets:
                 for channel in list(target.channels):
                     if channel.sender in senders:
                         target.drop(channel)
-            for mailbox in self.mailboxes():
+            for mailbox in self._mailboxes:
                 mailbox.lose(senders)
             self._raise_if_unread()
 
@@ -399,7 +420,10 @@ class Outbox:
             batch.close(place.lane, place.unit)
         else:
             target.open_units.add((place.lane, place.unit))
-        if target.send_packet(batch.meta(), packet, 1):
+        gone = target.send_packet(batch.meta(), packet, 1)
+        if packet.shared_bytes:
+            target.look()  # what was left in items may be too much in bytes
+        if gone:
             self._raise_if_unread()
 
     def _encode_one(self, payload: Any, item: ItemId) -> Packet:
@@ -417,9 +441,8 @@ class Outbox:
             raise ResultNotSerializable(item, error) from error
 
     def _flush(self, *, quiet: bool = False) -> None:
-        waiting = [target for target in self._targets() if target.batch]
-        ways: list[Callable[[], None]] = [express.flush for express in self._expresses]
-        ways += [partial(self._send, target) for target in waiting]
+        ways: list[Callable[[], None]] = [one.flush for one in self._expresses if one.run.payloads]
+        ways += [partial(self._send, target) for target in self._targets if target.batch]
         for send in ways:
             try:
                 send()
@@ -431,13 +454,5 @@ class Outbox:
         if self._readers and all(port.closed() for port in self._readers):
             raise ReadersGone
 
-    def _targets(self) -> list[Target]:
-        return [
-            target
-            for port in self._ports.values()
-            for spread in port.spreads
-            for target in spread.targets
-        ]
-
     def _channels(self) -> list[OutChannel]:
-        return [channel for target in self._targets() for channel in target.channels]
+        return [channel for target in self._targets for channel in target.channels]

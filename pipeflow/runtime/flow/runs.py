@@ -12,6 +12,7 @@ ordinal is appended before its payload, so there is one for each.
 from __future__ import annotations
 
 import pickle
+import struct
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -20,10 +21,15 @@ from pipeflow.transports.codec import Pile
 
 #: Types whose objects nobody can change, and which can always be pickled.
 UNCHANGING: Final = frozenset({int, float, str, bytes, bool, type(None)})
-#: Types that hold others; what they hold is looked at by ``all_unchanging``.
-HOLDING: Final = frozenset({list, tuple})
 #: References to an object that nobody else holds: our name for it, and ``getrefcount``'s.
 OURS: Final = 2
+
+#: What most frames of runs need to say: its first byte, parts of the prefix, first unit, first
+#: ordinal; the parts of the prefix follow. All others begin with pickle's 0x80.
+_PLAIN: Final = struct.Struct("<BBQQ")
+PLAIN_FORM: Final = 1
+#: Of prefixes that long or shorter.
+_PREFIXES: Final = tuple(struct.Struct(f"<{depth}Q") for depth in range(8))
 
 
 class Cut(NamedTuple):
@@ -65,6 +71,16 @@ class Run:
         """What the ids of items that are added now begin with."""
         return self._prefixes[-1][1]
 
+    @property
+    def shared_bytes(self) -> int:
+        """Bytes of what it refers to in shared memory."""
+        return 0 if self.pile is None else self.pile.shared_bytes
+
+    @property
+    def took_slots(self) -> bool:
+        """Whether slots were taken for it."""
+        return self.pile is not None and self.pile.filled
+
     def begin(self, prefix: ItemId) -> None:
         """The ids of all that is added from now on begin like this."""
         unit, before = self._prefixes[-1]
@@ -99,9 +115,16 @@ class Run:
         first, self.first = self.first, self.first + count
         del self.payloads[:count], self.ordinals[:count]
         pile, self.pile = self.pile, None
-        prefixes = [(max(0, unit - first), prefix) for unit, prefix in self._prefixes]
-        last = self._prefixes[-1]
-        self._prefixes = [last if last[0] > self.first else (self.first, last[1])]
+        prefixes = self._prefixes
+        if len(prefixes) > 1 or prefixes[0][0] > first:
+            self._prefixes = [(self.first, prefixes[-1][1])]
+            if prefixes[-1][0] > self.first:
+                self._prefixes = prefixes[-1:]
+            prefixes = [(max(0, unit - first), prefix) for unit, prefix in prefixes]
+        elif (meta := _plain_meta(prefixes[0][1], first, ordinals)) is not None:
+            return Cut(meta, payloads, pile)
+        else:
+            prefixes = [(0, prefixes[0][1])]
         told = (0, first, count, (), (prefixes, _pack_ordinals(ordinals)))
         return Cut(pickle.dumps(told, protocol=5), payloads, pile)
 
@@ -153,22 +176,53 @@ def items_of(squeezed: tuple[Any, Any], payloads: list[Any]) -> Items:
     return Items(prefixes, _unpack_ordinals(ordinals), payloads)
 
 
-def all_unchanging(values: Any) -> bool:
-    """Whether nothing in there can be changed, so that only who holds the whole could do harm."""
-    for value in values:  # noqa: SIM110 - a generator for each item costs three times as much
-        if type(value) not in UNCHANGING:
-            return False
-    return True
+def plain_items(meta: bytes, payloads: list[Any]) -> tuple[int, Items]:
+    """The same of a frame whose meta begins with ``PLAIN_FORM``: its first unit, its items."""
+    _, depth, unit, first = _PLAIN.unpack_from(meta)
+    prefix = _PREFIXES[depth].unpack_from(meta, _PLAIN.size)
+    return unit, Items(((0, prefix),), range(first, first + len(payloads)), payloads)
+
+
+def is_settled(value: object, *, alone: bool) -> bool:
+    """Whether nobody can change a value any more, so that it may be pickled later.
+
+    Args:
+        value: Any object.
+        alone: Nobody else holds it.
+    """
+    kind = type(value)
+    if kind in UNCHANGING:
+        return True
+    if not alone:
+        return False
+    if kind is dict:
+        return _all_unchanging(value) and _all_unchanging(value.values())  # type: ignore[attr-defined]
+    return kind in {list, tuple} and _all_unchanging(value)
+
+
+def _all_unchanging(values: Any) -> bool:
+    return all(type(value) in UNCHANGING for value in values)
+
+
+def _plain_meta(prefix: ItemId, unit: int, ordinals: list[int]) -> bytes | None:
+    """Units and ids of a run, in short; ``None`` if they take more to say."""
+    depth = len(prefix)
+    if not _count_on(ordinals) or depth >= len(_PREFIXES):
+        return None
+    return _PLAIN.pack(PLAIN_FORM, depth, unit, ordinals[0]) + _PREFIXES[depth].pack(*prefix)
 
 
 def _pack_ordinals(ordinals: list[int]) -> object:
     """Ordinals that count on become (first, count)."""
+    return (ordinals[0], len(ordinals)) if _count_on(ordinals) else ordinals
+
+
+def _count_on(ordinals: list[int]) -> bool:
+    """Whether each is one more than that before it."""
     if not ordinals:
-        return ordinals
+        return False
     first, count = ordinals[0], len(ordinals)
-    if ordinals[-1] - first == count - 1 and ordinals == list(range(first, first + count)):
-        return (first, count)
-    return ordinals
+    return ordinals[-1] - first == count - 1 and ordinals == [*range(first, first + count)]
 
 
 def _unpack_ordinals(packed: Any) -> Sequence[int]:

@@ -9,7 +9,6 @@ item.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from pipeflow.errors import PeerClosed
@@ -17,6 +16,7 @@ from pipeflow.planner.plan import Route
 from pipeflow.runtime.board import COPIED_BYTES, SENT, SHARED_BYTES, Words
 from pipeflow.runtime.flow.units import Batch
 from pipeflow.transports.base import Packet, Sender
+from pipeflow.values import dataclass, field
 
 #: Items in one frame at most: enough to make the cost of a frame small beside the items.
 BATCH_ITEMS = 256
@@ -34,11 +34,13 @@ class OutChannel:
         sender: Its end; closed by the outbox.
         edge: Number of the edge.
         row: The edge's row of the board.
+        capacity_bytes: Bytes of shared buffers that may be in flight.
     """
 
     sender: Sender
     edge: int
     row: Words
+    capacity_bytes: int = 64 * 2**20
 
 
 @dataclass(slots=True)
@@ -65,12 +67,19 @@ class Target:
     large: bool = False
     lost_rows: list[Words] = field(default_factory=list)
 
-    def look(self) -> int:
-        """Read the readers' counters: the credits that are free now."""
-        if not self.channels:
-            self.credit = BATCH_ITEMS
+    def look(self, nbytes: int = 0) -> int:
+        """Read the readers' counters: the credits that are free now.
+
+        Args:
+            nbytes: Shared bytes of what waits to be sent.
+        """
+        channels = self.channels
+        if len(channels) == 1:  # most often, and asked for each frame
+            self.credit = channels[0].sender.room(nbytes) - self.cost
+        elif channels:
+            self.credit = min([channel.sender.room(nbytes) for channel in channels]) - self.cost
         else:
-            self.credit = min(channel.sender.room() for channel in self.channels) - self.cost
+            self.credit = BATCH_ITEMS
         return self.credit
 
     def full(self) -> list[OutChannel]:
@@ -79,7 +88,10 @@ class Target:
 
     def idle(self) -> bool:
         """Whether a reader has nothing left to do."""
-        return any(channel.sender.idle() for channel in self.channels)
+        for channel in self.channels:  # noqa: SIM110 - a generator costs more than the look
+            if channel.sender.idle():
+                return True
+        return False
 
     def has_part(self, lane: int, unit: int) -> bool:
         """Whether an item of this unit went this way and the unit is not closed yet."""
@@ -111,7 +123,10 @@ class Target:
             return False
         packet = encode(batch.payloads) if batch.pile is None else batch.pile.packet()
         self.batch, self.cost = type(batch)(), 0
-        return self.send_packet(batch.meta(), packet, cost)
+        gone = self.send_packet(batch.meta(), packet, cost)
+        if packet.shared_bytes:
+            self.look()  # what was left in items may be too much in bytes
+        return gone
 
     def send_packet(self, meta: bytes, packet: Packet, cost: int) -> bool:
         """Send one packet to every channel; whether a reader turned out to be gone."""
@@ -126,8 +141,6 @@ class Target:
             channel.row[SHARED_BYTES] += packet.shared_bytes
         for channel in gone:
             self.drop(channel)
-        if packet.shared_bytes:
-            self.look()  # what was left in items may be too much in bytes
         return bool(gone)
 
     def drop(self, channel: OutChannel) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import select
 import threading
 from collections.abc import Sequence
+from functools import partial
+from queue import Empty, SimpleQueue
 
 from pipeflow.errors import PipeflowError
 from pipeflow.runtime.flow.mailbox import Mailbox
@@ -18,53 +20,53 @@ PATIENCE_S = (LINGER_S, 2 * LINGER_S, 4 * LINGER_S, 8 * LINGER_S)
 class Linger:
     """The second thread: sends what a burst left behind, when the user's code takes its time.
 
+    It is called while items flow, so it waits on a queue, which wakes it at a tenth of what an
+    ``Event`` costs.
+
     Args:
         outbox: The worker's outputs.
     """
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
-        self._wake = threading.Event()
-        self._stopping = threading.Event()
+        #: True: something waits; False: it is over.
+        self._calls: SimpleQueue[bool] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="pipeflow-linger", daemon=True)
 
     def start(self) -> None:
         """Begin, if there is anything to send to."""
         if self._outbox.watched():
-            self._outbox.wake = self._wake.set
+            self._outbox.wake = partial(self._calls.put, True)
             self._thread.start()
 
     def stop(self) -> None:
         """End, and wait for it."""
-        self._stopping.set()
-        self._wake.set()
+        self._calls.put(False)
         if self._thread.is_alive():
             self._thread.join()
 
     def _run(self) -> None:
-        while True:
-            self._wake.wait()
-            self._wake.clear()
-            try:
-                if not self._flush_in_time():
-                    return
-            except PipeflowError as error:
-                self._outbox.refuse(error)
-                return
+        try:
+            while self._calls.get() and self._flush_in_time():
+                pass
+        except PipeflowError as error:
+            self._outbox.refuse(error)
 
     def _flush_in_time(self) -> bool:
         """Flush after a millisecond, or a few more while the first thread sends all the time.
 
         Returns:
-            Whether to go on; a wake-up that was cleared may have been the one that says to end.
+            Whether to go on.
         """
         for delay_s in PATIENCE_S:
-            if self._stopping.wait(delay_s):
-                return False
-            if self._outbox.flush_old(patient=True):
-                return True
+            try:
+                # Nobody calls again before it was flushed: this can only be the end.
+                return self._calls.get(timeout=delay_s)
+            except Empty:
+                if self._outbox.flush_old(patient=True):
+                    return True
         self._outbox.flush_old()
-        return not self._stopping.is_set()
+        return True
 
 
 class Postman:

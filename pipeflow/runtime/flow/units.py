@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
-from pipeflow.runtime.flow.runs import UNCHANGING, items_of
+from pipeflow.runtime.flow.runs import PLAIN_FORM, UNCHANGING, items_of, plain_items
 from pipeflow.runtime.messages import ItemId
 from pipeflow.transports.codec import Pile
+from pipeflow.values import dataclass, field
 
 
 @dataclass(slots=True)
@@ -124,8 +124,7 @@ class Batch:
         return pickle.dumps((lanes, units, counts, going_on, _squeeze(self.ids)), protocol=5)
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """Some items of one unit, or a run of units, as a reader gets them.
 
     Attributes:
@@ -155,31 +154,34 @@ class Part:
 
 def parts_of(meta: bytes, payloads: list[Any]) -> list[Part]:
     """The units of one frame, in order."""
+    if meta[0] == PLAIN_FORM:
+        unit, run = plain_items(meta, payloads)
+        return [Part(0, unit, len(payloads), run, closed=True, cost=0)]
     lanes, units, counts, going_on, squeezed = pickle.loads(meta)
     if isinstance(counts, int):
         if isinstance(lanes, int) and isinstance(units, int) and not going_on:
-            run: Collection[tuple[ItemId, Any]]
+            items: Collection[tuple[ItemId, Any]]
             if isinstance(squeezed, tuple):
-                run = items_of(squeezed, payloads)
+                items = items_of(squeezed, payloads)
             else:
-                run = list(zip(squeezed, payloads, strict=True))
-            return [Part(lanes, units, counts, run, closed=True, cost=0)]
+                items = list(zip(squeezed, payloads, strict=True))
+            return [Part(lanes, units, counts, items, closed=True, cost=0)]
         counts = [1] * counts
     number = len(counts)
     if isinstance(lanes, int):
         lanes = [lanes] * number
     if isinstance(units, int):
         units = range(units, units + number)
-    items = list(zip(_unsqueeze(squeezed), payloads, strict=True))
+    pairs = list(zip(_unsqueeze(squeezed), payloads, strict=True))
     parts: list[Part] = []
     at = 0
     for index, (lane, unit, count) in enumerate(zip(lanes, units, counts, strict=True)):
         closed = index not in going_on
         if count == 1:
-            parts.append(Part(lane, unit, 1, items[at : at + 1], closed, 0))
+            parts.append(Part(lane, unit, 1, pairs[at : at + 1], closed, 0))
             at += 1
         elif count > 0:
-            parts.append(Part(lane, unit, 1, items[at : at + count], closed, 0))
+            parts.append(Part(lane, unit, 1, pairs[at : at + count], closed, 0))
             at += count
         elif count == 0:
             parts.append(Part(lane, unit, 1, [], closed, 1))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from pipeflow.planner.plan import EdgePlan, Numbering, Plan, Route, one_buffer
 from pipeflow.spec.policies import TransportKind
 from pipeflow.transports.base import ChannelSpec, Kind
+from pipeflow.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

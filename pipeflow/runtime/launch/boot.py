@@ -17,56 +17,33 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from pipeflow import values
 from pipeflow.runtime.launch import image
+from pipeflow.runtime.launch.environment import stage_environment
 from pipeflow.runtime.messages import EXIT_FAILED, Failed, Failure, pack_report
 
 if TYPE_CHECKING:
-    from pipeflow.planner.plan import StagePlan
     from pipeflow.runtime.brief import WorkerBrief
-
-#: Variables by which libraries learn how many threads to start.
-THREAD_VARIABLES: Final = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-)
-
-#: What the interpreter or the loader reads once, at their start.
-_READ_AT_START: Final = ("PYTHON", "LD_", "DYLD_", "LC_", "LANG", "MALLOC_", "GLIBC_")
+    from pipeflow.runtime.flow.wiring import ChannelPlan
 
 #: Added to what the kernel goes by when memory runs out: workers go before their supervisor.
-_OOM_SCORE: Final = "500"
-
-
-def stage_environment(stage: StagePlan, replica: int) -> dict[str, str]:
-    """Variables of one worker, on top of the inherited ones; what the stage says itself wins."""
-    variables = dict.fromkeys(THREAD_VARIABLES, str(stage.threads))
-    if stage.gpus:
-        variables["CUDA_VISIBLE_DEVICES"] = str(stage.gpus[replica % len(stage.gpus)])
-    own = {name: value.replace("${replica}", str(replica)) for name, value in stage.env.items()}
-    return variables | own
-
-
-def needs_fresh_interpreter(env: Mapping[str, str]) -> bool:
-    """Whether a stage sets variables that only take effect when a program starts."""
-    return any(name.startswith(_READ_AT_START) for name in env)
+_OOM_SCORE: Final = b"500"
 
 
 def preload() -> None:
     """Import what every worker needs, so that forked ones need not; no code of the user's."""
     importlib.import_module("pipeflow.runtime.worker")
+    values.complete()
 
 
-def start(told: tuple[WorkerBrief, ...]) -> int:
+def start(told: tuple[WorkerBrief, ...], channels: tuple[ChannelPlan, ...]) -> int:
     """Be the worker of a brief: run it and end all that it started.
 
-    Of several workers that share the process each has a brief, writers before readers.
+    Args:
+        told: Of several workers that share the process each has a brief, writers before readers.
+        channels: All channels of the plan.
 
     Returns:
         The exit status; the caller leaves by ``os._exit``, as the process may be a fork.
@@ -79,11 +56,11 @@ def start(told: tuple[WorkerBrief, ...]) -> int:
     if len(told) == 1:
         from pipeflow.runtime.worker import run_worker
 
-        status = run_worker(told[0])
+        status = run_worker(told[0], channels)
     else:
         from pipeflow.runtime.host import run_workers
 
-        status = run_workers(told)
+        status = run_workers(told, channels)
     _finish_process()
     return status
 
@@ -127,9 +104,15 @@ def _open_standard_streams() -> None:
 
 def _volunteer_for_oom() -> None:
     try:
-        Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE, encoding="ascii")
+        number = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
     except OSError:
-        pass  # not Linux, or not allowed: it is only a preference
+        return  # not Linux: it is only a preference
+    try:
+        os.write(number, _OOM_SCORE)
+    except OSError:
+        pass  # not allowed
+    finally:
+        os.close(number)
 
 
 def _bind(cpus: tuple[int, ...]) -> None:
@@ -180,13 +163,14 @@ def main(arguments: list[str]) -> int:
     with open(number, "rb") as file:
         plan, briefs = pickle.load(file)
     from pipeflow.runtime.brief import unpack
+    from pipeflow.runtime.flow.wiring import wire
     from pipeflow.runtime.launch.ties import die_with_parent
 
     told = unpack(briefs, pickle.loads(plan))
     # Armed before the exec as well; said again because a loader with privileges would drop it.
     if not die_with_parent(told[0].supervisor_pid):
         return 1
-    return start(told)
+    return start(told, wire(told[0].plan))
 
 
 if __name__ == "__main__":

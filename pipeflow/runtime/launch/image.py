@@ -13,12 +13,13 @@ import os
 import random
 import signal
 import sys
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
 
 from pipeflow.runtime.launch import pools, ties
 from pipeflow.runtime.launch.messages import Preload, Preloaded
+from pipeflow.transports.allocator import keep_freed_memory
+from pipeflow.values import dataclass
 
 #: Libraries that say that a process which has loaded them must not be forked.
 UNFORKABLE: Final = frozenset(
@@ -57,6 +58,8 @@ def load(order: Preload) -> Preloaded:
     gc.disable()
     try:
         problem = _import_unheard(order.imports) or _difference(before, _traces(), order.beside)
+        if "numpy" in sys.modules:
+            keep_freed_memory()  # once for all: copies of this process have the same allocator
     finally:
         gc.freeze()  # forked workers share these pages as long as nobody touches them
         gc.enable()
@@ -155,12 +158,17 @@ def _draws_random_numbers(objects: Iterable[object]) -> bool:
     """
     shared = random.random.__self__  # type: ignore[attr-defined]  # a bound method
     legacy = getattr(sys.modules.get("numpy.random.mtrand"), "_rand", None)
-    for each in objects:
-        kind = type(each)  # never isinstance: a proxy would be asked what it stands for
-        if issubclass(kind, random.SystemRandom) or each is shared or each is legacy:
-            continue
-        if issubclass(kind, random.Random):
-            return True
-        if kind.__name__ in _NUMPY_GENERATORS and kind.__module__.startswith("numpy."):
-            return True
-    return False
+    kinds = {*_with_subclasses(random.Random)} - {*_with_subclasses(random.SystemRandom)}
+    for name in _NUMPY_GENERATORS:
+        kind: type[Any] | None = getattr(sys.modules.get("numpy.random"), name, None)
+        if kind is not None:
+            kinds |= {*_with_subclasses(kind)}
+    # Never isinstance: a proxy would be asked what it stands for.
+    found = [each for each in objects if type(each) in kinds]
+    return any(each is not shared and each is not legacy for each in found)
+
+
+def _with_subclasses(kind: type[Any]) -> Iterator[type[Any]]:
+    yield kind
+    for each in type.__subclasses__(kind):
+        yield from _with_subclasses(each)

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import ast
 import os
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from typing import Final
+
+from pipeflow.values import dataclass, field
 
 #: A module and the names that are taken from it, as ``from module import names`` has them.
 Import = tuple[str, tuple[str, ...]]
@@ -26,7 +28,8 @@ _STANDARD: Final = Path(os.__file__).parent
 _MOST_MODULES: Final = 100
 
 #: Modules that act, or take hold of the terminal, when they are imported; and our own, which every
-#: worker has.
+#: worker has. Like them those are passed over that are part of the interpreter, as ``sys`` and
+#: ``time`` are: they cost nothing, and lie in no file.
 _LEFT_ALONE: Final = frozenset(
     {"__main__", "antigravity", "curses", "idlelib", "readline", "rlcompleter", "test", "this"}
     | {"tkinter", "turtle", "turtledemo", "faulthandler", "pipeflow"}
@@ -70,6 +73,26 @@ def stage_imports(module: str, folder: str, search_path: Sequence[str]) -> Stage
     )
 
 
+class ImportsOf:
+    """What the modules of one pipeline import; each is read once, however many stages call it.
+
+    Args:
+        folder: Of the pipeline file.
+        search_path: Looked at behind it.
+    """
+
+    def __init__(self, folder: str, search_path: Sequence[str]) -> None:
+        self.folder = folder
+        self._search_path = search_path
+        self._known: dict[str, StageImports] = {}
+
+    def __call__(self, module: str) -> StageImports:
+        """See ``stage_imports``."""
+        if module not in self._known:
+            self._known[module] = stage_imports(module, self.folder, self._search_path)
+        return self._known[module]
+
+
 @dataclass(slots=True)
 class _Reading:
     """One stage's modules, read in the order in which they would run."""
@@ -85,7 +108,7 @@ class _Reading:
     def follow(self, module: str, names: tuple[str, ...] = ()) -> None:
         """Note an import of an installed package, or read a module of the user's."""
         first = module.partition(".")[0]
-        if first in _LEFT_ALONE:
+        if first in _LEFT_ALONE or first in sys.builtin_module_names:
             return
         found = _find(first, self.path)
         if found is None:

@@ -18,25 +18,21 @@ imports nothing: until then it has no worker.
 
 from __future__ import annotations
 
-import atexit
 import errno
-import gc
 import os
 import pickle
 import resource
 import select
 import signal
 import socket
-import sys
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
-from types import ModuleType
-from typing import TYPE_CHECKING, Final, NoReturn, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from pipeflow.errors import MachineError
-from pipeflow.runtime.launch import ties
+from pipeflow.runtime.launch.birth import fork_server, run_server
 from pipeflow.runtime.launch.lending import MOST, send
 from pipeflow.runtime.launch.messages import (
     AllLaunched,
@@ -46,6 +42,7 @@ from pipeflow.runtime.launch.messages import (
     Lend,
     NotLaunched,
     Planned,
+    Preload,
     Preloaded,
     Reply,
     Request,
@@ -54,6 +51,7 @@ from pipeflow.runtime.launch.messages import (
     Unpacker,
     pack,
 )
+from pipeflow.values import replace
 
 if TYPE_CHECKING:
     from pipeflow.planner.plan import Plan
@@ -67,6 +65,10 @@ _PRELOAD_DEADLINE_S: Final = 20.0
 
 #: How long it may take to end all that is left, in seconds.
 _CLOSE_DEADLINE_S: Final = 8.0
+
+#: So many workers are asked for before the first answer is read: the server forks one after the
+#: other, without waiting for us between them. What waits to be read has a bound all the same.
+_MOST_UNANSWERED: Final = 16
 
 _READ_BYTES: Final = 1 << 16
 
@@ -91,11 +93,11 @@ class Launcher(Protocol):
         """Process id of the parent of all workers; their life hangs on it."""
         ...
 
-    def launch(self, order: Launch) -> int:
-        """Start one worker and return its process id.
+    def launch(self, orders: Iterable[Launch]) -> Iterator[tuple[int, int]]:
+        """Start workers in their order; gives the number and the process id of each.
 
         Raises:
-            MachineError: A limit forbids it; ``close`` leaves nothing of those before.
+            MachineError: A limit forbids one; ``close`` leaves nothing of those before and behind.
         """
         ...
 
@@ -138,20 +140,22 @@ class ServerLauncher:
     ) -> None:
         self.method = method
         self._sharing: Sharing | None = None  #: what the server has not answered yet
+        self._expected: Preload | None = None  #: what it imports before there is a plan
         self._apart: frozenset[int] = frozenset()
         self._start({*descriptors}, copy=copy or method is StartMethod.FORK)
 
     def _start(self, descriptors: set[int], *, copy: bool) -> None:
         self._replies = Unpacker()
         self._waiting: list[Exited] = []
+        self._answers: deque[Reply] = deque()
         ours, theirs = socket.socketpair()
         self._socket: socket.socket | None = ours
         try:
             if copy:
                 fresh = self.method is not StartMethod.FORK
-                self.parent = _fork_server(theirs, descriptors, fresh=fresh)
+                self.parent = fork_server(theirs, descriptors, fresh=fresh)
             else:
-                self.parent = _run_server(theirs)
+                self.parent = run_server(theirs)
         except OSError as error:
             ours.close()
             raise _limit_reached(error.errno or 0) from error
@@ -161,11 +165,28 @@ class ServerLauncher:
         finally:
             theirs.close()
 
+    def expect(self, preload: Preload) -> None:
+        """Have the server import what the workers will most likely share: there is no plan yet."""
+        if self.method is StartMethod.FORKSERVER:
+            self._expected = preload
+            self._send(preload)
+
     def share(self, sharing: Sharing) -> None:
-        """Have the server import what the workers share, while we do something else."""
-        if sharing.preload is not None and self.method is StartMethod.FORKSERVER:
+        """Have the server import what the workers share, while we do something else.
+
+        Raises:
+            MachineError: It has begun to import something else, and no other can be started.
+        """
+        wanted = sharing.preload if self.method is StartMethod.FORKSERVER else None
+        expected, self._expected = self._expected, None
+        if expected is not None and not (wanted and _contains(expected, wanted)):
+            self.close(patience_s=0.0)
+            self._start(set(), copy=False)
+            expected = None
+        if wanted is not None:
             self._sharing = sharing
-            self._send(sharing.preload)
+            if expected is None:
+                self._send(wanted)
 
     def settle(self) -> None:
         """Wait for those imports; if nobody may share them, begin anew without them.
@@ -216,33 +237,44 @@ class ServerLauncher:
     def fileno(self) -> int:
         return self._open_socket().fileno()
 
-    def launch(self, order: Launch) -> int:
-        apart = self.method is StartMethod.SPAWN or order.worker in self._apart
-        self._send(replace(order, replace=order.replace or apart))
+    def launch(self, orders: Iterable[Launch]) -> Iterator[tuple[int, int]]:
+        unanswered = 0
+        for order in orders:
+            apart = self.method is StartMethod.SPAWN or order.worker in self._apart
+            self._send(replace(order, replace=order.replace or apart))
+            unanswered += 1
+            if unanswered == _MOST_UNANSWERED:
+                yield self._launched()
+                unanswered -= 1
+        for _ in range(unanswered):
+            yield self._launched()
+
+    def _launched(self) -> tuple[int, int]:
         match self._answer(_ANSWER_DEADLINE_S):
-            case Launched(_, pid):
-                return pid
+            case Launched(worker, pid):
+                return worker, pid
             case NotLaunched(_, number):
                 raise _limit_reached(number)
             case other:
                 raise AssertionError(f"not an answer to a launch: {other!r}")
 
     def _answer(self, patience_s: float) -> Reply:
-        """The answer to what was asked last.
+        """The next answer to what was asked.
 
         Raises:
             MachineError: None has come in time, or the server is gone.
         """
         deadline = time.monotonic() + patience_s
-        while True:
-            replies = self._receive(max(0.0, deadline - time.monotonic()))
-            # A worker may end while others are still being started: that is news for later.
-            self._waiting += [reply for reply in replies if isinstance(reply, Exited)]
-            for reply in replies:
-                if not isinstance(reply, Exited):
-                    return reply
-            if time.monotonic() >= deadline:
+        while not self._answers:
+            for reply in self._receive(max(0.0, deadline - time.monotonic())):
+                if isinstance(reply, Exited):
+                    # A worker may end while others are still being started: news for later.
+                    self._waiting.append(reply)
+                else:
+                    self._answers.append(reply)
+            if not self._answers and time.monotonic() >= deadline:
                 raise MachineError(f"the launch server did not answer within {patience_s:.0f} s")
+        return self._answers.popleft()
 
     def all_launched(self) -> None:
         self._send(AllLaunched())
@@ -296,82 +328,9 @@ class ServerLauncher:
         ]
 
 
-def _run_server(control: socket.socket) -> int:
-    """A launch server in a fresh interpreter."""
-    # -P: a yaml.py or json.py in the current folder is not ours to import.
-    program = [sys.executable, "-P", "-m", "pipeflow.runtime.launch.server"]
-    os.set_inheritable(control.fileno(), True)
-    return os.posix_spawn(
-        sys.executable,
-        [*program, str(control.fileno()), str(os.getpid())],
-        os.environ,
-        setpgroup=0,  # a signal to the group of the command must not reach it
-    )
-
-
-def _fork_server(control: socket.socket, descriptors: set[int], *, fresh: bool) -> int:
-    """A launch server as a copy of this process.
-
-    Args:
-        control: Its end of the socket.
-        descriptors: What it keeps beside that.
-        fresh: Whether it is to be as if it had been started as a program.
-
-    Raises:
-        MachineError: This process has other threads, whose locks the copy would never get.
-    """
-    count = ties.threads()
-    if count > 1:
-        raise MachineError(
-            f"start method 'fork' needs a process with one thread, and this one has {count};"
-            " use 'forkserver' or 'spawn'"
-        )
-    supervisor = os.getpid()
-    # Until it has handlers of its own, a Ctrl-C must not end it with our traceback.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        pid = os.fork()
-        if pid == 0:
-            _be_server(control.fileno(), descriptors, supervisor, before, fresh=fresh)
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    return pid
-
-
-def _be_server(
-    control: int, descriptors: set[int], supervisor: int, mask: Iterable[int], *, fresh: bool
-) -> NoReturn:
-    status = 1
-    try:
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        os.setpgid(0, 0)
-        ties.close_all_but((control, *descriptors))
-        atexit._clear()  # noqa: SLF001 - as multiprocessing does: our parent's handlers are not ours
-        from pipeflow.runtime.launch import boot, server
-
-        boot.preload()
-        if fresh:
-            _forget_program(server)
-        server.LaunchServer(control, supervisor).serve()
-        status = 0
-    except BaseException:  # the boundary of the process: nothing may reach our caller
-        from pipeflow.runtime.launch.boot import print_last_words
-
-        print_last_words()
-    finally:
-        os._exit(status)
-
-
-def _forget_program(server: ModuleType) -> None:
-    """Leave behind what tells a copy of the command from a program of its own."""
-    if not sys.flags.safe_path:
-        del sys.path[0]  # the folder of the command's script, or the current one
-    sys.argv[:] = [server.__file__ or ""]
-    sys.modules["__main__"] = server
-    gc.freeze()  # forked workers share these pages as long as nobody touches them
-    gc.enable()
+def _contains(loaded: Preload, wanted: Preload) -> bool:
+    """Whether nothing is left to import; more may be loaded, for a stage that is cut."""
+    return {*loaded.imports} >= {*wanted.imports} and loaded.beside == wanted.beside
 
 
 def _limit_reached(number: int) -> MachineError:
@@ -409,6 +368,8 @@ def _gone(pid: int, wait_s: float) -> bool:
         sentinel = os.pidfd_open(pid)
     except ProcessLookupError:
         return True
+    except OSError:  # an older kernel, or one that is played by another program
+        return _gone_by_looking(pid, wait_s)
     try:
         return _readable(sentinel, wait_s)
     finally:

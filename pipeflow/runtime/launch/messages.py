@@ -5,8 +5,9 @@ from __future__ import annotations
 import pickle
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Final
+
+from pipeflow.values import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

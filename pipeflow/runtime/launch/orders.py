@@ -6,7 +6,7 @@ import os
 
 from pipeflow.planner.plan import Plan
 from pipeflow.runtime.brief import WorkerBrief, pack
-from pipeflow.runtime.launch.boot import needs_fresh_interpreter, stage_environment
+from pipeflow.runtime.launch.environment import needs_fresh_interpreter, stage_environment
 from pipeflow.runtime.launch.messages import Launch
 
 

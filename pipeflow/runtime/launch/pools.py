@@ -28,10 +28,10 @@ def adjustable() -> bool:
     """Whether ``set_threads`` reaches all libraries of this process that start threads."""
     if any(name in sys.modules for name in _DEAF_MODULES):
         return False
-    names = [Path(path).name for path in _mapped()]
+    paths = {path: Path(path).name for path in _mapped()}
     return all(
-        _openblas(path) is not None for path in _mapped() if "openblas" in Path(path).name
-    ) and not any(name.startswith(_DEAF_LIBRARIES) for name in names)
+        _openblas(path) is not None for path, name in paths.items() if "openblas" in name
+    ) and not any(name.startswith(_DEAF_LIBRARIES) for name in paths.values())
 
 
 def set_threads(count: int) -> None:

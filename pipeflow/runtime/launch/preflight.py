@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import resource
-from dataclasses import dataclass
 
 from pipeflow.errors import MachineError
 from pipeflow.planner.plan import Plan
 from pipeflow.runtime.flow.wiring import ChannelPlan
 from pipeflow.runtime.machine import free_processes
 from pipeflow.transports.base import Kind
+from pipeflow.values import dataclass
 
 #: Descriptors that the interpreter, the terminal and our own loop have open beside the run's.
 _SPARE_DESCRIPTORS = 32

@@ -23,11 +23,11 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from pipeflow.planner.plan import Plan
 from pipeflow.runtime.brief import unpack
+from pipeflow.runtime.flow.wiring import wire
 from pipeflow.runtime.launch import boot, image, lending, ties
 from pipeflow.runtime.launch.messages import (
     AllLaunched,
@@ -44,6 +44,7 @@ from pipeflow.runtime.launch.messages import (
     Unpacker,
     pack,
 )
+from pipeflow.values import dataclass
 
 #: How long killed processes may take to be gone, in seconds; only the kernel itself can delay them.
 _LAST_DEADLINE_S: Final = 5.0
@@ -239,6 +240,7 @@ class SharedPlan:
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.plan: Plan | None = pickle.loads(data) if data else None
+        self.channels = wire(self.plan) if self.plan is not None else ()
 
 
 def become_worker(order: Launch, shared: SharedPlan, parent: int) -> NoReturn:
@@ -249,7 +251,7 @@ def become_worker(order: Launch, shared: SharedPlan, parent: int) -> NoReturn:
         if order.replace:
             _exec_worker(order, shared)
         assert shared.plan is not None, "the plan comes before the first worker"
-        status = boot.start(unpack(order.brief, shared.plan))
+        status = boot.start(unpack(order.brief, shared.plan), shared.channels)
     except BaseException:  # the boundary of the process: nothing may reach the server
         boot.print_last_words()
     finally:

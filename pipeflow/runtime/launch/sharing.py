@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from typing import Final
 
 from pipeflow.planner.plan import Plan, StagePlan
-from pipeflow.runtime.launch.boot import THREAD_VARIABLES
-from pipeflow.runtime.launch.imports import Import, StageImports, modules_beside, stage_imports
+from pipeflow.runtime.launch.environment import THREAD_VARIABLES
+from pipeflow.runtime.launch.imports import Import, ImportsOf, StageImports, modules_beside
 from pipeflow.runtime.launch.messages import Preload
+from pipeflow.spec.pipeline import Call, Pipeline, Stage
+from pipeflow.values import dataclass, field
 
 #: A library that starts no thread when it is loaded leaves a process that may be forked.
 _ONE_THREAD: Final = dict.fromkeys(THREAD_VARIABLES, "1")
@@ -30,34 +31,45 @@ class Sharing:
     with_threads: frozenset[int] = field(default_factory=frozenset)
 
 
-def plan_sharing(plan: Plan, search_path: Sequence[str]) -> Sharing:
+def expected_preload(pipeline: Pipeline, imports_of: ImportsOf) -> Preload | None:
+    """What the workers will share, as far as that can be told before there is a plan.
+
+    ``None``: the plan must tell. That takes a while, in which the imports could be under way.
+    """
+    stages = [stage for stage in pipeline.stages if stage.enabled]
+    if any(map(_will_be_apart, stages)):
+        return None
+    read = [imports_of(stage.work.module) for stage in stages if isinstance(stage.work, Call)]
+    if not all(each.settled for each in read):
+        return None
+    return _preload(_imports(read, all_share=True), pipeline.folder)
+
+
+def plan_sharing(plan: Plan, imports_of: ImportsOf) -> Sharing:
     """Decide what the workers share.
 
     A stage that says something of its own about its environment or its place in the machine may
     change what a package does when it is imported: it gets an interpreter of its own.
     """
     read = {
-        stage.index: stage_imports(stage.call.partition(":")[0], plan.folder, search_path)
-        for stage in plan.stages
-        if stage.call
+        stage.index: imports_of(stage.call.partition(":")[0]) for stage in plan.stages if stage.call
     }
     apart = {
         stage.index
         for stage in plan.stages
         if _is_apart(stage) or not read.get(stage.index, StageImports()).settled
     }
-    imports = _imports(read, apart)
+    shared_ones = [each for number, each in read.items() if number not in apart]
+    preload = _preload(_imports(shared_ones, all_share=not apart), plan.folder)
     # Of several workers in one process (``--fuse``) each imports what it needs into it.
     alone = frozenset(worker.process for worker in plan.workers if worker.stage in apart)
     # An interpreter for each of those costs about what the others save.
-    if not imports or 2 * len(alone) > len({worker.process for worker in plan.workers}):
+    if preload is None or 2 * len(alone) > len({worker.process for worker in plan.workers}):
         return Sharing()
     shared = [stage for stage in plan.stages if stage.index not in apart]
     many = {stage.index for stage in shared if stage.threads > 1}
     return Sharing(
-        preload=Preload(
-            imports=imports, env=_ONE_THREAD, beside=frozenset(modules_beside(plan.folder))
-        ),
+        preload=preload,
         apart=alone,
         with_threads=frozenset(each.process for each in plan.workers if each.stage in many),
     )
@@ -67,11 +79,22 @@ def _is_apart(stage: StagePlan) -> bool:
     return bool(stage.env or stage.gpus or stage.cpus or stage.memory is not None)
 
 
-def _imports(read: Mapping[int, StageImports], apart: set[int]) -> tuple[Import, ...]:
-    shared = [each for number, each in read.items() if number not in apart]
-    packages = [one for each in shared for one in each.packages]
-    standard = [one for each in shared for one in each.standard]
-    if not packages and apart:
+def _will_be_apart(stage: Stage) -> bool:
+    own = stage.resources
+    return bool(stage.env or own.gpus or own.cpus or own.memory is not None)
+
+
+def _imports(read: Iterable[StageImports], *, all_share: bool) -> tuple[Import, ...]:
+    read = tuple(read)
+    packages = [one for each in read for one in each.packages]
+    standard = [one for each in read for one in each.standard]
+    if not packages and not all_share:
         # Not worth an interpreter for each of those that stand apart.
         return ()
     return tuple(dict.fromkeys([*standard, *packages]))
+
+
+def _preload(imports: tuple[Import, ...], folder: str) -> Preload | None:
+    if not imports:
+        return None
+    return Preload(imports=imports, env=_ONE_THREAD, beside=frozenset(modules_beside(folder)))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -72,10 +73,18 @@ def _highest() -> int:
 
 
 def _prctl(option: int, value: int) -> None:
-    if sys.platform == "linux":
-        import ctypes  # slow to load, and only processes that are tied need it
+    if sys.platform == "linux" and (number := _prctl_of_libc()(option, value)):
+        raise OSError(number, os.strerror(number), "prctl")
 
-        libc = ctypes.CDLL(None, use_errno=True)
-        if libc.prctl(option, value, 0, 0, 0) != 0:
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number), "prctl")
+
+@cache
+def _prctl_of_libc() -> Callable[[int, int], int]:
+    """The call, which gives the ``errno``; found once, for copies of this process as well."""
+    import ctypes  # slow to load, and only processes that are tied need it
+
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def call(option: int, value: int) -> int:
+        return 0 if libc.prctl(option, value, 0, 0, 0) == 0 else ctypes.get_errno()
+
+    return call

@@ -13,7 +13,6 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from pipeflow.errors import ItemNotLoadable, MemoryLimitReached, PipeflowError
@@ -42,6 +41,7 @@ from pipeflow.runtime.messages import (
 from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED
 from pipeflow.spec.policies import OnError
 from pipeflow.stages.work import OutputClosed, Routed, Work
+from pipeflow.values import dataclass
 
 #: How long what the longer inputs of a zip still bring is counted, after the shortest has ended.
 REST_S: Final = 1.0

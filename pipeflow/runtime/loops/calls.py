@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final, assert_never
 
 from pipeflow.errors import PipeflowError
@@ -14,11 +13,10 @@ from pipeflow.runtime.board import (
     FAILED,
     HAND_DEPTH,
     HAND_DEPTH_MAX,
-    IN_ROW,
     PROCESSED,
     RECEIVED,
+    end_row,
     put_hand,
-    put_prefix,
 )
 from pipeflow.runtime.flow.express import Express
 from pipeflow.runtime.flow.joins import Call, Calls, Lone, UnitEnd
@@ -36,6 +34,7 @@ from pipeflow.runtime.messages import Barrier, EndOfInput
 from pipeflow.spec.pipeline import OUT
 from pipeflow.spec.policies import OnError
 from pipeflow.stages.work import OutputClosed
+from pipeflow.values import dataclass, field
 
 #: Types of results that are surely no iterators.
 PLAIN: Final = frozenset({dict, list, tuple, str, int, float, bool, bytes, type(None)})
@@ -127,21 +126,21 @@ class CallLoop(StageLoop):
         assert call is not None
         at, end = span
         self.hand = ()
-        last = put_prefix(row, calls.prefix)
-        row[IN_ROW] = inbox.edge_of(calls) + 1
+        edge = inbox.edge_of(calls)
         if end == at + 1:
             inbox.pay(calls, 1)  # what is in hand does not count against the edge
         if express is not None:
-            halt = call_into(call, calls, span, row=row, last=last, express=express, wait=wait)
+            halt = call_into(call, calls, span, row=row, edge=edge, express=express, wait=wait)
         else:
-            halt = call_only(call, calls, span, row=row, last=last)
+            halt = call_only(call, calls, span, row=row, edge=edge)
         if halt.unread:
             self.outbox.count_unread(OUT, halt.unread)
+        called = min(halt.at + 1, end) - at
+        row[RECEIVED] += called
         row[EMPTY] += halt.empty
         row[PROCESSED] += halt.at - at
-        called = min(halt.at + 1, end) - at
         inbox.delivered_in(calls, called)
-        row[IN_ROW] = 0
+        end_row(row)
         if end != at + 1:
             inbox.pay(calls, called)
         return halt

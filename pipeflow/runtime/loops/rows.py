@@ -2,22 +2,30 @@
 
 They count and note in the board what a killed worker must be known by, append what can travel as
 it is, and stop at the first thing that is more than that: the loop of the stage's kind takes over.
+
+Most records are flat dicts, so these are looked at right here; ``runs.is_settled`` has the rule. A
+dict that the garbage collector does not track holds nothing that could hold anything in turn, which
+leaves few types to look for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from gc import is_tracked
+from itertools import islice
 from sys import getrefcount
 from typing import Any, Final, NamedTuple, Protocol
 
-from pipeflow.runtime.board import RECEIVED, Words
+from pipeflow.runtime.board import Words, begin_row
 from pipeflow.runtime.flow.express import Express
 from pipeflow.runtime.flow.joins import Calls
-from pipeflow.runtime.flow.runs import HOLDING, OURS, UNCHANGING, all_unchanging
+from pipeflow.runtime.flow.runs import OURS, UNCHANGING, is_settled
 from pipeflow.stages.work import BadRecord, Routed
 
-#: The same for a result that is the item: two lists and a pair that it came in, and its own name.
-_ITEM: Final = 6
+#: References to what came in a pair of ``zip``, which keeps the pair, and that nobody else holds.
+_OF_PAIR: Final = OURS + 1
+#: The same for a result that is the item: two lists as well, and its own name.
+_ITEM: Final = _OF_PAIR + 3
 #: What a source or a function gives that is more than an item.
 MORE: Final = frozenset({Routed, BadRecord})
 
@@ -83,58 +91,82 @@ def append_from(
         stopping: Whether to go no further, asked after each item.
     """
     first, step, most = numbers
-    run, words, sent, taken = express.run, express.words, express.sent, express.taken
-    waiting = run.payloads
+    run, waiting = express.run, express.run.payloads
     append, append_ordinal = waiting.append, run.ordinals.append
-    plain = run.pile is None
-    ordinal, end = first, first + step * max(1, most)
+    quick = run.pile is None and most > 0
+    ordinal, last = first - step, first + step * (max(1, most) - 1)
+    done = ordinal  # of the last item that was appended
     try:
-        while ordinal < end:
+        while done < last:
+            piece = range(done + step, last + 1, step)[: express.hold()]
             asking.asking = True
-            result = next(items)
-            asking.asking = False
-            kind = type(result)
-            if kind is dict:
-                unchanging = plain and getrefcount(result) == OURS
-                if unchanging:
-                    for key, value in result.items():
-                        if type(value) not in UNCHANGING or type(key) not in UNCHANGING:
-                            unchanging = False
-                            break
-            elif result is None:
-                if stopping is not None and stopping():
+            # The ordinals come first, so that no item is taken that has none.
+            for ordinal, result in zip(piece, items, strict=False):
+                asking.asking = False
+                kind = type(result)
+                if kind is dict and quick and not is_tracked(result):
+                    if getrefcount(result) == _OF_PAIR:
+                        for value in result.values():
+                            if type(value) not in UNCHANGING:
+                                break
+                        else:
+                            append_ordinal(ordinal)
+                            append(result)
+                            done = ordinal
+                            if not express.woken:
+                                express.wake_up()
+                            if stopping is not None and stopping():
+                                return _gathered(numbers, done)
+                            asking.asking = True
+                            continue
+                elif kind in MORE:
+                    return _gathered(numbers, done, result=result)
+                elif result is None:
                     break
-                continue
-            elif kind in UNCHANGING:
-                unchanging = plain
-            elif kind in HOLDING:
-                unchanging = plain and getrefcount(result) == OURS and all_unchanging(result)
-            elif kind in MORE:
-                return Gathered((ordinal - first) // step, result)
+                alone = getrefcount(result) == _OF_PAIR  # in the call below there is one more
+                _pass(express, result, ordinal, alone=alone)
+                done = ordinal
+                quick = run.pile is None and most > 0
+                if stopping is not None and stopping():
+                    return _gathered(numbers, done)
+                asking.asking = True
             else:
-                unchanging = False
-            if unchanging:
-                if not most:
-                    express.await_room()
-                append_ordinal(ordinal)
-                append(result)
-                if len(waiting) >= express.least and (
-                    words[taken] >= words[sent] if words is not None else express.target.idle()
-                ):
-                    express.send()
-                elif not express.woken:
-                    express.wake_up()
-            else:
-                express.put(result, ordinal)
-                plain = run.pile is None
-            ordinal += step
+                if ordinal < piece[-1] or done < ordinal:
+                    return _gathered(numbers, done, error=StopIteration())
+            asking.asking = False
+            express.send_if_idle(len(piece))
             if stopping is not None and stopping():
                 break
     except BaseException as error:  # the user's code, sys.exit too: a boundary
-        return Gathered((ordinal - first) // step, error=error)
+        return _gathered(numbers, done, error=error)
     finally:
         asking.asking = False
-    return Gathered((ordinal - first) // step)
+    return _gathered(numbers, done)
+
+
+def _gathered(
+    numbers: tuple[int, int, int],
+    done: int,
+    result: Any = None,
+    error: BaseException | None = None,
+) -> Gathered:
+    first, step, _ = numbers
+    return Gathered((done - first) // step + 1, result, error)
+
+
+def _pass(express: Express, result: Any, ordinal: int, *, alone: bool) -> None:
+    """Append a result, or pickle it at once if it can still be changed.
+
+    Args:
+        express: Where it goes.
+        result: The result.
+        ordinal: Last part of its id.
+        alone: Nobody else holds it.
+    """
+    if express.run.pile is None and is_settled(result, alone=alone):
+        express.append(result, ordinal)
+    else:
+        express.put(result, ordinal)
 
 
 def call_into(
@@ -143,7 +175,7 @@ def call_into(
     span: tuple[int, int],
     *,
     row: Words,
-    last: int,
+    edge: int,
     express: Express,
     wait: bool,
 ) -> Halt:
@@ -158,69 +190,53 @@ def call_into(
         calls: The items.
         span: First item, and the one after the last.
         row: The worker's row of the board.
-        last: The cell that holds the last part of the id in hand.
+        edge: Number of the edge that the items came over.
         express: Where results go.
         wait: There is no room yet for the one result; else there is for all.
     """
     start, stop = span
-    run, words, sent, taken = express.run, express.words, express.sent, express.taken
-    waiting = run.payloads
+    ordinals, payloads = calls.ordinals[start:stop], calls.payloads[start:stop]
+    last, numbers = begin_row(row, edge, calls.prefix, ordinals)
+    pairs = zip(numbers, payloads, strict=True)
+    run, waiting = express.run, express.run.payloads
     append, append_ordinal = waiting.append, run.ordinals.append
-    before = begun = row[RECEIVED]
-    plain, empty = run.pile is None, 0
+    quick = run.pile is None and not wait
+    empty, ordinal, left = 0, ordinals[0], stop - start
     try:
-        for payload, ordinal in zip(
-            calls.payloads[start:stop], calls.ordinals[start:stop], strict=True
-        ):
-            row[last] = ordinal
-            row[RECEIVED] = begun = begun + 1
-            result = call(payload)
-            if result is None:
-                empty += 1
-                continue
-            kind = type(result)
-            if kind is dict:
-                unchanging = plain and getrefcount(result) == (
-                    OURS if result is not payload else _ITEM
-                )
-                if unchanging:
-                    for key, value in result.items():
-                        if type(value) not in UNCHANGING or type(key) not in UNCHANGING:
-                            unchanging = False
-                            break
-            elif kind in UNCHANGING:
-                unchanging = plain
-            elif kind in HOLDING:
-                unchanging = (
-                    plain
-                    and getrefcount(result) == (OURS if result is not payload else _ITEM)
-                    and all_unchanging(result)
-                )
-            elif kind is Routed or hasattr(kind, "__next__"):
-                return Halt(start + begun - before - 1, empty, result=result)
-            else:
-                unchanging = False
-            if not unchanging:
-                express.put(result, ordinal)
-                plain = run.pile is None
-                continue
-            if wait:
-                express.await_room()
-            append_ordinal(ordinal)
-            append(result)
-            if len(waiting) >= express.least and (
-                words[taken] >= words[sent] if words is not None else express.target.idle()
-            ):
-                express.send()
-            elif not express.woken:
-                express.wake_up()
+        while left > 0:
+            together = express.hold()
+            left -= together
+            for ordinal, payload in islice(pairs, together):
+                row[last] = ordinal
+                result = call(payload)
+                kind = type(result)
+                if kind is dict and quick and not is_tracked(result):
+                    if getrefcount(result) == (OURS if result is not payload else _ITEM):
+                        for value in result.values():
+                            if type(value) not in UNCHANGING:
+                                break
+                        else:
+                            append_ordinal(ordinal)
+                            append(result)
+                            if not express.woken:
+                                express.wake_up()
+                            continue
+                elif result is None:
+                    empty += 1
+                    continue
+                elif kind is Routed or hasattr(kind, "__next__"):
+                    return Halt(start + ordinals.index(ordinal), empty, result=result)
+                alone = getrefcount(result) == (OURS if result is not payload else _ITEM)
+                _pass(express, result, ordinal, alone=alone)
+                quick = run.pile is None and not wait
+            express.send_if_idle(together)
     except BaseException as error:  # the user's code, sys.exit too: a boundary
-        return Halt(start + begun - before - 1, empty, error=error)
+        return Halt(start + ordinals.index(ordinal), empty, error=error)
     return Halt(stop, empty)
 
 
 def call_only(
-    call: Callable[[Any], Any], calls: Calls, span: tuple[int, int], *, row: Words, last: int
+    call: Callable[[Any], Any], calls: Calls, span: tuple[int, int], *, row: Words, edge: int
 ) -> Halt:
     """Call a function with each item of a span; nobody reads what it gives.
 
@@ -229,25 +245,23 @@ def call_only(
         calls: The items.
         span: First item, and the one after the last.
         row: The worker's row of the board.
-        last: The cell that holds the last part of the id in hand.
+        edge: Number of the edge that the items came over.
     """
     start, stop = span
-    before = begun = row[RECEIVED]
-    empty, unread = 0, 0
+    ordinals, payloads = calls.ordinals[start:stop], calls.payloads[start:stop]
+    last, numbers = begin_row(row, edge, calls.prefix, ordinals)
+    empty, unread, ordinal = 0, 0, ordinals[0]
     try:
-        for payload, ordinal in zip(
-            calls.payloads[start:stop], calls.ordinals[start:stop], strict=True
-        ):
+        for ordinal, payload in zip(numbers, payloads, strict=True):
             row[last] = ordinal
-            row[RECEIVED] = begun = begun + 1
             result = call(payload)
             if result is None:
                 empty += 1
                 continue
             kind = type(result)
             if kind is Routed or hasattr(kind, "__next__"):
-                return Halt(start + begun - before - 1, empty, unread, result=result)
+                return Halt(start + ordinals.index(ordinal), empty, unread, result=result)
             unread += 1
     except BaseException as error:  # the user's code, sys.exit too: a boundary
-        return Halt(start + begun - before - 1, empty, unread, error=error)
+        return Halt(start + ordinals.index(ordinal), empty, unread, error=error)
     return Halt(stop, empty, unread)

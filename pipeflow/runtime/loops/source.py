@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from pipeflow.runtime.board import HAND_DEPTH, RECEIVED, TOTAL, put_hand
@@ -11,6 +10,7 @@ from pipeflow.runtime.flow.refused import ResultNotSerializable
 from pipeflow.runtime.loops.base import CONTROL, GOES_ON, DrainInterrupt, StageLoop
 from pipeflow.runtime.messages import ItemId
 from pipeflow.stages.work import BadRecord
+from pipeflow.values import dataclass
 
 
 @dataclass(slots=True, kw_only=True)

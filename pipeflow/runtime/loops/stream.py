@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, assert_never
 
 from pipeflow.runtime.board import FAILED, HAND_DEPTH, IN_ROW, PROCESSED, RECEIVED, put_hand
@@ -11,6 +10,7 @@ from pipeflow.runtime.flow.joins import Call, Calls, Lone, UnitEnd
 from pipeflow.runtime.flow.refused import ResultNotSerializable
 from pipeflow.runtime.loops.base import CONTROL, GOES_ON, StageLoop
 from pipeflow.runtime.messages import Barrier, EndOfInput
+from pipeflow.values import dataclass
 
 
 @dataclass(slots=True, kw_only=True)

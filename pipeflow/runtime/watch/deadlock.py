@@ -8,8 +8,9 @@ happen any more. Then following each wait to the workers it depends on must run 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
+
+from pipeflow.values import dataclass
 
 
 class Wait(Enum):

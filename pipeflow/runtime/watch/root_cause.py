@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from pipeflow.runtime.messages import Failure
+from pipeflow.values import dataclass
 
 #: Type of a failure that nobody reported: the process was gone.
 DEATH = "WorkerDied"

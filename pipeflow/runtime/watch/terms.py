@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from pipeflow.values import dataclass
 
 #: For a worker to end after it was asked to (SIGTERM), before it is killed.
 TERM_S: Final = 0.5

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from pipeflow.planner.plan import WorkerPlan
 from pipeflow.runtime.account import WorkerRecord
 from pipeflow.runtime.launch.messages import Exited
@@ -11,6 +9,7 @@ from pipeflow.runtime.messages import Finished, ReportParser
 from pipeflow.runtime.watch.lifecycle import ENDED, Happening, Life, move
 from pipeflow.runtime.watch.printed import Lines
 from pipeflow.transports.shm import PoolUsage
+from pipeflow.values import dataclass, field
 
 
 @dataclass(slots=True, kw_only=True)

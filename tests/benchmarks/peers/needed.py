@@ -8,24 +8,16 @@ from typing import Any, Final
 
 from tests.benchmarks.model import NotAvailable
 
-#: Packages that are run, by ``PACKAGE_driver.py``.
-DRIVEN: Final = ("pypeln", "mpire", "joblib", "ray")
-#: Packages that one would like to see here, and why one does not.
-NOT_DRIVEN: Final = {
-    "shmpipeline": "its streams keep the latest value only, so that items get lost",
-    "dora-rs": "it needs a daemon and a coordinator that one has to start first",
-}
+#: Modules of the packages, each with a ``MODULE_driver.py``.
+DRIVEN: Final = ("pypeln", "mpire", "joblib", "shmpipeline", "ray", "dora")
 
 
 def about_peers() -> list[str]:
     """Say which peers will not be in the tables, and why."""
     return [
-        *(
-            f"{name} is not installed: pip install 'pipeflow[bench]'"
-            for name in DRIVEN
-            if importlib.util.find_spec(name) is None
-        ),
-        *(f"{name} has no driver here: {why}" for name, why in NOT_DRIVEN.items()),
+        f"{name} is not installed: pip install 'pipeflow[bench]'"
+        for name in DRIVEN
+        if importlib.util.find_spec(name) is None
     ]
 
 

@@ -17,7 +17,7 @@ def w1(*, quick: bool, with_peers: bool) -> Workload:
     return Workload(
         name="w1",
         what="dicts of two entries; the step makes a new one",
-        systems=_systems("w1", "dicts", _total_of_dicts, many, few, with_peers=with_peers),
+        systems=_systems("w1", "dicts", total_of_dicts, many, few, with_peers=with_peers),
         bars=(
             Bar(system="pipeflow", metric="rate", against="Queue", limit=15),
             Bar(system="pipeflow", metric="rate", against="Queue of 256", limit=1, stretch=1.2),
@@ -38,7 +38,7 @@ def w1int(*, quick: bool, with_peers: bool) -> Workload:
 def one_core(*, quick: bool) -> Workload:
     """w1 where there is but one core."""
     count = 2_000 if quick else 40_000
-    read = _reader(count, _total_of_dicts)
+    read = _reader(count, total_of_dicts)
     params = {"count": count}
     return Workload(
         name="one_core",
@@ -50,6 +50,11 @@ def one_core(*, quick: bool) -> Workload:
         # At most 1.5 times what an item costs in one process.
         bars=(Bar(system="pipeflow", metric="rate", against="inline", limit=1 / 1.5),),
     )
+
+
+def total_of_dicts(count: int) -> float:
+    """Give the sum that the sink of w1 must come to."""
+    return 0.5 * _total_of_ints(count) + 0.5 * count
 
 
 def _systems(
@@ -83,10 +88,6 @@ def _reader(count: int, total: Callable[[int], float]) -> Read:
         return {"rate": count / noted.wall_s, "us_per_item": noted.wall_s / count * 1e6}
 
     return read
-
-
-def _total_of_dicts(count: int) -> float:
-    return 0.5 * _total_of_ints(count) + 0.5 * count
 
 
 def _total_of_ints(count: int) -> float:

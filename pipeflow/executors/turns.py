@@ -1,0 +1,119 @@
+"""Whose turn it is when all workers share one process: what each can do, and who is next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipeflow.executors.coroutine import Baton, Steps
+from pipeflow.planner.plan import StagePlan
+from pipeflow.runtime.board import Words
+from pipeflow.runtime.flow.inbox import InChannel
+from pipeflow.runtime.loops.base import StageLoop
+from pipeflow.stages.context import StageContext
+from pipeflow.transports.inline import InlineChannel
+from pipeflow.values import dataclass, field
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Turn:
+    """One replica, as the executor sees it.
+
+    Attributes:
+        index: Number of the worker.
+        stage: Its stage.
+        context: What its code may ask.
+        row: Its row of the board.
+        source: It has no inputs.
+        loop: Its loop; made when it is loaded.
+        runner: Resumes it.
+        goes_on: It has more to do without anything new.
+        done: It has ended.
+        mail_only: All that is left is what its mailboxes hold.
+        inlets: The channels that it reads.
+        outlets: The channels that it writes and whose readers have not closed.
+        readers: Who reads them.
+        place: Among all, furthest downstream first.
+    """
+
+    index: int
+    stage: StagePlan
+    context: StageContext
+    row: Words
+    source: bool
+    loop: StageLoop | None = None
+    runner: Steps | Baton | None = None
+    goes_on: bool = True
+    done: bool = False
+    mail_only: bool = False
+    inlets: list[InChannel] = field(default_factory=list)
+    outlets: list[InlineChannel] = field(default_factory=list)
+    readers: list[Turn] = field(default_factory=list)
+    place: int = 0
+
+    def can_go_on(self) -> bool:
+        """Whether a turn of this one would do anything."""
+        if self.done or self.mail_only:
+            return False
+        if self.goes_on:
+            return True
+        # Plain loops: this is asked several times for every item.
+        for inlet in self.inlets:
+            if not inlet.over and inlet.receiver.ready():
+                return True
+        for outlet in self.outlets:  # noqa: SIM110 - likewise
+            if not outlet.readers_open:
+                return True
+        return False
+
+    def is_overtaken(self) -> bool:
+        """Whether somebody further downstream can do something by now."""
+        for reader in self.readers:  # noqa: SIM110 - see above
+            if reader.can_go_on():
+                return True
+        return False
+
+    def lose_outlets(self) -> list[InlineChannel]:
+        """Take out the channels whose readers have closed, and give them."""
+        gone = [outlet for outlet in self.outlets if not outlet.readers_open]
+        if gone:
+            self.outlets = [outlet for outlet in self.outlets if outlet.readers_open]
+        return gone
+
+
+class Order:
+    """Who is next: whoever lies furthest downstream and can do something; sources come last.
+
+    Those further downstream than who had the last turn could do nothing before it, and only its
+    readers may be able to now: so there is no need to ask everybody each time.
+
+    Args:
+        turns: All of them, in the order of the plan.
+    """
+
+    def __init__(self, turns: Sequence[Turn]) -> None:
+        #: Replicas of a stage in their order.
+        self._turns = sorted(
+            turns, key=lambda turn: (-turn.stage.level, turn.stage.index, turn.index)
+        )
+        for place, turn in enumerate(self._turns):
+            turn.place = place
+        self._start = 0
+
+    def ask_everybody(self) -> None:
+        """Something has happened beside the turns."""
+        self._start = 0
+
+    def next(self) -> Turn | None:
+        """Who has the next turn; ``None``: nobody can do anything."""
+        found = self._first_from(self._start)
+        if found is None and self._start:
+            found = self._first_from(0)
+        if found is not None:
+            self._start = min((reader.place for reader in found.readers), default=found.place)
+        return found
+
+    def _first_from(self, start: int) -> Turn | None:
+        for turn in self._turns[start:] if start else self._turns:
+            if turn.can_go_on():
+                return turn
+        return None

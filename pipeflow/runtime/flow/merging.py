@@ -1,0 +1,130 @@
+"""The joins of a stage whose every call takes one item: of one edge, or of several as they come.
+
+Pure, as all joins.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+from pipeflow.runtime.flow.collector import Arrived, Collector
+from pipeflow.runtime.flow.joins import Call, Calls, Origin, Output, Passed, UnitEnd
+from pipeflow.runtime.flow.runs import Items
+from pipeflow.runtime.flow.units import Part
+
+
+class Straight:
+    """One edge whose units are due as they come, of a stage that need not know where they end.
+
+    Most stages have it so. It is the edge's collector and the join at once, for what comes needs
+    neither: a frame of a run becomes one ``Calls``.
+
+    Args:
+        writers: How many workers write the edge to this reader.
+        lanes: How many lanes it has.
+        lane_base: Number of its first lane among all lanes of the stage.
+    """
+
+    def __init__(self, *, writers: int, lanes: int, lane_base: int) -> None:
+        self._open = set(range(writers))
+        self._base = lane_base
+        self._ready: deque[Output] = deque()
+        #: For each lane, the number after the last unit that came.
+        self.frontier = [0] * lanes
+
+    def feed(self, writer: int, part: Part, frame: object) -> None:
+        """A part has come."""
+        lane, unit, span, *_ = part
+        self.frontier[lane] = max(self.frontier[lane], unit + span)
+        _append_calls(self._ready, part, lane + self._base, Origin(0, writer, frame))
+
+    def end(self, writer: int) -> None:
+        """Nothing more comes from this writer."""
+        self._open.discard(writer)
+
+    def take(self) -> Output | None:
+        return self._ready.popleft() if self._ready else None
+
+    def over(self) -> bool:
+        return not self._ready and not self._open
+
+    def waits_for(self) -> int | None:
+        return 0
+
+
+class Merge:
+    """One input, or several as they come: each item is a call.
+
+    Args:
+        collectors: One for each edge.
+        lane_bases: Number of each edge's first lane among all lanes of the stage.
+        unit_ends: Whether the stage wants to know where units end: if it keeps them.
+    """
+
+    def __init__(
+        self,
+        collectors: Sequence[Collector],
+        lane_bases: Sequence[int],
+        *,
+        unit_ends: bool = True,
+    ) -> None:
+        self._collectors = collectors
+        self._bases = lane_bases
+        self._unit_ends = unit_ends
+        self._ready: deque[Output] = deque()
+        self._next = 0
+
+    def take(self) -> Output | None:
+        ready = self._ready
+        while not ready:
+            port, arrived = self._arrived()
+            if arrived is None:
+                return None
+            self._lay_out(port, arrived)
+        return ready.popleft()
+
+    def _lay_out(self, port: int, arrived: Arrived) -> None:
+        """Make calls of a part, and tell where its units end."""
+        part, ready = arrived.part, self._ready
+        origin = Origin(port, arrived.writer, arrived.frame)
+        lane, unit = part.lane + self._bases[port], part.unit
+        if part.span > 1 and part.items and self._unit_ends:
+            for item, load in part.items:
+                ready.append(Call(load, item, lane, unit, (origin,)))
+                ready.append(UnitEnd(lane, unit, 1, free=False))
+                unit += 1
+            return
+        _append_calls(ready, part, lane, origin)
+        if arrived.ends_unit and self._unit_ends:
+            ready.append(UnitEnd(lane, unit, part.span, not part.items and not part.cost))
+
+    def _arrived(self) -> tuple[int, Arrived | None]:
+        """From the edges in turn, so that a busy one does not starve the others."""
+        count = len(self._collectors)
+        for offset in range(count):
+            port = (self._next + offset) % count
+            arrived = self._collectors[port].take()
+            if arrived is not None:
+                self._next = port + 1
+                return port, arrived
+        return 0, None
+
+    def over(self) -> bool:
+        return not self._ready and all(c.exhausted() for c in self._collectors)
+
+    def waits_for(self) -> int | None:
+        return 0 if len(self._collectors) == 1 else None
+
+
+def _append_calls(ready: deque[Output], part: Part, lane: int, origin: Origin) -> None:
+    """Make calls of a part, and give back what it costs beside them."""
+    _, unit, _, items, _, cost = part
+    if type(items) is Items:
+        for prefix, ordinals, payloads in items.stretches():
+            ready.append(Calls(prefix, ordinals, payloads, lane, unit, origin))
+            unit += len(payloads)
+    else:
+        ready.extend([Call(load, item, lane, unit, (origin,)) for item, load in items])
+    if cost:
+        ready.append(Passed(origin, cost))

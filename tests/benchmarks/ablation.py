@@ -1,0 +1,163 @@
+"""pipeflow with its counters taken out: ``python -m tests.benchmarks.ablation LESS ARGUMENTS``.
+
+What counting costs cannot be told from outside, and nobody should be able to switch it off. So the
+modules of the item loop are compiled here without the statements that store a count, a time or a
+state, and with ``LESS`` so chosen also without those that store the item in hand. Everything else
+stays as it is; the credit of the edges too, for that is no statistic.
+"""
+
+from __future__ import annotations
+
+import ast
+import enum
+import importlib.abc
+import importlib.machinery
+import sys
+from collections.abc import Iterable, Sequence
+from types import ModuleType
+from typing import Final
+
+from pipeflow.runtime import board
+
+
+class Less(enum.Enum):
+    """What is taken out."""
+
+    NOTHING = "nothing"  #: the modules are compiled the same way, whole
+    COUNTERS = "counters"
+    HAND_TOO = "hand-too"  #: nor is it noted which item is in hand, for when the worker is killed
+
+
+#: Where items pass; packages with all that is in them.
+PLACES: Final = (
+    "pipeflow.runtime.flow.",
+    "pipeflow.runtime.loops.",
+    "pipeflow.runtime.process",
+    "pipeflow.runtime.host",
+    "pipeflow.runtime.board",
+    "pipeflow.transports.counters",
+)
+#: Cells of the board by the names of the constants that say where they are.
+#: The most that was in flight, and what was emitted on a port, have others.
+_CELLS: Final = frozenset(
+    {name for name in vars(board) if name.isupper() and not name.endswith(("_WORDS", "_MAX"))}
+    - {"DRAIN"}  # no count: it asks the sources to end
+    | {"_PEAK", "_cell", "_cells"}
+)
+#: What the code calls a row of the board.
+_ROWS: Final = frozenset({"row", "_row"})
+#: Cells of the item in hand; the one for the last part of its id is looked up beforehand.
+_HAND: Final = frozenset({"HAND", "HAND_DEPTH", "last"})
+
+
+class Uncounted(ast.NodeTransformer):
+    """Takes stores to cells of the board out of a module.
+
+    Args:
+        less: Which.
+
+    Attributes:
+        dropped: Names that the dropped statements were known by, as often as they came.
+    """
+
+    def __init__(self, less: Less) -> None:
+        self._less = less
+        self.dropped: list[str] = []
+
+    def visit_Assign(self, node: ast.Assign) -> ast.stmt | None:
+        kept = [target for target in node.targets if not self._is_count(target)]
+        if not kept:
+            return None
+        node.targets = kept
+        return node
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> ast.stmt | None:
+        return None if self._is_count(node.target) else node
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        super().generic_visit(node)
+        body = getattr(node, "body", None)
+        if body == [] and not isinstance(node, ast.Module):
+            body.append(ast.Pass())
+        return node
+
+    def _is_count(self, target: ast.expr) -> bool:
+        if isinstance(target, ast.Tuple):
+            return all(self._is_count(each) for each in target.elts)
+        if not isinstance(target, ast.Subscript):
+            return False
+        names = _names(target.slice)
+        if not names & _CELLS and _last_name(target.value) not in _ROWS:
+            return False
+        if self._less is Less.NOTHING or (self._less is Less.COUNTERS and names & _HAND):
+            return False
+        self.dropped += names
+        return True
+
+
+def _names(node: ast.expr) -> set[str]:
+    return {_last_name(each) for each in ast.walk(node) if isinstance(each, ast.expr)} - {""}
+
+
+def _last_name(node: ast.expr) -> str:
+    match node:
+        case ast.Name(name) | ast.Attribute(attr=name):
+            return name
+        case _:
+            return ""
+
+
+class _Loader(importlib.machinery.SourceFileLoader):
+    """Compiles a module anew, without what is to go."""
+
+    def __init__(self, name: str, path: str, less: Less) -> None:
+        super().__init__(name, path)
+        self._less = less
+
+    def get_code(self, fullname: str) -> object:  # type: ignore[override]  # code has no type
+        tree = ast.fix_missing_locations(
+            Uncounted(self._less).visit(ast.parse(self.get_data(self.path)))
+        )
+        return compile(tree, self.path, "exec", dont_inherit=True)
+
+
+class Finder(importlib.abc.MetaPathFinder):
+    """Finds the modules of the item loop before anybody else does.
+
+    Args:
+        less: What they lose.
+    """
+
+    def __init__(self, less: Less) -> None:
+        self._less = less
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if not fullname.startswith(PLACES):
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
+        if spec is None or spec.origin is None:
+            return None
+        spec.loader = _Loader(fullname, spec.origin, self._less)
+        return spec
+
+
+def forget(modules: Iterable[str]) -> None:
+    """Let modules be imported anew."""
+    for name in modules:
+        del sys.modules[name]
+
+
+def main(less: str, *arguments: str) -> int:
+    """Be ``pipeflow``; workers are forked from here, so that they have the same modules."""
+    forget([name for name in sys.modules if name.startswith("pipeflow")])
+    sys.meta_path.insert(0, Finder(Less(less)))
+    from pipeflow.cli.main import main as run_command
+    from pipeflow.cli.world import World
+
+    return run_command([*arguments, "--start-method=fork"], World())
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,82 @@
+"""What the ablation takes out of the item loop: all that counts, and nothing else."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from tests.benchmarks.ablation import PLACES, Less, Uncounted
+from tests.benchmarks.programs import ROOT
+
+CODE = """\
+def step(self, row, words, item):
+    row[RECEIVED] = begun = begun + 1
+    row[last] = item
+    row[HAND], row[HAND_DEPTH] = item, 1
+    self._row[BUSY_NS] += self.spent()
+    words[_CREDITS] += 1
+    if item:
+        self.ports[0].row[DELIVERED] += 1
+    return row[RECEIVED]
+"""
+
+
+def without(less: Less, code: str) -> tuple[str, list[str]]:
+    transformer = Uncounted(less)
+    tree = transformer.visit(ast.parse(code))
+    return ast.unparse(tree), transformer.dropped
+
+
+def all_dropped(less: Less) -> set[str]:
+    """Names of all that is taken out of the modules that are compiled anew."""
+    files = [file for file in (ROOT / "pipeflow").rglob("*.py") if _name(file).startswith(PLACES)]
+    assert files
+    return {name for file in files for name in without(less, file.read_text())[1]}
+
+
+def _name(file: Path) -> str:
+    return ".".join(file.relative_to(ROOT).with_suffix("").parts)
+
+
+def test_what_counts_goes_and_what_the_code_needs_stays() -> None:
+    code, _ = without(Less.HAND_TOO, CODE)
+
+    assert code == (
+        "def step(self, row, words, item):\n"
+        "    begun = begun + 1\n"
+        "    words[_CREDITS] += 1\n"
+        "    if item:\n"
+        "        pass\n"
+        "    return row[RECEIVED]"
+    )
+
+
+def test_the_item_in_hand_is_no_counter() -> None:
+    code, _ = without(Less.COUNTERS, CODE)
+
+    assert "row[last] = item" in code
+    assert "row[HAND], row[HAND_DEPTH] = (item, 1)" in code
+    assert "DELIVERED" not in code
+
+
+def test_nothing_is_taken_out_of_what_is_compared_with() -> None:
+    assert without(Less.NOTHING, CODE) == (ast.unparse(ast.parse(CODE)), [])
+
+
+@pytest.mark.parametrize(
+    "cell", ["RECEIVED", "PROCESSED", "SENT", "DELIVERED", "BUSY_NS", "WAIT_IN_NS", "_PEAK"]
+)
+def test_there_are_counters_to_take_out(cell: str) -> None:
+    assert cell in all_dropped(Less.COUNTERS)
+
+
+def test_a_run_can_still_be_asked_to_end() -> None:
+    assert "DRAIN" not in all_dropped(Less.HAND_TOO)
+
+
+def test_there_is_an_item_in_hand_to_take_out() -> None:
+    assert {"HAND", "last"} <= all_dropped(Less.HAND_TOO)
+    assert all(importlib.util.find_spec(place.rstrip(".")) for place in PLACES)

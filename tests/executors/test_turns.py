@@ -1,0 +1,83 @@
+"""Who is next when all workers share one process; no pipeline runs here."""
+
+from __future__ import annotations
+
+import itertools
+from types import SimpleNamespace
+from typing import Any
+
+from pipeflow.executors.turns import Order, Turn
+from pipeflow.stages.context import StageContext
+
+
+def chain(length: int) -> list[Turn]:
+    """Turns of a chain, the source first; nobody has anything to do."""
+    turns = [turn(index, index) for index in range(length)]
+    for writer, reader in itertools.pairwise(turns):
+        writer.readers.append(reader)
+    return turns
+
+
+def turn(index: int, level: int) -> Turn:
+    stage: Any = SimpleNamespace(level=level, index=index)
+    context = StageContext(stage=str(index), replica=0)
+    row = memoryview(bytearray(8)).cast("Q")
+    return Turn(
+        index=index, stage=stage, context=context, row=row, source=level == 0, goes_on=False
+    )
+
+
+def test_who_lies_furthest_downstream_is_next_and_the_source_last() -> None:
+    source, step, sink = turns = chain(3)
+    order = Order(turns)
+    for each in turns:
+        each.goes_on = True
+
+    def had() -> Turn | None:
+        found = order.next()
+        if found is not None:
+            found.goes_on = False
+        return found
+
+    assert [had(), had(), had(), had()] == [sink, step, source, None]
+
+
+def test_what_an_item_sets_going_is_followed_down_the_chain() -> None:
+    source, step, sink = turns = chain(3)
+    order = Order(turns)
+
+    source.goes_on = True
+    assert order.next() is source
+    step.goes_on = True
+    assert order.next() is step
+    step.goes_on, sink.goes_on = False, True
+    assert order.next() is sink
+    sink.goes_on = False
+    assert order.next() is source
+
+
+def test_what_happens_beside_the_turns_is_seen_at_once() -> None:
+    source, step, sink = turns = chain(3)
+    order = Order(turns)
+
+    source.goes_on = True
+    assert order.next() is source
+    sink.goes_on = True  # not a reader of the source
+    order.ask_everybody()
+    assert order.next() is sink
+    sink.goes_on = False
+    assert not source.is_overtaken()
+    step.goes_on = True
+    assert source.is_overtaken()
+
+
+def test_a_closed_channel_is_told_once() -> None:
+    (source,) = chain(1)
+    opened: Any = SimpleNamespace(readers_open=1)
+    closed: Any = SimpleNamespace(readers_open=0)
+    source.outlets = [opened, closed]
+
+    assert source.can_go_on()
+    assert source.lose_outlets() == [closed]
+    assert source.lose_outlets() == []
+    assert not source.can_go_on()
