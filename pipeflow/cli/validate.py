@@ -13,7 +13,6 @@ from pipeflow.cli.pipeline_files import pipeline_files
 from pipeflow.cli.reading import STDIN, count_of, read_file
 from pipeflow.cli.wording import plural
 from pipeflow.cli.world import Exit, World
-from pipeflow.cli.write_schema import MODELINE, PLACE, write_beside
 from pipeflow.errors import Finding, Severity, UsageError
 
 FORMATS: Final = ("text", "json", "github", "sarif")
@@ -31,7 +30,7 @@ def _add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--write-schema",
         action="store_true",
-        help=f"write {PLACE} beside the files: your functions, for editors",
+        help="write .pipeflow/schema.json beside the files: your functions, for editors",
     )
     add_settings(parser)
 
@@ -59,6 +58,8 @@ def _execute(arguments: argparse.Namespace, world: World) -> int:
 
 def _write_schema(readings: Sequence[tuple[str, Reading]], world: World) -> None:
     """Keep the project's schema fresh, and tell those files that do not know of it."""
+    from pipeflow.cli.write_schema import MODELINE, write_beside
+
     try:
         places = write_beside([(file, reading.loaded) for file, reading in readings])
     except OSError as error:

@@ -16,6 +16,7 @@ from pipeflow.config.schema_edges import edge_schema, inputs_schema
 from pipeflow.config.schema_nodes import (
     MANUAL,
     OR_REFERENCE,
+    QUANTITIES,
     REFERENCE,
     Schema,
     both,
@@ -99,12 +100,17 @@ def pipeline_schema(stage_types: Mapping[str, StageType], own: Own | None = None
 
 
 def without_references(schema: Any) -> Any:
-    """The same schema for a file whose references are filled in: no text may hold one any more."""
+    """The same schema for a file whose references are filled in: no text may hold one any more.
+
+    Durations and sizes are not looked at here: ``build`` reads them, and knows better words.
+    """
     match schema:
         case dict():
             made = {key: without_references(value) for key, value in schema.items()}
             pattern, types = made.get("pattern"), made.get("type")
-            if isinstance(pattern, str):
+            if isinstance(pattern, str) and pattern in QUANTITIES:
+                del made["pattern"]
+            elif isinstance(pattern, str):
                 made["pattern"] = (
                     _NEVER if pattern == REFERENCE else pattern.removesuffix(OR_REFERENCE)
                 )

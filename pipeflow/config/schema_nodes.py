@@ -47,7 +47,13 @@ _JSON_TYPES: Final[Mapping[OptionType, str]] = {
 
 #: Forms for which any text is right; without one of them a text must hold a reference.
 _TEXTS: Final = {OptionType.STRING, OptionType.PATH, OptionType.EXPRESSION}
-_QUANTITIES: Final = {OptionType.DURATION: DURATION_PATTERN, OptionType.SIZE: SIZE_PATTERN}
+_QUANTITIES: Final = {
+    OptionType.DURATION: f"^(?:{DURATION_PATTERN})${OR_REFERENCE}",
+    OptionType.SIZE: f"^(?:{SIZE_PATTERN})${OR_REFERENCE}",
+}
+
+#: What texts must match that stand for a duration or a size.
+QUANTITIES: Final = frozenset(_QUANTITIES.values())
 
 
 def option_schema(option: Option, page: str = "keys") -> Schema:
@@ -241,7 +247,7 @@ def _text_pattern(option: Option) -> str:
         return ""
     for kind, pattern in _QUANTITIES.items():
         if kind in option.types:
-            return f"^(?:{pattern})${OR_REFERENCE}"
+            return pattern
     number_like = {OptionType.INTEGER, OptionType.NUMBER, OptionType.BOOLEAN}
     return REFERENCE if number_like.intersection(option.types) else ""
 
