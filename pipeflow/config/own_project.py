@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
 from typing import Final
 
 from pipeflow.config.definitions import bindings, binds_in_the_dark, star_imports
@@ -57,7 +59,7 @@ def read_project(
         if (facts := _inspected(code, folder, search_path)) is not None
     }
     called = list(dict.fromkeys(call.strip() for call in calls))
-    beside = [name for name in modules_beside(folder) if _may_hold_stages(name)][:_MOST_MODULES]
+    beside = list(islice(_beside(folder), _MOST_MODULES))
     modules = list(dict.fromkeys([*beside, *(call.partition(":")[0] for call in called)]))
     names: dict[str, frozenset[str]] = {}
     targets: dict[str, CallFacts] = {}
@@ -91,6 +93,17 @@ def _inspected(call: str, folder: str, search_path: Sequence[str]) -> CallFacts 
 
 def _is_in(call: str, module: str) -> bool:
     return call.partition(":")[0] == module
+
+
+def _beside(folder: str) -> Iterator[str]:
+    """The modules beside the file, and those of the packages beside it."""
+    for name in modules_beside(folder):
+        if not _may_hold_stages(name):
+            continue
+        yield name
+        for inner in modules_beside(str(Path(folder) / name)):
+            if _may_hold_stages(inner):
+                yield f"{name}.{inner}"
 
 
 def _may_hold_stages(module: str) -> bool:

@@ -353,7 +353,10 @@ def with_schema(
     if required:
         node["required"] = list(required)
     then: Schema = {"properties": {"with": node}}
-    return {**then, "required": ["with"]} if required else then
+    if required:
+        message = f"'{name}' needs 'with': {', '.join(required)}"
+        then["allOf"] = [{"required": ["with"], "errorMessage": message}]
+    return then
 
 
 def _option(table: Table, key: str) -> Option:

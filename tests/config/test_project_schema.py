@@ -76,6 +76,18 @@ def test_modules_that_are_called_are_known_wherever_they_lie(tmp_path: Path) -> 
     assert sorted(calling.targets) == ["library:g", "mine:f"]
 
 
+def test_the_modules_of_packages_beside_the_file_are_known_too(tmp_path: Path) -> None:
+    (tmp_path / "tools/tests").mkdir(parents=True)
+    (tmp_path / "tools/__init__.py").write_text("def top(x): return x\n", encoding="utf-8")
+    (tmp_path / "tools/images.py").write_text("def shrink(x): return x\n", encoding="utf-8")
+    (tmp_path / "tools/_private.py").write_text("def hidden(x): return x\n", encoding="utf-8")
+    (tmp_path / "data").mkdir()
+
+    project = read_project([], str(tmp_path), ())
+
+    assert list(project.targets) == ["tools:top", "tools.images:shrink"]
+
+
 def test_a_module_that_hides_its_names_may_have_any(tmp_path: Path) -> None:
     (tmp_path / "dark.py").write_text("globals()['f'] = print\ndef g(x): ...\n", encoding="utf-8")
 

@@ -263,6 +263,15 @@ def test_a_mistake_is_told_once_at_its_place(all_told: dict[str, list[str]], nam
     assert all_told[name] == expected
 
 
+def test_a_stage_without_the_parameters_that_its_operator_needs_is_told(
+    server: LanguageServer,
+) -> None:
+    said = told(server, {"bare": "stages:\n  a:\n    use: range\n"})
+
+    # Older releases have words of their own for what is missing.
+    assert said["bare"] in (["2:3 'range' needs 'with': stop"], ['2:3 Missing property "with".'])
+
+
 @pytest.mark.parametrize(
     ("text", "fix"),
     [
