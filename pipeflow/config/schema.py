@@ -21,6 +21,7 @@ from pipeflow.config.schema_nodes import (
     Schema,
     both,
     closed,
+    definition_of,
     described,
     has,
     listed,
@@ -31,16 +32,12 @@ from pipeflow.config.schema_nodes import (
     plain_text,
     reference,
 )
-from pipeflow.config.snippets import ERROR_POLICY, NEW_FILE, NEW_STAGE
+from pipeflow.config.snippets import NEW_FILE, NEW_STAGE, error_policies
 from pipeflow.spec.language import (
     ARGUMENT_PATTERN,
-    CAPACITY,
     DEFAULTS,
-    EDGE_DEFAULTS,
-    LIMITS,
+    EDGE,
     NAME_PATTERN,
-    PARAM,
-    PARTITION,
     RESOURCES,
     ROOT,
     STAGE,
@@ -50,6 +47,9 @@ from pipeflow.spec.options import Option
 from pipeflow.spec.stage_type import Shape, StageType
 from pipeflow.spec.table import Table
 from pipeflow.values import dataclass, field
+
+#: The mapping whose keys are the user's own, so that it is no table.
+_ENV: Final = {"env": "env"}
 
 #: Matches nothing.
 _NEVER: Final = "(?!)"
@@ -84,14 +84,10 @@ def pipeline_schema(stage_types: Mapping[str, StageType], own: Own | None = None
         "$schema": "http://json-schema.org/draft-07/schema#",
         **_root(),
         "definitions": {
-            "param": closed(PARAM),
-            "defaults": _defaults(),
-            "limits": closed(LIMITS),
+            **{definition_of(table): closed(table) for table in _inner_tables()},
+            "defaults": closed(DEFAULTS, refs=_ENV),
             "stage": _stage(stage_types, own),
             "edge": edge_schema(own.ports),
-            "edge_defaults": closed(EDGE_DEFAULTS, refs={"capacity": "capacity"}),
-            "capacity": closed(CAPACITY),
-            "partition": closed(PARTITION),
             "resources": _resources(),
             "env": _env(),
             **own.definitions,
@@ -143,6 +139,17 @@ def schema_path() -> Path:
     raise FileNotFoundError(f"{name} is neither in {package} nor beside it")
 
 
+def _inner_tables() -> Sequence[Table]:
+    """Every table of the language below that of the file."""
+    found: dict[str, Table] = {}
+    pending = [ROOT, EDGE]
+    while pending:
+        table = pending.pop(0)
+        found[table.name] = table
+        pending += [*table.each.values(), *table.within.values()]
+    return [table for table in found.values() if table is not ROOT]
+
+
 def _root() -> Schema:
     now = {"enum": [VERSION], "errorMessage": f"must be {VERSION}"}
     version = {
@@ -163,7 +170,7 @@ def _root() -> Schema:
         "additionalProperties": {"title": "param", "allOf": [reference("param")]},
     }
     made = {"version": version, "params": params, "stages": _stages()}
-    root = closed(ROOT, made, refs={"defaults": "defaults", "limits": "limits"})
+    root = closed(ROOT, made)
     words = "The schema of this file, for editors; pipeflow does not look at it."
     root["properties"]["$schema"] = {
         "title": "$schema",
@@ -198,7 +205,7 @@ def _stages() -> Schema:
         },
         "additionalProperties": {
             "title": "stage",
-            "defaultSnippets": ERROR_POLICY,
+            "defaultSnippets": error_policies(_option(STAGE, "on_error").types),
             "allOf": [
                 *mapping("must be a mapping: 'call: module:function', or 'use:' and more", "stage")
             ],
@@ -206,11 +213,6 @@ def _stages() -> Schema:
         "allOf": [*node["allOf"], not_empty("object", "a pipeline needs at least one stage")],
         "defaultSnippets": NEW_STAGE,
     }
-
-
-def _defaults() -> Schema:
-    refs = {"env": "env", "resources": "resources", "edge": "edge_defaults"}
-    return closed(DEFAULTS, refs=refs)
 
 
 def _resources() -> Schema:
@@ -255,8 +257,7 @@ def _stage(stage_types: Mapping[str, StageType], own: Own) -> Schema:
     made = {"use": _use(stage_types), "outputs": outputs, "inputs": inputs_schema(own.ports)}
     if own.call:
         made["call"] = own.call
-    refs = {"env": "env", "resources": "resources", "partition": "partition"}
-    node = closed(STAGE, made, refs=refs)
+    node = closed(STAGE, made, refs=_ENV)
     node["allOf"] += [*_one_work(), _operators(stage_types), *own.calls]
     return node
 

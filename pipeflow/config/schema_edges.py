@@ -35,7 +35,7 @@ def edge_schema(ports: Mapping[str, str]) -> Schema:
         del source["examples"]  # they would stand before the outputs that there are
         source |= {"anyOf": listed(ports), "allOf": [*_known(ports)]}
     # Where a key is required, an editor offers it under the title of the mapping.
-    return {**closed(EDGE, {"from": source}, refs={"capacity": "capacity"}), "title": "from: stage"}
+    return {**closed(EDGE, {"from": source}), "title": "from: stage"}
 
 
 def inputs_schema(ports: Mapping[str, str]) -> Schema:

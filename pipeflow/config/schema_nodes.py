@@ -155,13 +155,13 @@ def closed(
     Args:
         table: The table.
         overrides: Key to its schema, in place of the one that its declaration gives.
-        refs: Key to the definition that its mapping form must fit.
+        refs: Key to the definition that its mapping form must fit, where no table says it.
     """
     made = overrides or {}
+    forms = {key: definition_of(inner) for key, inner in table.within.items()} | dict(refs or {})
     page = f"keys#{table.title.replace(' ', '-')}"
     properties = {
-        option.name: made.get(option.name)
-        or _property(option, page, (refs or {}).get(option.name, ""))
+        option.name: made.get(option.name) or _property(option, page, forms.get(option.name, ""))
         for option in table.options
     }
     required = [option.name for option in table.options if option.required]
@@ -198,6 +198,11 @@ def has(key: str, value: Schema | None = None) -> Schema:
     By ``patternProperties``: what stands in ``properties`` of a condition older editors offer.
     """
     return {"patternProperties": {f"^{key}$": value or {}}, "required": [key]}
+
+
+def definition_of(table: Table) -> str:
+    """Under what a table stands in ``definitions``."""
+    return table.name.replace(" ", "_")
 
 
 def mapping(words: str, definition: str) -> Sequence[Schema]:

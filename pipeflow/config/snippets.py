@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final, TypeAlias
+
+from pipeflow.spec.options import OptionType
 
 Snippet: TypeAlias = dict[str, Any]
 
@@ -68,7 +71,7 @@ NEW_STAGE: Final[list[Snippet]] = [
 ]
 
 #: What becomes of items that fail, inside a stage.
-ERROR_POLICY: Final[list[Snippet]] = [
+_ERROR_POLICIES: Final[list[Snippet]] = [
     {
         "label": "error policy: dead letters",
         "description": "Items that fail go to port `errors`, which another stage must read.",
@@ -80,6 +83,15 @@ ERROR_POLICY: Final[list[Snippet]] = [
         "body": {"on_error": "skip"},
     },
 ]
+
+#: The same where ``on_error`` may be a mapping.
+_TRY_AGAIN: Final[Snippet] = {
+    "label": "error policy: try again",
+    "description": "Tries an item again before it is given up.",
+    "body": {
+        "on_error": {"then": "${1:dead_letter}", "retries": "${2:3}", "backoff": "${3:200ms}"},
+    },
+}
 
 #: Under ``inputs`` of a stage.
 NEW_INPUTS: Final[list[Snippet]] = [
@@ -94,3 +106,9 @@ NEW_INPUTS: Final[list[Snippet]] = [
         "body": {"${1:left}": "${2:stage}", "${3:right}": "${4:stage}"},
     },
 ]
+
+
+def error_policies(types: Iterable[OptionType]) -> list[Snippet]:
+    """What to offer for items that fail, by the forms that ``on_error`` has."""
+    long_form = [_TRY_AGAIN] if OptionType.MAPPING in types else []
+    return [*_ERROR_POLICIES, *long_form]
