@@ -32,15 +32,11 @@ OR_REFERENCE: Final = f"|{REFERENCE}"
 #: Where the manual is read on the web; the one place to change when it moves.
 MANUAL: Final = "https://pipeflow.example/docs"
 
+#: Forms that are no text.
 _JSON_TYPES: Final[Mapping[OptionType, str]] = {
-    OptionType.STRING: "string",
     OptionType.INTEGER: "integer",
     OptionType.NUMBER: "number",
     OptionType.BOOLEAN: "boolean",
-    OptionType.PATH: "string",
-    OptionType.DURATION: "string",
-    OptionType.SIZE: "string",
-    OptionType.EXPRESSION: "string",
     OptionType.LIST: "array",
     OptionType.MAPPING: "object",
 }
@@ -71,7 +67,7 @@ def option_schema(option: Option, page: str = "keys") -> Schema:
     scalars = [kind for kind in kinds if kind not in {OptionType.LIST, OptionType.MAPPING}]
     # Text first, if only for a reference (a param may be a list): an editor would write a zero.
     texts = ["string"] if kinds != (OptionType.MAPPING,) else []
-    types = list(dict.fromkeys([*texts, *(_JSON_TYPES[kind] for kind in kinds)]))
+    types = list(dict.fromkeys([*texts, *(_JSON_TYPES.get(kind, "string") for kind in kinds)]))
     message = f"must be {expected(option)}"
     members: list[Schema] = []
     if option.choices:
