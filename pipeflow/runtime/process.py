@@ -193,10 +193,10 @@ class Process:
         inbox = self.inbox
         assert inbox is not None
         poll = self._poll_for_input()
-        if timeout_s is None and self._input_look.sees(inbox.is_sent_more):
-            ready = poll.poll(0)
-            if ready:
-                return ready  # else it is on its way still: counted first, then written
+        look = self._input_look
+        # A frame is counted first and written then: the second look is for what is on its way.
+        if timeout_s is None and look.sees(inbox.is_sent_more) and look.sees(lambda: poll.poll(0)):
+            return poll.poll(0)
         idle = timeout_s is None and (self._share.pool.lends() or inbox.parks())
         if not idle:
             return poll.poll(None if timeout_s is None else timeout_s * 1000)

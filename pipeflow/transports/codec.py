@@ -172,11 +172,11 @@ class Decoder:
         if packet.handed is not None:
             return packet.handed
         form = packet.pickled[0]
-        reading = Reading(packet.buffers, self._views, private)
         try:
             if form == _LIST_FORM and not packet.buffers:
                 plain: list[Any] = pickle.loads(packet.pickled)  # most are, so it is kept short
                 return plain
+            reading = Reading(packet.buffers, self._views, private)
             if form == _ARRAYS_FORM:
                 return [reading.array(*plain) for plain in pickle.loads(packet.pickled[1:])]
             load = _load_pile if form == _PILE_FORM else _load_list

@@ -66,13 +66,15 @@ class PipeSender(Outgoing):
         return self._fd
 
     def send(self, meta: bytes, packet: Packet, credits: int) -> None:
-        self._check_open()
+        if self._closed:
+            self._check_open()
         if self._kept:
             self.settle()
-        seq = self._next_seq()
+        account = self._account
+        seq = account.frames()
         if packet.keep:
             self._keep(seq, packet.keep)
-        self._account.note_sent(credits, packet.shared_bytes, packet.items)
+        account.note_sent(credits, packet.shared_bytes, packet.items)
         self._put(FrameKind.ITEMS, seq, meta, packet, credits)
 
     def barrier(self, meta: bytes) -> None:

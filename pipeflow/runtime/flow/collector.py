@@ -15,9 +15,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from typing import Any
 
 from pipeflow.errors import ProtocolError
-from pipeflow.runtime.flow.units import Part
+from pipeflow.runtime.flow.units import Part, parts_of
 from pipeflow.values import dataclass, field
 
 
@@ -78,6 +79,11 @@ class Collector:
         ]
         #: For each lane, the number after the last unit given out.
         self.frontier = [0] * lanes
+
+    def feed_frame(self, writer: int, meta: bytes, payloads: list[Any], frame: object) -> None:
+        """A frame has come."""
+        for part in parts_of(meta, payloads):
+            self.feed(writer, part, frame)
 
     def feed(self, writer: int, part: Part, frame: object) -> None:
         """A part has come."""

@@ -16,7 +16,7 @@ from time import perf_counter
 from typing import Any, Final, Protocol
 
 from pipeflow.errors import ItemNotSerializable
-from pipeflow.runtime.board import SENT, Words
+from pipeflow.runtime.board import Words
 from pipeflow.runtime.flow.refused import ResultNotSerializable
 from pipeflow.runtime.flow.runs import Run
 from pipeflow.runtime.flow.targets import Target
@@ -225,8 +225,7 @@ class Express:
         count = len(cut.payloads)
         # Counted before the bytes leave, so that no reader can outrun it.
         self._emitted[self._cell] += count
-        for row in target.rows():
-            row[SENT] += count
+        target.count(count)
         if target.channels:
             packet = self._encode(cut.payloads) if cut.pile is None else cut.pile.packet()
             if packet.shared_bytes:

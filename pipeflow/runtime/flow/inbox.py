@@ -15,7 +15,6 @@ from typing import Any, Protocol
 
 from pipeflow.runtime.board import DELIVERED, EARLY, UNMATCHED, Words
 from pipeflow.runtime.flow.joins import Call, Calls, Join, Kept, Lone, Passed, UnitEnd
-from pipeflow.runtime.flow.units import Part, parts_of
 from pipeflow.runtime.flow.zipping import ZipByPosition
 from pipeflow.runtime.messages import Barrier, EndOfInput
 from pipeflow.transports.base import FrameKind, Packet, Receiver
@@ -69,8 +68,8 @@ class Intake(Protocol):
 
     frontier: list[int]
 
-    def feed(self, writer: int, part: Part, frame: object) -> None:
-        """A part has come."""
+    def feed_frame(self, writer: int, meta: bytes, payloads: list[Any], frame: object) -> None:
+        """A frame has come: what it says of its units, its items, what the inbox wants back."""
         ...
 
     def end(self, writer: int) -> None:
@@ -360,8 +359,7 @@ class Inbox:
             if channel.on_demand:
                 channel.wanted = max(0, channel.wanted - packet.items)
             writer = channel.first_writer + frame.writer
-            for part in parts_of(frame.meta, payloads):
-                port.intake.feed(writer, part, note)
+            port.intake.feed_frame(writer, frame.meta, payloads, note)
         elif frame.kind is FrameKind.BARRIER:
             self._align(int.from_bytes(frame.meta, "little"), id(channel) + frame.writer)
         return True

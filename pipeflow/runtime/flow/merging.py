@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from typing import Any
 
 from pipeflow.runtime.flow.collector import Arrived, Collector
 from pipeflow.runtime.flow.joins import Call, Calls, Origin, Output, Passed, UnitEnd
-from pipeflow.runtime.flow.runs import Items
-from pipeflow.runtime.flow.units import Part
+from pipeflow.runtime.flow.runs import PLAIN_FORM, Items, plain_run
+from pipeflow.runtime.flow.units import Part, parts_of
 
 
 class Straight:
@@ -32,6 +33,18 @@ class Straight:
         self._ready: deque[Output] = deque()
         #: For each lane, the number after the last unit that came.
         self.frontier = [0] * lanes
+
+    def feed_frame(self, writer: int, meta: bytes, payloads: list[Any], frame: object) -> None:
+        """A frame has come."""
+        if meta[0] != PLAIN_FORM:
+            for part in parts_of(meta, payloads):
+                self.feed(writer, part, frame)
+            return
+        count = len(payloads)
+        unit, prefix, ordinals = plain_run(meta, count)
+        self.frontier[0] = max(self.frontier[0], unit + count)
+        origin = Origin(0, writer, frame)
+        self._ready.append(Calls(prefix, ordinals, payloads, self._base, unit, origin))
 
     def feed(self, writer: int, part: Part, frame: object) -> None:
         """A part has come."""

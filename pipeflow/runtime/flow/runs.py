@@ -176,11 +176,10 @@ def items_of(squeezed: tuple[Any, Any], payloads: list[Any]) -> Items:
     return Items(prefixes, _unpack_ordinals(ordinals), payloads)
 
 
-def plain_items(meta: bytes, payloads: list[Any]) -> tuple[int, Items]:
-    """The same of a frame whose meta begins with ``PLAIN_FORM``: its first unit, its items."""
+def plain_run(meta: bytes, count: int) -> tuple[int, ItemId, range]:
+    """What a frame says whose meta begins with ``PLAIN_FORM``: first unit, prefix, ordinals."""
     _, depth, unit, first = _PLAIN.unpack_from(meta)
-    prefix = _PREFIXES[depth].unpack_from(meta, _PLAIN.size)
-    return unit, Items(((0, prefix),), range(first, first + len(payloads)), payloads)
+    return unit, _PREFIXES[depth].unpack_from(meta, _PLAIN.size), range(first, first + count)
 
 
 def is_settled(value: object, *, alone: bool) -> bool:

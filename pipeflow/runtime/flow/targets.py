@@ -104,16 +104,12 @@ class Target:
         self.credit -= cost
         self.open_units.discard((lane, unit))
 
-    def rows(self) -> Iterator[Words]:
-        """The rows of its edges, in which what goes this way is counted."""
+    def count(self, items: int = 1) -> None:
+        """So many more items were sent this way."""
         for channel in self.channels:
-            yield channel.row
-        yield from self.lost_rows
-
-    def count(self) -> None:
-        """One more item was sent this way."""
-        for row in self.rows():
-            row[SENT] += 1
+            channel.row[SENT] += items
+        for row in self.lost_rows:
+            row[SENT] += items
 
     def send(self, encode: Callable[[list[Any]], Packet]) -> bool:
         """Send the batch; whether a reader turned out to be gone."""

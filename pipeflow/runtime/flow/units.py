@@ -16,7 +16,7 @@ import pickle
 from collections.abc import Callable, Collection, Iterator
 from typing import Any, NamedTuple
 
-from pipeflow.runtime.flow.runs import PLAIN_FORM, UNCHANGING, items_of, plain_items
+from pipeflow.runtime.flow.runs import PLAIN_FORM, UNCHANGING, Items, items_of, plain_run
 from pipeflow.runtime.messages import ItemId
 from pipeflow.transports.codec import Pile
 from pipeflow.values import dataclass, field
@@ -155,8 +155,10 @@ class Part(NamedTuple):
 def parts_of(meta: bytes, payloads: list[Any]) -> list[Part]:
     """The units of one frame, in order."""
     if meta[0] == PLAIN_FORM:
-        unit, run = plain_items(meta, payloads)
-        return [Part(0, unit, len(payloads), run, closed=True, cost=0)]
+        count = len(payloads)
+        unit, prefix, ordinals = plain_run(meta, count)
+        run = Items(((0, prefix),), ordinals, payloads)
+        return [Part(0, unit, count, run, closed=True, cost=0)]
     lanes, units, counts, going_on, squeezed = pickle.loads(meta)
     if isinstance(counts, int):
         if isinstance(lanes, int) and isinstance(units, int) and not going_on:
