@@ -1,4 +1,7 @@
-"""Writes keys.md, operators.md and errors.md from the declarations in the code.
+"""Writes keys.md, operators.md, errors.md and a page for each error code from what is in the code.
+
+Examples of mistakes are the smallest files of ``tests/cases/invalid`` that earn them; they are also
+written where ``pipeflow explain`` finds them.
 
     python docs/make_reference.py
 
@@ -8,11 +11,15 @@ Run it after changing a declaration; ``tests/test_docs.py`` fails when a page is
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
+from functools import cache
+from itertools import takewhile
 from pathlib import Path
 from typing import Final
 
 from pipeflow.cli.codes import CODES
+from pipeflow.cli.explain import EXAMPLES, page
 from pipeflow.spec.language import TABLES
 from pipeflow.spec.options import Option
 from pipeflow.spec.stage_type import StageType
@@ -21,6 +28,10 @@ from pipeflow.stages.manual import manual_page
 from pipeflow.stages.registry import stage_types
 
 FOLDER: Final = Path(__file__).parent
+CASES: Final = FOLDER.parent / "tests/cases/invalid"
+#: Longer files are no examples.
+MOST: Final = 700
+HEAD: Final = re.compile(r"# (\d+:\d+: (error|warning)\[|  hint: )")
 NOTICE: Final = "<!-- Written by make_reference.py: change the declarations, not this page. -->"
 
 
@@ -30,6 +41,7 @@ def pages() -> dict[str, str]:
         "keys.md": keys_page(),
         "operators.md": operators_page(),
         "errors.md": errors_page(),
+        **{f"errors/{code}.md": f"{NOTICE}\n{markdown(code)}" for code in CODES},
     }
 
 
@@ -113,16 +125,57 @@ def errors_page() -> str:
         "# Error codes",
         "",
         "A mistake is shown as `path:line:column: error[code]: what is wrong`.",
-        "`pipeflow explain CODE` tells the same as this page.",
+        "Each code has a page, which `pipeflow explain CODE` shows too.",
     )
-    codes = (f"## {code}\n\n{CODES[code]}" for code in sorted(CODES))
-    return "\n\n".join(["\n".join(head), *codes]) + "\n"
+    codes = (f"- [`{code}`](errors/{code}.md): {CODES[code]}" for code in sorted(CODES))
+    return "\n".join([*head, "", *codes]) + "\n"
+
+
+def markdown(code: str) -> str:
+    """The page of one code."""
+    return page(code, examples().get(code), fence="```")
+
+
+@cache
+def examples() -> dict[str, dict[str, str]]:
+    """Code to the smallest file that earns it first of all, and what is said of it."""
+    found: dict[str, dict[str, str]] = {}
+    for case in sorted(CASES.glob("*.yaml"), key=lambda path: (path.stat().st_size, path.name)):
+        lines = case.read_text(encoding="utf-8").split("\n")
+        head = list(takewhile(lambda line: HEAD.match(line), lines))
+        codes = re.findall(r"\[([\w-]+)\]: ", head[0]) if head else []
+        text = "\n".join(lines[len(head) :])
+        if not codes or codes[0] in found or len(text) > MOST or not _readable(text):
+            continue
+        told = [_without_head(line.removeprefix("# "), len(head)) for line in head]
+        found[codes[0]] = {"file": text.rstrip() + "\n", "told": "\n".join(told)}
+    return dict(sorted(found.items()))
+
+
+def _readable(text: str) -> bool:
+    return all(char.isprintable() or char in "\n\t" for char in text)
+
+
+def _without_head(line: str, above: int) -> str:
+    """A line of a head, for the file without its head: ``p.yaml:5:3: error[...]``."""
+    line = re.sub(r"\(line (\d+)\)", lambda m: f"(line {int(m[1]) - above})", line)
+    place = re.match(r"(\d+):(.*)", line)
+    return f"p.yaml:{int(place[1]) - above}:{place[2]}" if place else line
 
 
 def main() -> None:
     """Write the pages."""
+    EXAMPLES.write_text(examples_text(), encoding="utf-8")
+    for old in (FOLDER / "errors").glob("*.md"):
+        old.unlink()
     for name, text in pages().items():
+        (FOLDER / name).parent.mkdir(exist_ok=True)
         (FOLDER / name).write_text(text, encoding="utf-8")
+
+
+def examples_text() -> str:
+    """The examples as ``pipeflow explain`` reads them."""
+    return json.dumps(examples(), indent=1, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":

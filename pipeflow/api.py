@@ -197,6 +197,7 @@ def read(
     environ: Mapping[str, str],
     *,
     stdin_text: str | None = None,
+    text: str | None = None,
     expect: Callable[[Pipeline], None] | None = None,
 ) -> Reading:
     """Read a pipeline with all checks of the loader and of the planner, at once.
@@ -208,6 +209,7 @@ def read(
         settings: What is laid over it.
         environ: For ``${env.NAME}``.
         stdin_text: The file's text when its path is ``"-"``.
+        text: What stands for the file's content: an editor has not saved it yet.
         expect: Hears of a pipeline that will most likely be run: the loader has found no mistake,
             the planner has not looked yet.
     """
@@ -223,6 +225,7 @@ def read(
         stage_types=stage_types(),
         search_path=sys.path,
         stdin_text=stdin_text,
+        text=text,
     )
     if expect is not None and loaded.pipeline is not None and loaded.complete:
         expect(loaded.pipeline)

@@ -37,6 +37,22 @@ def test_a_reference_page_is_fresh(make_reference: ModuleType, page: str) -> Non
     assert written == make_reference.pages()[page], "run: python docs/make_reference.py"
 
 
+def test_every_error_code_has_a_fresh_page_and_no_other_has(make_reference: ModuleType) -> None:
+    pages = {f"errors/{path.name}": path for path in (ROOT / "docs/errors").glob("*.md")}
+    made = {name: text for name, text in make_reference.pages().items() if "/" in name}
+
+    assert set(pages) == set(made)
+    stale = [name for name, path in pages.items() if path.read_text("utf-8") != made[name]]
+    assert stale == [], "run: python docs/make_reference.py"
+
+
+def test_the_examples_that_explain_shows_are_fresh(make_reference: ModuleType) -> None:
+    written = make_reference.EXAMPLES.read_text(encoding="utf-8")
+
+    assert written == make_reference.examples_text(), "run: python docs/make_reference.py"
+    assert len(make_reference.examples()) > 80
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_yaml_block_can_be_read(document: Path) -> None:
     for block in code_blocks(document, "yaml"):

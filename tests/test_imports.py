@@ -30,9 +30,10 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
         *("stages.context", "stages.loading", "stages.work"),
     },
     "testing": {"stages", "transports", "executors", "telemetry", "planner", "spec"},
+    "lsp": {"spec", "config", "stages", "api"},
     "cli": {
         *("spec", "transports", "telemetry", "config", "planner", "stages"),
-        *("runtime", "executors", "api"),
+        *("runtime", "executors", "api", "lsp"),
     },
 }
 

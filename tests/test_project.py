@@ -105,4 +105,5 @@ def test_the_wheel_holds_the_package_and_the_schemas(tmp_path: Path) -> None:
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "pipeflow").rglob("*.py")}
     assert modules <= names
     assert {"pipeflow/py.typed", "pipeflow/schemas/pipeline.schema.json"} <= names
+    assert "pipeflow/cli/examples.json" in names
     assert not [name for name in names if name.startswith(("tests/", "pipelines/"))]

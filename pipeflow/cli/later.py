@@ -11,7 +11,6 @@ from pipeflow.errors import UsageError
 COMMANDS: Final[Mapping[str, str]] = {
     "init": "begin with the example in the README",
     "test": "stages are plain functions: test them by calling them",
-    "lsp": "editors can check files against the output of 'pipeflow schema'",
     "top": "'pipeflow run' shows a live table of its stages",
     "tap": "'pipeflow run FILE --until STAGE --take N' prints the first items of a stage",
     "rerun": "run the file again with the dead letters as its input",

@@ -16,7 +16,8 @@ Schema: TypeAlias = bool | Mapping[str, Any]
 #: Keywords that say nothing of whether a value fits.
 _ANNOTATIONS: Final = frozenset(
     {"$schema", "title", "description", "markdownDescription", "examples", "default", "definitions"}
-    | {"errorMessage", "doNotSuggest", "markdownEnumDescriptions", "then", "else"}
+    | {"errorMessage", "doNotSuggest", "defaultSnippets"}
+    | {"enumDescriptions", "markdownEnumDescriptions", "then", "else"}
 )
 
 
@@ -113,7 +114,9 @@ class _Schema:
                 return all(self.fits(wanted, key) for key in value)
             case "minProperties":
                 return len(value) >= int(wanted)
-            case "minItems" | "items":
+            case "maxProperties":
+                return len(value) <= int(wanted)
+            case "minItems" | "maxItems" | "items":
                 return True  # of lists
             case _:
                 raise _Unsure
@@ -122,13 +125,15 @@ class _Schema:
         match keyword:
             case "minItems":
                 return not isinstance(value, list) or len(value) >= int(wanted)
+            case "maxItems":
+                return not isinstance(value, list) or len(value) <= int(wanted)
             case "items":
                 if isinstance(wanted, list):  # a schema for each position
                     raise _Unsure
                 return not isinstance(value, list) or all(self.fits(wanted, one) for one in value)
             case "required" | "properties" | "patternProperties" | "additionalProperties":
                 return True  # of mappings
-            case "propertyNames" | "minProperties":
+            case "propertyNames" | "minProperties" | "maxProperties":
                 return True  # likewise
             case _:
                 raise _Unsure

@@ -36,6 +36,16 @@ def bindings(body: Iterable[ast.stmt], *, conditional: bool = False) -> Iterator
             yield from bindings(inner, conditional=True)
 
 
+@lru_cache(maxsize=256)
+def bound_in(tree: ast.Module) -> dict[str, tuple[Binding, ...]]:
+    """All that a module binds: name to its bindings in the order of the file."""
+    names: dict[str, tuple[Binding, ...]] = {}
+    for one in bindings(tree.body):
+        names[one.name] = (*names.get(one.name, ()), one)
+    return names
+
+
+@lru_cache(maxsize=256)
 def binds_in_the_dark(tree: ast.Module) -> bool:
     """Whether the module may have names that its source does not spell out.
 

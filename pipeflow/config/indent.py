@@ -41,6 +41,8 @@ def indent_slip(lines: Lines, number: int, problem: str) -> Slip | None:
         text = lines.line(above)
         if _is_empty(text):
             continue
+        if any(level == own for level, _ in _levels(lines, above)):
+            break  # it stands at a level that there is: that is not what is wrong
         too_deep = "block mapping start" in problem and indentation(text) < own
         if too_deep or (_margin(text) != own and indentation(text) > own):
             return _indented(lines, number, above)

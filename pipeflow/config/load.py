@@ -67,6 +67,7 @@ def load(
     stage_types: Mapping[str, StageType],
     search_path: Sequence[str] | None = None,
     stdin_text: str | None = None,
+    text: str | None = None,
     run_id: str = "",
 ) -> Loaded:
     """Load a pipeline; never raises for what a file says, and never runs the user's code.
@@ -80,9 +81,10 @@ def load(
         stage_types: The operators there are.
         search_path: Where modules are looked for behind the file's folder; or ``sys.path``.
         stdin_text: The text of the file if ``path`` is ``"-"``.
+        text: What stands for the content of the file: an editor has changed it and not saved.
         run_id: For ``${run.id}``; a new one if empty.
     """
-    document = _read(path, stdin_text)
+    document = _read(path, stdin_text, text)
     documents = [document, *(read_file(overlay) for overlay in overlays)]
     findings = [finding for one in documents for finding in one.findings]
     sources = {one.file: one.text for one in documents}
@@ -137,9 +139,11 @@ def resolved_yaml(loaded: Loaded) -> str:
     return show(loaded.resolved, loaded.pipeline)
 
 
-def _read(path: Source, stdin_text: str | None) -> Document:
+def _read(path: Source, stdin_text: str | None, text: str | None) -> Document:
     if isinstance(path, Mapping):
         return from_mapping(path)
+    if text is not None:
+        return read_text(text, os.fspath(path))
     if os.fspath(path) == STDIN:
         return read_text(stdin_text or "", FROM_STDIN)
     return read_file(path)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-from pipeflow.config.definitions import bindings, imported_names
+from pipeflow.config.definitions import bound_in, imported_names
 from pipeflow.config.modules import find_module, parse
-from pipeflow.config.signature import Place
+from pipeflow.config.signature import Place, inherits_unknown
 from pipeflow.values import dataclass
 
 #: How many imports are followed to a class.
 _MOST_HOPS = 4
+#: How many bases are followed from a class.
+_MOST_BASES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class OwnClass:
 
 def find_class(name: str, module: OwnModule, hops: int = _MOST_HOPS) -> OwnClass | None:
     """The class that a plain name surely means in a module; follows imports beside the file."""
-    bound = [one for one in bindings(module.tree.body) if one.name == name]
+    bound = bound_in(module.tree).get(name, ())
     if len(bound) != 1 or bound[0].conditional:
         return None
     match bound[0].statement:
@@ -68,6 +70,25 @@ def find_class(name: str, module: OwnModule, hops: int = _MOST_HOPS) -> OwnClass
             return find_class(original, other, hops - 1) if other else None
         case _:
             return None
+
+
+def lineage(node: ast.ClassDef, module: OwnModule) -> tuple[list[OwnClass], bool]:
+    """The classes that a class inherits from, nearest first, and whether these are all.
+
+    With several bases the order would need all of Python's rules: they are not known then.
+    """
+    line: list[OwnClass] = []
+    while inherits_unknown(node, module.place):
+        base = node.bases[0] if len(node.bases) == 1 and not node.keywords else None
+        found = find_class(base.id, module) if isinstance(base, ast.Name) else None
+        decorated = found and any(
+            "dataclass" not in ast.unparse(d) for d in found.node.decorator_list
+        )
+        if found is None or decorated or len(line) >= _MOST_BASES:
+            return line, False
+        line.append(found)
+        node, module = found.node, found.module
+    return line, True
 
 
 def imported_module(node: ast.ImportFrom, module: OwnModule) -> OwnModule | None:

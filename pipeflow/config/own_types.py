@@ -12,6 +12,7 @@ from typing import Final
 
 from pipeflow.config.definitions import dotted
 from pipeflow.config.own_module import OwnClass, OwnModule, find_class
+from pipeflow.config.own_names import resolved
 from pipeflow.config.signature import dataclass_fields
 from pipeflow.spec.stage_type import CallFacts
 from pipeflow.values import replace
@@ -27,7 +28,7 @@ def spelled_out(facts: CallFacts, module: OwnModule) -> CallFacts:
     parameters = tuple(
         replace(one, meaning=_meaning(one.annotation, module, 0)) for one in facts.parameters
     )
-    return replace(facts, parameters=parameters)
+    return resolved(replace(facts, parameters=parameters), module)
 
 
 def _meaning(annotation: str, module: OwnModule, depth: int) -> str:

@@ -1,7 +1,8 @@
 """The JSON Schema of pipeline files, made from the declarations of the language and the operators.
 
 Draft-07, closed objects, unions told apart by ``if``/``then`` and never by ``oneOf``: that is what
-editors answer well. ``shape`` runs the same schema, so editor and command line agree.
+editors answer well (``schema_nodes`` says more). ``shape`` runs the same schema, so editor and
+command line agree.
 """
 
 from __future__ import annotations
@@ -9,92 +10,109 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
+from pipeflow.config.schema_edges import edge_schema, inputs_schema
+from pipeflow.config.schema_nodes import (
+    MANUAL,
+    OR_REFERENCE,
+    QUANTITIES,
+    REFERENCE,
+    Schema,
+    both,
+    closed,
+    definition_of,
+    described,
+    has,
+    listed,
+    mapping,
+    not_empty,
+    one_of,
+    option_schema,
+    plain_text,
+    reference,
+)
+from pipeflow.config.snippets import NEW_FILE, NEW_STAGE, error_policies
 from pipeflow.spec.language import (
     ARGUMENT_PATTERN,
-    CAPACITY,
     DEFAULTS,
     EDGE,
-    EDGE_DEFAULTS,
-    LIMITS,
     NAME_PATTERN,
-    PARAM,
-    PARTITION,
     RESOURCES,
     ROOT,
     STAGE,
     VERSION,
 )
-from pipeflow.spec.options import Option, OptionType
+from pipeflow.spec.options import Option
 from pipeflow.spec.stage_type import Shape, StageType
-from pipeflow.spec.table import Table, expected
+from pipeflow.spec.table import Table
+from pipeflow.values import dataclass, field
 
-Schema: TypeAlias = dict[str, Any]
-
-#: A text that still holds a reference may become a value of any type.
-_REFERENCE: Final = r"\$\{"
-
-_OR: Final = f"|{_REFERENCE}"
+#: The mapping whose keys are the user's own, so that it is no table.
+_ENV: Final = {"env": "env"}
 
 #: Matches nothing.
 _NEVER: Final = "(?!)"
 
-_PORT_PATTERN: Final = rf"^{NAME_PATTERN}(\.{NAME_PATTERN})?$"
 
-_JSON_TYPES: Final[Mapping[OptionType, str]] = {
-    OptionType.STRING: "string",
-    OptionType.INTEGER: "integer",
-    OptionType.NUMBER: "number",
-    OptionType.BOOLEAN: "boolean",
-    OptionType.PATH: "string",
-    OptionType.DURATION: "string",
-    OptionType.SIZE: "string",
-    OptionType.EXPRESSION: "string",
-    OptionType.LIST: "array",
-    OptionType.MAPPING: "object",
-}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Own:
+    """What a schema knows of one project; nothing of any, for the schema of all files.
 
-#: Forms for which any text is right; without one of them a text must hold a reference.
-_TEXTS: Final = {
-    OptionType.STRING,
-    OptionType.PATH,
-    OptionType.DURATION,
-    OptionType.SIZE,
-    OptionType.EXPRESSION,
-}
+    Attributes:
+        call: The property ``call`` of a stage; empty for that of the language.
+        calls: What holds for a stage by what it calls.
+        definitions: What these refer to.
+        ports: The outputs that edges may read, each with what to say of it; empty: any name.
+    """
+
+    call: Schema = field(default_factory=dict)
+    calls: Sequence[Schema] = ()
+    definitions: Schema = field(default_factory=dict)
+    ports: Mapping[str, str] = field(default_factory=dict)
 
 
-def pipeline_schema(stage_types: Mapping[str, StageType]) -> Schema:
-    """The schema of a whole file, with the parameters of the given operators under ``with``."""
+def pipeline_schema(stage_types: Mapping[str, StageType], own: Own | None = None) -> Schema:
+    """The schema of a whole file.
+
+    Args:
+        stage_types: The operators, whose parameters go under ``with``.
+        own: What is known of the project that the file belongs to.
+    """
+    own = own or Own()
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
-        "title": "pipeflow pipeline",
-        "description": "A pipeline of Python functions and operators.",
         **_root(),
         "definitions": {
-            "param": _closed(PARAM),
-            "defaults": _defaults(),
-            "limits": _closed(LIMITS),
-            "stage": _stage(stage_types),
-            "edge": _closed(EDGE),
-            "edge_defaults": _closed(EDGE_DEFAULTS),
-            "capacity": _closed(CAPACITY),
-            "partition": _closed(PARTITION),
+            **{definition_of(table): closed(table) for table in _inner_tables()},
+            "defaults": closed(DEFAULTS, refs=_ENV),
+            "stage": _stage(stage_types, own),
+            "edge": edge_schema(own.ports),
             "resources": _resources(),
             "env": _env(),
+            **own.definitions,
         },
     }
 
 
 def without_references(schema: Any) -> Any:
-    """The same schema for a file whose references are filled in: no text may hold one any more."""
+    """The same schema for a file whose references are filled in: no text may hold one any more.
+
+    Durations and sizes are not looked at here: ``build`` reads them, and knows better words.
+    """
     match schema:
         case dict():
             made = {key: without_references(value) for key, value in schema.items()}
-            pattern = made.get("pattern")
-            if isinstance(pattern, str):
-                made["pattern"] = _NEVER if pattern == _REFERENCE else pattern.removesuffix(_OR)
+            pattern, types = made.get("pattern"), made.get("type")
+            if isinstance(pattern, str) and pattern in QUANTITIES:
+                del made["pattern"]
+            elif isinstance(pattern, str):
+                made["pattern"] = (
+                    _NEVER if pattern == REFERENCE else pattern.removesuffix(OR_REFERENCE)
+                )
+            if pattern == REFERENCE and isinstance(types, list) and "array" in types:
+                # No text will do, and that is said best by its type.
+                made["type"] = [kind for kind in types if kind != "string"]
             return made
         case list():
             return [without_references(value) for value in schema]
@@ -121,213 +139,165 @@ def schema_path() -> Path:
     raise FileNotFoundError(f"{name} is neither in {package} nor beside it")
 
 
-def option_schema(option: Option) -> Schema:
-    """The schema of one setting's value."""
-    node: Schema = _described(option)
-    kinds = option.types
-    if OptionType.ANY in kinds:
-        return node
-    types = list(dict.fromkeys(_JSON_TYPES[kind] for kind in kinds))
-    scalars = [kind for kind in kinds if kind not in {OptionType.LIST, OptionType.MAPPING}]
-    pattern = _text_pattern(option)
-    if scalars and "string" not in types:
-        types.append("string")
-    if pattern:
-        node["pattern"] = pattern
-    if option.minimum is not None:
-        node["minimum"] = option.minimum
-    if option.maximum is not None:
-        node["maximum"] = option.maximum
-    if option.choices:
-        # Never fails: it feeds completion and hover, while the pattern judges.
-        docs = option.choice_docs or option.choices
-        node["anyOf"] = [{"enum": list(option.choices), "markdownEnumDescriptions": list(docs)}, {}]
-    message = f"must be {expected(option)}"
-    if scalars and len(scalars) == len(kinds):
-        return {**node, "type": types, "errorMessage": message}
-    return {**node, "allOf": [{"type": types, "errorMessage": message}]}
-
-
-def _text_pattern(option: Option) -> str:
-    """What a text must match; empty if any text will do, or none is looked at."""
-    if option.choices:
-        return f"^({'|'.join(option.choices)})${_OR}"
-    if option.pattern:
-        return f"^(?:{option.pattern})${_OR}"
-    if _TEXTS.intersection(option.types):
-        return ""
-    return _REFERENCE if {"integer", "number", "boolean"} & _json_types(option) else ""
-
-
-def _json_types(option: Option) -> set[str]:
-    return {_JSON_TYPES[kind] for kind in option.types}
-
-
-def _described(option: Option) -> Schema:
-    """Description twice: as text, and as Markdown with unit and default (hovers show neither)."""
-    node: Schema = {}
-    if option.later:
-        node["doNotSuggest"] = True
-    if option.description:
-        facts = [option.description]
-        if option.unit:
-            facts.append(f"Unit: {option.unit}.")
-        if not option.required and option.default not in {None, ""}:
-            facts.append(f"Default: `{json.dumps(option.default)}`.")
-        node["description"] = option.description
-        node["markdownDescription"] = "  \n".join(facts)
-    if option.examples:
-        node["examples"] = list(option.examples)
-    return node
-
-
-def _closed(table: Table, overrides: Mapping[str, Schema] | None = None) -> Schema:
-    """The object that a table describes: no other keys than its own."""
-    made = overrides or {}
-    required = [option.name for option in table.options if option.required]
-    node: Schema = {
-        "type": "object",
-        "title": table.title,
-        "additionalProperties": False,
-        "properties": {
-            option.name: made.get(option.name) or _property(table, option)
-            for option in table.options
-        },
-    }
-    if required:
-        node["required"] = required
-    if table.open:
-        node["patternProperties"] = {"^x-": {"description": "Yours: a place for YAML anchors."}}
-    later = [option for option in table.options if option.later]
-    if later:
-        node["allOf"] = [
-            {
-                "properties": {option.name: False},
-                "errorMessage": f"'{option.name}' comes in a later version",
-            }
-            for option in later
-        ]
-    return node
-
-
-def _property(table: Table, option: Option) -> Schema:
-    """One key of a table, with the table of the mapping form where it has one."""
-    if option.later:
-        return _described(option)
-    node = option_schema(option)
-    inner = table.within.get(option.name)
-    if inner is not None:
-        form = {"$ref": f"#/definitions/{inner.name.replace(' ', '_')}"}
-        _when_mapping(node, form)
-    return node
-
-
-def _when_mapping(node: Schema, form: Schema) -> Schema:
-    """Add what holds for the value if it is a mapping."""
-    node.setdefault("allOf", []).append({"if": {"type": "object"}, "then": form})
-    return node
+def _inner_tables() -> Sequence[Table]:
+    """Every table of the language below that of the file."""
+    found: dict[str, Table] = {}
+    pending = [ROOT, EDGE]
+    while pending:
+        table = pending.pop(0)
+        found[table.name] = table
+        pending += [*table.each.values(), *table.within.values()]
+    return [table for table in found.values() if table is not ROOT]
 
 
 def _root() -> Schema:
+    now = {"enum": [VERSION], "errorMessage": f"must be {VERSION}"}
     version = {
-        **_described(_option(ROOT, "version")),
-        "type": "integer",
-        "enum": [VERSION],
+        **described(_option(ROOT, "version")),
+        "type": ["string", "integer"],
+        "pattern": REFERENCE,
         "errorMessage": f"must be {VERSION}",
+        "anyOf": listed({VERSION: "The language as the manual describes it."}),
+        "allOf": [{"if": {"type": "number"}, "then": now}],
     }
-    params = _when_mapping(
-        option_schema(_option(ROOT, "params")),
-        {
-            "propertyNames": {"pattern": f"^{ARGUMENT_PATTERN}$|^{NAME_PATTERN}$"},
-            "additionalProperties": {
-                "allOf": [{"if": {"type": "object"}, "then": {"$ref": "#/definitions/param"}}]
-            },
+    params = option_schema(_option(ROOT, "params"))
+    params |= {
+        "propertyNames": {
+            "pattern": f"^{ARGUMENT_PATTERN}$|^{NAME_PATTERN}$",
+            "errorMessage": "a parameter's name is a letter, then letters, digits, '-' or '_'",
         },
-    )
-    stages = _when_mapping(
-        option_schema(_option(ROOT, "stages")),
-        {
-            "minProperties": 1,
-            "propertyNames": {
-                "pattern": f"^{NAME_PATTERN}$",
-                "errorMessage": "a stage's name is a letter, then letters, digits, '-' or '_'",
-            },
-            "additionalProperties": {"$ref": "#/definitions/stage"},
-        },
-    )
-    root = _closed(ROOT, {"version": version, "params": params, "stages": stages})
-    root["properties"]["$schema"] = {"type": "string", "doNotSuggest": True}
-    return root
+        # A bare value is its default.
+        "additionalProperties": {"title": "param", "allOf": [reference("param")]},
+    }
+    made = {"version": version, "params": params, "stages": _stages()}
+    root = closed(ROOT, made)
+    words = "The schema of this file, for editors; pipeflow does not look at it."
+    root["properties"]["$schema"] = {
+        "title": "$schema",
+        "description": words,
+        "markdownDescription": words,
+        "type": "string",
+        "doNotSuggest": True,
+    }
+    about = "A pipeline of Python functions and operators."
+    mapping_due = {
+        "title": "pipeflow pipeline",
+        "type": "object",
+        "errorMessage": "must be a mapping with 'stages:'",
+    }
+    return {
+        **root,
+        "allOf": [mapping_due, *root["allOf"]],
+        "title": "pipeflow pipeline",
+        "description": about,
+        "markdownDescription": f"{about}\n\n[Manual]({MANUAL}/language)",
+        "defaultSnippets": NEW_FILE,
+    }
 
 
-def _defaults() -> Schema:
-    return _closed(DEFAULTS, {"env": _env_option(DEFAULTS)})
+def _stages() -> Schema:
+    node = option_schema(_option(ROOT, "stages"))
+    return {
+        **node,
+        "propertyNames": {
+            "pattern": f"^{NAME_PATTERN}$",
+            "errorMessage": "a stage's name is a letter, then letters, digits, '-' or '_'",
+        },
+        "additionalProperties": {
+            "title": "stage",
+            "defaultSnippets": error_policies(_option(STAGE, "on_error").types),
+            "allOf": [
+                *mapping("must be a mapping: 'call: module:function', or 'use:' and more", "stage")
+            ],
+        },
+        "allOf": [*node["allOf"], not_empty("object", "a pipeline needs at least one stage")],
+        "defaultSnippets": NEW_STAGE,
+    }
 
 
 def _resources() -> Schema:
-    numbers = {"items": {"type": "integer", "minimum": 0, "errorMessage": "must be a whole number"}}
-    return _closed(
-        RESOURCES,
-        {
-            key: {**option_schema(_option(RESOURCES, key)), **numbers, "minItems": 1}
-            for key in ("cpus", "gpus")
-        },
-    )
+    return closed(RESOURCES, {key: _numbers(_option(RESOURCES, key)) for key in ("cpus", "gpus")})
+
+
+def _numbers(option: Option) -> Schema:
+    node = option_schema(option, "keys#resources")
+    number = {
+        **both("number", "Number of one of them, from 0 on."),
+        "type": "integer",
+        "minimum": 0,
+        "errorMessage": "must be a whole number",
+    }
+    members = [*node["allOf"], not_empty("array", "must not be empty")]
+    return {**node, "items": number, "allOf": members}
 
 
 def _env() -> Schema:
     return {
-        "type": "object",
-        "propertyNames": {"pattern": "^[^=\\x00]+$"},
+        "title": "variables",
+        "propertyNames": {
+            "pattern": "^[^=\\x00]+$",
+            "errorMessage": "a variable's name has no '='",
+        },
         "additionalProperties": {
+            **both("variable", "Value of the variable, as it is spelled."),
             "type": ["string", "number", "boolean"],
             "errorMessage": "must be text",
         },
     }
 
 
-def _env_option(table: Table) -> Schema:
-    return _when_mapping(option_schema(_option(table, "env")), {"$ref": "#/definitions/env"})
-
-
-def _stage(stage_types: Mapping[str, StageType]) -> Schema:
-    builtin = sorted(name for name in stage_types if "/" not in name)
-    use = {
-        **_described(_option(STAGE, "use")),
+def _stage(stage_types: Mapping[str, StageType], own: Own) -> Schema:
+    outputs = option_schema(_option(STAGE, "outputs"), "keys#a-stage")
+    outputs["items"] = {
+        **both("port", "Name of a port, as `pipeflow.to` gets it."),
         "type": "string",
-        "pattern": f"^({'|'.join(name.replace('.', '[.]') for name in builtin)})$|/",
-        "anyOf": [
-            {
-                "enum": sorted(stage_types),
-                "markdownEnumDescriptions": [
-                    stage_types[name].summary for name in sorted(stage_types)
-                ],
-            },
-            {},
-        ],
+        "pattern": f"^{NAME_PATTERN}$",
+        "errorMessage": "must be a name: a letter, then letters, digits, '-' or '_'",
+    }
+    made = {"use": _use(stage_types), "outputs": outputs, "inputs": inputs_schema(own.ports)}
+    if own.call:
+        made["call"] = own.call
+    node = closed(STAGE, made, refs=_ENV)
+    node["allOf"] += [*_one_work(), _operators(stage_types), *own.calls]
+    return node
+
+
+def _use(stage_types: Mapping[str, StageType]) -> Schema:
+    """Each operator with words of its own; of names with a ``/`` only those installed are known."""
+    names = sorted(stage_types)
+    known = [{"const": name, **_operator_words(stage_types[name])} for name in names]
+    builtin = [name for name in names if "/" not in name]
+    words = described(_option(STAGE, "use"), "operators")
+    del words["examples"]  # they would stand before the others
+    return {
+        **words,
+        "type": "string",
+        "anyOf": [*known, {"not": {"enum": names}}],
+        "allOf": [one_of(builtin, "must be the name of an operator", unless="/")],
         "errorMessage": "must be the name of an operator",
     }
-    outputs = {
-        **option_schema(_option(STAGE, "outputs")),
-        "items": {
-            "type": "string",
-            "pattern": f"^{NAME_PATTERN}$",
-            "errorMessage": "must be a name: a letter, then letters, digits, '-' or '_'",
-        },
+
+
+def _operator_words(operator: StageType) -> Schema:
+    name, summary = operator.name, operator.summary or f"From {operator.origin}."
+    lines = [f"`{name}`: {summary}"]
+    lines += [f"- `{option.name}`: {option.description}" for option in operator.options]
+    link = f"[Manual]({MANUAL}/operators#{name.replace('.', '')})"
+    told = "\n".join(lines) + f"\n\n{link}" if "/" not in name else "\n".join(lines)
+    return {
+        "title": f"use: {name}",
+        "description": plain_text(summary),
+        "markdownDescription": told,
     }
-    made = {"use": use, "outputs": outputs, "inputs": _inputs(), "env": _env_option(STAGE)}
-    node = _closed(STAGE, made)
-    node["allOf"].extend(_one_work())
-    node["allOf"].append(_operators(stage_types))
-    return node
 
 
 def _one_work() -> Sequence[Schema]:
     """A stage has exactly one of the keys that say what it does."""
-    works = ("call", "use", "run", "pipeline")
+    # By patternProperties and not by `required` alone: older editors offer what `required` names.
+    nothing = {"not": {"anyOf": [has("call"), has("use"), has("run"), has("pipeline")]}}
     return (
         {
-            "if": {"type": "object", "not": {"anyOf": [{"required": [key]} for key in works]}},
+            "if": {"type": "object", **nothing},
             "then": {"required": ["call"], "errorMessage": "a stage needs 'call' or 'use'"},
         },
         {
@@ -343,11 +313,8 @@ def _one_work() -> Sequence[Schema]:
 def _operators(stage_types: Mapping[str, StageType]) -> Schema:
     """What ``with`` may hold, by the operator that ``use`` names."""
     cases = [
-        {
-            # patternProperties, not properties: older editors then offer no stray completions.
-            "if": {"patternProperties": {"^use$": {"const": name}}, "required": ["use"]},
-            "then": _parameters(stage_types[name]),
-        }
+        # patternProperties, not properties: older editors then offer no stray completions.
+        {"if": has("use", {"const": name}), "then": _parameters(stage_types[name])}
         for name in sorted(stage_types)
     ]
     if not cases:
@@ -359,65 +326,38 @@ def _operators(stage_types: Mapping[str, StageType]) -> Schema:
 def _parameters(stage_type: StageType) -> Schema:
     if stage_type.shape is Shape.UNKNOWN and not stage_type.options:
         return {}  # a plug-in that says nothing of its parameters before it is loaded
-    required = [option.name for option in stage_type.options if option.required]
-    node: Schema = {
-        "additionalProperties": False,
-        "properties": {option.name: option_schema(option) for option in stage_type.options},
-    }
+    return parameters_schema(stage_type.name, stage_type.options, f"operators#{stage_type.name}")
+
+
+def parameters_schema(name: str, options: Sequence[Option], page: str) -> Schema:
+    """What ``with`` of a stage may hold, for its operator."""
+    made = {option.name: option_schema(option, page) for option in options}
+    return with_schema(name, made, [option.name for option in options if option.required])
+
+
+def with_schema(
+    name: str, properties: Schema, required: Sequence[str], *, others: bool = False
+) -> Schema:
+    """The stage of one operator or function: which parameters it has and which it needs.
+
+    A mapping is due (`type` in the stage says so); what is no mapping is judged there.
+
+    Args:
+        name: What it is called.
+        properties: Its parameters.
+        required: Those that must be given.
+        others: Whether there may be more.
+    """
+    # Where keys are required, the title is what an editor offers for all of them at once.
+    title = f"{name} with {', '.join(required)}" if required else f"parameters of {name}"
+    node: Schema = {"title": title, "additionalProperties": others, "properties": properties}
     if required:
-        node["required"] = required
-    # A mapping may be due (`type` in the stage says so); what is no mapping is judged there.
+        node["required"] = list(required)
     then: Schema = {"properties": {"with": node}}
-    return {**then, "required": ["with"]} if required else then
-
-
-def _inputs() -> Schema:
-    """One edge as text or mapping, a list of edges, or a mapping from argument to edge."""
-    edge: Schema = {
-        "type": ["string", "object"],
-        "pattern": _PORT_PATTERN,
-        "errorMessage": "must be a stage, or stage.port",
-    }
-    one: Schema = {"allOf": [edge, {"if": {"type": "object"}, "then": _EDGE}]}
-    node = option_schema(_option(STAGE, "inputs"))
-    node["allOf"] += [
-        {"if": {"type": "string"}, "then": {"pattern": _PORT_PATTERN}},
-        {"if": {"type": "array"}, "then": {"minItems": 1, "items": one}},
-        {
-            "if": _looks_like_edge(),
-            "then": _EDGE,
-            "else": {
-                "if": {"type": "object"},
-                "then": {
-                    "minProperties": 1,
-                    "propertyNames": {
-                        "pattern": f"^{ARGUMENT_PATTERN}$",
-                        "errorMessage": "must be the name of an argument",
-                    },
-                    "additionalProperties": one,
-                },
-            },
-        },
-    ]
-    return node
-
-
-_EDGE: Final[Schema] = {"$ref": "#/definitions/edge"}
-
-
-def _looks_like_edge() -> Schema:
-    """A mapping with ``from``, or with what no argument of a function could be given."""
-    sizes: Schema = {"type": "object", "anyOf": [{"required": ["items"]}, {"required": ["bytes"]}]}
-    capacity: Schema = {
-        "required": ["capacity"],
-        "properties": {"capacity": {"anyOf": [{"type": "number"}, sizes]}},
-    }
-    settings = [
-        {"required": [option.name], "properties": {option.name: {"enum": list(option.choices)}}}
-        for option in EDGE.options
-        if option.choices
-    ]
-    return {"type": "object", "anyOf": [{"required": ["from"]}, capacity, *settings]}
+    if required:
+        message = f"'{name}' needs 'with': {', '.join(required)}"
+        then["allOf"] = [{"required": ["with"], "errorMessage": message}]
+    return then
 
 
 def _option(table: Table, key: str) -> Option:

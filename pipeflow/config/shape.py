@@ -189,7 +189,7 @@ class _Retelling:
         assert isinstance(node, Map)
         schema = error.schema
         assert isinstance(schema, dict)
-        known = list(schema.get("properties", ()))
+        known = [key for key, each in schema.get("properties", {}).items() if each != _ALIAS]
         shown = self._offered(path, known)
         for entry in node.entries:
             if entry.key in known or (entry.key.startswith("x-") and "patternProperties" in schema):
@@ -298,6 +298,11 @@ class _Retelling:
             return
         for entry in node.entries:
             option = table.option(entry.key)
+            if option is None and nearest_key(entry.key, table) and not entry.key.startswith("x-"):
+                # A word of another tool.
+                names = [each.name for each in table.options]
+                shown = self._offered(path, names)
+                yield (*path, entry.key), self.unknown_key(path, entry, names, shown)
             if option is not None and option.later:
                 yield (
                     (*path, entry.key),
@@ -427,7 +432,9 @@ def _count_unknown(node: Map, error: ValidationError) -> int:
     schema = error.schema
     if not isinstance(schema, dict) or schema.get("additionalProperties") is not False:
         return 0
-    return sum(key not in schema["properties"] for key in node)
+    known = schema["properties"]
+    # Words of other tools are among them, so that editors can say what they are called here.
+    return sum(key not in known or known[key] == _ALIAS for key in node)
 
 
 def _filled(option: Option | None) -> str:
@@ -435,6 +442,9 @@ def _filled(option: Option | None) -> str:
     lists = [one for one in option.examples if isinstance(one, list)] if option else []
     return f"{option.name}: {lists[0]}, or leave the key out" if option and lists else ""
 
+
+#: The schema of a key that only other tools have.
+_ALIAS: Final = {"doNotSuggest": True}
 
 #: Codes of findings about a key: they say nothing of its value.
 _ABOUT_KEYS: Final = frozenset({"unknown-key", "unknown-parameter", "missing-key", "bad-name"})

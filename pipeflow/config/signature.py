@@ -20,6 +20,7 @@ _TRANSPARENT: Final = frozenset(
         "warnings.deprecated",
         "typing_extensions.deprecated",
         "staticmethod",
+        "pipeflow.stages.declare.operator",
         "numba.njit",
         "numba.jit",
     }
@@ -45,14 +46,14 @@ class Place:
     imported: dict[str, str]
 
 
-def unknown(place: Place, line: int, doc: str = "") -> CallFacts:
+def unknown(place: Place, line: int, docs: tuple[str, ...] = ()) -> CallFacts:
     """A name that exists; what it is shows only when it runs."""
-    return CallFacts(file=place.file, line=line, doc=doc)
+    return CallFacts(file=place.file, line=line, docs=docs)
 
 
 def function_facts(node: Function, place: Place, *, skip_first: bool = False) -> CallFacts:
     """The facts of a function; ``skip_first`` leaves out its first parameter, ``cls``."""
-    doc = _first_line(ast.get_docstring(node))
+    docs = docs_of(node)
     streams = False
     for decorator in node.decorator_list:
         target = decorator.func if isinstance(decorator, ast.Call) else decorator
@@ -67,7 +68,7 @@ def function_facts(node: Function, place: Place, *, skip_first: bool = False) ->
                 file=place.file,
                 line=node.lineno,
                 keeps_state=streams,
-                doc=doc,
+                docs=docs,
             )
     yields, answers = results_of(node)
     if streams:
@@ -88,7 +89,8 @@ def function_facts(node: Function, place: Place, *, skip_first: bool = False) ->
         # A stream function may also hand on an iterator that it got elsewhere.
         yields=True if yields else (None if streams else False),
         answers=answers,
-        doc=doc,
+        returns=_text(node.returns),
+        docs=docs,
     )
 
 
@@ -117,15 +119,15 @@ def class_facts(
         bases: Classes that it inherits from, nearest first, as far as they are known.
         whole: There are no others that could bring anything.
     """
-    doc = _first_line(ast.get_docstring(node))
+    docs = docs_of(node)
     if _decorators(node, place) - _DATACLASS - _TRANSPARENT:
-        return unknown(place, node.lineno, doc)
+        return unknown(place, node.lineno, docs)
     line = [node, *(bases if whole else ())]
     methods = {name: method for one in reversed(line) for name, method in _methods(one).items()}
     call = methods.get("__call__")
     if call is None:
         # __call__ comes from a base that is not known, or from an assignment.
-        return unknown(place, node.lineno, doc)
+        return unknown(place, node.lineno, docs)
     parameters, open_ended = _made_with(line, whole=whole)
     finish = methods.get("finish")
     made = [results_of(method) for method in (call, finish) if method is not None]
@@ -142,7 +144,9 @@ def class_facts(
         keeps_state="finish" in methods or "snapshot" in methods,
         yields=any(yields for yields, _ in made) if known else None,
         answers=any(answers for _, answers in made) if known else None,
-        doc=doc,
+        # What `finish` gives is not told by the annotation of `__call__`.
+        returns=_text(call.returns) if known and finish is None else "",
+        docs=docs + tuple(docs_of(methods["__init__"]) if "__init__" in methods else ()),
     )
 
 
@@ -245,7 +249,7 @@ def _parameter(
 ) -> Parameter:
     return Parameter(
         name=arg.arg,
-        annotation=ast.unparse(arg.annotation) if arg.annotation else "",
+        annotation=_text(arg.annotation),
         required=default is None,
         default=ast.unparse(default) if default is not None else "",
         keyword=keyword,
@@ -287,5 +291,11 @@ def _own_nodes(function: Function) -> Iterator[ast.AST]:
             pending.extend(ast.iter_child_nodes(node))
 
 
-def _first_line(doc: str | None) -> str:
-    return doc.strip().split("\n")[0] if doc else ""
+def docs_of(node: Function | ast.ClassDef) -> tuple[str, ...]:
+    """Its docstring, if it has one."""
+    doc = ast.get_docstring(node)
+    return (doc,) if doc else ()
+
+
+def _text(annotation: ast.expr | None) -> str:
+    return ast.unparse(annotation) if annotation else ""

@@ -17,12 +17,13 @@ from pipeflow.config.definitions import (
     Binding,
     bindings,
     binds_in_the_dark,
+    bound_in,
     dotted,
     imported_names,
     star_imports,
 )
 from pipeflow.config.modules import Found, Unreadable, find_module, modules_beside, parse
-from pipeflow.config.own_module import OwnClass, OwnModule, Where, absolute, find_class
+from pipeflow.config.own_module import OwnModule, Where, absolute, lineage
 from pipeflow.config.own_types import spelled_out
 from pipeflow.config.problem import Problem
 from pipeflow.config.signature import (
@@ -102,7 +103,7 @@ def _look_up(
         )
     place = Place(shown, imported_names(tree))
     name, _, inner = attribute.partition(".")
-    bound = [one for one in bindings(tree.body) if one.name == name]
+    bound = bound_in(tree).get(name, ())
     if bound:
         return _facts_of(bound, inner, OwnModule(tree, path, module, place, where), hops)
     if binds_in_the_dark(tree):
@@ -121,7 +122,7 @@ def _look_up(
 
 
 def _facts_of(
-    bound: list[Binding], inner: str, module: OwnModule, hops: int
+    bound: Sequence[Binding], inner: str, module: OwnModule, hops: int
 ) -> CallFacts | Problem:
     bound = [one for one in bound if not _is_overload(one, module)] or bound
     last = bound[-1]
@@ -147,7 +148,7 @@ def _facts_of(
 
 
 def _class(node: ast.ClassDef, module: OwnModule) -> CallFacts | Problem:
-    bases, whole = _lineage(node, module)
+    bases, whole = lineage(node, module)
     if whole and takes_no_items([node, *(base.node for base in bases)], module.place):
         return Problem(
             code="not-callable",
@@ -160,35 +161,13 @@ def _class(node: ast.ClassDef, module: OwnModule) -> CallFacts | Problem:
     return spelled_out(facts, module) if in_one_module else facts
 
 
-def _lineage(node: ast.ClassDef, module: OwnModule) -> tuple[list[OwnClass], bool]:
-    """The classes that a class inherits from, nearest first, and whether these are all.
-
-    With several bases the order would need all of Python's rules: they are not known then.
-    """
-    line: list[OwnClass] = []
-    while inherits_unknown(node, module.place):
-        base = node.bases[0] if len(node.bases) == 1 and not node.keywords else None
-        found = find_class(base.id, module) if isinstance(base, ast.Name) else None
-        decorated = found and any(
-            "dataclass" not in ast.unparse(d) for d in found.node.decorator_list
-        )
-        if found is None or decorated or len(line) >= _MOST_HOPS:
-            return line, False
-        line.append(found)
-        node, module = found.node, found.module
-    return line, True
-
-
 def _assigned(value: ast.expr, line: int, module: OwnModule, hops: int) -> CallFacts | Problem:
     match value:
         case ast.Lambda():
             return lambda_facts(value, module.place)
         case ast.Name(id=name) if hops:
-            bound = [
-                one
-                for one in bindings(module.tree.body)
-                if one.name == name and one.statement.lineno < line
-            ]
+            everywhere = bound_in(module.tree).get(name, ())
+            bound = [one for one in everywhere if one.statement.lineno < line]
             if bound:
                 return _facts_of(bound, "", module, hops - 1)
         case ast.Constant() | ast.List() | ast.Dict() | ast.JoinedStr():

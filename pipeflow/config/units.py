@@ -30,6 +30,11 @@ SIZE_UNITS: Final = {
     "GiB": 2**30,
     "TiB": 2**40,
 }
+#: The same for editors, as regular expressions of ECMAScript; how much is too much they do not say.
+DURATION_PATTERN: Final = r"\s*(?:[0-9]+(?:\.[0-9]*)?(?:ns|us|ms|s|m|h|d))+\s*|\s*0\s*"
+SIZE_PATTERN: Final = (
+    r"\s*\+?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*(?:" + "|".join(SIZE_UNITS) + r")\s*|\s*0\s*"
+)
 _POWERS: Final = {"K": (3, 10), "M": (6, 20), "G": (9, 30), "T": (12, 40)}
 _QUANTITY: Final = re.compile(r"\s*([-+]?)([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*([^\W\d_]*)\s*")
 _PARTS: Final = re.compile(r"([0-9]+(?:\.[0-9]*)?)(ns|us|ms|s|m|h|d)")

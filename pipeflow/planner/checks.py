@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from pipeflow.errors import Finding, Severity
 from pipeflow.planner.graph import Network, network, without_disabled
+from pipeflow.planner.item_types import item_types
 from pipeflow.planner.joins import Zips, find_zips, join_findings, one_worker_each
 from pipeflow.planner.listing import listed
 from pipeflow.planner.memory import demands_of, limit_findings
@@ -37,6 +38,7 @@ def check(pipeline: Pipeline) -> tuple[Finding, ...]:
     findings += join_findings(running, zips, resolved.incomplete)
     findings += _spread_zips(running, zips)
     findings += doubts(running, whole, resolved.maybe_read)
+    findings += item_types(running)
     # On any machine there are at least so many; make_plan asks again with what ``auto`` gives.
     fewest = place(running, zips, cores=1)
     findings += process_findings(pipeline, sum(fewest.values()))

@@ -226,6 +226,13 @@ PARAM_TYPES: Final = (
     "list",
 )
 
+_DESCRIPTION: Final = Option(
+    name="description",
+    types=(_STRING,),
+    default="",
+    description="What people should know of it.",
+)
+
 PARAM: Final = Table(
     name="param",
     title="a parameter",
@@ -235,6 +242,16 @@ PARAM: Final = Table(
             types=(_STRING,),
             default="string",
             choices=PARAM_TYPES,
+            choice_docs=(
+                "Text.",
+                "A whole number.",
+                "A number.",
+                "`true` or `false`.",
+                "A path; a relative one means the folder where the command was started.",
+                "A time with its unit: `50ms`, `2s`, `5m`, `1h`.",
+                "A number of bytes with its unit: `64KiB`, `4GB`.",
+                "A list; on the command line its entries stand between commas.",
+            ),
             description="What kind of value it is; that of `default` when left out.",
         ),
         Option(
@@ -243,7 +260,12 @@ PARAM: Final = Table(
             default=None,
             description="Its value when `--param` gives none; without one it must be given.",
         ),
-        Option(name="description", types=(_STRING,), default="", description="For people."),
+        Option(
+            name="description",
+            types=(_STRING,),
+            default="",
+            description="What people should know of it.",
+        ),
         Option(
             name="enum",
             types=(_LIST,),
@@ -466,7 +488,12 @@ STAGE: Final = Table(
             default=True,
             description="`false` takes the stage out.",
         ),
-        Option(name="description", types=(_STRING,), default="", description="For people."),
+        Option(
+            name="description",
+            types=(_STRING,),
+            default="",
+            description="What people should know of it.",
+        ),
     ),
     later_forms=(
         LaterForm(key="on_error", words="the long form of 'on_error'"),
@@ -495,7 +522,12 @@ ROOT: Final = Table(
             description="Name of the pipeline; the file's stem when left out.",
             examples=("thumbnails",),
         ),
-        Option(name="description", types=(_STRING,), default="", description="For people."),
+        Option(
+            name="description",
+            types=(_STRING,),
+            default="",
+            description="What people should know of it.",
+        ),
         Option(
             name="params",
             types=(_MAPPING,),

@@ -47,6 +47,7 @@ class StageType:
         may_drop: It may answer an item with nothing.
         single: It has one replica always (sources, file sinks).
         uses_stdin: It reads standard input when its ``path`` is ``-``.
+        gives: Annotation of its results; empty when they depend on what it gets.
         origin: ``"built in"`` or the distribution that brings it.
     """
 
@@ -61,6 +62,7 @@ class StageType:
     may_drop: bool = False
     single: bool = False
     uses_stdin: bool = False
+    gives: str = ""
     origin: str = "built in"
 
 
@@ -72,6 +74,7 @@ class Parameter:
         name: Its name.
         annotation: Its annotation as text, or empty.
         meaning: The same with enumerations and dataclasses of the user's own spelled out.
+        resolved: The same with classes of the user's own as ``Own['module:Class', bases...]``.
         required: Whether a value must be given.
         default: Its default as source text, or empty.
         keyword: Whether it may be given by name.
@@ -81,6 +84,7 @@ class Parameter:
     name: str
     annotation: str = ""
     meaning: str = ""
+    resolved: str = ""
     required: bool = True
     default: str = ""
     keyword: bool = True
@@ -109,7 +113,10 @@ class CallFacts:
         keeps_state: A stream function, or a class with ``finish`` or ``snapshot``.
         yields: It is a generator function: one item may give many. ``None``: not known.
         answers: It has a ``return`` with a value or a ``yield``. ``None``: not known.
-        doc: First line of its docstring.
+        returns: Annotation of what it returns, of a class that of ``__call__``; empty if there is
+            none, or if it does not tell all.
+        returns_resolved: The same as ``Parameter.resolved``.
+        docs: Its docstring, if it has one; of a class that of ``__init__`` behind it.
     """
 
     shape: Shape = Shape.UNKNOWN
@@ -123,4 +130,6 @@ class CallFacts:
     keeps_state: bool = False
     yields: bool | None = None
     answers: bool | None = None
-    doc: str = ""
+    returns: str = ""
+    returns_resolved: str = ""
+    docs: tuple[str, ...] = ()

@@ -56,6 +56,7 @@ class Declaration:
         may_drop: It may answer an item with nothing.
         single: It has one replica always.
         uses_stdin: It reads standard input when its ``path`` is ``-``.
+        gives: Annotation of its results; empty when they depend on what it gets.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Declaration:
     may_drop: bool = False
     single: bool = False
     uses_stdin: bool = False
+    gives: str = ""
 
     def stage_type(self) -> StageType:
         """The operator as the planner and the manual know it."""
@@ -87,6 +89,7 @@ class Declaration:
             may_drop=self.may_drop,
             single=self.single,
             uses_stdin=self.uses_stdin,
+            gives=self.gives,
         )
         return replace(bare, manual=render(bare, self.details, self.example))
 
@@ -135,6 +138,7 @@ def operator(
     may_drop: bool = False,
     single: bool = False,
     uses_stdin: bool = False,
+    gives: str = "",
 ) -> Callable[[T], T]:
     """Declare a class or function to be an operator. It gets all its options by name.
 
@@ -157,6 +161,7 @@ def operator(
             may_drop=may_drop,
             single=single,
             uses_stdin=uses_stdin,
+            gives=gives,
         )
         setattr(target, DECLARATION, declaration)
         return target

@@ -64,6 +64,11 @@ def find(name: str) -> StageType | None:
     return None
 
 
+def plugin_code() -> Mapping[str, str]:
+    """Where the code of each plug-in's operator lies: name to ``module:attribute``."""
+    return {name: point.value for name, point in _plugins().items()}
+
+
 class _Operators(Mapping[str, StageType]):
     """See ``stage_types``."""
 

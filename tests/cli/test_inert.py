@@ -87,8 +87,10 @@ def file(tmp_path: Path) -> Path:
         ["graph", "pipeline.yaml"],
         ["show", "pipeline.yaml"],
         ["schema"],
+        ["schema", "pipeline.yaml", "--stages"],
+        ["validate", ".", "--write-schema"],
     ],
-    ids=lambda command: command[0],
+    ids=" ".join,
 )
 def test_a_command_that_only_looks_runs_nothing_of_the_user(command: list[str], file: Path) -> None:
     done = subprocess.run(

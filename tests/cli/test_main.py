@@ -54,7 +54,6 @@ def test_a_reserved_command_is_refused_with_a_sentence(name: str) -> None:
         ["run", "a.yaml", "--dashboard=8080"],
         ["run", "a.yaml", "--executor", "ray"],
         ["explain", "report.json"],
-        ["schema", "a.yaml"],
         ["graph", "a.yaml", "--report", "r.json"],
     ],
 )

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator
 
-from pipeflow.config.schema import option_schema, pipeline_schema, schema_path, schema_text
+from pipeflow.config.schema import pipeline_schema, schema_path, schema_text
+from pipeflow.config.schema_nodes import described, option_schema
 from pipeflow.spec.language import ROOT, STAGE, TABLES
 from pipeflow.spec.options import Option, OptionType
 from pipeflow.stages.registry import stage_types
@@ -69,6 +70,68 @@ def test_every_key_of_the_language_is_described() -> None:
     ]
 
     assert bare == []
+
+
+def properties(schema: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each property that the schema describes, with a way to it for messages."""
+    for node in nodes(schema):
+        for name, inner in node.get("properties", {}).items():
+            # Other tools' words, and keys that are refused, have messages instead.
+            if isinstance(inner, dict) and inner != {"doNotSuggest": True} and name != "with":
+                yield f"{node.get('title')}.{name}", inner
+
+
+def test_every_property_of_the_schema_is_described_as_text_and_as_markdown(
+    schema: dict[str, Any],
+) -> None:
+    described = list(properties(schema))
+    bare = [
+        path
+        for path, node in described
+        if not (node.get("description") and node.get("markdownDescription") and node.get("title"))
+    ]
+
+    assert len(described) > 100
+    assert bare == []
+    assert [path for path, node in described if "`" in node["description"]] == []
+    unlinked = [path for path, node in described if "](http" not in node["markdownDescription"]]
+    assert unlinked == ["pipeflow pipeline.$schema"]
+
+
+def test_every_enumerated_value_is_described_as_text_and_as_markdown(
+    schema: dict[str, Any],
+) -> None:
+    listed = [node for node in nodes(schema) if "enumDescriptions" in node]
+    constants = [node for node in nodes(schema) if "const" in node and "title" in node]
+
+    assert len(listed) > 10
+    for node in listed:
+        for key in ("enumDescriptions", "markdownEnumDescriptions"):
+            assert len(node[key]) == len(node["enum"])
+            assert all(node[key])
+    assert {node["const"] for node in constants} == set(stage_types())
+    assert all(node["description"] and node["markdownDescription"] for node in constants)
+
+
+def test_every_description_names_its_default_and_its_unit() -> None:
+    options = [option for table in TABLES for option in table.options if not option.later]
+    options += [option for kind in stage_types().values() for option in kind.options]
+
+    for option in options:
+        for words in (described(option)["description"], described(option)["markdownDescription"]):
+            assert not option.unit or f"Unit: {option.unit}." in words
+            assert not option.required or "Required." in words
+            if not option.required and option.default not in (None, ""):
+                assert "Default: " in words
+
+
+def test_every_object_of_the_schema_is_closed(schema: dict[str, Any]) -> None:
+    objects = [schema, *schema["definitions"].values()]
+
+    assert all("additionalProperties" in node for node in objects)
+    assert all(
+        schema["definitions"][name]["additionalProperties"] is False for name in ("stage", "edge")
+    )
 
 
 def test_every_default_of_the_language_fits_its_own_declaration() -> None:
@@ -161,7 +224,7 @@ def test_a_union_is_one_flat_node() -> None:
 
     node = option_schema(option)
 
-    assert node["type"] == ["integer", "string"]
+    assert node["type"] == ["string", "integer"]  # an editor writes what fits the first
     assert node["minimum"] == 1
     assert node["errorMessage"] == "must be a whole number of at least 1 or 'auto'"
 

@@ -27,6 +27,7 @@ Part = Callable[[str], object] | None
 @operator(
     name="files",
     role=Role.SOURCE,
+    gives="Path",
     summary="The files below a folder, as `pathlib.Path`, sorted.",
     details=(
         "Each path begins with `root`. The order is that of the names, folder by folder, and "

@@ -20,6 +20,7 @@ from pipeflow.stages.work import BadRecord
     options=(PATH, COMPRESSION, ENCODING),
     single=True,
     uses_stdin=True,
+    gives="str",
     example="""
 stages:
   read:

@@ -10,6 +10,7 @@ from pipeflow.stages.declare import operator
 @operator(
     name="range",
     role=Role.SOURCE,
+    gives="int",
     summary="Whole numbers from `start` to just before `stop`, as Python's `range`.",
     options=(
         Option(

@@ -48,3 +48,13 @@ class Count:
 
     def finish(self) -> Iterator[int]:
         yield self.seen
+
+
+import pipeflow  # noqa: E402 - the cases name the lines above
+
+LIMIT = 3
+
+
+@pipeflow.stream
+def rolling(items: Iterator[float]) -> Iterator[float]:
+    yield from items

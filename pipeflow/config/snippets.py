@@ -1,0 +1,114 @@
+"""What editors offer to write as a whole: a new file, a stage of each kind, an edge's long form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final, TypeAlias
+
+from pipeflow.spec.options import OptionType
+
+Snippet: TypeAlias = dict[str, Any]
+
+#: A file with nothing in it yet.
+NEW_FILE: Final[list[Snippet]] = [
+    {
+        "label": "new pipeline",
+        "description": "A source, a function of your own, and what becomes of the results.",
+        "body": {
+            "version": 1,
+            "name": "${1:name}",
+            "stages": {
+                "${2:find}": {"use": "files", "with": {"root": "${3:.}", "pattern": "${4:**/*}"}},
+                "${5:work}": {"call": "${6:module}:${7:function}", "inputs": "${2:find}"},
+                "${8:show}": {"use": "print", "inputs": "${5:work}"},
+            },
+        },
+    }
+]
+
+#: A stage, under ``stages``: nothing else proposes a new key there.
+NEW_STAGE: Final[list[Snippet]] = [
+    {
+        "label": "stage: your own function",
+        "description": "One call for each item that comes in.",
+        "body": {
+            "${1:name}": {"call": "${2:module}:${3:function}", "inputs": "${4:stage}"},
+        },
+    },
+    {
+        "label": "stage: your own source",
+        "description": "A function without inputs: what it returns or yields are the items.",
+        "body": {"${1:name}": {"call": "${2:module}:${3:function}"}},
+    },
+    {
+        "label": "stage: an operator",
+        "description": "A built-in operator, or one of a plug-in.",
+        "body": {
+            "${1:name}": {"use": "${2:print}", "inputs": "${3:stage}"},
+        },
+    },
+    {
+        "label": "stage: a join of named inputs",
+        "description": "One argument of the function for each input; they meet by item.",
+        "body": {
+            "${1:name}": {
+                "call": "${2:module}:${3:function}",
+                "inputs": {"${4:left}": "${5:stage}", "${6:right}": "${7:stage}"},
+            },
+        },
+    },
+    {
+        "label": "stage: keeps dead letters",
+        "description": "Writes the items that a stage with `on_error: dead_letter` gave up on.",
+        "body": {
+            "${1:broken}": {
+                "use": "jsonl.write",
+                "inputs": "${2:stage}.errors",
+                "with": {"path": "${3:out/broken.jsonl}"},
+            },
+        },
+    },
+]
+
+#: What becomes of items that fail, inside a stage.
+_ERROR_POLICIES: Final[list[Snippet]] = [
+    {
+        "label": "error policy: dead letters",
+        "description": "Items that fail go to port `errors`, which another stage must read.",
+        "body": {"on_error": "dead_letter"},
+    },
+    {
+        "label": "error policy: skip",
+        "description": "Items that fail are left out, and counted.",
+        "body": {"on_error": "skip"},
+    },
+]
+
+#: The same where ``on_error`` may be a mapping.
+_TRY_AGAIN: Final[Snippet] = {
+    "label": "error policy: try again",
+    "description": "Tries an item again before it is given up.",
+    "body": {
+        "on_error": {"then": "${1:dead_letter}", "retries": "${2:3}", "backoff": "${3:200ms}"},
+    },
+}
+
+#: Under ``inputs`` of a stage.
+NEW_INPUTS: Final[list[Snippet]] = [
+    {
+        "label": "edge: long form",
+        "description": "One input, with settings of its own.",
+        "body": {"from": "${1:stage}", "capacity": "${2:256}"},
+    },
+    {
+        "label": "inputs: named",
+        "description": "One argument of the function for each input.",
+        "body": {"${1:left}": "${2:stage}", "${3:right}": "${4:stage}"},
+    },
+]
+
+
+def error_policies(types: Iterable[OptionType]) -> list[Snippet]:
+    """What to offer for items that fail, by the forms that ``on_error`` has."""
+    long_form = [_TRY_AGAIN] if OptionType.MAPPING in types else []
+    return [*_ERROR_POLICIES, *long_form]
