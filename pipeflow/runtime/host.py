@@ -18,7 +18,7 @@ import sys
 from collections.abc import Generator, Sequence
 from typing import Final
 
-from pipeflow.runtime.board import HAND_DEPTH, Board
+from pipeflow.runtime.board import BUSY_NS, HAND_DEPTH, Board
 from pipeflow.runtime.brief import WorkerBrief
 from pipeflow.runtime.flow.refused import ReadersGone
 from pipeflow.runtime.flow.wiring import ChannelPlan
@@ -200,7 +200,9 @@ class _Host:
         member.loop.wind_up()
         self._flush_all()
         member.process.end()
-        member.reports.tell(finished(member.context))
+        # By turns one of them is busy, so what each was busy for is what it used.
+        busy_s = member.loop.row[BUSY_NS] / 1e9
+        member.reports.tell(finished(member.context, busy_s))
         member.done = True
 
     def _await_input(self) -> _Member:

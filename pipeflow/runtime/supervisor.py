@@ -111,6 +111,7 @@ class Supervisor:
             worker.index: Watched(
                 plan=worker,
                 stage=plan.stages[worker.stage].name,
+                alone=len(plan.sharing(worker.index)) == 1,
                 is_source=not plan.stages[worker.stage].edges_in,
             )
             for worker in plan.workers

@@ -253,13 +253,20 @@ def _leave_blocking_calls_on_signal(loop: StageLoop) -> None:
         signal.signal(DRAIN_SIGNAL, leave)
 
 
-def finished(context: StageContext) -> Finished:
-    """What a worker says when it is done, with what its process has used."""
+def finished(context: StageContext, cpu_s: float | None = None) -> Finished:
+    """What a worker says when it is done, with what its process has used.
+
+    Args:
+        context: Its own.
+        cpu_s: What it has used itself, if others are in its process.
+    """
     own = resource.getrusage(resource.RUSAGE_SELF)
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     scale = 1 if sys.platform == "darwin" else 1024
     return Finished(
         metrics=dict(context.metrics),
-        cpu_s=own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime,
+        cpu_s=own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+        if cpu_s is None
+        else cpu_s,
         peak_rss_bytes=own.ru_maxrss * scale,
     )

@@ -196,6 +196,15 @@ def test_what_a_fused_stage_prints_bears_its_name(tmp_path: Path) -> None:
     assert [line.stage for line in lines if line.text == "record 0"] == ["record"]
 
 
+def test_each_stage_of_one_process_tells_what_it_used_itself(tmp_path: Path) -> None:
+    report = run(tmp_path, CHAIN, "local", fuse=True).report
+
+    inner = [stage for stage in report.stages if stage.name in {"double", "record", "some"}]
+    cpu_s = [worker.cpu_s for stage in inner for worker in stage.workers]
+    assert cpu_s == [pytest.approx(stage.busy_s, abs=1e-5) for stage in inner]
+    assert sum(cpu_s) <= report.run.wall_s  # they work by turns
+
+
 def test_the_plan_shows_what_shares_a_process(tmp_path: Path) -> None:
     file = tmp_path / "pipeline.yaml"
     file.write_text(

@@ -20,6 +20,7 @@ class Watched:
         plan: Which worker it is.
         stage: Name of its stage.
         is_source: It reads no edges, so a drain stops it.
+        alone: No other worker shares its process.
         life: Where it is in its life; ``see`` moves it.
         pid: Of its process; 0 before it exists.
         reports: Cuts what it reports.
@@ -34,6 +35,7 @@ class Watched:
     plan: WorkerPlan
     stage: str
     is_source: bool
+    alone: bool = True
     life: Life = Life.STARTING
     pid: int = 0
     reports: ReportParser = field(default_factory=ReportParser)
@@ -61,7 +63,10 @@ class Watched:
 
     def record(self, pool: PoolUsage) -> WorkerRecord:
         """What the report needs to know of it, and of its pool."""
-        cpu = [report.cpu_s for report in (self.finished, self.exited) if report is not None]
+        ends = [self.finished, self.exited]
+        if self.finished is not None and not self.alone:
+            ends.pop()  # that of the process is not its own; it has told what it used
+        cpu = [report.cpu_s for report in ends if report is not None]
         rss = [each.peak_rss_bytes for each in (self.finished, self.exited) if each is not None]
         return WorkerRecord(
             pid=self.pid,
