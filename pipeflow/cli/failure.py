@@ -95,7 +95,7 @@ def _problem(error: ErrorFacts, stage: StagePlan | None) -> str:
 def _hint(error: ErrorFacts, stage: StagePlan | None) -> str:
     if error.phase == "import" and error.type == "ModuleNotFoundError":
         return f"the Python that runs pipeflow does not have it: {sys.executable}"
-    if stage is None or stage.on_error is not OnError.STOP or not error.item:
+    if stage is None or stage.on_error.then is not OnError.STOP or not error.item:
         return ""
     if stage.role is Role.SOURCE or stage.shape is Shape.STREAM:
         return ""  # they know only ``stop``
