@@ -23,6 +23,7 @@ _PHASES: Final[Mapping[str, tuple[str, str]]] = {
     "close": ("close-failed", "failed in close()"),
     "pickling": ("not-serializable", "gave what cannot cross to another process"),
     "death": ("worker-died", "lost a worker"),
+    "budget": ("budget-spent", "gave up too many items"),
     "run": ("run-failed", "ended the run"),
 }
 
@@ -57,11 +58,13 @@ class FailureTeller:
         if at is None:
             blocks.append(f"{error.at or self.plan.file}: error[{code}]: {problem}")
         else:
-            length = len(error.stage) if error.stage else 1
+            length = len(error.stage) if error.stage and error.phase != "budget" else 1
             finding = Finding(at=at, code=code, problem=problem, length=length)
             blocks.append(self.render(finding, self.sources).rstrip("\n"))
         if error.view:
             blocks.append(f"  item: {_one_line(masked(error.view))}")
+        if error.emitted:
+            blocks.append(f"  {_left_before(error.emitted)}")
         hint = _hint(error, stage)
         if hint:
             blocks.append(f"  hint: {hint}")
@@ -83,10 +86,14 @@ def _problem(error: ErrorFacts, stage: StagePlan | None) -> str:
         return error.message
     many = stage is not None and stage.replicas > 1
     name = f"stage '{error.stage}'" + (f" (replica {error.replica})" if many else "")
+    if error.phase == "budget":
+        return error.message  # a sentence that names the stage
     if error.phase == "death":
         # It has no type of its own; its message is a sentence, and names the item.
         return f"{name} {verb}: {error.message}"
     where = f" on item {error.item}" if error.item else ""
+    if error.attempt > 1:
+        where += f", at try {error.attempt}"
     # What cannot be pickled is found by us: the type of our own error would tell nothing.
     what = error.message if error.phase == "pickling" else f"{error.type}: {error.message}"
     return f"{name} {verb}{where}: {what}"
@@ -95,6 +102,8 @@ def _problem(error: ErrorFacts, stage: StagePlan | None) -> str:
 def _hint(error: ErrorFacts, stage: StagePlan | None) -> str:
     if error.phase == "import" and error.type == "ModuleNotFoundError":
         return f"the Python that runs pipeflow does not have it: {sys.executable}"
+    if error.phase == "budget" and error.item:
+        return f"the traceback and the item are those of the last one, {error.item}"
     if stage is None or stage.on_error.then is not OnError.STOP or not error.item:
         return ""
     if stage.role is Role.SOURCE or stage.shape is Shape.STREAM:
@@ -105,6 +114,11 @@ def _hint(error: ErrorFacts, stage: StagePlan | None) -> str:
         "to go on past such items, give the stage 'on_error: skip',"
         " or 'on_error: dead_letter' and read its errors port"
     )
+
+
+def _left_before(emitted: int) -> str:
+    words = "1 result of it" if emitted == 1 else f"{emitted} results of it"
+    return f"{words} had left before"
 
 
 def _one_line(text: str) -> str:
