@@ -103,16 +103,18 @@ def _hint(error: ErrorFacts, stage: StagePlan | None) -> str:
     if error.phase == "import" and error.type == "ModuleNotFoundError":
         return f"the Python that runs pipeflow does not have it: {sys.executable}"
     if error.phase == "budget" and error.item:
-        return f"the traceback and the item are those of the last one, {error.item}"
+        return f"the item and the traceback are those of the last one, {error.item}"
     if stage is None or stage.on_error.then is not OnError.STOP or not error.item:
         return ""
     if stage.role is Role.SOURCE or stage.shape is Shape.STREAM:
         return ""  # they know only ``stop``
     if error.phase not in {"item", "pickling"}:
         return ""  # a death ends the run: workers are not replaced yet
+    key = "on_error" if stage.on_error.is_short else "then"
+    where = "give the stage" if stage.on_error.is_short else "say in its on_error"
     return (
-        "to go on past such items, give the stage 'on_error: skip',"
-        " or 'on_error: dead_letter' and read its errors port"
+        f"to go on past such items, {where} '{key}: skip',"
+        f" or '{key}: dead_letter' and read its errors port"
     )
 
 

@@ -381,6 +381,51 @@ def test_the_first_signal_drains_and_the_ledger_balances(
     assert [edge["unread"] for edge in facts["edges"]] == [0, 0]
 
 
+@pytest.mark.parametrize("executor", ["local", "inline"])
+def test_a_drained_run_waits_no_more_before_it_tries_again(tmp_path: Path, executor: str) -> None:
+    note, report = tmp_path / "note", tmp_path / "report.json"
+    stages = {
+        "source": {"call": "trouble:numbers"},
+        "refuse": {
+            "call": "trouble:refuse",
+            "inputs": "source",
+            "with": {"note": str(note), "tries": 4},
+            "on_error": {"retries": 9, "backoff": "1h"},
+        },
+        "sink": {"call": "trouble:ignore", "inputs": "refuse"},
+    }
+    options = ("--report", str(report), "--executor", executor)
+
+    with command(write(tmp_path, stages), *options) as process:
+        await_file(note)
+        process.send_signal(signal.SIGINT)
+
+    facts = json.loads(report.read_text())
+    assert process.returncode == 130
+    (refuse,) = [stage for stage in facts["stages"] if stage["name"] == "refuse"]
+    assert (refuse["retried"], refuse["failed"], facts["ledger"]["findings"]) == (3, 0, [])
+    assert refuse["received"] == refuse["processed"]
+
+
+@pytest.mark.parametrize("executor", ["local", "inline"])
+def test_the_second_signal_ends_a_wait_before_another_try(tmp_path: Path, executor: str) -> None:
+    note = tmp_path / "note"
+    stages = chain("never")
+    stages["sink"] = {
+        "call": "trouble:refuse",
+        "inputs": "fall",
+        "with": {"note": str(note), "tries": 10**6},
+        "on_error": {"retries": 10**6, "backoff": "1h"},
+    }
+
+    with command(write(tmp_path, stages), "--executor", executor) as process:
+        await_file(note)
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
+
+    assert process.returncode in {130, 143}
+
+
 @pytest.mark.parametrize("how", ["sleep", "stop"])
 def test_the_second_signal_stops_a_run_that_is_stuck(tmp_path: Path, how: str) -> None:
     with command(write(tmp_path, chain(how))) as process:

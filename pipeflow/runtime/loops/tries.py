@@ -19,6 +19,7 @@ from pipeflow.runtime.loops.calls import CallLoop, is_many
 from pipeflow.runtime.loops.copies import AsItCame, as_it_is
 from pipeflow.runtime.messages import ItemId
 from pipeflow.runtime.retry import wait_before_next
+from pipeflow.stages.context import current
 from pipeflow.stages.work import Routed
 
 
@@ -42,6 +43,7 @@ class TryLoop(CallLoop):
                 if self._attempt > 1:
                     self._back_off(wait_s)
                     self.row[RETRIED] += 1
+                    _draw_anew()
                 self._emitted, self._payload = 0, item.take()
                 yield from self._leave(self._results(self._payload, call), call)
             except GeneratorExit:
@@ -111,3 +113,10 @@ class TryLoop(CallLoop):
         self.inbox.settle()
         if seconds > 0:
             self.waits.back_off(seconds)
+
+
+def _draw_anew() -> None:
+    """Each try draws the random numbers of its item from the first one on."""
+    context = current()
+    if context is not None:
+        context.drawn = None
