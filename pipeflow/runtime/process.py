@@ -257,7 +257,7 @@ class Process:
                 self._bell.clear()
                 if not watched.isdisjoint(ready):
                     self.outbox.check_readers(ready)
-                self.tidy()
+                self._share.pool.tidy()
         finally:
             self._row[BUSY_NS] += self._enter_state(State.BUSY, 0)
 
