@@ -58,7 +58,9 @@ class FailureTeller:
         if at is None:
             blocks.append(f"{error.at or self.plan.file}: error[{code}]: {problem}")
         else:
-            length = len(error.stage) if error.stage and error.phase != "budget" else 1
+            # A budget stands in a mapping, which is told at its key.
+            under = "on_error" if error.phase == "budget" else error.stage
+            length = len(under) or 1
             finding = Finding(at=at, code=code, problem=problem, length=length)
             blocks.append(self.render(finding, self.sources).rstrip("\n"))
         if error.view:

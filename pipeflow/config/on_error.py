@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from pipeflow.config.cursor import Cursor
 from pipeflow.config.nodes import Node, Scalar
+from pipeflow.errors import Location
 from pipeflow.spec.language import ERROR_POLICY
 from pipeflow.spec.pipeline import Stage, Use
 from pipeflow.spec.policies import DEFAULT_BACKOFF_S, Budget, ErrorPolicy, OnError
@@ -60,6 +61,14 @@ def judged(cursor: Cursor, stage: Stage, only_stop: str) -> ErrorPolicy:
             "leave 'retries' out, or do the risky part in a stage of its own",
         )
     return fitting(policy, stage)
+
+
+def place_of_policy(cursor: Cursor) -> Location | None:
+    """Where ``on_error`` stands: a word at the word, a mapping at its key."""
+    node, entry = cursor.get("on_error"), cursor.node.entry("on_error")
+    if node is None or entry is None:
+        return None
+    return node.at if isinstance(node, Scalar) else entry.key_at
 
 
 def fitting(policy: ErrorPolicy, stage: Stage) -> ErrorPolicy:

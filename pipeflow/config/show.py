@@ -118,8 +118,8 @@ def _policy(policy: ErrorPolicy) -> Any:
     if policy.retries:
         shown |= {"retries": policy.retries, "backoff": f"{policy.backoff_s:.15g}s"}
     if policy.budget is not None:
-        budget = policy.budget
-        shown["budget"] = str(budget) if budget.percent else int(budget.amount)
+        text = str(policy.budget)
+        shown["budget"] = text if policy.budget.percent else int(text)
     return shown
 
 

@@ -14,7 +14,7 @@ from pipeflow.config.cursor import Cursor
 from pipeflow.config.edges import EdgeSettings, Inputs, edge_settings, read_inputs
 from pipeflow.config.expressions import check_expression
 from pipeflow.config.nodes import Entry, Map, Node, Scalar, Seq
-from pipeflow.config.on_error import fitting, judged, read_policy
+from pipeflow.config.on_error import fitting, judged, place_of_policy, read_policy
 from pipeflow.config.parameters import (
     Parameters,
     call_parameters,
@@ -86,12 +86,12 @@ def read_defaults(cursor: Cursor | None) -> StageDefaults:
     """Read ``defaults``."""
     if cursor is None:
         return StageDefaults()
-    replicas, on_error = cursor.get("replicas"), cursor.get("on_error")
+    replicas = cursor.get("replicas")
     return StageDefaults(
         replicas=_replicas(replicas, 1),
         replicas_at=replicas.at if replicas else None,
         on_error=read_policy(cursor),
-        on_error_at=on_error.at if on_error else None,
+        on_error_at=place_of_policy(cursor),
         resources=_resources(cursor.inner("resources"), Resources()),
         env=_env(cursor.inner("env")),
         edge=edge_settings(cursor.inner("edge"), EdgeSettings()),
@@ -302,14 +302,14 @@ def _can_have_replicas(stage: Stage) -> bool:
 
 
 def _with_on_error(cursor: Cursor, stage: Stage, defaults: StageDefaults) -> Stage:
-    node = cursor.get("on_error")
-    if node is None:
+    at = place_of_policy(cursor)
+    if at is None:
         if defaults.on_error is None or _knows_only_stop(stage):
             return stage
         at = defaults.on_error_at or stage.at
         return replace(stage, on_error=fitting(defaults.on_error, stage), on_error_at=at)
     policy = judged(cursor, stage, _knows_only_stop(stage))
-    return replace(stage, on_error=policy, on_error_at=node.at)
+    return replace(stage, on_error=policy, on_error_at=at)
 
 
 def _knows_only_stop(stage: Stage) -> str:

@@ -39,7 +39,7 @@ class Budget:
             raise ValueError(f"a budget of {self.amount:g}{'%' if self.percent else ' items'}")
 
     def __str__(self) -> str:
-        return f"{self.amount:.15g}" + ("%" if self.percent else "")
+        return f"{self.amount:.15g}%" if self.percent else f"{int(self.amount)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -391,6 +391,14 @@ def test_an_error_policy_may_come_from_the_environment() -> None:
     )
 
 
+def test_a_policy_is_at_its_word_or_at_the_key_of_its_mapping() -> None:
+    short = stage("call: steps:clean\ninputs: load\non_error: skip").on_error_at
+    long = stage("call: steps:clean\ninputs: load\non_error: {then: skip}").on_error_at
+
+    assert (short.line, short.column) == (7, 15)
+    assert (long.line, long.column) == (7, 5)
+
+
 def test_a_default_policy_reaches_each_stage_as_far_as_it_can_have_it() -> None:
     made = pipeline(
         """

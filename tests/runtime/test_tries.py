@@ -164,6 +164,51 @@ def test_each_try_gets_the_item_as_it_came() -> None:
     assert run.row[SKIPPED] == 1
 
 
+def test_a_dead_letter_holds_the_item_as_it_came() -> None:
+    def spoil(item: dict[str, int]) -> None:
+        item.clear()
+        raise ConnectionError
+
+    run = Run(Work(call=spoil), [call({"n": 1}, 0)], on_error=policy(DEAD_LETTER)).go()
+
+    assert run.outbox.sent[0]["item"] == {"n": 1}
+
+
+class Odd:
+    """Can be pickled but never loaded, or not even pickled."""
+
+    def __init__(self, how: str) -> None:
+        self.how = how
+
+    def __reduce__(self) -> Any:
+        if self.how == "pickled":
+            raise TypeError("no")
+        return (int, ("no number",))
+
+
+@pytest.mark.parametrize("how", ["pickled", "loaded"])
+def test_tries_share_an_item_that_cannot_be_copied(how: str) -> None:
+    odd = Odd(how)
+    seen: list[Any] = []
+
+    def look(item: Any) -> None:
+        seen.append(item)
+        raise ConnectionError
+
+    run = Run(Work(call=look), [call(odd, 0)], on_error=policy(SKIP)).go()
+
+    assert seen == [odd] * 3
+    assert run.row[SKIPPED] == 1
+
+
+def test_one_of_many_results_that_cannot_be_loaded_is_its_readers_failure() -> None:
+    odd = Odd("loaded")
+
+    run = Run(Work(call=lambda _: iter([odd])), [call(1, 0)], on_error=policy(SKIP)).go()
+
+    assert run.outbox.sent == [odd]
+
+
 def test_an_array_that_nobody_can_write_is_not_copied_for_the_next_try() -> None:
     array = np.arange(4)
     array.flags.writeable = False
@@ -334,6 +379,19 @@ def test_a_percentage_of_few_items_is_judged_before_anything_is_finished() -> No
 def test_a_percentage_is_judged_at_the_hundredth_item_though_that_one_is_well() -> None:
     items = [call(number if number < 4 else 0, number) for number in range(300)]
     run = Run(Work(call=odd_fails), items, on_error=policy(SKIP, 0, budget=Budget(1, percent=True)))
+
+    failure = budget_error(run)
+
+    assert failure.message == "stage 'stage' gave up 2 of 100 items, its budget is 1%"
+    assert run.row[RECEIVED] == 100
+
+
+@pytest.mark.parametrize("retries", [0, 1])
+def test_in_a_row_of_calls_a_percentage_is_judged_at_the_hundredth_item_too(retries: int) -> None:
+    payloads = [number if number < 4 else 0 for number in range(300)]
+    calls = Calls((0,), range(300), payloads, 0, 0, Origin(0, 0, None))
+    budget = Budget(1, percent=True)
+    run = Run(Work(call=odd_fails), [calls], on_error=policy(SKIP, retries, budget=budget))
 
     failure = budget_error(run)
 

@@ -113,6 +113,8 @@ class CallLoop(StageLoop):
                 many = self._call(calls.single(index))
                 if many is not None:
                     yield from many
+                if self._spending.ahead:
+                    self._judge_at_mark()
             return
         while at < count:
             most = count if express is None else express.room(calls.prefix)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pickle
-from typing import Any
+from typing import Any, Final
 
 from pipeflow.runtime.flow.runs import UNCHANGING
-from pipeflow.transports.codec import Decoder, Encoder
+from pipeflow.transports.codec import Encoder
 
-_ENCODER, _DECODER = Encoder(), Decoder()
+_ENCODER: Final = Encoder()
 
 
 class AsItCame:
@@ -24,11 +24,11 @@ class AsItCame:
         self._moment = None if type(payload) in UNCHANGING else _moment_of(payload)
 
     def take(self) -> Any:
-        """The item, for one try."""
-        if self._taken and self._moment is not None:
-            return self._moment.again()
-        self._taken = True
-        return self._payload
+        """The item, for one try, or for the letter that tells of it."""
+        first, self._taken = not self._taken, True
+        if first or self._moment is None:
+            return self._payload
+        return self._moment.again()
 
 
 def as_it_is(result: Any) -> Any:
@@ -36,15 +36,14 @@ def as_it_is(result: Any) -> Any:
 
     Raises:
         ItemNotSerializable: It cannot be pickled.
-        ItemNotLoadable: What was pickled cannot be loaded.
     """
     if type(result) in UNCHANGING:
         return result
-    try:
-        return _Moment(result).again()
-    except Exception:  # the user's own objects: a boundary. The codec says what is wrong with them
-        (copy,) = _DECODER.decode(_ENCODER.encode([result]))
-        return copy
+    moment = _moment_of(result)
+    if moment is None:
+        _ENCODER.encode([result])  # says what is wrong with it, if it cannot travel
+        return result
+    return moment.again()
 
 
 class _Moment:
@@ -52,13 +51,18 @@ class _Moment:
 
     def __init__(self, value: Any) -> None:
         buffers: list[pickle.PickleBuffer] = []
+        self._value = value
         self._pickled = pickle.dumps(value, 5, buffer_callback=buffers.append)
         views = [buffer.raw() for buffer in buffers]
         self._buffers = [view if view.readonly else bytes(view) for view in views]
 
     def again(self) -> Any:
-        """The object as it was; what could be written can be so again."""
-        return pickle.loads(self._pickled, buffers=[_own(each) for each in self._buffers])
+        """The object as it was; the very object if it can be pickled, but not loaded."""
+        buffers = [_own(each) for each in self._buffers]
+        try:
+            return pickle.loads(self._pickled, buffers=buffers)
+        except Exception:  # the user's own objects: a boundary. Its reader will tell of it
+            return self._value
 
 
 def _moment_of(payload: Any) -> _Moment | None:
@@ -70,4 +74,5 @@ def _moment_of(payload: Any) -> _Moment | None:
 
 
 def _own(buffer: memoryview | bytes) -> memoryview | bytearray:
+    """What could be written can be so again, by each its own."""
     return buffer if isinstance(buffer, memoryview) else bytearray(buffer)

@@ -30,6 +30,8 @@ class TryLoop(CallLoop):
     def _call_all(self, calls: Calls) -> Iterator[bool]:
         for index in range(len(calls.payloads)):
             yield from self._call(calls.single(index))
+            if self._spending.ahead:
+                self._judge_at_mark()
 
     def _call(self, call: Call) -> Iterator[bool]:
         self._receive(call)
@@ -53,7 +55,7 @@ class TryLoop(CallLoop):
             except BaseException as error:  # the user's code, sys.exit too: a boundary
                 more = self._wait_after(error)
                 if more is None:
-                    self._payload = call.payload if self._payload is None else self._payload
+                    self._payload = item.take()
                     self._call_failed(error, call)
                     return
                 wait_s = more
