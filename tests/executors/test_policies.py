@@ -131,6 +131,70 @@ def test_a_try_draws_the_same_random_numbers_as_the_one_before(
     assert at_last.kept == at_once.kept
 
 
+def test_a_zip_leaves_out_what_one_branch_gave_up(tmp_path: Path, executor: str) -> None:
+    policy = {"then": "skip", "retries": 1, "backoff": "0s"}
+    stages = {
+        "source": NUMBERS,
+        "work": flaky(policy, times=9, every=5, replicas=3),
+        "square": {"call": "shapes:square", "inputs": "source", "replicas": 2},
+        "pair": {"call": "shapes:pair", "inputs": {"left": "work", "right": "square"}},
+        "sink": {"keep": "pair"},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    balanced(outcome)
+    assert outcome.items("sink") == [[n, n * n] for n in range(40) if n % 5]
+    assert outcome.edge("square.out", "pair").unmatched == 8
+
+
+def test_a_pair_is_tried_again_and_counts_as_its_items(tmp_path: Path, executor: str) -> None:
+    stages = {
+        "source": NUMBERS,
+        "work": {"call": "shapes:plus_one", "inputs": "source"},
+        "pair": {
+            "call": "shapes:refuse_pair",
+            "inputs": {"left": "work", "right": "source"},
+            "on_error": {"then": "skip", "retries": 1, "backoff": "0s"},
+        },
+        "sink": {"keep": "pair"},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    balanced(outcome)
+    pair = outcome.stage("pair")
+    assert (pair.received, pair.skipped, pair.retried) == (80, 80, 80)
+
+
+def test_each_try_gets_the_array_as_it_came_and_passes_it_on_by_reference(
+    tmp_path: Path, executor: str
+) -> None:
+    policy = {"retries": 2, "backoff": "0s"}
+    stages: dict[str, Any] = {
+        "source": {"call": "shapes:arrays", "with": {"count": 30, "size": 20_000}},
+        "same": {"call": "shapes:SameAtLast", "inputs": "source", "on_error": policy},
+        "sums": {"call": "shapes:total_of", "inputs": "same"},
+        "sink": {"keep": "sums"},
+        "one": {
+            "call": "shapes:AddOneAtLast",
+            "inputs": {"from": "source", "arrays": "copy"},
+            "on_error": policy,
+        },
+        "plus": {"call": "shapes:total_of", "inputs": "one"},
+        "more": {"keep": "plus"},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    balanced(outcome)
+    assert outcome.items("sink") == [20_000.0 * n for n in range(30)]
+    assert outcome.items("more") == [20_000.0 * (n + 1) for n in range(30)]
+    if executor == "local":
+        edge = outcome.edge("same.out", "sums")
+        assert (edge.bytes_shared, edge.slots) == (30 * 160_000, 0)
+
+
 def test_more_items_given_up_than_the_budget_fail_the_run(tmp_path: Path, executor: str) -> None:
     policy = {"then": "skip", "budget": 10}
     stages = {

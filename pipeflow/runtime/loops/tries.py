@@ -44,7 +44,7 @@ class TryLoop(CallLoop):
             try:
                 if self._attempt > 1:
                     self._back_off(wait_s)
-                    self.row[RETRIED] += 1
+                    self.row[RETRIED] += len(call.origins)
                     _draw_anew()
                 self._emitted, self._payload = 0, item.take()
                 yield from self._leave(self._results(self._payload, call), call)

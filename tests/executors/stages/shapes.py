@@ -93,6 +93,10 @@ def pair(left: Any, right: Any) -> list[Any]:
     return [left, right]
 
 
+def refuse_pair(left: Any, right: Any) -> None:
+    raise ValueError(f"neither {left} nor {right}")
+
+
 def draw(item: int) -> float:
     return float(pipeflow.rng().random())
 
@@ -198,6 +202,33 @@ def buffer_sum(item: dict[str, Any]) -> float:
 
 def from_30_on(item: int) -> int | None:
     return item if item >= 30 else None
+
+
+class AddOneAtLast:
+    """Changes what it gets, and fails two times of three."""
+
+    def __init__(self) -> None:
+        self.tried = 0
+
+    def __call__(self, item: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        item += 1
+        self.tried += 1
+        if self.tried % 3:
+            raise ConnectionError
+        return item
+
+
+class SameAtLast:
+    """Passes arrays on, one try of three."""
+
+    def __init__(self) -> None:
+        self.tried = 0
+
+    def __call__(self, item: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        self.tried += 1
+        if self.tried % 3:
+            raise ConnectionError
+        return item
 
 
 class DrawAtLast:
