@@ -140,6 +140,7 @@ class StageLoop(ABC):
     _ordinal: int = 0
     _emitted: int = 0
     _attempt: int = 1
+    _given_up: Failure | None = None
     _spending: Spending = field(init=False)
 
     def __post_init__(self) -> None:
@@ -272,8 +273,9 @@ class StageLoop(ABC):
                 self._dead_letter(failure, place)
                 self.row[DEAD_LETTERED] += count
                 self.tell(ItemGivenUp(failure, dead_lettered=True))
+        self._given_up = failure
         if self.stage.on_error.budget is not None:
-            self._stop_if(self._spending.after_giving_up(self._seen()), failure)
+            self._stop_if(self._spending.after_giving_up(self._seen()))
 
     def _seen(self) -> int:
         """Items that the budget is a part of."""
@@ -296,10 +298,10 @@ class StageLoop(ABC):
         if self.stage.on_error.budget is not None and not self.stopping():
             self._stop_if(self._spending.at_end(self._seen()))
 
-    def _stop_if(self, spent: str, last: Failure | None = None) -> None:
+    def _stop_if(self, spent: str) -> None:
         """End the run if the budget is spent; the last item that was given up says what of."""
         if spent:
-            told = last or Failure(phase="budget", kind="", message="")
+            told = self._given_up or Failure(phase="budget", kind="", message="")
             raise StageStopped(replace(told, phase="budget", kind="BudgetSpent", message=spent))
 
     def _dead_letter(self, failure: Failure, place: tuple[int, int]) -> None:

@@ -14,7 +14,7 @@ from pipeflow.errors import ItemNotSerializable
 from pipeflow.runtime.board import RETRIED
 from pipeflow.runtime.flow.joins import Call, Calls
 from pipeflow.runtime.flow.refused import ResultNotSerializable
-from pipeflow.runtime.loops.base import CONTROL, GOES_ON
+from pipeflow.runtime.loops.base import CONTROL
 from pipeflow.runtime.loops.calls import CallLoop, is_many
 from pipeflow.runtime.loops.copies import AsItCame, as_it_is
 from pipeflow.runtime.messages import ItemId
@@ -29,16 +29,15 @@ class TryLoop(CallLoop):
 
     def _call_all(self, calls: Calls) -> Iterator[bool]:
         for index in range(len(calls.payloads)):
-            yield from self._call(calls.single(index))
+            self._call(calls.single(index))
             if self._spending.ahead:
                 self._judge_at_mark()
+        yield from ()
 
-    def _call(self, call: Call) -> Iterator[bool]:
-        self._receive(call)
-        return self._tries(call, AsItCame(call.payload))
-
-    def _tries(self, call: Call, item: AsItCame) -> Iterator[bool]:
+    def _call(self, call: Call) -> None:
         """Try an item until it is done, or has failed for the last time."""
+        self._receive(call)
+        item, place = AsItCame(call.payload), (call.lane, call.unit)
         self._attempt, wait_s = 1, 0.0
         while True:
             try:
@@ -47,11 +46,8 @@ class TryLoop(CallLoop):
                     self.row[RETRIED] += len(call.origins)
                     _draw_anew()
                 self._emitted, self._payload = 0, item.take()
-                yield from self._leave(self._results(self._payload, call), call)
-            except GeneratorExit:
-                if self.unneeded:
-                    self._call_done(call)
-                raise
+                for each, result in self._results(self._payload, call):
+                    self._emit(result, each, place)
             except BaseException as error:  # the user's code, sys.exit too: a boundary
                 more = self._wait_after(error)
                 if more is None:
@@ -90,12 +86,6 @@ class TryLoop(CallLoop):
         except ItemNotSerializable as error:
             raise ResultNotSerializable(item, error) from error
         return Routed(port, kept) if type(result) is Routed else kept
-
-    def _leave(self, results: list[tuple[ItemId, Any]], call: Call) -> Iterator[bool]:
-        """Send what an item gave in the end."""
-        for item, result in results:
-            self._emit(result, item, (call.lane, call.unit))
-            yield GOES_ON
 
     def _wait_after(self, error: BaseException) -> float | None:
         """Seconds to wait before the next try; ``None``: there is none."""
