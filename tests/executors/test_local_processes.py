@@ -335,6 +335,27 @@ def test_a_worker_that_lingers_after_its_end_is_killed_without_failing_the_run(
     assert any("a thread that never ends" in text for text in lines(events))
 
 
+def test_a_wait_before_another_try_is_no_part_of_a_circle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "LOOK_S", 0.002)
+    stages = {
+        "source": {"call": "trouble:numbers", "with": {"stop": 100}},
+        "refuse": {
+            "call": "trouble:refuse",
+            "inputs": {"from": "source", "capacity": 1},
+            "with": {"note": str(tmp_path / "note"), "tries": 2},
+            "on_error": {"retries": 1, "backoff": "300ms"},
+        },
+        "sink": {"call": "trouble:ignore", "inputs": "refuse"},
+    }
+
+    report, _ = run(tmp_path, stages)
+
+    assert report.run.status is Status.SUCCEEDED, report.errors
+    assert report.stages[1].retried == 1
+
+
 # -------------------------------------------------------------------- interrupted
 
 
