@@ -149,8 +149,8 @@ def _no_such_stage(pipeline: Pipeline, stage: str, names: Sequence[str]) -> str:
 
 
 def _without_letters(stage: Stage, read: set[PortRef]) -> Stage:
-    if stage.on_error is OnError.DEAD_LETTER and PortRef(stage.name, ERRORS) not in read:
-        return replace(stage, on_error=OnError.SKIP)
+    if stage.on_error.then is OnError.DEAD_LETTER and PortRef(stage.name, ERRORS) not in read:
+        return replace(stage, on_error=replace(stage.on_error, then=OnError.SKIP))
     return stage
 
 
@@ -266,6 +266,7 @@ def _stages(
             numbering=units[stage.name].numbering,
             keeps_state=keeps_state(stage),
             on_error=stage.on_error,
+            on_error_at=stage.on_error_at,
             env=stage.env,
             cpus=stage.resources.cpus,
             gpus=stage.resources.gpus,

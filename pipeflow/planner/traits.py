@@ -100,7 +100,7 @@ def copies_items(stage: Stage) -> bool:
 def may_drop(stage: Stage) -> bool:
     """Whether it is known to answer some items with nothing."""
     filters = isinstance(stage.work, Use) and stage.work.operator.may_drop
-    return filters or stage.on_error is not OnError.STOP
+    return filters or stage.on_error.then is not OnError.STOP
 
 
 def blocker(stage: Stage) -> Blocker | None:
@@ -129,7 +129,7 @@ def blocker(stage: Stage) -> Blocker | None:
 
 def ports_of(stage: Stage) -> tuple[str, ...]:
     """All its output ports: ``out``, its own, and those that its settings open."""
-    errors = (ERRORS,) if stage.on_error is OnError.DEAD_LETTER else ()
+    errors = (ERRORS,) if stage.on_error.then is OnError.DEAD_LETTER else ()
     unmatched = (UNMATCHED,) if is_zip(stage) else ()
     return (OUT, *stage.outputs, *errors, *unmatched)
 

@@ -37,6 +37,7 @@ class State(IntEnum):
     WAITING_IN = 2
     WAITING_OUT = 3
     DONE = 4
+    BACKING_OFF = 5  # before an item is tried again; its time is busy time: others wait for it
 
 
 # Cells of a worker's row. Plain numbers: they are used for every item.
@@ -45,7 +46,7 @@ RECEIVED, PROCESSED, EMPTY, SKIPPED, DEAD_LETTERED, FAILED, RETRIED = 3, 4, 5, 6
 BUSY_NS, WAIT_IN_NS, WAIT_OUT_NS, SINCE_NS = 10, 11, 12, 13
 EARLY, TOTAL, IN_ROW = 14, 15, 16
 ROW_BASE, ROW_LAST, ROW_FIRST, ROW_BEGUN = 17, 18, 19, 20
-HAND_DEPTH, HAND = 21, 22
+OVER, HAND_DEPTH, HAND = 21, 22, 23
 WORKER_WORDS = HAND + HAND_DEPTH_MAX
 
 # Cells of an edge's row, as one worker sees it.
@@ -83,6 +84,11 @@ class Board:
         """The row of one worker."""
         start = _HEADER_WORDS + index * WORKER_WORDS
         return self.words[start : start + WORKER_WORDS]
+
+    def mates(self, index: int) -> tuple[Words, ...]:
+        """The rows of all workers of one worker's stage, its own among them."""
+        stage = self._plan.workers[index].stage
+        return tuple(self.worker(each.index) for each in self._plan.workers_of(stage))
 
     def edge(self, worker: int, edge: int) -> Words:
         """The row of an edge as one of its workers, writer or reader, sees it."""

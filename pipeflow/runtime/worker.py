@@ -188,6 +188,7 @@ def loop_of(
         tell=reports.tell,
         waits=process,
         stopping=board.stopping(),
+        mates=board.mates(brief.worker),
         mask=masker(plan.secrets),
     )
     context.item_id = loop.item_in_hand
