@@ -88,7 +88,9 @@ def _problem(error: ErrorFacts, stage: StagePlan | None) -> str:
         return f"{name} {verb}: {error.message}"
     where = f" on item {error.item}" if error.item else ""
     # What cannot be pickled is found by us: the type of our own error would tell nothing.
-    what = error.message if error.phase == "pickling" else f"{error.type}: {error.message}"
+    what = f"{error.type}: {error.message}" if error.message else error.type
+    if error.phase == "pickling":
+        what = error.message
     return f"{name} {verb}{where}: {what}"
 
 

@@ -76,6 +76,7 @@ class _Turn:
         done: It has ended.
         mail_only: All that is left is what its mailboxes hold.
         outlets: Numbers of the channels that it writes and whose readers have not closed.
+        imported: Its module is imported; what fails from here on is its constructor.
     """
 
     index: int
@@ -88,6 +89,11 @@ class _Turn:
     done: bool = False
     mail_only: bool = False
     outlets: list[int] = field(default_factory=list)
+    imported: bool = False
+
+    def note_import(self) -> None:
+        """Its module has been imported."""
+        self.imported = True
 
 
 class _InlineRun:
@@ -169,9 +175,8 @@ class _InlineRun:
                 try:
                     self._load(turn)
                 except BaseException as error:  # the user's module or constructor: a boundary
-                    phase = (
-                        "import" if isinstance(error, ImportError | SyntaxError) else "constructor"
-                    )
+                    importing = not turn.imported or isinstance(error, ImportError | SyntaxError)
+                    phase = "import" if importing else "constructor"
                     self._fail(turn, _failure(error, phase))
                     return False
                 finally:
@@ -188,6 +193,7 @@ class _InlineRun:
             parameters=stage.parameters,
             source=turn.source,
             input_names=context.input_names,
+            imported=turn.note_import,
         )
         loop = self._make_loop(turn, work)
         turn.loop = loop

@@ -54,7 +54,7 @@ def _strip(told: traceback.TracebackException, seen: set[int]) -> None:
     if id(told) in seen:
         return
     seen.add(id(told))
-    kept = [frame for frame in told.stack if not _is_ours(frame.filename)]
+    kept = [frame for frame in told.stack if not is_ours(frame.filename)]
     if all(_is_of_python(frame.filename) for frame in kept):
         kept = []  # an operator of ours called it: nothing in there is for the user to mend
     told.stack = traceback.StackSummary.from_list(kept)
@@ -63,7 +63,8 @@ def _strip(told: traceback.TracebackException, seen: set[int]) -> None:
             _strip(linked, seen)
 
 
-def _is_ours(filename: str) -> bool:
+def is_ours(filename: str) -> bool:
+    """Whether a frame is of no use to the user: pipeflow's own, or the import machinery's."""
     return filename.startswith((_OURS, "<frozen importlib")) or filename == importlib.__file__
 
 

@@ -8,7 +8,6 @@ again, and nothing here imports more than a worker needs.
 from __future__ import annotations
 
 import atexit
-import faulthandler
 import importlib
 import os
 import pickle
@@ -21,6 +20,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from pipeflow.runtime.last_words import leave_last_words
 from pipeflow.runtime.launch import image
 from pipeflow.runtime.messages import EXIT_FAILED, Failed, Failure, pack_report
 
@@ -101,7 +101,7 @@ def _settle(brief: WorkerBrief) -> None:
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN)  # the supervisor decides what they mean
     _open_standard_streams()
-    faulthandler.enable(file=2)
+    leave_last_words(brief.words_fd, brief.worker)
     os.environ.update(stage_environment(stage, worker.replica))
     image.adopt(stage.threads)
     _volunteer_for_oom()

@@ -1,0 +1,13 @@
+"""The same stages, in a module that fails while it is imported."""
+
+from faulty import (  # type: ignore[import-not-found]  # beside the pipeline file in a run
+    Middle,
+    Replica,
+    Sink,
+    Source,
+    fail,
+)
+
+__all__ = ["Middle", "Replica", "Sink", "Source"]
+
+fail()
