@@ -13,6 +13,7 @@ worker can see that a neighbour is gone.
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 from collections.abc import Iterable, Sequence
@@ -60,8 +61,7 @@ class Wires:
         except OSError as error:
             self.close()
             raise MachineError(
-                f"the pipes and memory of the run cannot be made: {error.strerror}"
-                " (`ulimit -n` bounds the open files)"
+                f"the pipes and memory of the run cannot be made: {error.strerror}{_limit(error)}"
             ) from error
 
     def _make(self, stdout_fd: int) -> None:
@@ -234,6 +234,19 @@ class Wires:
         """Operators may write to standard output (``print``, ``path: "-"``); user code may not."""
         stage = self._plan.stages[self._plan.workers[worker].stage]
         return self._stdout if stage.operator else -1
+
+
+def _limit(error: OSError) -> str:
+    """The limit that an error has met, in brackets, if there is one to be raised."""
+    match error.errno:
+        case errno.EMFILE | errno.ENFILE:
+            return " (`ulimit -n` bounds the open files)"
+        case errno.EFBIG:
+            return " (`ulimit -f` bounds files, and shared memory counts as one: lift it)"
+        case errno.ENOMEM:
+            return " (`ulimit -v` bounds the address space of a process)"
+        case _:
+            return ""
 
 
 def _memory(name: str, size: int) -> int:
