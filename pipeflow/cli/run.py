@@ -242,6 +242,7 @@ def _stdout_fd(display: Display, plan: Plan, world: World) -> Iterator[int]:
     """Where stages print: standard output, or a way around a live table on the same terminal."""
     from pipeflow.cli.displays import Quiet
     from pipeflow.cli.pump import Pump
+    from pipeflow.telemetry.masking import escape_but_looks
 
     direct = _descriptor(world.stdout)
     live = not isinstance(display, Quiet)
@@ -253,7 +254,8 @@ def _stdout_fd(display: Display, plan: Plan, world: World) -> Iterator[int]:
     if not (live and _prints(plan) and _same_terminal(direct, _descriptor(world.stderr))):
         yield direct
         return
-    pump = Pump(display.say)
+    # A worker sees a pipe here, and does not know that a terminal comes next.
+    pump = Pump(lambda text: display.say(escape_but_looks(text)))
     try:
         yield pump.fd
     finally:

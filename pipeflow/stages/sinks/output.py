@@ -21,6 +21,7 @@ from pipeflow.spec.options import Option, OptionType
 from pipeflow.stages.context import current
 from pipeflow.stages.rendering import utf8
 from pipeflow.stages.work import OutputClosed
+from pipeflow.telemetry.masking import escape_but_looks
 
 STDOUT: Final = "-"
 #: A compressed file is brought up to date so often, at the next write.
@@ -88,11 +89,21 @@ def open_output(path: Path, *, live: bool = False, compression: str = "auto") ->
 
 
 class StandardOutput:
-    """The command's standard output; outside a run, this process's. Closes nothing."""
+    """The command's standard output; outside a run, this process's. Closes nothing.
+
+    On a terminal it shows what a terminal would obey, but for colours.
+    """
+
+    def __init__(self) -> None:
+        context = current()
+        stream = sys.stdout if context is None else context.stdout
+        self._terminal = stream is not None and stream.isatty()
 
     def write(self, text: str) -> None:
         context = current()
         stream = context.stdout if context is not None else None
+        if self._terminal:
+            text = escape_but_looks(text.replace("\r\n", "\n"))
         try:
             if stream is None:
                 _write_here(text)
