@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -209,8 +210,10 @@ def test_f50_a_reader_that_has_seen_enough_ends_the_run_well(tmp_path: Path) -> 
 
 
 def test_f39_a_reader_of_messages_that_is_gone_stops_nothing(tmp_path: Path) -> None:
-    stages = {"source": {"use": "range", "with": {"stop": 5}}, "talk": {"call": "talk:talk"}}
-    stages["talk"]["inputs"] = "source"
+    stages: dict[str, Any] = {
+        "source": {"use": "range", "with": {"stop": 5}},
+        "talk": {"call": "talk:talk", "inputs": "source"},
+    }
     file = write(tmp_path, stages, {"talk": "def talk(item):\n    print('x' * 100_000)\n"})
     command = " ".join(f"'{word}'" for word in (*PIPEFLOW, "run", str(file)))
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pipeflow.runtime.last_words import leave_last_words
-from pipeflow.runtime.launch import image
+from pipeflow.runtime.launch import image, ties
 from pipeflow.runtime.messages import EXIT_FAILED, Failed, Failure, pack_report
 
 if TYPE_CHECKING:
@@ -180,11 +180,11 @@ def main(arguments: list[str]) -> int:
     with open(number, "rb") as file:
         plan, briefs = pickle.load(file)
     from pipeflow.runtime.brief import unpack
-    from pipeflow.runtime.launch.ties import die_with_parent
 
+    ties.close_on_exec()  # what was handed to us is not for the programs that the stage starts
     told = unpack(briefs, pickle.loads(plan))
     # Armed before the exec as well; said again because a loader with privileges would drop it.
-    if not die_with_parent(told[0].supervisor_pid):
+    if not ties.die_with_parent(told[0].supervisor_pid):
         return 1
     return start(told)
 
