@@ -342,7 +342,6 @@ def test_s13_s15_s26_a_run_listens_nowhere_names_nothing_and_hands_nothing_on(
     }
     stages["pass"]["with"] = {"expr": "item"}
     file = write(tmp_path, stages, {"look": LOOK})
-    before = sorted(each.name for each in Path("/dev/shm").iterdir())
 
     done = command("run", file, "--start-method", method, environ={"MARK": f"mark-{tmp_path}"})
 
@@ -352,7 +351,7 @@ def test_s13_s15_s26_a_run_listens_nowhere_names_nothing_and_hands_nothing_on(
     assert seen["family"] >= (2 if method == "spawn" else 4)
     assert seen["sockets"] >= 1
     assert (seen["net"], seen["named"]) == ([], [])
-    assert seen["shm"] == before
+    assert [name for name in seen["shm"] if name.startswith(("pipeflow", "psm_", "sem."))] == []
     assert len(seen["child"]) == 4, seen["child"]  # three standard ones, and that of the listing
 
 
