@@ -273,8 +273,10 @@ def test_f52_only_what_is_written_down_has_the_time_of_day() -> None:
 
 
 def test_f59_a_failed_run_is_1_and_a_wrong_file_2(tmp_path: Path) -> None:
-    failing = {"source": {"use": "range", "with": {"stop": 1}}}
-    failing["end"] = {"use": "map", "inputs": "source", "with": {"expr": "1 / 0"}}  # type: ignore[dict-item]
+    failing: dict[str, Any] = {
+        "source": {"use": "range", "with": {"stop": 1}},
+        "end": {"use": "map", "inputs": "source", "with": {"expr": "1 / 0"}},
+    }
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text(json.dumps({"stages": {"a": {"use": "rnage"}}}))
 
