@@ -97,7 +97,9 @@ def _problem(error: ErrorFacts, stage: StagePlan | None) -> str:
     if error.attempt > 1:
         where += f", at try {error.attempt}"
     # What cannot be pickled is found by us: the type of our own error would tell nothing.
-    what = error.message if error.phase == "pickling" else f"{error.type}: {error.message}"
+    what = f"{error.type}: {error.message}" if error.message else error.type
+    if error.phase == "pickling":
+        what = error.message
     return f"{name} {verb}{where}: {what}"
 
 

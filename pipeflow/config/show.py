@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import yaml
 
+from pipeflow.config.decode import BIDI
 from pipeflow.config.literal import literal_paths
 from pipeflow.config.nodes import Map, Node, Scalar, Seq, TreePath
 from pipeflow.config.scalars import resolve
@@ -41,9 +42,11 @@ def show(tree: Map, pipeline: Pipeline) -> str:
             if isinstance(stages.get(stage.name), dict):
                 stages[stage.name] |= _merged(stage, stages[stage.name], defaults, shower)
     head = {"version": pipeline.version, "name": pipeline.name}
-    return yaml.dump(
+    text: str = yaml.dump(
         {**head, **resolved}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100
     )
+    # What turns the direction of writing is in double quotes by now, and PyYAML leaves it as it is.
+    return BIDI.sub(lambda found: f"\\u{ord(found.group()):04X}", text)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -54,7 +57,8 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _quoted_where_needed(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = None if isinstance(resolve(text), str) else '"'
+    plain = isinstance(resolve(text), str) and not BIDI.search(text)
+    style = None if plain else '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 

@@ -150,9 +150,8 @@ class _InlineRun:
                 try:
                     self._load(turn)
                 except BaseException as error:  # the user's module or constructor: a boundary
-                    phase = (
-                        "import" if isinstance(error, ImportError | SyntaxError) else "constructor"
-                    )
+                    importing = not turn.imported or isinstance(error, ImportError | SyntaxError)
+                    phase = "import" if importing else "constructor"
                     self._fail(turn, _failure(error, phase))
                     return False
                 finally:
@@ -169,6 +168,7 @@ class _InlineRun:
             parameters=stage.parameters,
             source=turn.source,
             input_names=context.input_names,
+            imported=turn.note_import,
         )
         loop = self._make_loop(turn, work)
         turn.loop = loop

@@ -32,12 +32,13 @@ HAND_DEPTH_MAX = 12
 class State(IntEnum):
     """What a worker is doing."""
 
-    STARTING = 0
+    STARTING = 0  #: its process comes up, then its module is imported (from then on with a time)
     BUSY = 1
     WAITING_IN = 2
     WAITING_OUT = 3
     DONE = 4
     BACKING_OFF = 5  # before an item is tried again; its time is busy time: others wait for it
+    BUILDING = 6  #: its module is imported; the object that does the work is being made
 
 
 # Cells of a worker's row. Plain numbers: they are used for every item.
