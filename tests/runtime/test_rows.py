@@ -272,3 +272,21 @@ def test_a_source_is_asked_for_no_more_than_there_is_room_for() -> None:
 
     assert (room, got.appended, got.error) == (3, 3, None)
     assert next(items) == 3
+
+
+def test_a_row_halts_at_the_right_item_though_two_of_its_items_have_one_id() -> None:
+    """Two branches of one source that merge again give two items of each id."""
+    row: Words = memoryview(bytearray(8 * WORKER_WORDS)).cast("Q")
+    way, payloads = Way(Reader()), [1, 2, 3, 0]
+    way.express.room((3,))
+    for call in (
+        lambda span: call_into(
+            lambda n: 1 // n, calls, span, row=row, edge=0, express=way.express, wait=False
+        ),
+        lambda span: call_only(lambda n: 1 // n, calls, span, row=row, edge=0),
+    ):
+        calls = Calls((3,), [4, 5, 4, 5], payloads, 0, 0, Origin(0, 0, None))
+        for span in ((0, 4), (1, 4)):
+            halt = call(span)
+
+            assert (halt.at, type(halt.error)) == (3, ZeroDivisionError)

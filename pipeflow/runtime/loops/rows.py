@@ -16,7 +16,7 @@ from itertools import islice
 from sys import getrefcount
 from typing import Any, Final, NamedTuple, Protocol
 
-from pipeflow.runtime.board import Words, begin_row
+from pipeflow.runtime.board import Words, begin_row, begun
 from pipeflow.runtime.flow.express import Express
 from pipeflow.runtime.flow.joins import Calls
 from pipeflow.runtime.flow.runs import OURS, UNCHANGING, is_settled
@@ -201,7 +201,7 @@ def call_into(
     run, waiting = express.run, express.run.payloads
     append, append_ordinal = waiting.append, run.ordinals.append
     quick = run.pile is None and not wait
-    empty, ordinal, left = 0, ordinals[0], stop - start
+    empty, left = 0, stop - start
     try:
         while left > 0:
             together = express.hold()
@@ -225,13 +225,13 @@ def call_into(
                     empty += 1
                     continue
                 elif kind is Routed or hasattr(kind, "__next__"):
-                    return Halt(start + ordinals.index(ordinal), empty, result=result)
+                    return Halt(start + begun(row) - 1, empty, result=result)
                 alone = getrefcount(result) == (OURS if result is not payload else _ITEM)
                 _pass(express, result, ordinal, alone=alone)
                 quick = run.pile is None and not wait
             express.send_if_idle(together)
     except BaseException as error:  # the user's code, sys.exit too: a boundary
-        return Halt(start + ordinals.index(ordinal), empty, error=error)
+        return Halt(start + begun(row) - 1, empty, error=error)
     return Halt(stop, empty)
 
 
@@ -250,7 +250,7 @@ def call_only(
     start, stop = span
     ordinals, payloads = calls.ordinals[start:stop], calls.payloads[start:stop]
     last, numbers = begin_row(row, edge, calls.prefix, ordinals)
-    empty, unread, ordinal = 0, 0, ordinals[0]
+    empty, unread = 0, 0
     try:
         for ordinal, payload in zip(numbers, payloads, strict=True):
             row[last] = ordinal
@@ -260,8 +260,8 @@ def call_only(
                 continue
             kind = type(result)
             if kind is Routed or hasattr(kind, "__next__"):
-                return Halt(start + ordinals.index(ordinal), empty, unread, result=result)
+                return Halt(start + begun(row) - 1, empty, unread, result=result)
             unread += 1
     except BaseException as error:  # the user's code, sys.exit too: a boundary
-        return Halt(start + ordinals.index(ordinal), empty, unread, error=error)
+        return Halt(start + begun(row) - 1, empty, unread, error=error)
     return Halt(stop, empty, unread)
