@@ -5,7 +5,7 @@ it is, and stop at the first thing that is more than that: the loop of the stage
 
 Most records are flat dicts, so these are looked at right here; ``runs.is_settled`` has the rule. A
 dict that the garbage collector does not track holds nothing that could hold anything in turn, which
-leaves few types to look for.
+leaves few types to look for, among its keys too: not all that can be hashed can be pickled.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from pipeflow.runtime.flow.joins import Calls
 from pipeflow.runtime.flow.runs import OURS, UNCHANGING, is_settled
 from pipeflow.stages.work import BadRecord, Routed
 
-#: References to what came in a pair of ``zip``, which keeps the pair, and that nobody else holds.
+#: References to what came in a pair, and that nobody else holds. The pair is in our hands when they
+#: are counted: ``zip`` keeps it only as long as no one else, such as a memory profiler, does.
 _OF_PAIR: Final = OURS + 1
 #: The same for a result that is the item: two lists as well, and its own name.
 _ITEM: Final = _OF_PAIR + 3
@@ -101,13 +102,14 @@ def append_from(
             piece = range(done + step, last + 1, step)[: express.hold()]
             asking.asking = True
             # The ordinals come first, so that no item is taken that has none.
-            for ordinal, result in zip(piece, items, strict=False):
+            for pair in zip(piece, items, strict=False):
                 asking.asking = False
+                ordinal, result = pair
                 kind = type(result)
                 if kind is dict and quick and not is_tracked(result):
                     if getrefcount(result) == _OF_PAIR:
-                        for value in result.values():
-                            if type(value) not in UNCHANGING:
+                        for key, value in result.items():
+                            if type(key) is not str or type(value) not in UNCHANGING:
                                 break
                         else:
                             append_ordinal(ordinal)
@@ -117,6 +119,7 @@ def append_from(
                                 express.wake_up()
                             if stopping is not None and stopping():
                                 return _gathered(numbers, done)
+                            del pair  # so that ``zip`` need not make another
                             asking.asking = True
                             continue
                 elif kind in MORE:
@@ -126,6 +129,7 @@ def append_from(
                 alone = getrefcount(result) == _OF_PAIR  # in the call below there is one more
                 _pass(express, result, ordinal, alone=alone)
                 done = ordinal
+                del pair
                 quick = run.pile is None and most > 0
                 if stopping is not None and stopping():
                     return _gathered(numbers, done)
@@ -206,20 +210,22 @@ def call_into(
         while left > 0:
             together = express.hold()
             left -= together
-            for ordinal, payload in islice(pairs, together):
+            for pair in islice(pairs, together):
+                ordinal, payload = pair
                 row[last] = ordinal
                 result = call(payload)
                 kind = type(result)
                 if kind is dict and quick and not is_tracked(result):
                     if getrefcount(result) == (OURS if result is not payload else _ITEM):
-                        for value in result.values():
-                            if type(value) not in UNCHANGING:
+                        for key, value in result.items():
+                            if type(key) is not str or type(value) not in UNCHANGING:
                                 break
                         else:
                             append_ordinal(ordinal)
                             append(result)
                             if not express.woken:
                                 express.wake_up()
+                            del pair  # so that ``zip`` need not make another
                             continue
                 elif result is None:
                     empty += 1
