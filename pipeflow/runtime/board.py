@@ -178,11 +178,13 @@ def put_hand(row: Words, item: ItemId) -> None:
 
 def received(row: Words) -> int:
     """Items that a worker has received, those of a row of calls that it is in the middle of too."""
-    last = row[ROW_LAST]
-    if not last:
-        return row[RECEIVED]
+    return row[ROW_BASE] + begun(row) if row[ROW_LAST] else row[RECEIVED]
+
+
+def begun(row: Words) -> int:
+    """Items of the row of calls that a worker is in the middle of, the one in hand included."""
     first = row[ROW_FIRST]
-    return row[ROW_BASE] + (row[last] - first + 2 if first else row[ROW_BEGUN])
+    return row[row[ROW_LAST]] - first + 2 if first else row[ROW_BEGUN]
 
 
 def processed(row: Words) -> int:

@@ -3,7 +3,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+import pytest
+
+from pipeflow.errors import ProtocolError
+from pipeflow.planner.plan import Numbering, Route
+from pipeflow.runtime.board import Words
+from pipeflow.runtime.flow.outbox import Outbox as RealOutbox
+from pipeflow.runtime.flow.ports import OutPort
+from pipeflow.runtime.flow.refused import ReadersGone
+from pipeflow.runtime.flow.targets import OutChannel, Spread, Target
 from pipeflow.runtime.flow.threads import Linger
+from pipeflow.runtime.loops.rows import append_from
+from pipeflow.transports.base import ChannelSpec, Kind
+from pipeflow.transports.codec import Encoder
+from pipeflow.transports.inline import InlineChannel
 
 
 class Outbox:
@@ -60,3 +73,50 @@ def test_ending_twice_is_harmless() -> None:
 
     linger.stop()
     linger.stop()
+
+
+class Asks:
+    asking = False
+
+
+def outbox_to(channel: InlineChannel) -> RealOutbox:
+    words: Words = memoryview(bytearray(128)).cast("Q")
+    target = Target([OutChannel(channel.senders[0], 0, words[:8])])
+    return RealOutbox(
+        {"out": OutPort("out", [Spread(Route.SINGLE, [target])], [])},
+        numbering=Numbering.PER_PORT,
+        encoder=Encoder(),
+        wait_for_room=lambda _targets: None,
+        counters=(words[8:], {"out": 0}),
+    )
+
+
+def test_a_source_whose_reader_left_is_asked_no_more_whoever_found_out() -> None:
+    channel = InlineChannel(ChannelSpec(number=0, kind=Kind.PIPE, capacity=8))
+    outbox = outbox_to(channel)
+    express = outbox.express("out")
+    assert express is not None
+    items = iter(range(10))
+    room = express.room((0,))
+    append_from(items, (0, 1, 2), express=express, asking=Asks())
+    channel.receivers[0].close()
+
+    with pytest.raises(ReadersGone) as left:
+        outbox.flush_old()
+    outbox.refuse(left.value)
+    got = append_from(items, (2, 1, room - 2), express=express, asking=Asks())
+
+    assert isinstance(got.error, ReadersGone)
+    assert next(items) == 3  # one was asked for in between
+    outbox.end()  # that nobody needs more is no failure
+
+
+def test_what_the_second_thread_could_not_send_is_not_followed_by_an_end_of_input() -> None:
+    channel = InlineChannel(ChannelSpec(number=0, kind=Kind.PIPE, capacity=8))
+    outbox = outbox_to(channel)
+
+    outbox.refuse(ProtocolError("all slots of shared memory are held"))
+
+    with pytest.raises(ProtocolError, match="all slots"):
+        outbox.end()
+    assert not channel.frames

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import gc
+import hashlib
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,6 +12,7 @@ import pytest
 from pipeflow.runtime.board import RECEIVED, SENT, WORKER_WORDS, Words, end_row, hand, received
 from pipeflow.runtime.flow.express import Express, worth_a_frame
 from pipeflow.runtime.flow.joins import Calls, Origin
+from pipeflow.runtime.flow.refused import ResultNotSerializable
 from pipeflow.runtime.flow.runs import Run
 from pipeflow.runtime.flow.targets import OutChannel, Target
 from pipeflow.runtime.flow.units import Part, parts_of
@@ -272,3 +276,49 @@ def test_a_source_is_asked_for_no_more_than_there_is_room_for() -> None:
 
     assert (room, got.appended, got.error) == (3, 3, None)
     assert next(items) == 3
+
+
+def test_a_row_halts_at_the_right_item_though_two_of_its_items_have_one_id() -> None:
+    """Two branches of one source that merge again give two items of each id."""
+    row: Words = memoryview(bytearray(8 * WORKER_WORDS)).cast("Q")
+    way, payloads = Way(Reader()), [1, 2, 3, 0]
+    way.express.room((3,))
+    calls = Calls((3,), [4, 5, 4, 5], payloads, 0, 0, Origin(0, 0, None))
+    into = partial(call_into, lambda n: 1 // n, calls, express=way.express, wait=False)
+    only = partial(call_only, lambda n: 1 // n, calls)
+
+    halts = [call(span, row=row, edge=0) for call in (into, only) for span in ((0, 4), (1, 4))]
+
+    assert [(halt.at, type(halt.error)) for halt in halts] == [(3, ZeroDivisionError)] * 4
+
+
+def test_a_key_that_cannot_be_pickled_is_the_error_of_its_own_item() -> None:
+    way = Way(Reader())
+
+    halt = way.call(lambda n: {"n": n} if n != 1 else {"n": n, hashlib.md5(): n}, [0, 1, 2])
+    way.express.send()
+
+    assert (halt.at, type(halt.error)) == (1, ResultNotSerializable)
+    assert way.reader.items() == [((3, 0), {"n": 0})]
+
+
+def test_who_looks_at_all_objects_and_keeps_them_may_fill_a_dict_again_all_the_same() -> None:
+    """It then keeps what ``zip`` would hold the item by, so that one reference less is ours."""
+    way = Way(Reader())
+
+    def refill() -> Iterator[dict[str, int]]:
+        yield {"n": 0}
+        seen = [each for each in gc.get_objects() if type(each) is tuple]
+        yield {"n": 1}
+        record = {"n": 2}
+        while record["n"] < 6:
+            yield record
+            record["n"] += 1
+        assert seen
+
+    way.express.room((7,))
+    way.express.least = 10
+    append_from(refill(), (0, 1, 10), express=way.express, asking=Asks())
+    way.express.send()
+
+    assert [item["n"] for _, item in way.reader.items()] == [*range(6)]

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Any, Final, Protocol
 
-from pipeflow.errors import ItemNotSerializable
+from pipeflow.errors import ItemNotSerializable, PipeflowError
 from pipeflow.runtime.board import Words
 from pipeflow.runtime.flow.refused import ResultNotSerializable
 from pipeflow.runtime.flow.runs import Run
@@ -68,6 +68,7 @@ class Express:
         frames: How many were sent.
         least: Items that are worth a frame while a reader is idle: 1 where they come slowly.
         woken: The second thread knows that something waits, or will not be needed.
+        refused: What the second thread met when it sent; whoever comes next raises it.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class Express:
         self._began = now()
         self._now = now
         self.woken = False
+        self.refused: PipeflowError | None = None
         self.batch_items = batch_items
         self._encoder = encoder
         ends = [channel.sender for channel in target.channels]
@@ -123,6 +125,7 @@ class Express:
         """
         run = self.run
         with self._lock:
+            self._raise_refused()
             if len(run.payloads) >= self.batch_items:
                 self.flush()
             run.begin(prefix)
@@ -157,6 +160,8 @@ class Express:
         Raises:
             ReadersGone: Nobody needs any more results of this stage.
         """
+        if self.refused is not None:
+            raise self.refused
         words, before = self._words, self.least
         self.least = worth_a_frame(
             count, self._now() - self._began, before=before, most=self.batch_items // 2
@@ -235,12 +240,17 @@ class Express:
 
     def _await_room(self) -> None:
         """Wait until one item more has room, in the edge and in the frame."""
+        self._raise_refused()
         run = self.run
         while run.first + len(run.payloads) >= self._until:
             if len(run.payloads) >= self.batch_items:
                 self.flush()
             elif self._look() <= 0:
                 self._wait_for_room(self.target)
+
+    def _raise_refused(self) -> None:
+        if self.refused is not None:
+            raise self.refused
 
     def _look(self) -> int:
         """How many items have room now; never waits."""

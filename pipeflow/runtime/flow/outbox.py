@@ -182,8 +182,10 @@ class Outbox:
             return True
 
     def refuse(self, error: PipeflowError) -> None:
-        """The second thread could not send: the next emit or flush raises what it met."""
+        """The second thread could not send: whoever sends next, or ends, raises what it met."""
         self._refused = error
+        for express in self._expresses:
+            express.refused = error
 
     # ---------------------------------------------------------------------- end
 
@@ -195,8 +197,14 @@ class Outbox:
                 channel.sender.barrier(checkpoint.to_bytes(8, "little"))
 
     def end(self) -> None:
-        """Send the end of input behind the last item, on every channel but the mailboxes'."""
+        """Send the end of input behind the last item, on every channel but the mailboxes'.
+
+        Raises:
+            PipeflowError: The second thread could not send what came before.
+        """
         with self.lock:
+            if self._refused is not None and not isinstance(self._refused, ReadersGone):
+                raise self._refused
             self._flush(quiet=True)
             for target in self._targets:
                 for channel in list(target.channels):

@@ -5,7 +5,7 @@ it is, and stop at the first thing that is more than that: the loop of the stage
 
 Most records are flat dicts, so these are looked at right here; ``runs.is_settled`` has the rule. A
 dict that the garbage collector does not track holds nothing that could hold anything in turn, which
-leaves few types to look for.
+leaves few types to look for, among its keys too: not all that can be hashed can be pickled.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from itertools import islice
 from sys import getrefcount
 from typing import Any, Final, NamedTuple, Protocol
 
-from pipeflow.runtime.board import Words, begin_row
+from pipeflow.runtime.board import Words, begin_row, begun
 from pipeflow.runtime.flow.express import Express
 from pipeflow.runtime.flow.joins import Calls
 from pipeflow.runtime.flow.runs import OURS, UNCHANGING, is_settled
 from pipeflow.stages.work import BadRecord, Routed
 
-#: References to what came in a pair of ``zip``, which keeps the pair, and that nobody else holds.
+#: References to what came in a pair, and that nobody else holds. The pair is in our hands when they
+#: are counted: ``zip`` keeps it only as long as no one else, such as a memory profiler, does.
 _OF_PAIR: Final = OURS + 1
 #: The same for a result that is the item: two lists as well, and its own name.
 _ITEM: Final = _OF_PAIR + 3
@@ -101,13 +102,14 @@ def append_from(
             piece = range(done + step, last + 1, step)[: express.hold()]
             asking.asking = True
             # The ordinals come first, so that no item is taken that has none.
-            for ordinal, result in zip(piece, items, strict=False):
+            for pair in zip(piece, items, strict=False):
                 asking.asking = False
+                ordinal, result = pair
                 kind = type(result)
                 if kind is dict and quick and not is_tracked(result):
                     if getrefcount(result) == _OF_PAIR:
-                        for value in result.values():
-                            if type(value) not in UNCHANGING:
+                        for key, value in result.items():
+                            if type(key) is not str or type(value) not in UNCHANGING:
                                 break
                         else:
                             append_ordinal(ordinal)
@@ -117,6 +119,7 @@ def append_from(
                                 express.wake_up()
                             if stopping is not None and stopping():
                                 return _gathered(numbers, done)
+                            del pair  # so that ``zip`` need not make another
                             asking.asking = True
                             continue
                 elif kind in MORE:
@@ -126,6 +129,7 @@ def append_from(
                 alone = getrefcount(result) == _OF_PAIR  # in the call below there is one more
                 _pass(express, result, ordinal, alone=alone)
                 done = ordinal
+                del pair
                 quick = run.pile is None and most > 0
                 if stopping is not None and stopping():
                     return _gathered(numbers, done)
@@ -201,37 +205,39 @@ def call_into(
     run, waiting = express.run, express.run.payloads
     append, append_ordinal = waiting.append, run.ordinals.append
     quick = run.pile is None and not wait
-    empty, ordinal, left = 0, ordinals[0], stop - start
+    empty, left = 0, stop - start
     try:
         while left > 0:
             together = express.hold()
             left -= together
-            for ordinal, payload in islice(pairs, together):
+            for pair in islice(pairs, together):
+                ordinal, payload = pair
                 row[last] = ordinal
                 result = call(payload)
                 kind = type(result)
                 if kind is dict and quick and not is_tracked(result):
                     if getrefcount(result) == (OURS if result is not payload else _ITEM):
-                        for value in result.values():
-                            if type(value) not in UNCHANGING:
+                        for key, value in result.items():
+                            if type(key) is not str or type(value) not in UNCHANGING:
                                 break
                         else:
                             append_ordinal(ordinal)
                             append(result)
                             if not express.woken:
                                 express.wake_up()
+                            del pair  # so that ``zip`` need not make another
                             continue
                 elif result is None:
                     empty += 1
                     continue
                 elif kind is Routed or hasattr(kind, "__next__"):
-                    return Halt(start + ordinals.index(ordinal), empty, result=result)
+                    return Halt(start + begun(row) - 1, empty, result=result)
                 alone = getrefcount(result) == (OURS if result is not payload else _ITEM)
                 _pass(express, result, ordinal, alone=alone)
                 quick = run.pile is None and not wait
             express.send_if_idle(together)
     except BaseException as error:  # the user's code, sys.exit too: a boundary
-        return Halt(start + ordinals.index(ordinal), empty, error=error)
+        return Halt(start + begun(row) - 1, empty, error=error)
     return Halt(stop, empty)
 
 
@@ -250,7 +256,7 @@ def call_only(
     start, stop = span
     ordinals, payloads = calls.ordinals[start:stop], calls.payloads[start:stop]
     last, numbers = begin_row(row, edge, calls.prefix, ordinals)
-    empty, unread, ordinal = 0, 0, ordinals[0]
+    empty, unread = 0, 0
     try:
         for ordinal, payload in zip(numbers, payloads, strict=True):
             row[last] = ordinal
@@ -260,8 +266,8 @@ def call_only(
                 continue
             kind = type(result)
             if kind is Routed or hasattr(kind, "__next__"):
-                return Halt(start + ordinals.index(ordinal), empty, unread, result=result)
+                return Halt(start + begun(row) - 1, empty, unread, result=result)
             unread += 1
     except BaseException as error:  # the user's code, sys.exit too: a boundary
-        return Halt(start + ordinals.index(ordinal), empty, unread, error=error)
+        return Halt(start + begun(row) - 1, empty, unread, error=error)
     return Halt(stop, empty, unread)
