@@ -16,7 +16,7 @@ from pipeflow.errors import InvalidPipeline, MachineError, PipeflowError, UsageE
 
 #: Each is a module of this package, which is imported when it is asked for.
 COMMANDS: Final = (
-    *("run", "validate", "test", "plan", "show", "graph"),
+    *("init", "run", "validate", "test", "plan", "show", "graph"),
     *("schema", "stages", "explain", "lsp"),
 )
 
