@@ -42,6 +42,7 @@ def _add(parser: argparse.ArgumentParser) -> None:
 
 def _execute(arguments: argparse.Namespace, world: World) -> int:
     from pipeflow.testing.file_tests import run_test, tests_of
+    from pipeflow.testing.telling import told
 
     if STDIN in arguments.files:
         raise UsageError("'pipeflow test' reads files: what is on standard input has no place")
@@ -86,20 +87,6 @@ def _require(chosen: Sequence[object], skipped: int, arguments: argparse.Namespa
         denied = "has no" if skipped == 1 else "has"
         raise UsageError(f"{none_of} in {where} {denied} '{arguments.wanted}' in its name")
     raise UsageError(f"no tests in {where}: write them under 'tests:', as docs/testing.md shows")
-
-
-def told(outcome: Outcome, *, color: bool = False) -> str:
-    """What was not as expected: each with its place in the file, then what its stages printed."""
-    from pipeflow.config.render import render_text
-
-    parts = []
-    for difference, finding in zip(outcome.differences, outcome.findings(), strict=True):
-        parts.append(render_text([finding], outcome.sources, color=color).rstrip("\n"))
-        parts += [f"    {line}".rstrip() for line in difference.lines]
-    if outcome.printed:
-        parts.append("  its stages said:")
-        parts += [f"    {line}" for line in outcome.printed]
-    return "\n".join(parts)
 
 
 def _wants_color(world: World) -> bool:

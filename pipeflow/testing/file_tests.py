@@ -86,7 +86,12 @@ def run_test(file: str, name: str, settings: Settings, environ: Mapping[str, str
     """
     began = time.perf_counter()
     reading, test = _with_params(file, name, settings, environ)
-    outcome = _tried(reading, test)
+    from pipeflow.stages.importing import forget
+
+    try:
+        outcome = _tried(reading, test)
+    finally:
+        forget()  # what modules of the user's keep is not there for the next test
     return replace(outcome, sources=reading.sources, seconds=time.perf_counter() - began)
 
 
@@ -107,7 +112,6 @@ def _tried(reading: Reading, test: FileTest) -> Outcome:
     from pipeflow.planner.make import make_plan
     from pipeflow.planner.trial import decide_trial
     from pipeflow.runtime.machine import read_machine
-    from pipeflow.stages.importing import forget
     from pipeflow.telemetry.events import LogLine
     from pipeflow.telemetry.masking import masker
     from pipeflow.telemetry.report import Status
@@ -124,7 +128,6 @@ def _tried(reading: Reading, test: FileTest) -> Outcome:
         if isinstance(event, LogLine):
             printed.append(f"{event.stage}: {event.text}")
 
-    forget()  # what modules of the user's keep from the test before is not this one's
     with collecting(trial.collected) as came, open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - a device
         options = RunOptions(signals=False, stdout_fd=nowhere.fileno(), progress_s=0.0)
         report = InlineExecutor().run(plan, options, listener)
