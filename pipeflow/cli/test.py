@@ -13,7 +13,7 @@ from pipeflow.cli.pipeline_files import pipeline_files
 from pipeflow.cli.reading import STDIN
 from pipeflow.cli.wording import plural
 from pipeflow.cli.world import Exit, World
-from pipeflow.errors import UsageError
+from pipeflow.errors import Finding, InvalidPipeline, UsageError
 
 if TYPE_CHECKING:
     from pipeflow.api import Settings
@@ -41,21 +41,17 @@ def _add(parser: argparse.ArgumentParser) -> None:
 
 
 def _execute(arguments: argparse.Namespace, world: World) -> int:
-    from pipeflow.testing.file_tests import run_test, tests_of
+    from pipeflow.testing.file_tests import run_test
     from pipeflow.testing.telling import told
 
     if STDIN in arguments.files:
         raise UsageError("'pipeflow test' reads files: what is on standard input has no place")
     settings = settings_of(arguments)
     began = time.perf_counter()
-    chosen: list[tuple[str, str]] = []
-    skipped = 0
-    for file in pipeline_files(arguments.files):
-        for test in tests_of(file, settings, world.environ):
-            if arguments.wanted.casefold() in test.name.casefold():
-                chosen.append((file, test.name))
-            else:
-                skipped += 1
+    every = _every_test(arguments.files, settings, world)
+    wanted = arguments.wanted.casefold()
+    chosen = [(file, name) for file, name in every if wanted in name.casefold()]
+    skipped = len(every) - len(chosen)
     _require(chosen, skipped, arguments)
     outcomes: list[tuple[str, Outcome]] = []
     for file, name in chosen:
@@ -71,6 +67,28 @@ def _execute(arguments: argparse.Namespace, world: World) -> int:
     if arguments.update and failed:
         return _update(failed, settings, world)
     return Exit.FAILED if failed else Exit.DONE
+
+
+def _every_test(named: Sequence[str], settings: Settings, world: World) -> list[tuple[str, str]]:
+    """File and name of each test.
+
+    Raises:
+        InvalidPipeline: There are mistakes in the files; it has those of all of them.
+    """
+    from pipeflow.testing.file_tests import tests_of
+
+    found: list[tuple[str, str]] = []
+    findings: list[Finding] = []
+    sources: dict[str, str] = {}
+    for file in pipeline_files(named):
+        try:
+            found += [(file, test.name) for test in tests_of(file, settings, world.environ)]
+        except InvalidPipeline as invalid:
+            findings += invalid.findings
+            sources |= invalid.sources
+    if findings:
+        raise InvalidPipeline(tuple(findings), sources)
+    return found
 
 
 def _require(chosen: Sequence[object], skipped: int, arguments: argparse.Namespace) -> None:

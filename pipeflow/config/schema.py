@@ -91,7 +91,7 @@ def pipeline_schema(stage_types: Mapping[str, StageType], own: Own | None = None
             "edge": edge_schema(own.ports),
             "resources": _resources(),
             "env": _env(),
-            "test": test_schema(),
+            "test": test_schema(own.ports),
             **own.definitions,
         },
     }

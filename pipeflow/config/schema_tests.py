@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from pipeflow.config.schema_nodes import (
@@ -37,23 +38,27 @@ def tests_schema() -> Schema:
     }
 
 
-def test_schema() -> Schema:
-    """One test."""
+def test_schema(ports: Mapping[str, str]) -> Schema:
+    """One test.
+
+    Args:
+        ports: The outputs that there are, each with what to say of it; empty: any name will do.
+    """
     expect = option_schema(_option(TEST, "expect"), "keys#a-test")
-    made = {"given": _given(), "expect": expect | _by_port(_expectation())}
+    made = {"given": _given(ports), "expect": expect | _by_port(_expectation(), ports)}
     made["expect"]["allOf"] = [*expect["allOf"], not_empty("object", "must name a stage at least")]
     # Where a key is required, an editor offers it under the title of the mapping.
     return {**closed(TEST, made), "title": "expect: what must come"}
 
 
-def _given() -> Schema:
+def _given(ports: Mapping[str, str]) -> Schema:
     items: Schema = {
         **both("items", "The items, in their order; a path is a text."),
         "type": ["string", "array"],
         "pattern": REFERENCE,
         "errorMessage": "must be a list of items",
     }
-    return option_schema(_option(TEST, "given"), "keys#a-test") | _by_port(items)
+    return option_schema(_option(TEST, "given"), "keys#a-test") | _by_port(items, ports)
 
 
 def _expectation() -> Schema:
@@ -70,8 +75,10 @@ def _expectation() -> Schema:
     }
 
 
-def _by_port(value: Schema) -> Schema:
-    return {"propertyNames": _PORTS, "additionalProperties": value}
+def _by_port(value: Schema, ports: Mapping[str, str]) -> Schema:
+    # Known ones are offered; whether others are right the check of the file tells.
+    known = {port: {**value, **both(port, words)} for port, words in ports.items()}
+    return {"propertyNames": _PORTS, "properties": known, "additionalProperties": value}
 
 
 def _option(table: Table, key: str) -> Option:

@@ -66,14 +66,10 @@ def tests_of(file: str, settings: Settings, environ: Mapping[str, str]) -> tuple
             tests may give it one.
     """
     reading = read(file, settings, environ)
-    fatal = [
-        each
-        for each in reading.findings
-        if each.severity is Severity.ERROR and each.code not in _GIVEN_BY_TESTS
-    ]
     pipeline = reading.loaded.pipeline
-    if fatal or pipeline is None:
-        raise InvalidPipeline(reading.findings, dict(reading.sources))
+    findings = tuple(each for each in reading.findings if each.code not in _GIVEN_BY_TESTS)
+    if pipeline is None or any(each.severity is Severity.ERROR for each in findings):
+        raise InvalidPipeline(findings, dict(reading.sources))
     return pipeline.tests
 
 
@@ -131,6 +127,8 @@ def _tried(reading: Reading, test: FileTest) -> Outcome:
     with collecting(trial.collected) as came, open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - a device
         options = RunOptions(signals=False, stdout_fd=nowhere.fileno(), progress_s=0.0)
         report = InlineExecutor().run(plan, options, listener)
+    if any(error.type == KeyboardInterrupt.__name__ for error in report.errors):
+        raise KeyboardInterrupt  # it met a stage in its turn, and means all of us
     masked = masker(plan.secrets)
     if report.run.status is not Status.SUCCEEDED:
         failure = _failure(report.errors[0], plan, test)

@@ -120,16 +120,22 @@ def _list_edit(
     if braces or not came:
         return Edit(start=start, end=end, text=flow)
     if isinstance(node, yaml.CollectionNode) and not node.flow_style:
-        return Edit(start=start, end=end, text=_column(came, column))
+        return Edit(start=start, end=end, text=_column(came, column, text))
     if column + len(flow) <= _WIDEST and "\n" not in text[start:end]:
         return Edit(start=start, end=end, text=flow)
     before = text[:start].rstrip(" ")
     indent = expected.at.column + 1
-    return Edit(start=len(before), end=end, text="\n" + " " * indent + _column(came, indent))
+    first = _line_end(text) + " " * indent
+    return Edit(start=len(before), end=end, text=first + _column(came, indent, text))
 
 
-def _column(came: list[Any], indent: int) -> str:
-    return ("\n" + " " * indent).join(f"- {yaml_text(item)}" for item in came)
+def _column(came: list[Any], indent: int, text: str) -> str:
+    return (_line_end(text) + " " * indent).join(f"- {yaml_text(item)}" for item in came)
+
+
+def _line_end(text: str) -> str:
+    """As the lines of the file end."""
+    return "\r\n" if "\r\n" in text else "\n"
 
 
 def _end(node: yaml.Node, text: str) -> int:

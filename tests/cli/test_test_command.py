@@ -26,6 +26,12 @@ def before(line: str) -> int:
 def pair(left: str, right: str) -> str:
     return left + right
 
+def both(left: int, right: str) -> tuple[int, str]:
+    return left, right
+
+def stops(item: int) -> int:
+    raise KeyboardInterrupt
+
 def save(line: str, folder: Path) -> None:
     raise AssertionError("sinks do not run")
 """
@@ -182,3 +188,41 @@ def test_secrets_are_not_shown(tmp_path: Path) -> None:
 
     assert code == 1
     assert "hunter2" not in out + err
+
+
+def test_mistakes_of_all_files_are_shown_at_once(tmp_path: Path) -> None:
+    (tmp_path / "q.yaml").write_text("stages:\n  a: {use: rnge}\n", encoding="utf-8")
+
+    code, _, err = run(tmp_path, PASSES.replace("read: [a", "raed: [a"), "q.yaml")
+
+    assert code == 2
+    assert "p.yaml:13:13: error[unknown-stage]" in err
+    assert "missing-param" not in err  # the test gives it
+    assert "q.yaml:2:12: error[unknown-operator]" in err
+
+
+def test_what_a_join_pairs_is_paired_as_in_a_run(tmp_path: Path) -> None:
+    head = (
+        "stages:\n  a: {use: range, with: {stop: 9}}\n"
+        "  odd: {use: filter, inputs: a, with: {where: item % 2}}\n"
+        "  same: {use: map, inputs: a, with: {expr: str(item)}}\n"
+        "  pair: {call: 'work:both', inputs: {left: odd, right: same}}\n"
+        "  end: {use: print, inputs: pair}\ntests:\n"
+    )
+    body = "  it: {given: {a: [1, 2, 3]}, expect: {pair: [[1, '1'], [3, '3']]}}\n"
+
+    code, out, _ = run(tmp_path, body, head=head)
+
+    assert (code, out.splitlines()[0]) == (0, "p.yaml::it PASSED")
+
+
+def test_ctrl_c_in_a_stage_ends_all_tests(tmp_path: Path) -> None:
+    head = (
+        "stages:\n  a: {use: range, with: {stop: 1}}\n"
+        "  b: {call: 'work:stops', inputs: a}\n  end: {use: print, inputs: b}\ntests:\n"
+    )
+    one = "  {name}: {{given: {{a: [1]}}, expect: {{b: [1]}}}}\n"
+
+    code, out, err = run(tmp_path, one.format(name="x") + one.format(name="y"), head=head)
+
+    assert (code, out, err) == (130, "", "pipeflow: interrupted\n")

@@ -52,6 +52,15 @@ def test_a_list_that_grows_too_long_becomes_a_column() -> None:
     assert new == body.replace("find: []", f"find:\n        - {'x' * 60}\n        - {'y' * 60}")
 
 
+def test_lines_end_as_they_did() -> None:
+    body = "  one:\n    expect:\n      find:\n        - 1\n"
+    text = (HEAD + body).replace("\n", "\r\n")
+
+    new = updated("p.yaml", text, [(expectations(text)[0], [2, 3])])
+
+    assert new == text.replace("- 1", "- 2\r\n        - 3")
+
+
 def test_a_count_is_a_number_at_its_place() -> None:
     body = "  one:\n    expect: {find: {each: 'item', count: 2}, end: {count: 1}}\n"
 
