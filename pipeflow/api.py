@@ -82,6 +82,8 @@ def run(
     executor: str = "local",
     seed: int | None = None,
     grace_s: float = 30.0,
+    start_timeout_s: float = 300.0,
+    stuck_after_s: float = 60.0,
     start_method: str = "",
     fuse: bool = False,
     listener: Callable[[Event], None] | None = None,
@@ -98,7 +100,11 @@ def run(
         overlays: Files that are laid over the first.
         executor: ``"local"``, a process for each replica, or ``"inline"``, all in this process.
         seed: Of ``pipeflow.rng``; 0 when left out.
-        grace_s: Seconds that a source in a blocking call gets when the run is drained.
+        grace_s: Seconds that a source in a blocking call gets when the run is drained; and for
+            which nothing may move then.
+        start_timeout_s: Seconds in which each stage must be imported and built; 0: any number.
+        stuck_after_s: When nothing has moved for so many seconds, log lines say who is where; 0:
+            never.
         start_method: ``"fork"``, ``"forkserver"``, ``"spawn"``; empty: the executor's choice.
         fuse: Run neighbouring one-to-one stages in one process.
         listener: Called with each event as it happens, in this thread.
@@ -115,6 +121,8 @@ def run(
     options = RunOptions(
         seed=seed or 0,
         grace_s=grace_s,
+        start_s=start_timeout_s,
+        still_s=stuck_after_s,
         start_method=start_method,
         # Only the main thread may be interrupted by a signal.
         signals=threading.current_thread() is threading.main_thread(),

@@ -82,3 +82,15 @@ def test_every_change_file_has_a_known_kind() -> None:
 
     assert names
     assert all(re.fullmatch(r"[\w-]+\.(added|changed|fixed|removed)\.md", name) for name in names)
+
+
+def test_the_page_of_faults_has_every_row_and_names_tests_that_there_are() -> None:
+    page = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([FS]\d\d) \|", page, flags=re.MULTILINE)
+    files = (file.read_text(encoding="utf-8") for file in (ROOT / "tests").rglob("test_*.py"))
+    tests = {name for text in files for name in re.findall(r"^def (test_\w+)", text, re.MULTILINE)}
+
+    named = re.findall(r"`(test_\w+)`", page)
+
+    assert rows == [*(f"F{n:02}" for n in range(1, 61)), *(f"S{n:02}" for n in range(1, 28))]
+    assert [name for name in named if name not in tests] == []

@@ -111,3 +111,9 @@ def test_the_wheel_holds_the_package_and_the_schemas(tmp_path: Path) -> None:
     assert "pipeflow/templates/images/photos/hills.pgm" in files
     assert files <= names
     assert not [name for name in names if name.startswith(("tests/", "pipelines/"))]
+
+
+def test_s27_there_are_few_dependencies_at_run_time(project: dict[str, Any]) -> None:
+    names = {re.split(r"[<>=~!;\[ ]", each)[0] for each in project["project"]["dependencies"]}
+
+    assert names == {"docstring-parser", "jsonschema", "networkx", "numpy", "pyyaml", "rich"}

@@ -60,7 +60,10 @@ _LANGUAGE: Final[Mapping[str, str]] = {
     "builtins, math, re, json and datetime.",
     "bad-join": "`join` says how named inputs are paired.",
     "bad-name": "Names begin with a letter and hold letters, digits, - and _; at most 64.",
-    "bad-on-error": "`on_error` is stop, skip or dead_letter.",
+    "bad-on-error": "`on_error` is stop, skip or dead_letter, or a mapping with `then`, `retries`, "
+    "`backoff` and `budget`. Sources and stream functions of your own know only stop; where items "
+    "do not come one by one, none can be tried again; a budget bounds what is skipped or "
+    "dead-lettered.",
     "bad-output": "`outputs` lists the stage's own ports. out, errors and unmatched belong to "
     "pipeflow.",
     "bad-reference": "${...} names params.NAME, env.NAME, file.dir or run.id; $$ is a $.",
@@ -165,6 +168,8 @@ _MACHINE: Final[Mapping[str, str]] = {
 }
 
 _RUN: Final[Mapping[str, str]] = {
+    "budget-spent": "A stage skipped or dead-lettered more items than the `budget` of its "
+    "`on_error` allows: something is wrong with the stage or its input as a whole.",
     "close-failed": "close() of a stage's class raised, and that ends the run.",
     "constructor-failed": "A stage's class could not be built; `on_error` covers items only.",
     "finish-failed": "finish() of a stage raised; `on_error` covers items only.",
@@ -174,7 +179,7 @@ _RUN: Final[Mapping[str, str]] = {
     "process. Open files, locks, lambdas and generators are the usual causes.",
     "run-failed": "The run as a whole could not go on.",
     "stage-failed": "The stage's own code raised, and its `on_error` is stop. `on_error: skip` or "
-    "`dead_letter` lets the run go on past such items.",
+    "`dead_letter` lets the run go on past such items; `retries` tries them again.",
     "test-failed": "A test of the file expected something else than came. `pipeflow test --update` "
     "writes what came into the file.",
     "worker-died": "A process ended without a word: by a signal, by os._exit, or for want of "

@@ -23,6 +23,7 @@ _PHASES: Final[Mapping[str, tuple[str, str]]] = {
     "close": ("close-failed", "failed in close()"),
     "pickling": ("not-serializable", "gave what cannot cross to another process"),
     "death": ("worker-died", "lost a worker"),
+    "budget": ("budget-spent", "gave up too many items"),
     "run": ("run-failed", "ended the run"),
 }
 
@@ -57,11 +58,15 @@ class FailureTeller:
         if at is None:
             blocks.append(f"{error.at or self.plan.file}: error[{code}]: {problem}")
         else:
-            length = len(error.stage) if error.stage else 1
+            # A budget stands in a mapping, which is told at its key.
+            under = "on_error" if error.phase == "budget" else error.stage
+            length = len(under) or 1
             finding = Finding(at=at, code=code, problem=problem, length=length)
             blocks.append(self.render(finding, self.sources).rstrip("\n"))
         if error.view:
             blocks.append(f"  item: {_one_line(masked(error.view))}")
+        if error.emitted:
+            blocks.append(f"  {_left_before(error.emitted)}")
         hint = _hint(error, stage)
         if hint:
             blocks.append(f"  hint: {hint}")
@@ -83,28 +88,43 @@ def _problem(error: ErrorFacts, stage: StagePlan | None) -> str:
         return error.message
     many = stage is not None and stage.replicas > 1
     name = f"stage '{error.stage}'" + (f" (replica {error.replica})" if many else "")
+    if error.phase == "budget":
+        return error.message  # a sentence that names the stage
     if error.phase == "death":
         # It has no type of its own; its message is a sentence, and names the item.
         return f"{name} {verb}: {error.message}"
     where = f" on item {error.item}" if error.item else ""
+    if error.attempt > 1:
+        where += f", at try {error.attempt}"
     # What cannot be pickled is found by us: the type of our own error would tell nothing.
-    what = error.message if error.phase == "pickling" else f"{error.type}: {error.message}"
+    what = f"{error.type}: {error.message}" if error.message else error.type
+    if error.phase == "pickling":
+        what = error.message
     return f"{name} {verb}{where}: {what}"
 
 
 def _hint(error: ErrorFacts, stage: StagePlan | None) -> str:
     if error.phase == "import" and error.type == "ModuleNotFoundError":
         return f"the Python that runs pipeflow does not have it: {sys.executable}"
-    if stage is None or stage.on_error is not OnError.STOP or not error.item:
+    if error.phase == "budget" and error.item:
+        return f"the item and the traceback are those of the last one, {error.item}"
+    if stage is None or stage.on_error.then is not OnError.STOP or not error.item:
         return ""
     if stage.role is Role.SOURCE or stage.shape is Shape.STREAM:
         return ""  # they know only ``stop``
     if error.phase not in {"item", "pickling"}:
         return ""  # a death ends the run: workers are not replaced yet
+    key = "on_error" if stage.on_error.is_short else "then"
+    where = "give the stage" if stage.on_error.is_short else "say in its on_error"
     return (
-        "to go on past such items, give the stage 'on_error: skip',"
-        " or 'on_error: dead_letter' and read its errors port"
+        f"to go on past such items, {where} '{key}: skip',"
+        f" or '{key}: dead_letter' and read its errors port"
     )
+
+
+def _left_before(emitted: int) -> str:
+    words = "1 result of it" if emitted == 1 else f"{emitted} results of it"
+    return f"{words} had left before"
 
 
 def _one_line(text: str) -> str:

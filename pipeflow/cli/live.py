@@ -6,7 +6,7 @@ redraws by a clock could be caught in the middle of a fork.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
 from rich.cells import cell_len, set_cell_size
@@ -41,7 +41,8 @@ _DISPENSABLE: Final = ("x", "given up", "out", "queue", "in")
 class LiveTable:
     """Keeps a table at the bottom of the terminal, with lines above that stay.
 
-    Owns the drawing on the terminal; ``close`` takes the table away and is harmless twice.
+    Owns the drawing on the terminal; ``close`` takes the table away and is harmless twice. Once the
+    terminal is gone nothing is drawn any more: that is no reason to fail a run.
     """
 
     def __init__(self, console: Console, name: str, sources: Collection[str]) -> None:
@@ -57,11 +58,13 @@ class LiveTable:
             redirect_stderr=False,
             vertical_overflow="crop",
         )
-        self._live.start()
+        self._gone = False
+        self._draw(self._live.start)
 
     def say(self, text: str) -> None:
         # Colours of the author's own are kept; what would move the cursor is taken out.
-        self._console.print(Text.from_ansi(text), soft_wrap=True, highlight=False)
+        line = Text.from_ansi(text)
+        self._draw(lambda: self._console.print(line, soft_wrap=True, highlight=False))
 
     def show(self, progress: Progress) -> None:
         self._rates.see(progress)
@@ -74,10 +77,17 @@ class LiveTable:
             rows=max(3, height - _FRAME_LINES),
             width=width,
         )
-        self._live.update(picture, refresh=True)
+        self._draw(lambda: self._live.update(picture, refresh=True))
 
     def close(self) -> None:
-        self._live.stop()
+        self._draw(self._live.stop)
+
+    def _draw(self, action: Callable[[], None]) -> None:
+        if not self._gone:
+            try:
+                action()
+            except OSError:
+                self._gone = True
 
 
 @dataclass(frozen=True, slots=True)

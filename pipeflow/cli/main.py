@@ -44,11 +44,11 @@ def main(arguments: Sequence[str], world: World | None = None) -> int:
         show_findings(invalid.findings, invalid.sources, world)
         return Exit.INVALID
     except UsageError as error:
-        world.say(f"pipeflow: error: {error}")
+        world.say(f"pipeflow: error: {_escaped(str(error))}")
         return Exit.INVALID
     except PipeflowError as error:
         kind = "this machine: " if isinstance(error, MachineError) else ""
-        world.say(f"pipeflow: error: {kind}{error}")
+        world.say(f"pipeflow: error: {kind}{_escaped(str(error))}")
         return Exit.FAILED
     except KeyboardInterrupt:
         world.say("pipeflow: interrupted")
@@ -127,9 +127,16 @@ def _asks_for_debug(arguments: Sequence[str]) -> bool:
 
 
 def _confession(error: Exception, debug: bool) -> str:
-    what = " ".join(f"{type(error).__name__}: {error}".split())
+    what = _escaped(" ".join(f"{type(error).__name__}: {error}".split()))
     more = "" if debug else " (with --log-level debug it shows where)"
     return f"pipeflow: internal error: {what}; please report it{more}"
+
+
+def _escaped(text: str) -> str:
+    """What came from outside, a name on the command line say, must not act on a terminal."""
+    from pipeflow.telemetry.masking import escape_controls
+
+    return escape_controls(text)
 
 
 def _forget_stdout() -> None:

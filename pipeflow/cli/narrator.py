@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
 from pipeflow.cli.displays import Display
 from pipeflow.cli.wording import worker_name
 from pipeflow.telemetry.events import Draining, Event, LogLine, Progress, RunFailed
-from pipeflow.telemetry.masking import escape_controls
+from pipeflow.telemetry.masking import escape_but_looks, without_looks
 from pipeflow.telemetry.report import ErrorFacts
-
-#: Colours and other looks of text, as terminals know them.
-_LOOKS: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 #: Levels that are worth a word; what is printed or informs speaks for itself.
 _LOUD: Final = frozenset({"warning", "error", "debug"})
@@ -76,16 +72,7 @@ class Narrator:
     def _log(self, event: LogLine) -> str:
         name = worker_name(event.stage, event.replica, self._replicas)
         level = f"{event.level}: " if event.level in _LOUD else ""
-        text = self._clean(self._masked(event.text))
+        masked = self._masked(event.text)
+        text = escape_but_looks(masked) if self._looks else without_looks(masked)
         lines = text.splitlines() or [""]
         return "\n".join(f"{name} | {level}{line}" for line in lines)
-
-    def _clean(self, text: str) -> str:
-        """Take out what a terminal would obey, but for looks where they are wanted."""
-        if not self._looks:
-            return escape_controls(_LOOKS.sub("", text))
-        plain = _LOOKS.split(text)
-        looks = [*_LOOKS.findall(text), ""]
-        return "".join(
-            escape_controls(part) + look for part, look in zip(plain, looks, strict=True)
-        )

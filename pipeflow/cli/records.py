@@ -83,9 +83,10 @@ def write_report(path: str, text: str) -> None:
         target.write_text(text, encoding="ascii")  # /dev/stderr or a pipe: nothing to replace
         return
     target = target.resolve()  # a link stays a link; what it points at is replaced
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    partial = target.with_name(f".{target.name}.{os.urandom(4).hex()}.partial")
     try:
-        with partial.open("w", encoding="ascii") as file:
+        # A new file for sure: never one, nor a link, that somebody has laid there.
+        with partial.open("x", encoding="ascii") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

@@ -50,7 +50,22 @@ def _add(parser: argparse.ArgumentParser) -> None:
         type=duration,
         default=30.0,
         metavar="TIME",
-        help="time for a source in a blocking call when the run is drained (30s)",
+        help="time for a source in a blocking call when the run is drained, and for which nothing"
+        " may move then (30s)",
+    )
+    add(
+        "--start-timeout",
+        type=duration,
+        default=300.0,
+        metavar="TIME",
+        help="time for a stage to be imported and built (5m; 0s: any)",
+    )
+    add(
+        "--stuck-after",
+        type=duration,
+        default=60.0,
+        metavar="TIME",
+        help="say who is where when nothing has moved for so long (1m; 0s: never)",
     )
     add(
         "--seed", type=whole_number(0), default=0, metavar="N", help="where pipeflow.rng begins (0)"
@@ -133,6 +148,8 @@ def _run(arguments: argparse.Namespace, world: World, executor: Executor) -> int
             options = RunOptions(
                 seed=arguments.seed,
                 grace_s=arguments.grace,
+                start_s=arguments.start_timeout,
+                still_s=arguments.stuck_after,
                 start_method=arguments.start_method,
                 log_level=arguments.log_level,
                 stdout_fd=stdout_fd,
@@ -243,6 +260,7 @@ def _stdout_fd(display: Display, plan: Plan, world: World) -> Iterator[int]:
     """Where stages print: standard output, or a way around a live table on the same terminal."""
     from pipeflow.cli.displays import Quiet
     from pipeflow.cli.pump import Pump
+    from pipeflow.telemetry.masking import escape_but_looks
 
     direct = _descriptor(world.stdout)
     live = not isinstance(display, Quiet)
@@ -254,7 +272,8 @@ def _stdout_fd(display: Display, plan: Plan, world: World) -> Iterator[int]:
     if not (live and _prints(plan) and _same_terminal(direct, _descriptor(world.stderr))):
         yield direct
         return
-    pump = Pump(display.say)
+    # A worker sees a pipe here, and does not know that a terminal comes next.
+    pump = Pump(lambda text: display.say(escape_but_looks(text)))
     try:
         yield pump.fd
     finally:

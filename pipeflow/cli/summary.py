@@ -47,6 +47,9 @@ def _losses(report: Report) -> Iterator[str]:
     skipped = sum(stage.skipped for stage in report.stages)
     if skipped:
         yield f"{skipped:,} skipped"
+    retried = sum(stage.retried for stage in report.stages)
+    if retried:
+        yield f"{retried:,} {'retry' if retried == 1 else 'retries'}"
 
 
 def _early_end(report: Report, plan: Plan) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import Self
 from pipeflow.config.nodes import Entry, Map, Node, Scalar, TreePath
 from pipeflow.config.problem import Problem
 from pipeflow.config.suggest import misspelt
-from pipeflow.config.units import size
+from pipeflow.config.units import duration, size
 from pipeflow.errors import Finding, Location, Severity
 from pipeflow.spec.table import Table
 from pipeflow.values import dataclass, field
@@ -109,6 +109,17 @@ class Cursor:
         if isinstance(node, Scalar) and isinstance(node.value, bool):
             return node.value
         return default
+
+    def duration(self, key: str) -> float | None:
+        """Seconds, or ``None``; a wrong unit is a finding."""
+        node = self.get(key)
+        if not isinstance(node, Scalar):
+            return None
+        read = node.quantity if node.quantity is not None else duration(node.value)
+        if isinstance(read, Problem):
+            self.findings.add(read, node.at, node.length)
+            return None
+        return float(read)
 
     def size(self, key: str) -> int | None:
         """A size in bytes, or ``None``; a wrong unit is a finding, and so is nothing at all."""

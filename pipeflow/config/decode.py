@@ -20,7 +20,7 @@ _CONTROL: Final = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]"
 )
 #: Marks that turn the direction of text: what is read is not what is run.
-_BIDI: Final = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+BIDI: Final = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 #: Those of them that reach over what follows; the others are part of ordinary writing.
 _TURNS: Final = re.compile("[\u202a\u202b\u202d\u202e\u2066-\u2068]")
 _MOST_FINDINGS: Final = 5
@@ -58,7 +58,7 @@ def decode(data: bytes | str, file: str) -> tuple[str, tuple[Finding, ...], bool
 
 def odd_character(name: str) -> str | None:
     """A control or direction character in a name, as ``U+001B``; ``None`` without one."""
-    found = _CONTROL.search(name) or _BIDI.search(name) or re.search("[\n\r\x85\u2028\u2029]", name)
+    found = _CONTROL.search(name) or BIDI.search(name) or re.search("[\n\r\x85\u2028\u2029]", name)
     return None if found is None else f"U+{ord(found[0]):04X}"
 
 

@@ -79,7 +79,7 @@ def ports_of(stages: Iterable[Stage]) -> dict[str, str]:
         about = stage.description or f"What stage `{stage.name}` gives."
         ports[stage.name] = about
         extra = [*stage.outputs]
-        extra += [ERRORS] * (stage.on_error is OnError.DEAD_LETTER)
+        extra += [ERRORS] * (stage.on_error.then is OnError.DEAD_LETTER)
         extra += [UNMATCHED] * stage.named_inputs
         for port in extra:
             ports[f"{stage.name}.{port}"] = f"Port `{port}` of stage `{stage.name}`."

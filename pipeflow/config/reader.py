@@ -51,7 +51,7 @@ def read_file(path: str | os.PathLike[str]) -> Document:
     try:
         if Path(file).is_dir():
             return _nothing(file, _directory(Path(file), file))
-        with Path(file).open("rb") as stream:
+        with open(file, "rb", opener=_at_once) as stream:
             data = stream.read(MAX_BYTES + 1)
             if len(data) > MAX_BYTES:
                 return _nothing(file, _too_large(os.fstat(stream.fileno())))
@@ -64,6 +64,13 @@ def read_file(path: str | os.PathLike[str]) -> Document:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         return _nothing(file, Problem(code="unreadable", problem=f"cannot read {file}: {reason}"))
     return read_text(data, file)
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Open without waiting: a named pipe that nobody writes to reads as empty."""
+    number = os.open(path, flags | os.O_NONBLOCK)
+    os.set_blocking(number, True)  # what is being written is waited for
+    return number
 
 
 def read_text(data: bytes | str, file: str) -> Document:

@@ -8,11 +8,12 @@ from typing import Any, Final
 
 import yaml
 
+from pipeflow.config.decode import BIDI
 from pipeflow.config.literal import literal_paths
 from pipeflow.config.nodes import Map, Node, Scalar, Seq, TreePath
 from pipeflow.config.scalars import resolve
 from pipeflow.spec.pipeline import Edge, Pipeline, Stage, Use
-from pipeflow.spec.policies import ArrayMode, Overflow, TransportKind
+from pipeflow.spec.policies import ArrayMode, ErrorPolicy, Overflow, TransportKind
 
 #: Stands for what must not be shown.
 HIDDEN: Final = "***"
@@ -41,9 +42,11 @@ def show(tree: Map, pipeline: Pipeline) -> str:
             if isinstance(stages.get(stage.name), dict):
                 stages[stage.name] |= _merged(stage, stages[stage.name], defaults, shower)
     head = {"version": pipeline.version, "name": pipeline.name}
-    return yaml.dump(
+    text: str = yaml.dump(
         {**head, **resolved}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100
     )
+    # What turns the direction of writing is in double quotes by now, and PyYAML leaves it as it is.
+    return BIDI.sub(lambda found: f"\\u{ord(found.group()):04X}", text)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -54,7 +57,8 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _quoted_where_needed(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = None if isinstance(resolve(text), str) else '"'
+    plain = isinstance(resolve(text), str) and not BIDI.search(text)
+    style = None if plain else '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
@@ -101,7 +105,7 @@ def _merged(stage: Stage, own: Mapping[str, Any], defaults: Map, shower: _Shower
     if "replicas" in defaults and "replicas" not in own and stage.replicas_at != stage.at:
         given["replicas"] = "auto" if stage.replicas is None else stage.replicas
     if "on_error" in defaults and "on_error" not in own and stage.on_error_at != stage.at:
-        given["on_error"] = stage.on_error.value
+        given["on_error"] = _policy(stage.on_error)
     for key in ("resources", "env"):
         base = defaults.get(key)
         if isinstance(base, Map):
@@ -109,6 +113,18 @@ def _merged(stage: Stage, own: Mapping[str, Any], defaults: Map, shower: _Shower
     if "edge" in defaults and stage.edges:
         given["inputs"] = _inputs(stage)
     return given
+
+
+def _policy(policy: ErrorPolicy) -> Any:
+    if policy.is_short:
+        return policy.then.value
+    shown: dict[str, Any] = {"then": policy.then.value}
+    if policy.retries:
+        shown |= {"retries": policy.retries, "backoff": f"{policy.backoff_s:.15g}s"}
+    if policy.budget is not None:
+        text = str(policy.budget)
+        shown["budget"] = text if policy.budget.percent else int(text)
+    return shown
 
 
 def _inputs(stage: Stage) -> Any:

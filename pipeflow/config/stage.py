@@ -13,6 +13,7 @@ from pipeflow.config.cursor import Cursor
 from pipeflow.config.edges import EdgeSettings, Inputs, edge_settings, read_inputs
 from pipeflow.config.expressions import check_expression
 from pipeflow.config.nodes import Entry, Map, Node, Scalar, Seq
+from pipeflow.config.on_error import fitting, judged, place_of_policy, read_policy
 from pipeflow.config.parameters import (
     Parameters,
     call_parameters,
@@ -24,13 +25,13 @@ from pipeflow.config.problem import Problem
 from pipeflow.config.source import inspect_call
 from pipeflow.config.wording import unknown_operator
 from pipeflow.errors import Location
-from pipeflow.spec.language import STAGE
+from pipeflow.spec.language import ERROR_POLICY, STAGE
 from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED, Call, Stage, Use
 from pipeflow.spec.policies import (
     Balance,
     Broadcast,
     ByKey,
-    OnError,
+    ErrorPolicy,
     Partition,
     Resources,
 )
@@ -57,7 +58,7 @@ class StageDefaults:
 
     replicas: int | None = 1
     replicas_at: Location | None = None
-    on_error: OnError | None = None
+    on_error: ErrorPolicy | None = None
     on_error_at: Location | None = None
     resources: Resources = field(default_factory=Resources)
     env: Mapping[str, str] = field(default_factory=dict)
@@ -85,12 +86,12 @@ def read_defaults(cursor: Cursor | None) -> StageDefaults:
     """Read ``defaults``."""
     if cursor is None:
         return StageDefaults()
-    replicas, on_error = cursor.get("replicas"), cursor.get("on_error")
+    replicas = cursor.get("replicas")
     return StageDefaults(
         replicas=_replicas(replicas, 1),
         replicas_at=replicas.at if replicas else None,
-        on_error=OnError(cursor.text("on_error")) if on_error else None,
-        on_error_at=on_error.at if on_error else None,
+        on_error=read_policy(cursor),
+        on_error_at=place_of_policy(cursor),
         resources=_resources(cursor.inner("resources"), Resources()),
         env=_env(cursor.inner("env")),
         edge=edge_settings(cursor.inner("edge"), EdgeSettings()),
@@ -128,7 +129,7 @@ def read_stage(entry: Entry, cursor: Cursor, around: Surroundings) -> Stage:
         edges=inputs.edges,
         named_inputs=inputs.named,
         outputs=_outputs(cursor, work),
-        ports_known=not any(cursor.unread(key, STAGE) for key in ("outputs", "on_error")),
+        ports_known=_ports_known(cursor),
         ordered=cursor.boolean("ordered", default=True),
         resources=_resources(cursor.inner("resources"), around.defaults.resources),
         env={**around.defaults.env, **_env(cursor.inner("env"))},
@@ -205,6 +206,13 @@ def _place_of(cursor: Cursor, one: Complaint, call: Node) -> tuple[Location, int
     if entry is None:
         return call.at, call.length
     return entry.key_at, entry.key_length
+
+
+def _ports_known(cursor: Cursor) -> bool:
+    """Whether what opens ports could be read."""
+    policy = cursor.inner("on_error")
+    opens = not any(cursor.unread(key, STAGE) for key in ("outputs", "on_error"))
+    return opens and (policy is None or not policy.unread("then", ERROR_POLICY))
 
 
 def _outputs(cursor: Cursor, work: Call | Use) -> tuple[str, ...]:
@@ -294,22 +302,14 @@ def _can_have_replicas(stage: Stage) -> bool:
 
 
 def _with_on_error(cursor: Cursor, stage: Stage, defaults: StageDefaults) -> Stage:
-    node = cursor.get("on_error")
-    if node is None:
+    at = place_of_policy(cursor)
+    if at is None:
         if defaults.on_error is None or _knows_only_stop(stage):
             return stage
         at = defaults.on_error_at or stage.at
-        return replace(stage, on_error=defaults.on_error, on_error_at=at)
-    policy = OnError(cursor.text("on_error"))
-    why = _knows_only_stop(stage)
-    if why and policy is not OnError.STOP:
-        cursor.findings.error(
-            node,
-            "bad-on-error",
-            f"{why} knows only 'on_error: stop', got '{policy.value}'",
-            "catch the error inside the function, or do the risky part in a stage of its own",
-        )
-    return replace(stage, on_error=policy, on_error_at=node.at)
+        return replace(stage, on_error=fitting(defaults.on_error, stage), on_error_at=at)
+    policy = judged(cursor, stage, _knows_only_stop(stage))
+    return replace(stage, on_error=policy, on_error_at=at)
 
 
 def _knows_only_stop(stage: Stage) -> str:

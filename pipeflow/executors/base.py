@@ -20,7 +20,10 @@ class RunOptions:
 
     Attributes:
         seed: Of ``pipeflow.rng``.
-        grace_s: How long a source in a blocking call may take to end when the run is drained.
+        grace_s: How long a source in a blocking call may take to end when the run is drained; and
+            how long nothing may move then before it is stopped.
+        start_s: How long a worker may take to be ready; 0: as long as it likes.
+        still_s: After how long without any movement to say who is where; 0: never.
         start_method: ``fork``, ``forkserver``, ``spawn``; empty: the executor's choice.
         log_level: Least level of log lines: ``debug``, ``info``, ``warning``, ``error``.
         signals: Whether SIGINT, SIGTERM and SIGHUP drain the run (they are put back afterwards).
@@ -30,6 +33,8 @@ class RunOptions:
 
     seed: int = 0
     grace_s: float = 30.0
+    start_s: float = 300.0
+    still_s: float = 60.0
     start_method: str = ""
     log_level: str = "info"
     signals: bool = True

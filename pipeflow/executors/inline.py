@@ -12,13 +12,14 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
 from pipeflow.executors.base import Listener, RunOptions
 from pipeflow.executors.coroutine import Baton, Steps
 from pipeflow.executors.interrupts import Interrupts
+from pipeflow.executors.pauses import Pause, pause
 from pipeflow.executors.printed import Printed
 from pipeflow.executors.turns import Order, Turn
 from pipeflow.planner.plan import Plan
@@ -59,16 +60,23 @@ class InlineExecutor:
 
     name = "inline"
 
+    def __init__(self, pause: Pause = pause) -> None:
+        self._pause = pause
+
     def run(self, plan: Plan, options: RunOptions, listener: Listener) -> Report:
         """See ``Executor.run``."""
-        return _InlineRun(plan, options, listener).run()
+        return _InlineRun(plan, options, listener, self._pause).run()
 
 
 class _InlineRun:
     """One run. Owns the board, the channels and the threads of its stream functions."""
 
-    def __init__(self, plan: Plan, options: RunOptions, listener: Listener) -> None:
+    def __init__(
+        self, plan: Plan, options: RunOptions, listener: Listener, pause: Pause = pause
+    ) -> None:
         self._plan = plan
+        self._pause = pause
+        self._interrupts = Interrupts(options.signals, options.grace_s)
         self._options = options
         self._listener = listener
         self._printed = Printed(listener)
@@ -100,7 +108,7 @@ class _InlineRun:
         """The run, from start to report."""
         run_id = self._plan.run_id or os.urandom(6).hex()
         self._tell(events.RunStarted(id=run_id, pipeline=self._plan.pipeline))
-        interrupts = Interrupts(self._options.signals, self._options.grace_s)
+        interrupts = self._interrupts
         with self._printed, interrupts:
             try:
                 if self._load_all():
@@ -142,9 +150,8 @@ class _InlineRun:
                 try:
                     self._load(turn)
                 except BaseException as error:  # the user's module or constructor: a boundary
-                    phase = (
-                        "import" if isinstance(error, ImportError | SyntaxError) else "constructor"
-                    )
+                    importing = not turn.imported or isinstance(error, ImportError | SyntaxError)
+                    phase = "import" if importing else "constructor"
                     self._fail(turn, _failure(error, phase))
                     return False
                 finally:
@@ -161,6 +168,7 @@ class _InlineRun:
             parameters=stage.parameters,
             source=turn.source,
             input_names=context.input_names,
+            imported=turn.note_import,
         )
         loop = self._make_loop(turn, work)
         turn.loop = loop
@@ -202,10 +210,16 @@ class _InlineRun:
             outbox=outbox,
             row=turn.row,
             tell=lambda report: self._hear(turn, report),
-            waits=_InputWait(turn),
+            waits=_Waits(turn, self._back_off),
             mask=masker(self._plan.secrets),
             stopping=lambda: self._board.draining,
+            mates=self._board.mates(turn.index),
         )
+
+    def _back_off(self, seconds: float) -> None:
+        """Nobody has anything to do meanwhile that could not be done after it."""
+        interrupts = self._interrupts
+        self._pause(seconds, lambda: self._board.draining or bool(interrupts.number))
 
     def _decode(self, packet: Packet, private: bool) -> list[object]:
         return self._decoder.decode(packet, private=private)
@@ -389,11 +403,12 @@ class _InlineRun:
         return report
 
 
-class _InputWait:
-    """How a stream function waits here: the baton goes back until something has come."""
+class _Waits:
+    """How a stage waits here; a stream function for input: the baton goes back until it comes."""
 
-    def __init__(self, turn: Turn) -> None:
+    def __init__(self, turn: Turn, back_off: Callable[[float], None]) -> None:
         self._turn = turn
+        self.back_off = back_off
 
     def for_input(self, timeout_s: float | None) -> None:
         del timeout_s  # nobody waits in time here

@@ -44,6 +44,8 @@ def run_processes(
         run_id=plan.run_id or os.urandom(6).hex(),
         seed=options.seed,
         grace_s=options.grace_s,
+        start_s=options.start_s,
+        still_s=options.still_s,
         log_level=options.log_level,
         progress_s=options.progress_s,
     )

@@ -33,6 +33,7 @@ class Turn:
         outlets: The channels that it writes and whose readers have not closed.
         readers: Who reads them.
         place: Among all, furthest downstream first.
+        imported: Its module is imported; what fails from here on is its constructor.
     """
 
     index: int
@@ -49,6 +50,11 @@ class Turn:
     outlets: list[InlineChannel] = field(default_factory=list)
     readers: list[Turn] = field(default_factory=list)
     place: int = 0
+    imported: bool = False
+
+    def note_import(self) -> None:
+        """Its module has been imported."""
+        self.imported = True
 
     def can_go_on(self) -> bool:
         """Whether a turn of this one would do anything."""

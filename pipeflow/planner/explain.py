@@ -8,7 +8,7 @@ from pipeflow.errors import Finding
 from pipeflow.planner.drawing import graph_dot, graph_mermaid, graph_text
 from pipeflow.planner.memory import size
 from pipeflow.planner.plan import EdgePlan, Join, Plan, Route, StagePlan
-from pipeflow.spec.policies import ArrayMode, OnError, Overflow
+from pipeflow.spec.policies import ArrayMode, Budget, ErrorPolicy, OnError, Overflow
 
 __all__ = ["graph_dot", "graph_mermaid", "graph_text", "plan_json", "plan_text"]
 
@@ -72,7 +72,7 @@ def _stage_row(plan: Plan, stage: StagePlan) -> tuple[str, ...]:
     inputs = ", ".join(_input_text(plan, plan.edges[index]) for index in stage.edges_in)
     more = [
         f"<- {inputs}{_join_text(stage.join)}" if inputs else "",
-        "" if stage.on_error is OnError.STOP else f"on error: {stage.on_error.value}",
+        _policy_text(stage.on_error),
     ]
     return (
         stage.name,
@@ -83,6 +83,17 @@ def _stage_row(plan: Plan, stage: StagePlan) -> tuple[str, ...]:
         _count(stage.threads, "thread") + (" each" if stage.replicas > 1 else ""),
         "; ".join(filter(None, more)),
     )
+
+
+def _policy_text(policy: ErrorPolicy) -> str:
+    """``on error: skip after 3 retries from 0.2 s on, at most 1%``; empty for the default."""
+    if policy.is_short and policy.then is OnError.STOP:
+        return ""
+    words = f"on error: {policy.then.value}"
+    if policy.retries:
+        tries = f"{policy.retries} {'retry' if policy.retries == 1 else 'retries'}"
+        words += f" after {tries} from {policy.backoff_s:g} s on"
+    return words + ("" if policy.budget is None else f", at most {policy.budget}")
 
 
 def _input_text(plan: Plan, edge: EdgePlan) -> str:
@@ -152,9 +163,19 @@ def _stage_json(plan: Plan, stage: StagePlan) -> dict[str, object]:
         "join": stage.join.value,
         "inputs": [_port(plan, plan.edges[index]) for index in stage.edges_in],
         "ports": list(stage.ports),
-        "on_error": stage.on_error.value,
+        "on_error": stage.on_error.then.value,
+        "retries": stage.on_error.retries,
+        "backoff_s": stage.on_error.backoff_s if stage.on_error.retries else None,
+        "budget": _budget_json(stage.on_error.budget),
         "at": str(stage.at),
     }
+
+
+def _budget_json(budget: Budget | None) -> int | str | None:
+    """As the file has it: a number, or a percentage."""
+    if budget is None:
+        return None
+    return str(budget) if budget.percent else int(budget.amount)
 
 
 def _edge_json(plan: Plan, edge: EdgePlan) -> dict[str, object]:

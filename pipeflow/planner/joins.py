@@ -186,8 +186,8 @@ def _droppers(network: Network, stage: Stage) -> Iterator[Finding]:
 
 
 def _drops(stage: Stage) -> Iterator[str]:
-    if stage.on_error is not OnError.STOP:
-        yield f"'{stage.name}' may drop items (`on_error: {stage.on_error.value}`)"
+    if stage.on_error.then is not OnError.STOP:
+        yield f"'{stage.name}' may drop items (`on_error: {stage.on_error.then.value}`)"
     elif may_drop(stage) and shape_of(stage) is not Shape.STREAM:
         yield f"'{stage.name}' may drop items"
     for edge in stage.edges:

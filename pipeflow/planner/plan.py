@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from enum import Enum
 
 from pipeflow.errors import Finding, Location
-from pipeflow.spec.policies import ArrayMode, OnError, Overflow, TransportKind
+from pipeflow.spec.policies import STOP, ArrayMode, ErrorPolicy, Overflow, TransportKind
 from pipeflow.spec.stage_type import Role, Shape
 from pipeflow.values import dataclass, field
 
@@ -130,6 +130,7 @@ class StagePlan:
         numbering: Where its results' units come from.
         keeps_state: As planned; a worker whose code turns out otherwise refuses to start.
         on_error: What follows when an item fails.
+        on_error_at: Where the file says so; ``None``: it comes from no file.
         env: Variables for its workers; ``${replica}`` is still in the values.
         cpus: Processors to be bound to; empty: all.
         gpus: Replica *i* sees one of these.
@@ -155,7 +156,8 @@ class StagePlan:
     replicas: int = 1
     numbering: Numbering = Numbering.PER_PORT
     keeps_state: bool = False
-    on_error: OnError = OnError.STOP
+    on_error: ErrorPolicy = STOP
+    on_error_at: Location | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     cpus: tuple[int, ...] = ()
     gpus: tuple[int, ...] = ()

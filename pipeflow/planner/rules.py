@@ -153,7 +153,7 @@ def _unread_errors(network: Network, maybe_read: frozenset[str]) -> Iterator[Fin
         if name in maybe_read:
             continue
         errors = PortRef(stage.name, ERRORS)
-        if stage.on_error is OnError.DEAD_LETTER and errors not in network.readers:
+        if stage.on_error.then is OnError.DEAD_LETTER and errors not in network.readers:
             yield Finding(
                 at=stage.on_error_at,
                 code="unread-errors",
@@ -187,7 +187,7 @@ def doubts(network: Network, whole: Network, maybe_read: frozenset[str]) -> Iter
             continue
         read = [port for port in ports_of(stage) if PortRef(stage.name, port) in network.readers]
         yield from _unread_outputs(stage, read)
-        lost = stage.on_error is OnError.DEAD_LETTER and ERRORS not in read
+        lost = stage.on_error.then is OnError.DEAD_LETTER and ERRORS not in read
         if lost and PortRef(stage.name, ERRORS) in whole.readers:
             yield Finding(
                 at=stage.on_error_at,

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from enum import Enum
 
-from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED, Call, Stage, Use
+from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED, Call, PortRef, Stage, Use
 from pipeflow.spec.policies import Balance, Broadcast, OnError
 from pipeflow.spec.stage_type import Role, Shape
+from pipeflow.values import replace
 
 
 class Blocker(Enum):
@@ -100,7 +101,7 @@ def copies_items(stage: Stage) -> bool:
 def may_drop(stage: Stage) -> bool:
     """Whether it is known to answer some items with nothing."""
     filters = isinstance(stage.work, Use) and stage.work.operator.may_drop
-    return filters or stage.on_error is not OnError.STOP
+    return filters or stage.on_error.then is not OnError.STOP
 
 
 def blocker(stage: Stage) -> Blocker | None:
@@ -129,7 +130,7 @@ def blocker(stage: Stage) -> Blocker | None:
 
 def ports_of(stage: Stage) -> tuple[str, ...]:
     """All its output ports: ``out``, its own, and those that its settings open."""
-    errors = (ERRORS,) if stage.on_error is OnError.DEAD_LETTER else ()
+    errors = (ERRORS,) if stage.on_error.then is OnError.DEAD_LETTER else ()
     unmatched = (UNMATCHED,) if is_zip(stage) else ()
     return (OUT, *stage.outputs, *errors, *unmatched)
 
@@ -149,3 +150,15 @@ def reads_stdin(stage: Stage) -> bool:
         return False
     defaults = {option.name: option.default for option in stage.work.operator.options}
     return stage.parameters.get("path", defaults.get("path")) == "-"
+
+
+def without_letters(stage: Stage, read: set[PortRef]) -> Stage:
+    """The stage in a part of its pipeline: dead letters that nobody reads there are skipped.
+
+    Args:
+        stage: The stage.
+        read: All ports that are read in that part.
+    """
+    if stage.on_error.then is OnError.DEAD_LETTER and PortRef(stage.name, ERRORS) not in read:
+        return replace(stage, on_error=replace(stage.on_error, then=OnError.SKIP))
+    return stage

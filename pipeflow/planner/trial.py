@@ -14,7 +14,7 @@ from typing import Final
 from pipeflow.errors import Finding, InvalidPipeline, Location
 from pipeflow.planner.graph import without_disabled
 from pipeflow.planner.listing import listed
-from pipeflow.planner.traits import answers, ports_of
+from pipeflow.planner.traits import answers, ports_of, without_letters
 from pipeflow.spec.pipeline import (
     ERRORS,
     OUT,
@@ -28,7 +28,6 @@ from pipeflow.spec.pipeline import (
     Stage,
     Use,
 )
-from pipeflow.spec.policies import OnError
 from pipeflow.spec.stage_type import CallFacts, Role, Shape
 from pipeflow.suggest import did_you_mean
 from pipeflow.values import dataclass, replace
@@ -97,7 +96,7 @@ def decide_trial(pipeline: Pipeline, test: FileTest) -> Trial:
     collectors = [_collector(name, each, way, names) for name, each in collected.items()]
     running = [_fed(stage, way, names) for stage in trimmed.stages if stage.name in way.running]
     read = {edge.source for stage in (*running, *collectors) for edge in stage.edges}
-    stages = (*sources, *(_without_letters(stage, read) for stage in running), *collectors)
+    stages = (*sources, *(without_letters(stage, read) for stage in running), *collectors)
     return Trial(
         pipeline=replace(pipeline, stages=stages, tests=()),
         collected=collected,
@@ -365,14 +364,8 @@ def _fed(stage: Stage, way: _Way, names: Mapping[PortRef, str]) -> Stage:
         for edge in stage.edges
         if way.feeds(edge)
     )
-    return replace(stage, edges=edges)
-
-
-def _without_letters(stage: Stage, read: set[PortRef]) -> Stage:
-    """Dead letters that nobody reads in the trial are skipped."""
-    if stage.on_error is OnError.DEAD_LETTER and PortRef(stage.name, ERRORS) not in read:
-        return replace(stage, on_error=OnError.SKIP)
-    return stage
+    # Between two tries there is nothing to wait for here.
+    return replace(stage, edges=edges, on_error=replace(stage.on_error, backoff_s=0.0))
 
 
 def _finding(named: Given | Expected, code: str, problem: str, hint: str) -> Finding:

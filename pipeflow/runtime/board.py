@@ -32,11 +32,13 @@ HAND_DEPTH_MAX = 12
 class State(IntEnum):
     """What a worker is doing."""
 
-    STARTING = 0
+    STARTING = 0  #: its process comes up, then its module is imported (from then on with a time)
     BUSY = 1
     WAITING_IN = 2
     WAITING_OUT = 3
     DONE = 4
+    BACKING_OFF = 5  # before an item is tried again; its time is busy time: others wait for it
+    BUILDING = 6  #: its module is imported; the object that does the work is being made
 
 
 # Cells of a worker's row. Plain numbers: they are used for every item.
@@ -45,7 +47,7 @@ RECEIVED, PROCESSED, EMPTY, SKIPPED, DEAD_LETTERED, FAILED, RETRIED = 3, 4, 5, 6
 BUSY_NS, WAIT_IN_NS, WAIT_OUT_NS, SINCE_NS = 10, 11, 12, 13
 EARLY, TOTAL, IN_ROW = 14, 15, 16
 ROW_BASE, ROW_LAST, ROW_FIRST, ROW_BEGUN = 17, 18, 19, 20
-HAND_DEPTH, HAND = 21, 22
+OVER, HAND_DEPTH, HAND = 21, 22, 23
 WORKER_WORDS = HAND + HAND_DEPTH_MAX
 
 # Cells of an edge's row, as one worker sees it.
@@ -83,6 +85,11 @@ class Board:
         """The row of one worker."""
         start = _HEADER_WORDS + index * WORKER_WORDS
         return self.words[start : start + WORKER_WORDS]
+
+    def mates(self, index: int) -> tuple[Words, ...]:
+        """The rows of all workers of one worker's stage, its own among them."""
+        stage = self._plan.workers[index].stage
+        return tuple(self.worker(each.index) for each in self._plan.workers_of(stage))
 
     def edge(self, worker: int, edge: int) -> Words:
         """The row of an edge as one of its workers, writer or reader, sees it."""

@@ -31,6 +31,7 @@ class WorkerBrief:
             that it reads from.
         mail_bells: The same for the bells of mailboxes (``drop_*`` edges).
         report_fd: Where reports are written.
+        words_fd: Where its stack goes when a signal ends it (``last_words``).
         lifeline_fd: Reads as ended when the supervisor is gone.
         stdout_fd: Standard output of the command, for ``print``; -1 when the stage may not use it.
         print_fd: Where it prints, if it shares its process and so cannot own the standard output;
@@ -49,6 +50,7 @@ class WorkerBrief:
     bells: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     mail_bells: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     report_fd: int
+    words_fd: int
     lifeline_fd: int
     stdout_fd: int
     print_fd: int = -1

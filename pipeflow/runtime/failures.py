@@ -7,8 +7,10 @@ is told like any other.
 from __future__ import annotations
 
 import builtins
+import errno
 import importlib
 import reprlib
+import resource
 import sys
 import traceback
 from pathlib import Path
@@ -37,7 +39,20 @@ def message_of(error: BaseException) -> str:
         text = f"(its text cannot be shown: {kind_of(broken)})"
     if isinstance(error, ValueError) and "read-only" in text:
         text += " (arrays are shared, so read-only: copy it, or set `arrays: copy` on the edge)"
+    if f"[Errno {errno.ENOMEM}]" in text:
+        text += _address_space()
     return text
+
+
+def _address_space() -> str:
+    """The limit that most likely refused memory, if there is one."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if soft == resource.RLIM_INFINITY:
+        return ""
+    return (
+        f" (`ulimit -v` bounds the address space of each process to {soft / 2**20:.0f} MiB; shared"
+        " arrays need some of it for the whole run: lift it, or lower limits.memory)"
+    )
 
 
 def traceback_of(error: BaseException) -> str:
@@ -54,7 +69,7 @@ def _strip(told: traceback.TracebackException, seen: set[int]) -> None:
     if id(told) in seen:
         return
     seen.add(id(told))
-    kept = [frame for frame in told.stack if not _is_ours(frame.filename)]
+    kept = [frame for frame in told.stack if not is_ours(frame.filename)]
     if all(_is_of_python(frame.filename) for frame in kept):
         kept = []  # an operator of ours called it: nothing in there is for the user to mend
     told.stack = traceback.StackSummary.from_list(kept)
@@ -63,7 +78,8 @@ def _strip(told: traceback.TracebackException, seen: set[int]) -> None:
             _strip(linked, seen)
 
 
-def _is_ours(filename: str) -> bool:
+def is_ours(filename: str) -> bool:
+    """Whether a frame is of no use to the user: pipeflow's own, or the import machinery's."""
     return filename.startswith((_OURS, "<frozen importlib")) or filename == importlib.__file__
 
 

@@ -111,9 +111,10 @@ def run_workers(briefs: Sequence[WorkerBrief], channels: tuple[ChannelPlan, ...]
         context = make_context(brief, stage, board, report)
         _turn_to(context, brief.print_fd)
         try:
-            work = load_stage(stage, plan.folder, context)
+            work = load_stage(stage, plan.folder, context, board.worker(brief.worker))
         except BaseException as error:  # the user's module or constructor: a boundary
-            _fail(reports, brief.worker, briefs, start_failure(error))
+            failure = start_failure(error, board.worker(brief.worker))
+            _fail(reports, brief.worker, briefs, failure)
             return EXIT_FAILED
         # Each closes its own hold of the memory.
         arena = replace(brief.arena, fd=os.dup(brief.arena.fd)) if members else brief.arena

@@ -57,8 +57,14 @@ def free_processes(roots: Roots | None = None) -> int | None:
     return max(0, min(room)) if room else None
 
 
-def oom_kills(roots: Roots | None = None) -> int:
-    """How often the kernel has killed for want of memory so far, as far as it shows.
+def is_stopped(pid: int, roots: Roots | None = None) -> bool:
+    """Whether a process was stopped by a signal, so that it does nothing until it is continued."""
+    behind_name = _text((roots or Roots()).proc / str(pid) / "stat").rpartition(")")[2]
+    return behind_name.split()[:1] == ["T"]
+
+
+def oom_kills(roots: Roots | None = None) -> int | None:
+    """How often the kernel has killed for want of memory so far; ``None``: it does not tell.
 
     The control group's own counter where there is one, else the machine's.
     """
@@ -68,7 +74,7 @@ def oom_kills(roots: Roots | None = None) -> int:
             count = _field(folder / name, "oom_kill")
             if count is not None:
                 return count
-    return _field(roots.proc / "vmstat", "oom_kill") or 0
+    return _field(roots.proc / "vmstat", "oom_kill")
 
 
 def _cores(roots: Roots) -> int:

@@ -77,13 +77,15 @@ class Failure:
     """What went wrong in a worker, as text.
 
     Attributes:
-        phase: ``import``, ``constructor``, ``item``, ``finish``, ``close``, ``pickling`` or
-        ``run``.
+        phase: ``import``, ``constructor``, ``item``, ``finish``, ``close``, ``pickling``,
+            ``budget`` or ``run``.
         kind: Type of the exception, with its module unless built in.
         message: The exception as text, one line or more.
         traceback: The user's own frames, as text; empty for mistakes found by us.
         item: Id of the item in hand (``"find:17"``), or empty.
         view: Short view of that item, or empty.
+        attempt: Which try of that item it was, from 1.
+        emitted: Results of that item that had left before.
         victim: It ended because a neighbour was gone: never the root cause.
     """
 
@@ -93,6 +95,8 @@ class Failure:
     traceback: str = ""
     item: str = ""
     view: str = ""
+    attempt: int = 1
+    emitted: int = 0
     victim: bool = False
 
 

@@ -70,6 +70,7 @@ class Process:
         self._row: Words = board.worker(brief.worker)
         self._share = Arena.attach(brief.arena, brief.worker)
         self._bell = Bell.attach(brief.bells[brief.worker])
+        self._draining = board.stopping()
         decoder = Decoder(self._share.views)
 
         def receiver(channel: ChannelPlan, reader: int) -> Any:
@@ -237,6 +238,36 @@ class Process:
                 for channel in [one for one in target.channels if one.sender.fileno() in gone]:
                     target.drop(channel)
         self._row[WAIT_OUT_NS] += self._enter_state(State.BUSY, 0)
+
+    def back_off(self, seconds: float) -> None:
+        """Wait before an item is tried again; everything was flushed before.
+
+        The bell ends it when the run is drained; nothing is left to wait for then.
+
+        Raises:
+            ReadersGone: Nobody needs the results any more.
+        """
+        until = time.monotonic() + seconds
+        self.before_wait()
+        try:
+            while not self._draining() and (left_s := until - time.monotonic()) > 0:
+                self._row[BUSY_NS] += self._enter_state(State.BACKING_OFF, 0)
+                poll, watched = self._poll_for_bell()
+                ready = frozenset(fd for fd, _ in poll.poll(min(left_s, TIDY_S) * 1000))
+                self._bell.clear()
+                if not watched.isdisjoint(ready):
+                    self.outbox.check_readers(ready)
+                self._share.pool.tidy()
+        finally:
+            self._row[BUSY_NS] += self._enter_state(State.BUSY, 0)
+
+    def _poll_for_bell(self) -> tuple[select.poll, frozenset[int]]:
+        """What to wait on when nothing is due, and which of it are readers' ends."""
+        poll, watched = select.poll(), frozenset(self.outbox.watched())
+        poll.register(self._bell.fileno(), select.POLLIN)
+        for fd in watched:
+            poll.register(fd, 0)
+        return poll, watched
 
     def _poll_for_room(self, senders: Sequence[Sender]) -> select.poll:
         """What to wait on for room; made anew on a change."""

@@ -81,7 +81,10 @@ def error_facts(plan: Plan, cause: Cause) -> ErrorFacts:
         stage, at, replica = "", plan.file, 0
     else:
         worker = plan.workers[cause.worker]
-        stage, at = plan.stages[worker.stage].name, str(plan.stages[worker.stage].at)
+        planned = plan.stages[worker.stage]
+        stage, at = planned.name, str(planned.at)
+        if failure.phase == "budget":
+            at = str(planned.on_error_at or planned.at)
         replica = worker.replica
     return ErrorFacts(
         stage=stage,
@@ -93,6 +96,8 @@ def error_facts(plan: Plan, cause: Cause) -> ErrorFacts:
         view=failure.view,
         replica=replica,
         phase=failure.phase,
+        attempt=failure.attempt,
+        emitted=failure.emitted,
     )
 
 

@@ -27,6 +27,7 @@ from pipeflow.planner.plan import Plan
 from pipeflow.runtime import board as cells
 from pipeflow.runtime.board import hand, id_text
 from pipeflow.runtime.flow.wiring import ChannelPlan
+from pipeflow.runtime.last_words import stack_of
 from pipeflow.runtime.launch.launcher import Launcher
 from pipeflow.runtime.launch.messages import Exited, Launch
 from pipeflow.runtime.launch.orders import launch_order
@@ -51,6 +52,8 @@ from pipeflow.runtime.watch.lifecycle import Happening, Life
 from pipeflow.runtime.watch.root_cause import Cause, death, root_cause, signal_name, split_status
 from pipeflow.runtime.watch.signals import SignalPipe
 from pipeflow.runtime.watch.stalls import Stalls
+from pipeflow.runtime.watch.standstill import Standstill
+from pipeflow.runtime.watch.starting import Starting
 from pipeflow.runtime.watch.terms import (
     CUT_S,
     LINGER_S,
@@ -117,13 +120,31 @@ class Supervisor:
             for worker in plan.workers
         }
         self._alarms = Alarms()
-        self._stalls = Stalls(plan)
         self._selector = selectors.DefaultSelector()
         self._hearing = Hearing(wires, self._selector, on_report=self._note, on_line=self._print)
         self._ending = Ending(launcher)
+        self._stalls = Stalls(plan)
+        self._starting = Starting(
+            wires.board,
+            wires.last_words,
+            ending=self._ending,
+            alarms=self._alarms,
+            tell=tell,
+            patience_s=terms.start_s,
+        )
+        self._standstill = Standstill(
+            plan,
+            wires.board,
+            wires.last_words,
+            stalls=self._stalls,
+            ending=self._ending,
+            tell=tell,
+            after_s=terms.still_s,
+        )
         self._causes: list[Cause] = []
         self._moment = 0  #: how often the loop has woken: what is seen in one look is one moment
         self._asked_by = 0  #: the first signal that asked the run to end
+        self._drained_s = 0.0
         self._stopping = False
         self._told_failure = False
         self._judged = 0  #: failures that were seen by ``_judge``
@@ -144,6 +165,7 @@ class Supervisor:
                 watched = self._workers[worker.index]
                 watched.pid = pid
                 self._tell(WorkerStarted(stage=watched.stage, replica=worker.replica, pid=pid))
+            self._starting.begin(self._workers[number], self._clock.monotonic())
         self._launcher.all_launched()
         self._wires.let_go()
 
@@ -209,6 +231,8 @@ class Supervisor:
             case Alarm.PROGRESS:
                 self._alarms.set(Alarm.PROGRESS, now + self._terms.progress_s)
                 self._tell(self._progress(now))
+            case Alarm.START:
+                self._look_at_start(self._workers[worker], now)
             case Alarm.LOOK:
                 self._alarms.set(Alarm.LOOK, now + LOOK_S)
                 self._look(now)
@@ -235,6 +259,7 @@ class Supervisor:
         match report:
             case Ready():
                 watched.see(Happening.READY)
+                self._starting.over(watched, self._clock.monotonic())
                 self._tell(WorkerReady(stage=watched.stage, replica=replica, pid=watched.pid))
             case Failed(failure):
                 watched.see(Happening.FAILED)
@@ -297,22 +322,23 @@ class Supervisor:
         before = watched.life
         life = watched.see(Happening.EXITED)
         watched.exited, watched.ended_ns = exited, time.monotonic_ns()
+        self._starting.over(watched, self._clock.monotonic())
         self._alarms.clear(Alarm.LINGER, number)
         self._alarms.clear(Alarm.CUT, number)
         item = id_text(hand(self._wires.board.worker(number)), self._names)
         if life is Life.FAILED and before is not Life.FAILING:
-            ran_out = oom_kills() > self._oom_kills
             failure = death(
                 status=exited.status,
                 item=item,
-                out_of_memory=ran_out,
+                out_of_memory=self._ran_out_of_memory(),
                 started=before is not Life.STARTING,
+                stack=stack_of(self._wires.last_words.take(watched.plan.process)),
             )
             together = {each.index for each in self._plan.sharing(number)}
             if any(cause.worker in together for cause in self._causes):
                 failure = replace(failure, victim=True)  # the process died of what a mate did
             self._causes.append(Cause(worker=number, failure=failure, order=self._moment))
-        if life is Life.FAILED and not self._is_victim(number):
+        if life is Life.FAILED and not (watched.excused or self._is_victim(number)):
             exitcode, name = split_status(exited.status)
             self._tell(
                 WorkerDied(
@@ -327,6 +353,13 @@ class Supervisor:
         mates = [w for w in self._workers.values() if w.plan.stage == watched.plan.stage]
         if all(mate.life is Life.DONE or (mate.excused and mate.ended) for mate in mates):
             self._tell(StageFinished(stage=watched.stage))
+
+    def _ran_out_of_memory(self) -> bool | None:
+        """Whether the kernel has killed for want of memory in this run; ``None``: untold."""
+        kills = oom_kills()
+        if kills is None or self._oom_kills is None:
+            return None
+        return kills > self._oom_kills
 
     def _is_victim(self, number: int) -> bool:
         return any(cause.worker == number and cause.failure.victim for cause in self._causes)
@@ -392,17 +425,31 @@ class Supervisor:
 
     def _drain(self, number: int) -> None:
         """Have the sources end, and let all that is in flight be finished."""
-        self._asked_by = number
+        self._asked_by, self._drained_s = number, self._clock.monotonic()
         self._wires.board.drain()
         self._tell(Draining(signal=signal_name(number)))
         for watched in self._alive():
             self._wires.ring(watched.plan.index)
         self._alarms.set(Alarm.GRACE, self._clock.monotonic() + self._terms.grace_s)
 
+    def _look_at_start(self, watched: Watched, now: float) -> None:
+        """A worker is not ready yet: say so, or give it up."""
+        if watched.life is not Life.STARTING:
+            return
+        failure = self._starting.ring(watched, self._plan.stages[watched.plan.stage], now)
+        if failure is not None:
+            self._causes.append(
+                Cause(worker=watched.plan.index, failure=failure, order=self._moment)
+            )
+            self._fail()
+
     def _look(self, now: float) -> None:
         """Look at the board: does anybody move, and is everybody still needed?"""
         board = self._wires.board
         alive = [watched.plan.index for watched in self._alive()]
+        still_s = self._standstill.look(self._alive(), now)
+        if self._asked_by and min(still_s, now - self._drained_s) >= self._terms.grace_s:
+            self._end_drain(still_s)
         circle = self._stalls.look(board, alive)
         if circle and not self._stopping:
             text = f"every worker waits for another, and nothing can wake them: {circle}"
@@ -416,6 +463,17 @@ class Supervisor:
             if watched.at_work and not self._alarms.is_set(Alarm.CUT, number):
                 watched.turns = board.worker(number)[cells.TURNS]
                 self._alarms.set(Alarm.CUT, now + CUT_S, number)
+
+    def _end_drain(self, still_s: float) -> None:
+        """The drain has come to a standstill: do as if asked a second time."""
+        if not self._stopping:
+            for watched in self._standstill.at_work(self._alive()):
+                replica = watched.plan.replica
+                text = f"stopped: the run is drained, and nothing has moved for {still_s:.0f} s"
+                self._tell(
+                    LogLine(stage=watched.stage, replica=replica, level="warning", text=text)
+                )
+            self._stop_all()
 
     def _cut(self, watched: Watched, now: float) -> None:
         """Nobody needs a worker: end it if it has been in one call all the time since."""

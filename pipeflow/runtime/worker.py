@@ -16,15 +16,13 @@ import resource
 import signal
 import sys
 import threading
+import time
 from types import FrameType
 from typing import Any
 
 from pipeflow.errors import ChannelError
 from pipeflow.planner.plan import StagePlan
-from pipeflow.runtime.board import (
-    Board,
-    Words,
-)
+from pipeflow.runtime.board import SINCE_NS, STATE, Board, State, Words
 from pipeflow.runtime.brief import WorkerBrief
 from pipeflow.runtime.failures import kind_of, message_of, traceback_of
 from pipeflow.runtime.flow.refused import ReadersGone
@@ -72,9 +70,9 @@ def run_worker(brief: WorkerBrief, channels: tuple[ChannelPlan, ...]) -> int:
     context = make_context(brief, stage, board, reports)
     enter(context)
     try:
-        work = load_stage(stage, plan.folder, context)
+        work = load_stage(stage, plan.folder, context, board.worker(brief.worker))
     except BaseException as error:  # the user's module or constructor: a boundary
-        reports.tell(Failed(start_failure(error)))
+        reports.tell(Failed(start_failure(error, board.worker(brief.worker))))
         return EXIT_FAILED
     process = Process(brief, board, channels)
     loop = loop_of(work, process, context, reports, brief, board)
@@ -148,9 +146,18 @@ class Reports:
             self.tell(line)
 
 
-def load_stage(stage: StagePlan, folder: str, context: StageContext) -> Work:
-    """Import and build the stage's code, and see that it is what was planned."""
+def load_stage(stage: StagePlan, folder: str, context: StageContext, row: Words) -> Work:
+    """Import and build the stage's code, and see that it is what was planned.
+
+    How far it has come, and since when, stands in the worker's row of the board.
+    """
+
+    def note(state: State) -> None:
+        row[SINCE_NS] = time.monotonic_ns()
+        row[STATE] = state
+
     names = tuple(context.input_names)
+    note(State.STARTING)
     work = load_work(
         call=stage.call,
         operator=stage.operator,
@@ -158,6 +165,7 @@ def load_stage(stage: StagePlan, folder: str, context: StageContext) -> Work:
         parameters=stage.parameters,
         source=not stage.edges_in,
         input_names=names,
+        imported=lambda: note(State.BUILDING),
     )
     if work.keeps_state and not stage.keeps_state and stage.replicas > 1:
         raise TypeError(
@@ -188,6 +196,7 @@ def loop_of(
         tell=reports.tell,
         waits=process,
         stopping=board.stopping(),
+        mates=board.mates(brief.worker),
         mask=masker(plan.secrets),
     )
     context.item_id = loop.item_in_hand
@@ -223,9 +232,10 @@ def map_board(fd: int) -> Words:
     return memoryview(mmap.mmap(fd, size)).cast("Q")
 
 
-def start_failure(error: BaseException) -> Failure:
+def start_failure(error: BaseException, row: Words) -> Failure:
     """What stage code that cannot be loaded or built is told as."""
-    phase = "import" if isinstance(error, ImportError | SyntaxError) else "constructor"
+    importing = row[STATE] == State.STARTING or isinstance(error, ImportError | SyntaxError)
+    phase = "import" if importing else "constructor"
     return Failure(
         phase=phase, kind=kind_of(error), message=message_of(error), traceback=traceback_of(error)
     )

@@ -29,6 +29,7 @@ _INTEGER = OptionType.INTEGER
 _LIST = OptionType.LIST
 _MAPPING = OptionType.MAPPING
 _NUMBER = OptionType.NUMBER
+_PERCENT = OptionType.PERCENT
 _SIZE = OptionType.SIZE
 _STRING = OptionType.STRING
 
@@ -306,17 +307,69 @@ _REPLICAS: Final = Option(
     description="Parallel workers: a number, or `auto`.",
     examples=(4, "auto"),
 )
+_ON_ERROR_DOCS: Final = (
+    "The run ends, and says why.",
+    "The item is left out, and counted.",
+    "The item goes to port `errors`, which must be read.",
+)
+
+ERROR_POLICY: Final = Table(
+    name="error policy",
+    title="an error policy",
+    options=(
+        Option(
+            name="then",
+            types=(_STRING,),
+            default=OnError.STOP.value,
+            choices=tuple(choice.value for choice in OnError),
+            choice_docs=_ON_ERROR_DOCS,
+            description="What follows when the last try has failed too.",
+        ),
+        Option(
+            name="retries",
+            types=(_INTEGER,),
+            default=0,
+            minimum=0,
+            maximum=10**6,
+            aliases=("retry", "attempts", "max_retries", "tries"),
+            description="How often an item that fails is tried again. Its results are held until "
+            "it is done, and leave together.",
+            examples=(3,),
+        ),
+        Option(
+            name="backoff",
+            types=(_DURATION,),
+            default="200ms",
+            unit="seconds",
+            aliases=("delay", "wait", "retry_delay"),
+            description="The wait before an item is tried again, twice as long before each "
+            "further try, at most 30s.",
+            examples=("1s",),
+        ),
+        Option(
+            name="budget",
+            types=(_INTEGER, _PERCENT),
+            default=None,
+            minimum=0,
+            maximum=2**53,
+            pattern=r"[0-9]+(\.[0-9]+)? ?%",
+            aliases=("limit", "max_errors", "tolerance"),
+            description="How many items all replicas together may skip or dead-letter; one more "
+            "ends the run. A percentage is judged from 100 items on, and at the end.",
+            examples=(100, "1%"),
+        ),
+    ),
+)
+
 _ON_ERROR: Final = Option(
     name="on_error",
-    types=(_STRING,),
+    types=(_STRING, _MAPPING),
     default=OnError.STOP.value,
     choices=tuple(choice.value for choice in OnError),
-    choice_docs=(
-        "The run ends, and says why.",
-        "The item is left out, and counted.",
-        "The item goes to port `errors`, which must be read.",
-    ),
-    description="What follows when an item fails.",
+    choice_docs=_ON_ERROR_DOCS,
+    description="What follows when an item fails: one of these words, or a mapping that also "
+    "says how often to try again, and how many items may be given up.",
+    examples=("skip", {"then": "dead_letter", "retries": 3, "backoff": "1s"}),
 )
 _TIMEOUT: Final = Option(
     name="timeout",
@@ -360,8 +413,7 @@ DEFAULTS: Final = Table(
             examples=({"capacity": 64},),
         ),
     ),
-    later_forms=(LaterForm(key="on_error", words="the long form of 'on_error'"),),
-    within={"resources": RESOURCES, "edge": EDGE_DEFAULTS},
+    within={"on_error": ERROR_POLICY, "resources": RESOURCES, "edge": EDGE_DEFAULTS},
 )
 
 STAGE: Final = Table(
@@ -496,11 +548,10 @@ STAGE: Final = Table(
         ),
     ),
     later_forms=(
-        LaterForm(key="on_error", words="the long form of 'on_error'"),
         LaterForm(key="join", words="a join by key"),
         LaterForm(key="join", words="the join 'latest'", text="latest"),
     ),
-    within={"resources": RESOURCES, "partition": PARTITION},
+    within={"on_error": ERROR_POLICY, "resources": RESOURCES, "partition": PARTITION},
 )
 
 EXPECTATION: Final = Table(
@@ -650,6 +701,7 @@ TABLES: Final = (
     EDGE,
     CAPACITY,
     PARTITION,
+    ERROR_POLICY,
     RESOURCES,
     TEST,
     EXPECTATION,

@@ -22,6 +22,7 @@ class OptionType(Enum):
     PATH = "path"
     DURATION = "duration"
     SIZE = "size"
+    PERCENT = "percent"  #: ``1%``
     EXPRESSION = "expression"  #: Python over ``item``; never interpolated
     LIST = "list"
     MAPPING = "mapping"

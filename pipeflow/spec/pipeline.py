@@ -11,11 +11,12 @@ from typing import Final
 
 from pipeflow.errors import Location
 from pipeflow.spec.policies import (
+    STOP,
     ArrayMode,
     Balance,
     Capacity,
+    ErrorPolicy,
     Limits,
-    OnError,
     Overflow,
     Partition,
     Resources,
@@ -141,7 +142,7 @@ class Stage:
     partition: Partition = field(default_factory=Balance)
     partition_at: Location
     ordered: bool = True
-    on_error: OnError = OnError.STOP
+    on_error: ErrorPolicy = STOP
     on_error_at: Location
     resources: Resources = field(default_factory=Resources)
     env: Mapping[str, str] = field(default_factory=dict)

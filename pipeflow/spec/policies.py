@@ -11,6 +11,7 @@ from pipeflow.values import dataclass, field
 
 DEFAULT_CAPACITY_ITEMS: Final = 256
 DEFAULT_CAPACITY_BYTES: Final = 64 * 2**20
+DEFAULT_BACKOFF_S: Final = 0.2
 
 
 class OnError(Enum):
@@ -19,6 +20,59 @@ class OnError(Enum):
     STOP = "stop"
     SKIP = "skip"
     DEAD_LETTER = "dead_letter"
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How many items a stage may give up before the run fails.
+
+    Attributes:
+        amount: So many items, or so many of each hundred.
+        percent: Which of the two.
+    """
+
+    amount: float
+    percent: bool = False
+
+    def __post_init__(self) -> None:
+        if self.amount < 0 or (self.percent and self.amount > 100):
+            raise ValueError(f"a budget of {self.amount:g}{'%' if self.percent else ' items'}")
+
+    def __str__(self) -> str:
+        return f"{self.amount:.15g}%" if self.percent else f"{int(self.amount)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorPolicy:
+    """``on_error``, in its long form or its short one.
+
+    Attributes:
+        then: What follows when an item fails for the last time.
+        retries: How often it is tried again before.
+        backoff_s: Seconds before the second try; twice as long before each further one.
+        budget: Of items given up, over all replicas; ``None``: no bound. Only with ``skip`` and
+            ``dead_letter``.
+    """
+
+    then: OnError = OnError.STOP
+    retries: int = 0
+    backoff_s: float = DEFAULT_BACKOFF_S
+    budget: Budget | None = None
+
+    def __post_init__(self) -> None:
+        if self.retries < 0 or self.backoff_s < 0:
+            raise ValueError(f"{self.retries} retries from {self.backoff_s} s on")
+        if self.budget is not None and self.then is OnError.STOP:
+            raise ValueError("a budget needs `skip` or `dead_letter`")
+
+    @property
+    def is_short(self) -> bool:
+        """Whether ``then`` says it all."""
+        return not self.retries and self.budget is None
+
+
+#: What holds where nothing is said.
+STOP: Final = ErrorPolicy()
 
 
 class TransportKind(Enum):

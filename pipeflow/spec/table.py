@@ -79,6 +79,8 @@ def _expected_form(option: Option, kind: OptionType) -> str:
             return "a duration such as 500ms or 2s"
         case OptionType.SIZE:
             return "a size such as 64MiB or 4GB"
+        case OptionType.PERCENT:
+            return "a percentage such as 1%"
         case OptionType.EXPRESSION:
             return "a Python expression as text"
         case OptionType.LIST:

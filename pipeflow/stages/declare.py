@@ -28,6 +28,7 @@ DECLARATION: Final = "__pipeflow_operator__"
 #: What a value of each type becomes; the rest need more than a conversion.
 _ANNOTATIONS: Final[Mapping[OptionType, Any]] = {
     OptionType.STRING: str,
+    OptionType.PERCENT: str,
     OptionType.INTEGER: int,
     OptionType.NUMBER: float,
     OptionType.BOOLEAN: bool,

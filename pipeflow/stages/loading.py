@@ -31,6 +31,7 @@ def load_work(
     parameters: Mapping[str, object],
     source: bool,
     input_names: tuple[str, ...],
+    imported: Callable[[], None] = lambda: None,
 ) -> Work:
     """Import a stage's code and bind it to its parameters.
 
@@ -41,6 +42,7 @@ def load_work(
         parameters: The stage's ``with``, filled in.
         source: Whether the stage has no inputs.
         input_names: The named inputs, in the order in which payloads will come; else empty.
+        imported: Called when the code is imported, before it is bound or built.
 
     Raises:
         ModuleNotFoundError, AttributeError: There is no such code.
@@ -54,8 +56,10 @@ def load_work(
         # Items of the author's own classes come here too, and unpickling imports their modules.
         # Only now: a csv.py of the author's must not stand in the way of our own imports.
         put_first(folder)
-        return load_target(target, operator, parameters, source, input_names)
-    return load_target(import_target(call, folder), call, parameters, source, input_names)
+    else:
+        target = import_target(call, folder)
+    imported()
+    return load_target(target, operator or call, parameters, source, input_names)
 
 
 def load_target(

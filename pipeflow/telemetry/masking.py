@@ -14,6 +14,9 @@ _CONTROLS: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 )
 
+#: Colours and other looks of text, as terminals know them.
+_LOOKS: Final = re.compile(r"\x1b\[[0-9;]*m")
+
 
 def masker(secrets: Iterable[str]) -> Callable[[str], str]:
     """Make a function that replaces every secret in a text by ``***``.
@@ -33,6 +36,18 @@ def masker(secrets: Iterable[str]) -> Callable[[str], str]:
 def escape_controls(text: str) -> str:
     r"""Write control and bidirectional characters as ``\x1b``, ``\u202e``; not tab and newline."""
     return _CONTROLS.sub(_escaped, text)
+
+
+def escape_but_looks(text: str) -> str:
+    """The same, with colours and other looks of text left as they are: for a terminal."""
+    plain = _LOOKS.split(text)
+    looks = [*_LOOKS.findall(text), ""]
+    return "".join(escape_controls(part) + look for part, look in zip(plain, looks, strict=True))
+
+
+def without_looks(text: str) -> str:
+    """Control characters escaped, colours and other looks taken out."""
+    return escape_controls(_LOOKS.sub("", text))
 
 
 def _escaped(found: re.Match[str]) -> str:

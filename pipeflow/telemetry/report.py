@@ -138,8 +138,10 @@ class ErrorFacts:
         at: The stage's place in the file.
         view: Short view of the item, or empty; for the terminal.
         replica: Which of the stage's workers.
-        phase: ``item``, ``import``, ``constructor``, ``finish``, ``close``, ``pickling`` or
-            ``death``.
+        phase: ``item``, ``import``, ``constructor``, ``finish``, ``close``, ``pickling``,
+            ``budget`` or ``death``.
+        attempt: Which try of the item it was, from 1.
+        emitted: Results of the item that had left before.
     """
 
     stage: str
@@ -151,6 +153,8 @@ class ErrorFacts:
     view: str = ""
     replica: int = 0
     phase: str = "item"
+    attempt: int = 1
+    emitted: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -208,7 +208,8 @@ class SlotPool:
         """Give back all memory that nobody holds; what is in flight stays held for good."""
         with self._lock:
             self._settle_all()
-            self._give_back(None)
+            if "_memory" in self.__dict__:  # else it was never used, maybe as it cannot be mapped
+                self._give_back(None)
             for sender in self._senders:
                 for keeper in sender.kept():
                     self._holdings.pin(keeper)

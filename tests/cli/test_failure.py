@@ -7,7 +7,7 @@ from pipeflow.cli.failure import FailureTeller, place
 from pipeflow.config.render import render_text
 from pipeflow.errors import Location
 from pipeflow.planner.make import make_plan
-from pipeflow.spec.policies import OnError
+from pipeflow.spec.policies import STOP, ErrorPolicy, OnError
 from pipeflow.telemetry.report import ErrorFacts
 from tests.cli.fakes import FILE, MACHINE, TEXT, pipeline, stage
 
@@ -21,7 +21,7 @@ ERROR = ErrorFacts(
 )
 
 
-def told(error: ErrorFacts, on_error: OnError = OnError.STOP, replicas: int = 1) -> list[str]:
+def told(error: ErrorFacts, on_error: ErrorPolicy = STOP, replicas: int = 1) -> list[str]:
     spec = pipeline(
         stage("find", 2),
         stage("save", 4, "find", on_error=on_error, replicas=replicas),
@@ -79,13 +79,50 @@ def test_a_failure_of_the_run_as_a_whole_names_the_file() -> None:
 
 
 def test_no_hint_where_a_policy_is_given_or_cannot_help() -> None:
-    told_with_policy = told(ERROR, on_error=OnError.SKIP)
+    told_with_policy = told(ERROR, on_error=ErrorPolicy(then=OnError.SKIP))
     told_of_source = told(replace(ERROR, stage="find", at=f"{FILE}:2:3"))
     told_of_import = told(replace(ERROR, phase="import"))
 
     assert any("hint: to go on past" in line for line in told(ERROR))
     for lines in (told_with_policy, told_of_source, told_of_import):
         assert not any("hint" in line for line in lines)
+
+
+def test_the_last_try_says_which_it_was_and_the_hint_speaks_of_its_long_form() -> None:
+    lines = told(replace(ERROR, attempt=4), on_error=ErrorPolicy(retries=3))
+
+    assert "failed on item find:17, at try 4: ValueError: no" in lines[0]
+    assert lines[-1] == (
+        "  hint: to go on past such items, say in its on_error 'then: skip',"
+        " or 'then: dead_letter' and read its errors port"
+    )
+
+
+def test_what_had_left_before_a_failure_is_told() -> None:
+    assert "  2 results of it had left before" in told(replace(ERROR, emitted=2))
+    assert "  1 result of it had left before" in told(replace(ERROR, emitted=1))
+
+
+def test_a_spent_budget_is_told_at_the_policy_with_the_last_item_that_was_given_up() -> None:
+    spent = replace(
+        ERROR,
+        phase="budget",
+        type="BudgetSpent",
+        message="stage 'save' gave up 101 of 5000 items, its budget is 100",
+        at=f"{FILE}:5:15",
+        view="{}",
+    )
+
+    lines = told(spent)
+
+    assert lines[0] == (
+        "a.yaml:5:15: error[budget-spent]: "
+        "stage 'save' gave up 101 of 5000 items, its budget is 100"
+    )
+    assert lines[-2:] == [
+        "  item: {}",
+        "  hint: the item and the traceback are those of the last one, find:17",
+    ]
 
 
 def test_a_missing_module_is_told_with_the_python_that_lacks_it() -> None:

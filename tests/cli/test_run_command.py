@@ -10,7 +10,7 @@ from pipeflow.cli.main import main
 from pipeflow.errors import MachineError, Severity
 from pipeflow.planner.plan import Plan
 from pipeflow.spec.pipeline import Edge, PortRef
-from pipeflow.spec.policies import OnError
+from pipeflow.spec.policies import ErrorPolicy, OnError
 from pipeflow.telemetry.events import (
     Draining,
     EdgeGauge,
@@ -307,7 +307,7 @@ def test_an_events_file_that_cannot_be_opened_is_a_bad_command_line(
 def test_until_runs_only_what_leads_to_a_stage(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = pipeline(
         stage("find", 2),
-        stage("decode", 3, "find", on_error=OnError.DEAD_LETTER),
+        stage("decode", 3, "find", on_error=ErrorPolicy(then=OnError.DEAD_LETTER)),
         stage("save", 4, "decode"),
         stage("broken", 5, "decode.errors"),
     )
@@ -327,7 +327,7 @@ def test_until_runs_only_what_leads_to_a_stage(monkeypatch: pytest.MonkeyPatch) 
 def test_until_may_name_a_port(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = pipeline(
         stage("find", 2),
-        stage("decode", 3, "find", on_error=OnError.DEAD_LETTER),
+        stage("decode", 3, "find", on_error=ErrorPolicy(then=OnError.DEAD_LETTER)),
         stage("broken", 5, "decode.errors"),
     )
 

@@ -14,8 +14,10 @@ from pipeflow.spec.policies import (
     ArrayMode,
     Balance,
     Broadcast,
+    Budget,
     ByKey,
     Capacity,
+    ErrorPolicy,
     OnError,
     Overflow,
     Resources,
@@ -237,14 +239,14 @@ def test_defaults_reach_stages_that_have_no_setting_of_their_own() -> None:
     )
 
     load_stage, clean, own = made.stages
-    assert (clean.replicas, clean.replicas_given, clean.on_error) == (3, False, OnError.SKIP)
+    assert (clean.replicas, clean.replicas_given, clean.on_error.then) == (3, False, OnError.SKIP)
     assert clean.env == {"A": "1", "B": "3"}
     assert clean.resources == Resources(threads=2, memory=2**30)
     assert clean.edges[0].capacity == Capacity(items=4, bytes=2**20)
     assert clean.edges[0].overflow is Overflow.DROP_OLDEST
-    assert (own.replicas, own.replicas_given, own.on_error) == (1, True, OnError.STOP)
+    assert (own.replicas, own.replicas_given, own.on_error.then) == (1, True, OnError.STOP)
     assert own.edges[0].overflow is Overflow.BLOCK
-    assert (load_stage.replicas, load_stage.on_error) == (1, OnError.STOP)
+    assert (load_stage.replicas, load_stage.on_error.then) == (1, OnError.STOP)
 
 
 def test_default_replicas_do_not_reach_stages_that_keep_state() -> None:
@@ -267,7 +269,7 @@ def test_default_replicas_do_not_reach_stages_that_keep_state() -> None:
         ("keyed", None),
         ("save", 1),
     ]
-    assert made.stages[1].on_error is OnError.STOP  # a stream function knows no other
+    assert made.stages[1].on_error == ErrorPolicy()  # a stream function knows no other
 
 
 def test_limits_are_read_in_bytes() -> None:
@@ -346,6 +348,78 @@ def test_a_source_of_ones_own_and_a_stream_know_only_stop() -> None:
     assert codes("call: steps:load\non_error: stop") == []
 
 
+@pytest.mark.parametrize(
+    ("text", "policy"),
+    [
+        ("skip", ErrorPolicy(then=OnError.SKIP)),
+        ("{}", ErrorPolicy()),
+        ("{retries: 2}", ErrorPolicy(retries=2, backoff_s=0.2)),
+        ("{retries: 2, backoff: 0s}", ErrorPolicy(retries=2, backoff_s=0.0)),
+        (
+            "{then: dead_letter, retries: 3, backoff: 1m30s, budget: 100}",
+            ErrorPolicy(then=OnError.DEAD_LETTER, retries=3, backoff_s=90.0, budget=Budget(100)),
+        ),
+        (
+            "{then: skip, budget: 0.5%}",
+            ErrorPolicy(then=OnError.SKIP, budget=Budget(0.5, percent=True)),
+        ),
+    ],
+)
+def test_an_error_policy_is_a_word_or_a_mapping(text: str, policy: ErrorPolicy) -> None:
+    assert stage(f"call: steps:clean\ninputs: load\non_error: {text}").on_error == policy
+
+
+def test_an_error_policy_may_come_from_the_environment() -> None:
+    made = stage(
+        """
+        call: steps:clean
+        inputs: load
+        on_error:
+          then: ${env.THEN}
+          retries: ${env.TRIES}
+          backoff: ${env.PAUSE}
+          budget: ${env.MOST}
+        """,
+        THEN="skip",
+        TRIES="4",
+        PAUSE="2s",
+        MOST="7",
+    )
+
+    assert made.on_error == ErrorPolicy(
+        then=OnError.SKIP, retries=4, backoff_s=2.0, budget=Budget(7)
+    )
+
+
+def test_a_policy_is_at_its_word_or_at_the_key_of_its_mapping() -> None:
+    short = stage("call: steps:clean\ninputs: load\non_error: skip").on_error_at
+    long = stage("call: steps:clean\ninputs: load\non_error: {then: skip}").on_error_at
+
+    assert (short.line, short.column) == (7, 15)
+    assert (long.line, long.column) == (7, 5)
+
+
+def test_a_default_policy_reaches_each_stage_as_far_as_it_can_have_it() -> None:
+    made = pipeline(
+        """
+        defaults: {on_error: {then: skip, retries: 3, budget: 1%}}
+        stages:
+          load: {call: "steps:load"}
+          read: {use: jsonl.read, with: {path: in.jsonl}}
+          clean: {call: "steps:clean", inputs: load}
+          roll: {call: "steps:rolling", inputs: load}
+        """
+    )
+    budget = Budget(1, percent=True)
+
+    assert [one.on_error for one in made.stages] == [
+        ErrorPolicy(),
+        ErrorPolicy(then=OnError.SKIP, budget=budget),  # a source has no item to try again
+        ErrorPolicy(then=OnError.SKIP, retries=3, budget=budget),
+        ErrorPolicy(),
+    ]
+
+
 def test_a_join_needs_named_inputs() -> None:
     assert codes("call: steps:clean\ninputs: load\njoin: zip") == ["bad-join"]
 
@@ -362,7 +436,6 @@ def test_an_async_function_comes_in_a_later_version() -> None:
         "timeout: 3s",
         "join: latest",
         "join: {key: item}",
-        "on_error: {then: skip, retries: 2}",
         "run: [cat]",
         "pipeline: other.yaml",
     ],

@@ -73,7 +73,7 @@ def test_a_slip_of_a_required_key_is_told_once() -> None:
 
 def test_a_value_of_a_wrong_type_is_told_once_whatever_else_is_wrong_with_it() -> None:
     assert stage("call: m:f\non_error: 3") == [
-        "4:15 wrong-type: 'on_error' must be 'stop', 'skip' or 'dead_letter', got 3"
+        "4:15 wrong-type: 'on_error' must be 'stop', 'skip' or 'dead_letter' or a mapping, got 3"
     ]
     assert stage("call: m:f\nreplicas: [1]") == [
         "4:15 wrong-type: 'replicas' must be a whole number from 1 to 4096 or 'auto', got a list"

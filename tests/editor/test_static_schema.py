@@ -214,7 +214,7 @@ TOLD: Final = {
     ),
     "a-policy-that-is-none": (
         SHOW + "    on_error: skipp\n",
-        ["9:15 must be 'stop', 'skip' or 'dead_letter'"],
+        ["9:15 must be 'stop', 'skip' or 'dead_letter' or a mapping"],
     ),
     "a-truth-that-is-none": (SHOW + "    ordered: yes\n", ["9:14 must be true or false"]),
     "an-operator-that-is-none": (

@@ -96,6 +96,11 @@ class Drawing:
         self.graph.stages[name] = stage
         return name
 
+    def policy(self, then: str) -> Any:
+        """A way to go on, with or without further tries, which are in vain."""
+        tries = {"then": then, "retries": 2, "backoff": "0s"}
+        return self.draw(st.sampled_from([then, tries]))
+
     def source(self) -> Flow:
         items = self.draw(st.sampled_from([0, 1, 5, 23, 60]))
         kind = self.draw(st.sampled_from(["number", "number", "object", "array"]))
@@ -110,7 +115,7 @@ class Drawing:
         if call != "same":
             settings["with"] = {"by": self.number(0, 4)}
         if call == "fail":
-            settings["on_error"] = "skip"
+            settings["on_error"] = self.policy("skip")
         name = self.add(call, self.edge(flow), **settings)
         return self.after(flow, name, drops=flow.drops or call in {"sift", "fail"})
 
@@ -125,7 +130,8 @@ class Drawing:
 
     def step_fan(self, flow: Flow) -> list[Flow]:
         by = {"by": self.number(0, 3)}
-        name = self.add("fan", self.edge(flow), **{"with": by, "replicas": self.number(1, 3)})
+        settings = {"replicas": self.number(1, 3), "on_error": self.policy("stop")}
+        name = self.add("fan", self.edge(flow), **{"with": by}, **settings)
         return [self.after(flow, name, items=flow.items * 3, drops=True)]
 
     def step_dead_letters(self, flow: Flow) -> list[Flow]:
@@ -133,7 +139,7 @@ class Drawing:
         name = self.add(
             call,
             self.edge(flow),
-            on_error="dead_letter",
+            on_error=self.policy("dead_letter"),
             **{"with": {"by": self.number(0, 4)}, "replicas": self.number(1, 3)},
         )
         out = self.after(flow, name, items=flow.items * 3, drops=True, letters=True)

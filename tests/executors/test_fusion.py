@@ -54,6 +54,17 @@ def fail_at_20(item):
     return item
 
 
+TRIED = set()
+
+
+def fail_once_each(item):
+    item["list"].append("seen")
+    if item["x"] not in TRIED:
+        TRIED.add(item["x"])
+        raise ConnectionError("the first try")
+    return item
+
+
 def crash_at_20(item):
     if item["x"] == 20:
         ctypes.string_at(0)
@@ -172,6 +183,25 @@ def test_dead_letters_leave_a_fused_chain_by_their_port(tmp_path: Path) -> None:
     assert (letter["id"], letter["stage"]) == ("count:10", "touch")
     assert outcome.stage("total").received == outcome.stage("touch").processed
     assert outcome.report.run.exit_code == 0
+
+
+def test_a_fused_stage_tries_again_what_fails(tmp_path: Path) -> None:
+    stages = {
+        **CHAIN,
+        "touch": {
+            "call": "chain:fail_once_each",
+            "inputs": "some",
+            "on_error": {"retries": 1, "backoff": "0s"},
+        },
+    }
+
+    plain = run(tmp_path, CHAIN, "local", fuse=True)
+    outcome = run(tmp_path, stages, "local", fuse=True)
+
+    assert outcome.kept == plain.kept
+    touch = outcome.stage("touch")
+    assert (touch.retried, touch.processed) == (touch.received, plain.stage("touch").processed)
+    assert outcome.report.ledger.balanced
 
 
 def test_an_early_end_passes_up_through_a_fused_chain(tmp_path: Path) -> None:

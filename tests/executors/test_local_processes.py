@@ -352,6 +352,27 @@ def test_a_worker_that_lingers_after_its_end_is_killed_without_failing_the_run(
     assert any("a thread that never ends" in text for text in lines(events))
 
 
+def test_a_wait_before_another_try_is_no_part_of_a_circle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "LOOK_S", 0.002)
+    stages = {
+        "source": {"call": "trouble:numbers", "with": {"stop": 100}},
+        "refuse": {
+            "call": "trouble:refuse",
+            "inputs": {"from": "source", "capacity": 1},
+            "with": {"note": str(tmp_path / "note"), "tries": 2},
+            "on_error": {"retries": 1, "backoff": "300ms"},
+        },
+        "sink": {"call": "trouble:ignore", "inputs": "refuse"},
+    }
+
+    report, _ = run(tmp_path, stages)
+
+    assert report.run.status is Status.SUCCEEDED, report.errors
+    assert report.stages[1].retried == 1
+
+
 # -------------------------------------------------------------------- interrupted
 
 
@@ -396,6 +417,51 @@ def test_the_first_signal_drains_and_the_ledger_balances(
     assert process.returncode == status
     assert (facts["run"]["status"], facts["ledger"]["findings"]) == ("interrupted", [])
     assert [edge["unread"] for edge in facts["edges"]] == [0, 0]
+
+
+@pytest.mark.parametrize("executor", ["local", "inline"])
+def test_a_drained_run_waits_no_more_before_it_tries_again(tmp_path: Path, executor: str) -> None:
+    note, report = tmp_path / "note", tmp_path / "report.json"
+    stages = {
+        "source": {"call": "trouble:numbers"},
+        "refuse": {
+            "call": "trouble:refuse",
+            "inputs": "source",
+            "with": {"note": str(note), "tries": 4},
+            "on_error": {"retries": 9, "backoff": "1h"},
+        },
+        "sink": {"call": "trouble:ignore", "inputs": "refuse"},
+    }
+    options = ("--report", str(report), "--executor", executor)
+
+    with command(write(tmp_path, stages), *options) as process:
+        await_file(note)
+        process.send_signal(signal.SIGINT)
+
+    facts = json.loads(report.read_text())
+    assert process.returncode == 130
+    (refuse,) = [stage for stage in facts["stages"] if stage["name"] == "refuse"]
+    assert (refuse["retried"], refuse["failed"], facts["ledger"]["findings"]) == (3, 0, [])
+    assert refuse["received"] == refuse["processed"]
+
+
+@pytest.mark.parametrize("executor", ["local", "inline"])
+def test_the_second_signal_ends_a_wait_before_another_try(tmp_path: Path, executor: str) -> None:
+    note = tmp_path / "note"
+    stages = chain("never")
+    stages["sink"] = {
+        "call": "trouble:refuse",
+        "inputs": "fall",
+        "with": {"note": str(note), "tries": 10**6},
+        "on_error": {"retries": 10**6, "backoff": "1h"},
+    }
+
+    with command(write(tmp_path, stages), "--executor", executor) as process:
+        await_file(note)
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
+
+    assert process.returncode in {130, 143}
 
 
 @pytest.mark.parametrize("how", ["sleep", "stop"])

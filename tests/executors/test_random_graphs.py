@@ -78,6 +78,7 @@ def counts(outcome: Outcome) -> dict[str, Any]:
             stage.empty,
             stage.skipped,
             stage.dead_lettered,
+            stage.retried,
             stage.emitted,
         )
         for stage in outcome.report.stages

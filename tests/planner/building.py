@@ -9,7 +9,7 @@ from typing import Any
 from pipeflow.errors import Location
 from pipeflow.planner.plan import EdgePlan, Machine, Plan, StagePlan
 from pipeflow.spec.pipeline import Call, Edge, Pipeline, PortRef, Stage, Use
-from pipeflow.spec.policies import Limits
+from pipeflow.spec.policies import ErrorPolicy, Limits, OnError
 from pipeflow.spec.stage_type import CallFacts, Role, Shape, StageType
 
 MACHINE = Machine(cores=4, memory=8 * 2**30, processes=1000, descriptors=4096)
@@ -47,6 +47,8 @@ def stage(
     **more: Any,
 ) -> Stage:
     """A stage; ``pipeline`` gives it its place. ``edge`` says what holds for all of its inputs."""
+    if isinstance(more.get("on_error"), OnError):
+        more["on_error"] = ErrorPolicy(then=more["on_error"])
     if "replicas" in more:
         more.setdefault("replicas_given", True)
     made = Stage(

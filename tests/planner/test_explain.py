@@ -7,7 +7,7 @@ import json
 from pipeflow.planner.explain import graph_dot, graph_mermaid, graph_text, plan_json, plan_text
 from pipeflow.planner.make import make_plan
 from pipeflow.spec.pipeline import Pipeline
-from pipeflow.spec.policies import ArrayMode, OnError, Overflow
+from pipeflow.spec.policies import ArrayMode, Budget, ErrorPolicy, OnError, Overflow
 from tests.planner.building import FILES, MACHINE, SAVE, WRITER, pipeline, stage
 
 
@@ -96,6 +96,9 @@ def test_the_json_goes_by_names_and_can_be_written() -> None:
         "inputs": ["find"],
         "ports": ["out", "errors"],
         "on_error": "dead_letter",
+        "retries": 0,
+        "backoff_s": None,
+        "budget": None,
         "at": "p.yaml:3:3",
     }
     assert again["edges"][3] == {
@@ -189,3 +192,20 @@ def test_names_cannot_break_out_of_a_drawing() -> None:
 
     assert 's0(["a#quot;]#lt;b#gt;#35;<br/>' in graph_mermaid(odd)
     assert '"a\\"]<b>#"' in graph_dot(odd)
+
+
+def test_a_long_policy_is_told_in_full() -> None:
+    policy = ErrorPolicy(
+        then=OnError.SKIP, retries=3, backoff_s=0.2, budget=Budget(0.5, percent=True)
+    )
+    plan = make_plan(pipeline(stage("find"), stage("load", "find", on_error=policy)), MACHINE)
+
+    assert "on error: skip after 3 retries from 0.2 s on, at most 0.5%" in plan_text(plan)
+    told = plan_json(plan)["stages"]
+    assert isinstance(told, list)
+    assert {key: told[1][key] for key in ("on_error", "retries", "backoff_s", "budget")} == {
+        "on_error": "skip",
+        "retries": 3,
+        "backoff_s": 0.2,
+        "budget": "0.5%",
+    }

@@ -341,7 +341,7 @@ def test_only_what_leads_to_a_stage_is_kept() -> None:
     part = only_to(whole, "shrink")
 
     assert [each.name for each in part.stages] == ["find", "decode", "shrink"]
-    assert part.stages[1].on_error is OnError.SKIP
+    assert part.stages[1].on_error.then is OnError.SKIP
     assert make_plan(part, MACHINE).edges[1].source == 1
 
 

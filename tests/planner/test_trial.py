@@ -9,7 +9,7 @@ from pipeflow.planner.checks import check
 from pipeflow.planner.make import make_plan
 from pipeflow.planner.trial import Trial, decide_trial
 from pipeflow.spec.pipeline import Expected, FileTest, Given, Pipeline, PortRef
-from pipeflow.spec.policies import OnError
+from pipeflow.spec.policies import ErrorPolicy, OnError
 from tests.planner.building import MACHINE, SAVE, WRITER, at, pipeline, stage
 
 WORK = pipeline(
@@ -100,10 +100,19 @@ def test_dead_letters_that_nobody_reads_in_the_test_are_skipped() -> None:
     read, unread = trial("find", "shrink broken"), trial("find", "shrink")
 
     policies = [
-        {each.name: each.on_error for each in decided.pipeline.stages}["decode"]
+        {each.name: each.on_error.then for each in decided.pipeline.stages}["decode"]
         for decided in (read, unread)
     ]
     assert policies == [OnError.DEAD_LETTER, OnError.SKIP]
+
+
+def test_nobody_waits_before_another_try() -> None:
+    policy = ErrorPolicy(retries=2, backoff_s=60.0)
+    work = pipeline(stage("find"), stage("fetch", "find", on_error=policy))
+
+    (_, fetch, _) = trial("find", "fetch", work).pipeline.stages
+
+    assert fetch.on_error == ErrorPolicy(retries=2, backoff_s=0.0)
 
 
 def test_a_merge_gets_what_is_given_of_its_inputs() -> None:

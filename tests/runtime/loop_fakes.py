@@ -12,7 +12,7 @@ from pipeflow.runtime.flow.joins import Call, Lone, Origin, UnitEnd
 from pipeflow.runtime.flow.refused import ReadersGone
 from pipeflow.runtime.loops.pick import make_loop
 from pipeflow.runtime.messages import Barrier, EndOfInput, ItemId, WorkerReport
-from pipeflow.spec.policies import OnError
+from pipeflow.spec.policies import ErrorPolicy, OnError
 from pipeflow.stages.work import Work
 
 AT = Location("pipeline.yaml", 3, 3)
@@ -30,6 +30,7 @@ class Inbox:
         self.messages = messages
         self.delivered_ids: list[ItemId] = []
         self.closed = False
+        self.settled = 0
 
     def take(self) -> Any:
         return self.messages.pop(0) if self.messages else EndOfInput({0: 0})
@@ -42,6 +43,9 @@ class Inbox:
 
     def no_more_calls(self) -> bool:
         return False
+
+    def settle(self) -> None:
+        self.settled += 1
 
     def close(self) -> None:
         self.closed = True
@@ -89,7 +93,7 @@ class Run:
         work: Work,
         messages: list[Any] | None = None,
         *,
-        on_error: OnError = OnError.STOP,
+        on_error: OnError | ErrorPolicy = OnError.STOP,
         join: Join = Join.MERGE,
         ports: tuple[str, ...] = ("out", "errors"),
         readers_leave_after: int | None = None,
@@ -99,7 +103,8 @@ class Run:
         self.outbox = Outbox(readers_leave_after)
         self.row: Words = memoryview(bytearray(8 * WORKER_WORDS)).cast("Q")
         self.reports: list[WorkerReport] = []
-        stage = StagePlan(index=4, name="stage", at=AT, on_error=on_error, join=join, ports=ports)
+        policy = ErrorPolicy(then=on_error) if isinstance(on_error, OnError) else on_error
+        stage = StagePlan(index=4, name="stage", at=AT, on_error=policy, join=join, ports=ports)
         self.loop = make_loop(
             work,
             stage=stage,
@@ -116,6 +121,9 @@ class Run:
 
     def for_input(self, timeout_s: float | None) -> None:
         self.outbox.log.append("wait")
+
+    def back_off(self, seconds: float) -> None:
+        self.outbox.log.append(("back off", seconds))
 
     def go(self) -> Run:
         for _ in self.loop.steps():

@@ -53,10 +53,14 @@ def test_a_death_is_told_by_its_status(status: int, told: str) -> None:
 
 def test_a_kill_says_that_memory_ran_out_only_if_it_did() -> None:
     known = death(status=-9, item="", out_of_memory=True, started=True)
-    other = death(status=-9, item="", out_of_memory=False, started=False)
+    other = death(status=-9, item="", out_of_memory=False, started=True)
+    untold = death(status=-9, item="", out_of_memory=None, started=False)
 
     assert "ran out of memory" in known.message
-    assert other.message == "the worker was ended by SIGKILL, while its stage was being loaded"
+    assert other.message == (
+        "the worker was ended by SIGKILL, which somebody sent: memory had not run out"
+    )
+    assert untold.message == "the worker was ended by SIGKILL, while its stage was being loaded"
 
 
 def test_a_status_is_an_exit_code_or_a_signal() -> None:

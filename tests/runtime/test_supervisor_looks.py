@@ -66,6 +66,13 @@ def test_an_idle_source_in_its_generator_is_no_stall() -> None:
     assert {stalls.look(board, [A, B, C]) for _ in range(30)} == {""}
 
 
+def test_who_waits_before_another_try_goes_on_by_itself() -> None:
+    decided, board = waiting(State.WAITING_OUT, State.BACKING_OFF, State.WAITING_IN)
+    stalls = Stalls(decided)
+
+    assert {stalls.look(board, [A, B, C]) for _ in range(30)} == {""}
+
+
 def test_who_has_finished_and_only_lingers_ends_no_wait() -> None:
     decided, board = waiting(State.DONE, State.WAITING_IN)
     stalls = Stalls(decided)

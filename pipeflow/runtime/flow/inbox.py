@@ -190,7 +190,7 @@ class Inbox:
                         barrier, self._pending_barrier = self._pending_barrier, None
                         return barrier
                     if not self._receive():
-                        self._settle()
+                        self.settle()
                         self._help_if_all_wait()
                         return self._end()
                 case Passed(origin, cost):
@@ -380,7 +380,7 @@ class Inbox:
             parked.popleft()
         parked.append(note)
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """Before a wait nothing is owed: a writer may wait for just that."""
         for note in self._owing.values():
             note.give_back()

@@ -8,7 +8,6 @@ again, and nothing here imports more than a worker needs.
 from __future__ import annotations
 
 import atexit
-import faulthandler
 import importlib
 import os
 import pickle
@@ -20,7 +19,8 @@ import traceback
 from typing import TYPE_CHECKING, Final
 
 from pipeflow import values
-from pipeflow.runtime.launch import image
+from pipeflow.runtime.last_words import leave_last_words
+from pipeflow.runtime.launch import image, ties
 from pipeflow.runtime.launch.environment import stage_environment
 from pipeflow.runtime.messages import EXIT_FAILED, Failed, Failure, pack_report
 
@@ -78,7 +78,7 @@ def _settle(brief: WorkerBrief) -> None:
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN)  # the supervisor decides what they mean
     _open_standard_streams()
-    faulthandler.enable(file=2)
+    leave_last_words(brief.words_fd, brief.worker)
     os.environ.update(stage_environment(stage, worker.replica))
     image.adopt(stage.threads)
     _volunteer_for_oom()
@@ -164,11 +164,11 @@ def main(arguments: list[str]) -> int:
         plan, briefs = pickle.load(file)
     from pipeflow.runtime.brief import unpack
     from pipeflow.runtime.flow.wiring import wire
-    from pipeflow.runtime.launch.ties import die_with_parent
 
+    ties.close_on_exec()  # what was handed to us is not for the programs that the stage starts
     told = unpack(briefs, pickle.loads(plan))
     # Armed before the exec as well; said again because a loader with privileges would drop it.
-    if not die_with_parent(told[0].supervisor_pid):
+    if not ties.die_with_parent(told[0].supervisor_pid):
         return 1
     return start(told, wire(told[0].plan))
 

@@ -65,6 +65,15 @@ def close_all_but(keep: Iterable[int]) -> None:
     os.closerange(low, _highest() + 1)
 
 
+def close_on_exec() -> None:
+    """Let no program that is started from here on inherit more than the three standard ends."""
+    for number in range(3, _highest() + 1):
+        try:
+            os.set_inheritable(number, False)
+        except OSError:
+            pass  # not open
+
+
 def _highest() -> int:
     try:
         return max(int(name) for name in os.listdir("/proc/self/fd"))  # noqa: PTH208 - as above

@@ -4,6 +4,7 @@
     channels                 each end inherited by its own workers only
     bells                    one a worker, one more for a worker that drops
     reports, prints          a pipe each for a worker; the supervisor reads
+    last words               memory for the stacks of workers that a signal ends
     life-line                a pipe that reads as ended when the supervisor is gone
 
 After the start the supervisor closes its copies of all that the workers hold: while it has one, no
@@ -12,6 +13,7 @@ worker can see that a neighbour is gone.
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 from collections.abc import Iterable, Sequence
@@ -21,6 +23,7 @@ from pipeflow.planner.plan import Plan, StagePlan
 from pipeflow.runtime.board import Board
 from pipeflow.runtime.brief import WorkerBrief
 from pipeflow.runtime.flow.wiring import ChannelPlan
+from pipeflow.runtime.last_words import ROOM, LastWords
 from pipeflow.spec.policies import Overflow
 from pipeflow.transports.bell import Bell
 from pipeflow.transports.channel import create_ends
@@ -58,8 +61,7 @@ class Wires:
         except OSError as error:
             self.close()
             raise MachineError(
-                f"the pipes and memory of the run cannot be made: {error.strerror}"
-                " (`ulimit -n` bounds the open files)"
+                f"the pipes and memory of the run cannot be made: {error.strerror}{_limit(error)}"
             ) from error
 
     def _make(self, stdout_fd: int) -> None:
@@ -72,6 +74,9 @@ class Wires:
             memoryview(mmap.mmap(self._board_fd, size)).cast("Q"),
         )
         self._arena = Arena.create(len(self._plan.workers), self._plan.memory)
+        self._words_fd = _memory("pipeflow-words", len(self._plan.workers) * ROOM)
+        self._owned.append(self._words_fd)
+        self.last_words = LastWords(self._words_fd)
         self._lifeline, self._lifeline_end = os.pipe()
         self._lent.append(self._lifeline)
         self._owned.append(self._lifeline_end)
@@ -93,6 +98,7 @@ class Wires:
         bells = [*self._bells.values(), *self._mail_bells.values()]
         return (
             *self._lent,
+            self._words_fd,
             *self._arena_fds(),
             *(fd for bell in bells for fd in bell.fds),
             *(fd for ends in self._ends.values() for fd in ends.fds),
@@ -113,6 +119,7 @@ class Wires:
         stdout = self._stdout_of(worker)
         return (
             self._board_fd,
+            self._words_fd,
             *self._arena_fds(),
             self._lifeline,
             self.reports[worker][1],
@@ -143,6 +150,7 @@ class Wires:
             bells=self._rings(worker, self._bells),
             mail_bells=self._rings(worker, self._mail_bells),
             report_fd=self.reports[worker][1],
+            words_fd=self._words_fd,
             lifeline_fd=self._lifeline,
             stdout_fd=self._stdout_of(worker),
             print_fd=self.prints[worker][1] if len(self._plan.sharing(worker)) > 1 else -1,
@@ -226,6 +234,19 @@ class Wires:
         """Operators may write to standard output (``print``, ``path: "-"``); user code may not."""
         stage = self._plan.stages[self._plan.workers[worker].stage]
         return self._stdout if stage.operator else -1
+
+
+def _limit(error: OSError) -> str:
+    """The limit that an error has met, in brackets, if there is one to be raised."""
+    match error.errno:
+        case errno.EMFILE | errno.ENFILE:
+            return " (`ulimit -n` bounds the open files)"
+        case errno.EFBIG:
+            return " (`ulimit -f` bounds files, and shared memory counts as one: lift it)"
+        case errno.ENOMEM:
+            return " (`ulimit -v` bounds the address space of a process)"
+        case _:
+            return ""
 
 
 def _memory(name: str, size: int) -> int:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, Final, Protocol
 
 from pipeflow.errors import ItemNotLoadable, MemoryLimitReached, PipeflowError
@@ -38,10 +38,11 @@ from pipeflow.runtime.messages import (
     Logged,
     WorkerReport,
 )
+from pipeflow.runtime.spending import Spending
 from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED
 from pipeflow.spec.policies import OnError
 from pipeflow.stages.work import OutputClosed, Routed, Work
-from pipeflow.values import dataclass
+from pipeflow.values import dataclass, field, replace
 
 #: How long what the longer inputs of a zip still bring is counted, after the shortest has ended.
 REST_S: Final = 1.0
@@ -87,6 +88,14 @@ class Waits(Protocol):
         """
         ...
 
+    def back_off(self, seconds: float) -> None:
+        """So long, but no longer than until the run is drained.
+
+        Raises:
+            ReadersGone: Nobody needs the results any more.
+        """
+        ...
+
 
 @dataclass(slots=True, kw_only=True)
 class StageLoop(ABC):
@@ -100,6 +109,7 @@ class StageLoop(ABC):
         inbox: Its inputs; ``None`` for a source.
         outbox: Its outputs.
         row: Its row of the board.
+        mates: The rows of all workers of the stage; empty: there is but this one.
         tell: Reports to the supervisor.
         waits: How to wait.
         stopping: Whether the run is being drained.
@@ -120,6 +130,7 @@ class StageLoop(ABC):
     tell: Callable[[WorkerReport], None]
     waits: Waits
     stopping: Callable[[], object]
+    mates: Sequence[Words] = ()
     now: Callable[[], float] = time.time
     mask: Callable[[str], str] = str
     unneeded: bool = False
@@ -128,6 +139,13 @@ class StageLoop(ABC):
     _payload: Any = None
     _ordinal: int = 0
     _emitted: int = 0
+    _attempt: int = 1
+    _given_up: Failure | None = None
+    _spending: Spending = field(init=False)
+
+    def __post_init__(self) -> None:
+        budget = self.stage.on_error.budget
+        self._spending = Spending(self.stage.name, budget, self.row, self.mates or (self.row,))
 
     def item_in_hand(self) -> ItemId:
         """Id of the item that is being worked on; empty for none."""
@@ -165,6 +183,18 @@ class StageLoop(ABC):
     # ------------------------------------------------------------------ results
 
     def _emit(self, result: Any, item: ItemId, place: tuple[int, int]) -> None:
+        port, payload = self._port_of(result)
+        if payload is None:
+            return
+        self.outbox.emit(port, payload, item, *place)
+        self._emitted += 1
+
+    def _port_of(self, result: Any) -> tuple[str, Any]:
+        """Where a result goes, and what goes there.
+
+        Raises:
+            ValueError: The stage has no such port.
+        """
         port = OUT
         if type(result) is Routed:
             port, result = result.port, result.item
@@ -176,10 +206,7 @@ class StageLoop(ABC):
                     f"stage '{self.stage.name}' has no output port '{port}'; it has: {known}."
                     f" A port of your own is listed: `outputs: [{port}]`"
                 )
-            if result is None:
-                return
-        self.outbox.emit(port, result, item, *place)
-        self._emitted += 1
+        return port, result
 
     def _gather(
         self,
@@ -230,10 +257,12 @@ class StageLoop(ABC):
         """An item failed: what the stage's policy says.
 
         Raises:
-            StageStopped: The policy is ``stop``.
+            StageStopped: The policy is ``stop``, or too many were given up.
         """
         failure = self._failure(error, phase)
-        match self.stage.on_error:
+        if self._spending.ahead:
+            self._judge_at_mark()
+        match self.stage.on_error.then:
             case OnError.STOP:
                 self.row[FAILED] += count
                 raise StageStopped(failure) from None
@@ -244,6 +273,36 @@ class StageLoop(ABC):
                 self._dead_letter(failure, place)
                 self.row[DEAD_LETTERED] += count
                 self.tell(ItemGivenUp(failure, dead_lettered=True))
+        self._given_up = failure
+        if self.stage.on_error.budget is not None:
+            self._stop_if(self._spending.after_giving_up(self._seen()))
+
+    def _seen(self) -> int:
+        """Items that the budget is a part of."""
+        return self._spending.seen()
+
+    def _judge_at_mark(self) -> None:
+        """See whether enough has come to judge a percentage, and judge.
+
+        Raises:
+            StageStopped: The budget is spent.
+        """
+        self._stop_if(self._spending.at_mark(self._seen()))
+
+    def _judge_at_end(self) -> None:
+        """The input is over. One that a drain has cut short is no whole to be a part of.
+
+        Raises:
+            StageStopped: The budget is spent.
+        """
+        if self.stage.on_error.budget is not None and not self.stopping():
+            self._stop_if(self._spending.at_end(self._seen()))
+
+    def _stop_if(self, spent: str) -> None:
+        """End the run if the budget is spent; the last item that was given up says what of."""
+        if spent:
+            told = self._given_up or Failure(phase="budget", kind="", message="")
+            raise StageStopped(replace(told, phase="budget", kind="BudgetSpent", message=spent))
 
     def _dead_letter(self, failure: Failure, place: tuple[int, int]) -> None:
         letter = {
@@ -251,7 +310,7 @@ class StageLoop(ABC):
             "id": failure.item,
             "stage": self.stage.name,
             "replica": self.replica,
-            "attempt": 1,
+            "attempt": self._attempt,
             "emitted": self._emitted,
             "time": self.now(),
             "error": {
@@ -274,6 +333,8 @@ class StageLoop(ABC):
             traceback="" if isinstance(error, PipeflowError) else traceback_of(error),
             item=id_text(self.hand if item is None else item, self.names),
             view="" if self._payload is None else view_of(self._payload),
+            attempt=self._attempt if self.hand else 1,
+            emitted=self._emitted if self.hand else 0,
         )
 
     def _stopped(self, error: BaseException, phase: str) -> StageStopped:

@@ -42,6 +42,11 @@ PLAIN: Final = frozenset({dict, list, tuple, str, int, float, bool, bytes, type(
 REST_S: Final = 1.0
 
 
+def is_many(result: object) -> bool:
+    """Whether the answer to a call is an iterator of results, and no result itself."""
+    return type(result) not in PLAIN and hasattr(type(result), "__next__")
+
+
 @dataclass(slots=True, kw_only=True)
 class CallLoop(StageLoop):
     """A function at work, item by item."""
@@ -49,6 +54,7 @@ class CallLoop(StageLoop):
     _joined: bool = field(init=False)
 
     def __post_init__(self) -> None:
+        StageLoop.__post_init__(self)  # super() knows nothing of a class with slots
         self._joined = self.stage.join in {Join.ZIP_BY_ID, Join.ZIP_BY_POSITION}
 
     def _run(self) -> Iterator[bool]:
@@ -60,6 +66,8 @@ class CallLoop(StageLoop):
             if type(message) is Calls:
                 yield from self._call_all(message)
                 message = None
+                if self._spending.ahead:
+                    self._judge_at_mark()
                 yield GOES_ON
                 continue
             if type(message) is Call:
@@ -67,6 +75,8 @@ class CallLoop(StageLoop):
                 message = None
                 if many is not None:
                     yield from many
+                if self._spending.ahead:
+                    self._judge_at_mark()
                 yield GOES_ON
                 continue
             match message:
@@ -103,6 +113,8 @@ class CallLoop(StageLoop):
                 many = self._call(calls.single(index))
                 if many is not None:
                     yield from many
+                if self._spending.ahead:
+                    self._judge_at_mark()
             return
         while at < count:
             most = count if express is None else express.room(calls.prefix)
@@ -159,13 +171,8 @@ class CallLoop(StageLoop):
         Returns:
             What is left to do if the call gave many results: they leave as they are yielded.
         """
-        row, inbox = self.row, self.inbox
-        assert inbox is not None
         assert self.work.call is not None
-        row[RECEIVED] += len(call.origins)
-        put_hand(row, call.id)
-        inbox.delivered(call)
-        self.hand, self._payload, self._emitted = call.id, call.payload, 0
+        self._receive(call)
         try:
             given = call.payload if self._joined else (call.payload,)
             result = self.work.call(*given)
@@ -174,6 +181,15 @@ class CallLoop(StageLoop):
             return None
         return self._pass_on(result, call)
 
+    def _receive(self, call: Call) -> None:
+        """An item is in hand from now on."""
+        row, inbox = self.row, self.inbox
+        assert inbox is not None
+        row[RECEIVED] += len(call.origins)
+        put_hand(row, call.id)
+        inbox.delivered(call)
+        self.hand, self._payload, self._emitted = call.id, call.payload, 0
+
     def _pass_on(self, result: Any, call: Call) -> Iterator[bool] | None:
         """Send what a call gave.
 
@@ -181,7 +197,7 @@ class CallLoop(StageLoop):
             What is left to do if it gave many results: they leave as they are yielded.
         """
         try:
-            if type(result) not in PLAIN and hasattr(type(result), "__next__"):
+            if is_many(result):
                 return self._call_many(call, result)
             if result is not None:
                 self._emit(result, call.id, (call.lane, call.unit))
@@ -242,7 +258,7 @@ class CallLoop(StageLoop):
             case ReadersGone() | OutputClosed():
                 self.row[PROCESSED] += count
                 raise error
-            case ResultNotSerializable() if self.stage.on_error is OnError.STOP:
+            case ResultNotSerializable() if self.stage.on_error.then is OnError.STOP:
                 self.row[FAILED] += count
                 raise self._not_serializable(error) from None
             case ResultNotSerializable(cause=cause):
@@ -258,6 +274,7 @@ class CallLoop(StageLoop):
     def _finish(self, units: Mapping[int, int]) -> Iterator[bool]:
         """All input was worked on: what the stage still has to say."""
         place = (0, units.get(0, 0))
+        self._judge_at_end()
         if self.work.finish is not None:
             self.hand, self._payload, self.row[HAND_DEPTH] = (), None, 0
             try:

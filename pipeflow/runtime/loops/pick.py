@@ -1,20 +1,23 @@
-"""Picks the loop for a stage, by the form of its code."""
+"""Picks the loop for a stage, by the form of its code, and by what follows when an item fails."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from pipeflow.planner.plan import StagePlan
 from pipeflow.runtime.loops.base import StageLoop
 from pipeflow.runtime.loops.calls import CallLoop
 from pipeflow.runtime.loops.source import SourceLoop
 from pipeflow.runtime.loops.stream import StreamLoop
+from pipeflow.runtime.loops.tries import TryLoop
 from pipeflow.stages.work import Work
 
 
-def make_loop(work: Work, **settings: Any) -> StageLoop:
-    """The loop for this work; ``settings`` are the fields of ``StageLoop``."""
+def make_loop(work: Work, *, stage: StagePlan, **settings: Any) -> StageLoop:
+    """The loop for this work and its stage; ``settings`` are the fields of ``StageLoop``."""
     if work.source is not None:
-        return SourceLoop(work=work, **settings)
+        return SourceLoop(work=work, stage=stage, **settings)
     if work.stream is not None:
-        return StreamLoop(work=work, **settings)
-    return CallLoop(work=work, **settings)
+        return StreamLoop(work=work, stage=stage, **settings)
+    kind = TryLoop if stage.on_error.retries else CallLoop
+    return kind(work=work, stage=stage, **settings)

@@ -33,6 +33,7 @@ class SourceLoop(StageLoop):
             finally:
                 self.asking = False
             yield from self._pump(items)
+            self._judge_at_end()
         finally:
             close = getattr(items, "close", None)
             if close is not None:
@@ -46,6 +47,8 @@ class SourceLoop(StageLoop):
             if got.error is not None:
                 self._over(got.error)
                 return
+            if self._spending.ahead:
+                self._judge_at_mark()
             result = got.result
             del got
             if result is not None:
@@ -87,6 +90,10 @@ class SourceLoop(StageLoop):
                 self.hand, self._payload = item, result
                 raise self._stopped(error, "item") from None
         self.row[HAND_DEPTH] = 0
+
+    def _seen(self) -> int:
+        """A source receives only what it cannot read; its budget is for all its records."""
+        return self._ordinal
 
     def _note_total(self) -> None:
         if self.work.total is not None:

@@ -9,6 +9,7 @@ class Alarm(Enum):
     """What is due."""
 
     PROGRESS = "progress"  #: tell the listener how things stand
+    START = "start"  #: a worker should be ready by now
     LOOK = "look"  #: look at the board for a circle of waits, and for workers nobody needs
     VICTIMS = "victims"  #: nobody has said what the victims are victims of
     KILL = "kill"  #: who was asked to end has had its time

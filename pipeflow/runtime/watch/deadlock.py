@@ -72,10 +72,10 @@ def find_circle(
         look = now[path[-1]]
         blockers = [worker for worker in _depends_on(path[-1], look, links) if worker in now]
         if not blockers:
-            return _say(path[-1], look, links, names) + ", and nobody is left to end the wait"
+            return say_wait(path[-1], look, links, names) + ", and nobody is left to end the wait"
         if blockers[0] in path:
             circle = path[path.index(blockers[0]) :]
-            return "; ".join(_say(worker, now[worker], links, names) for worker in circle)
+            return "; ".join(say_wait(worker, now[worker], links, names) for worker in circle)
         path.append(blockers[0])
 
 
@@ -94,8 +94,8 @@ def _depends_on(worker: int, look: Look, links: Sequence[Link]) -> tuple[int, ..
     return tuple(writer for link in links if worker in link.readers for writer in link.writers)
 
 
-def _say(worker: int, look: Look, links: Sequence[Link], names: Mapping[int, str]) -> str:
-    """One wait as a part of a sentence."""
+def say_wait(worker: int, look: Look, links: Sequence[Link], names: Mapping[int, str]) -> str:
+    """One wait in words: ``b waits for items on edge a -> b``."""
     what = "room" if look.wait is Wait.ROOM else "items"
     several = "its outputs" if look.wait is Wait.ROOM else "its inputs"
     where = f"edge {links[look.edge].name}" if look.edge >= 0 else several

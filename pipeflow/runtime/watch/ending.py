@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from pipeflow.errors import MachineError
+from pipeflow.runtime.last_words import WHERE_SIGNAL
 from pipeflow.runtime.launch.launcher import Launcher
 from pipeflow.runtime.watch.lifecycle import Happening, Life
 from pipeflow.runtime.watch.watched import Watched
@@ -50,6 +51,11 @@ class Ending:
         for watched in workers:
             if watched.life is Life.RUNNING:
                 self._send(watched, _DRAIN_SIGNAL, whole_group=False)
+
+    def ask_where(self, workers: Iterable[Watched]) -> None:
+        """Have them write down where they are, for the supervisor to read."""
+        for watched in workers:
+            self._send(watched, WHERE_SIGNAL, whole_group=False)
 
     def _send(self, watched: Watched, number: int, *, whole_group: bool = True) -> None:
         try:

@@ -62,31 +62,32 @@ def split_status(status: int) -> tuple[int | None, str | None]:
     return (None, signal_name(-status)) if status < 0 else (status, None)
 
 
-def death(*, status: int, item: str, out_of_memory: bool, started: bool) -> Failure:
+def death(
+    *, status: int, item: str, out_of_memory: bool | None, started: bool, stack: str = ""
+) -> Failure:
     """Say how a worker ended that did not say so itself.
 
     Args:
         status: Exit status; negative numbers are signals.
         item: Id of the item it had in hand, or empty.
-        out_of_memory: The kernel killed for want of memory during the run.
+        out_of_memory: The kernel killed for want of memory during the run; ``None``: it does not
+            tell.
         started: The stage had been loaded.
+        stack: Where it was when a signal ended it, as a traceback; or empty.
     """
     return Failure(
         phase="death",
         kind=DEATH,
         message=_sentence(status, item, out_of_memory, started),
+        traceback=stack,
         item=item,
     )
 
 
-def _sentence(status: int, item: str, out_of_memory: bool, started: bool) -> str:
+def _sentence(status: int, item: str, out_of_memory: bool | None, started: bool) -> str:
     exitcode, name = split_status(status)
     if name is not None:
-        how = f"the worker was ended by {name}"
-        if -status == signal.SIGKILL and out_of_memory:
-            how += ": the machine, or its memory limit, ran out of memory"
-        elif -status in {signal.SIGSEGV, signal.SIGBUS}:
-            how += ": it touched memory that is not its own (a bug in compiled code?)"
+        how = f"the worker was ended by {name}{_reason(-status, out_of_memory)}"
     elif exitcode == 0:
         how = "the worker ended without an end of input, with exit status 0"
     else:
@@ -94,3 +95,18 @@ def _sentence(status: int, item: str, out_of_memory: bool, started: bool) -> str
     if item:
         return f"{how}; it had item {item} in hand"
     return how if started else f"{how}, while its stage was being loaded"
+
+
+def _reason(number: int, out_of_memory: bool | None) -> str:
+    """What such a signal means, as far as one can tell."""
+    match number:
+        case signal.SIGKILL if out_of_memory:
+            return ": the machine, or its memory limit, ran out of memory"
+        case signal.SIGKILL if out_of_memory is False:
+            return ", which somebody sent: memory had not run out"
+        case signal.SIGSEGV | signal.SIGBUS:
+            return ": it touched memory that is not its own (a bug in compiled code?)"
+        case signal.SIGABRT:
+            return ": it called abort() (a check that failed in compiled code?)"
+        case _:
+            return ""

@@ -9,7 +9,7 @@ from typing import Final
 from pipeflow.planner.plan import Plan
 from pipeflow.runtime import board as cells
 from pipeflow.runtime.board import Board, State
-from pipeflow.runtime.watch.deadlock import Link, Look, Wait, find_circle
+from pipeflow.runtime.watch.deadlock import Link, Look, Wait, find_circle, say_wait
 
 #: So many looks must be the same before a circle is believed: a busy machine may leave a worker
 #: whose items have come without processor for a second.
@@ -53,6 +53,15 @@ class Stalls:
         circle = find_circle(self._looks[0], now, self._links, self._names) if enough else ""
         self._looks.append(now)
         return circle
+
+    def waits(self, board: Board, alive: Collection[int]) -> list[str]:
+        """Who waits for what just now, in words."""
+        now = {number: look for number in alive if (look := _look(board.worker(number)))}
+        return [
+            say_wait(number, look, self._links, self._names)
+            for number, look in now.items()
+            if look.wait is not Wait.NOT
+        ]
 
 
 def _look(row: cells.Words) -> Look | None:

@@ -6,6 +6,10 @@ from typing import Final
 
 from pipeflow.values import dataclass
 
+#: For a worker to be ready before a word is said.
+SLOW_START_S: Final = 10.0
+#: For a worker to write down where it is.
+STACK_S: Final = 0.25
 #: For a worker to end after it was asked to (SIGTERM), before it is killed.
 TERM_S: Final = 0.5
 #: To find out what the victims are victims of.
@@ -27,7 +31,10 @@ class Terms:
     Attributes:
         run_id: Name of the run.
         seed: Of ``pipeflow.rng``.
-        grace_s: Seconds for a source in a blocking call to end when the run is drained.
+        grace_s: Seconds for a source in a blocking call to end when the run is drained; and for
+            which nothing may move then.
+        start_s: Seconds in which a worker must be ready; 0: any number.
+        still_s: Seconds for which nothing may move before that is told; 0: any number.
         log_level: Least level of log lines.
         progress_s: Seconds between two ``Progress`` events; 0: none.
     """
@@ -35,5 +42,7 @@ class Terms:
     run_id: str
     seed: int = 0
     grace_s: float = 30.0
+    start_s: float = 300.0
+    still_s: float = 60.0
     log_level: str = "info"
     progress_s: float = 0.25

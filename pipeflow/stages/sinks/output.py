@@ -10,16 +10,18 @@ import errno
 import fcntl
 import os
 import select
+import stat
 import sys
 import time
 import zlib
 from pathlib import Path
-from typing import BinaryIO, Final, Protocol
+from typing import BinaryIO, Final, Protocol, TextIO
 
 from pipeflow.spec.options import Option, OptionType
 from pipeflow.stages.context import current
 from pipeflow.stages.rendering import utf8
 from pipeflow.stages.work import OutputClosed
+from pipeflow.telemetry.masking import escape_but_looks
 
 STDOUT: Final = "-"
 #: A compressed file is brought up to date so often, at the next write.
@@ -87,11 +89,21 @@ def open_output(path: Path, *, live: bool = False, compression: str = "auto") ->
 
 
 class StandardOutput:
-    """The command's standard output; outside a run, this process's. Closes nothing."""
+    """The command's standard output; outside a run, this process's. Closes nothing.
+
+    On a terminal it shows what a terminal would obey, but for colours.
+    """
+
+    def __init__(self) -> None:
+        context = current()
+        stream = sys.stdout if context is None else context.stdout
+        self._terminal = stream is not None and stream.isatty()
 
     def write(self, text: str) -> None:
         context = current()
         stream = context.stdout if context is not None else None
+        if self._terminal:
+            text = escape_but_looks(text.replace("\r\n", "\n"))
         try:
             if stream is None:
                 _write_here(text)
@@ -100,6 +112,10 @@ class StandardOutput:
                 stream.flush()
         except BrokenPipeError:
             raise OutputClosed("nobody reads standard output any more") from None
+        except OSError as error:
+            if _hung_up(error, sys.stdout if stream is None else stream):
+                raise OutputClosed("the terminal was closed") from None
+            raise
 
     def commit(self) -> None:
         """Nothing to do: what is written is out."""
@@ -126,7 +142,10 @@ class FileOutput:
         self._flushed = time.monotonic()
         self._size = 0  # bytes of whole writes
         self._broken = False
-        self._descriptor = os.open(self._written, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        # Nobody may have laid a link where our own name for it is: what it leads to is not ours.
+        extra = 0 if direct else os.O_NOFOLLOW
+        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | extra
+        self._descriptor = os.open(self._written, flags, 0o666)
         if not self._special:
             self._claim()
 
@@ -172,8 +191,9 @@ class FileOutput:
         try:
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]
-        except OSError:
+        except OSError as error:
             self._take_back()
+            error.filename = error.filename or str(self._written)  # a full disk: which one?
             raise
         self._size += len(data)
 
@@ -184,6 +204,11 @@ class FileOutput:
         if not self._special:
             os.ftruncate(self._descriptor, self._size)
             os.lseek(self._descriptor, self._size, os.SEEK_SET)
+
+
+def _hung_up(error: OSError, stream: BinaryIO | TextIO) -> bool:
+    """Whether a write failed because its terminal is gone."""
+    return error.errno == errno.EIO and stat.S_ISCHR(os.fstat(stream.fileno()).st_mode)
 
 
 def _write_whole(stream: BinaryIO, data: bytes) -> None:

@@ -93,6 +93,10 @@ def pair(left: Any, right: Any) -> list[Any]:
     return [left, right]
 
 
+def refuse_pair(left: Any, right: Any) -> None:
+    raise ValueError(f"neither {left} nor {right}")
+
+
 def draw(item: int) -> float:
     return float(pipeflow.rng().random())
 
@@ -198,3 +202,71 @@ def buffer_sum(item: dict[str, Any]) -> float:
 
 def from_30_on(item: int) -> int | None:
     return item if item >= 30 else None
+
+
+class AddOneAtLast:
+    """Changes what it gets, and fails two times of three."""
+
+    def __init__(self) -> None:
+        self.tried = 0
+
+    def __call__(self, item: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        item += 1
+        self.tried += 1
+        if self.tried % 3:
+            raise ConnectionError
+        return item
+
+
+class SameAtLast:
+    """Passes arrays on, one try of three."""
+
+    def __init__(self) -> None:
+        self.tried = 0
+
+    def __call__(self, item: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        self.tried += 1
+        if self.tried % 3:
+            raise ConnectionError
+        return item
+
+
+class DrawAtLast:
+    """Draws a number for each item, and fails so many times before it gives one."""
+
+    def __init__(self, times: int) -> None:
+        self.times, self.tried = times, 0
+
+    def __call__(self, item: int) -> float:
+        drawn = draw(item)
+        self.tried += 1
+        if self.tried % (self.times + 1):
+            raise ConnectionError
+        return drawn
+
+
+class Flaky:
+    """Fails so many times for each item that it shall fail on before it answers.
+
+    Args:
+        times: How often.
+        every: On which items: those that it divides.
+        many: Answers by two results, of which the first comes before each failure.
+    """
+
+    def __init__(self, times: int, every: int = 1, many: bool = False) -> None:
+        self.times, self.every, self.many = times, every, many
+        self.tried: dict[int, int] = {}
+
+    def __call__(self, item: int) -> Any:
+        return self.two(item) if self.many else self.one(item)
+
+    def one(self, item: int) -> int:
+        tried = self.tried[item] = self.tried.get(item, 0) + 1
+        if item % self.every == 0 and tried <= self.times:
+            raise ConnectionError(f"try {tried} of {item}")
+        return item
+
+    def two(self, item: int) -> Iterator[Any]:
+        yield item
+        yield pipeflow.to("second", self.one(item))

@@ -85,6 +85,17 @@ def sleep_after_first(item: int) -> int:
     return item
 
 
+def refuse(item: int, note: str, tries: int) -> int:
+    """Fail on the first item, and note that; succeed when it was tried so many times."""
+    if item:
+        return item
+    with Path(note).open("a") as file:
+        file.write("tried\n")
+    if len(Path(note).read_text().splitlines()) < tries:
+        raise ConnectionError("not yet")
+    return item
+
+
 def leave_thread(item: int) -> int:
     threading.Thread(target=time.sleep, args=(FOREVER_S,)).start()
     return item

@@ -1,0 +1,110 @@
+"""Tells slow from stuck: since when nothing has moved, who is at work meanwhile, and who waits."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from pipeflow.planner.plan import Plan
+from pipeflow.runtime import board as cells
+from pipeflow.runtime.board import Board, State, hand, id_text
+from pipeflow.runtime.last_words import LastWords, stack_of
+from pipeflow.runtime.machine import is_stopped
+from pipeflow.runtime.watch.ending import Ending
+from pipeflow.runtime.watch.stalls import Stalls
+from pipeflow.runtime.watch.watched import Watched
+from pipeflow.telemetry.events import Event, LogLine
+
+_NS: Final = 1e9
+
+
+class Standstill:
+    """Looks at what the workers count; as long as anything counts on, the run moves.
+
+    A source that waits for the world is no standstill, and neither is a circle of waits, which
+    ends the run (``stalls``). What is left is a worker in the user's code: only the user can say
+    whether that takes so long, so we say where it is, and ever more seldom.
+
+    Args:
+        plan: What runs.
+        board: Where the workers count.
+        last_words: Where they say where they are.
+        stalls: Which knows who waits for whom.
+        ending: Asks them.
+        tell: Hears about a standstill.
+        after_s: How long nothing may move before that is told; 0: for ever.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        board: Board,
+        last_words: LastWords,
+        *,
+        stalls: Stalls,
+        ending: Ending,
+        tell: Callable[[Event], None],
+        after_s: float,
+    ) -> None:
+        self._plan, self._board, self._last_words = plan, board, last_words
+        self._stalls, self._ending, self._tell = stalls, ending, tell
+        self._names = tuple(stage.name for stage in plan.stages)
+        self._after_s = self._due_s = after_s
+        self._seen: tuple[bytes, ...] = ()
+        self._moved_s = 0.0
+        self._asked: list[Watched] = []
+
+    def look(self, alive: Sequence[Watched], now: float) -> float:
+        """Look once more; seconds for which somebody has been in the user's code and nobody moved.
+
+        Args:
+            alive: Workers whose process lives.
+            now: The time.
+        """
+        seen = tuple(self._counts(watched) for watched in alive)
+        at_work = self.at_work(alive)
+        if seen != self._seen or not at_work:
+            self._seen, self._moved_s = seen, now
+            self._due_s, self._asked = self._after_s, []
+            return 0.0
+        still_s = now - self._moved_s
+        if self._asked:
+            self._say_where(alive, still_s)
+            self._asked, self._due_s = [], 2 * still_s
+        elif self._after_s > 0 and self._due_s <= still_s:
+            self._asked = at_work  # the next look reads the answers
+            self._ending.ask_where(each for each in at_work if not is_stopped(each.pid))
+        return still_s
+
+    def at_work(self, alive: Iterable[Watched]) -> list[Watched]:
+        """Those of some workers that are in the user's code; sources may be there for ever."""
+        return [watched for watched in alive if self._is_at_work(watched)]
+
+    def _counts(self, watched: Watched) -> bytes:
+        row = self._board.worker(watched.plan.index)
+        emitted = self._board.emitted(watched.plan.index).values()
+        counted = row[cells.TURNS : cells.BUSY_NS].tobytes() + row[cells.HAND_DEPTH :].tobytes()
+        return counted + b"".join(self._board.words[cell : cell + 1].tobytes() for cell in emitted)
+
+    def _is_at_work(self, watched: Watched) -> bool:
+        busy = self._board.worker(watched.plan.index)[cells.STATE] == State.BUSY
+        return busy and watched.at_work and not watched.is_source
+
+    def _say_where(self, alive: Sequence[Watched], still_s: float) -> None:
+        waits = self._stalls.waits(self._board, [watched.plan.index for watched in alive])
+        for watched in self._asked:
+            row = self._board.worker(watched.plan.index)
+            item = id_text(hand(row), self._names)
+            since_s = time.monotonic() - row[cells.SINCE_NS] / _NS
+            text = (
+                f"nothing has moved for {still_s:.0f} s: this worker has been at work for"
+                f" {since_s:.0f} s" + (f", now on item {item}" if item else "")
+            )
+            if is_stopped(watched.pid):
+                text += f"; its process was stopped by a signal: kill -CONT {watched.pid}"
+            text += "".join(f"\n{wait}" for wait in waits)
+            stack = stack_of(self._last_words.take(watched.plan.process)).rstrip()
+            text += f"\n{stack}" if stack else ""
+            replica = watched.plan.replica
+            self._tell(LogLine(stage=watched.stage, replica=replica, level="warning", text=text))

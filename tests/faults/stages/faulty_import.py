@@ -1,0 +1,14 @@
+"""The same stages, in a module that fails while it is imported."""
+
+from faulty import (  # type: ignore[import-not-found]  # beside the pipeline file in a run
+    ROLE,
+    Middle,
+    Replica,
+    Sink,
+    Source,
+    at,
+)
+
+__all__ = ["Middle", "Replica", "Sink", "Source"]
+
+at("import", ROLE)

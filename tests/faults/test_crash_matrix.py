@@ -1,0 +1,190 @@
+"""Every way to fail, at every moment, in every place: one cause, the books kept, nothing left.
+
+Some of the cases run always; all of them with ``PIPEFLOW_CRASHES=all``.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pipeflow
+
+pytestmark = pytest.mark.processes
+
+STAGES = Path(__file__).parent / "stages"
+ALL = os.environ.get("PIPEFLOW_CRASHES") == "all"
+#: None takes a second on an idle machine.
+DEADLINE_S = 30.0
+
+FAULTS = (
+    *("raise", "unpicklable raise", "sys.exit", "os._exit(0)", "abort", "segfault"),
+    *("SIGKILL", "SIGSTOP", "hang", "out of memory"),
+)
+MOMENTS = (
+    *("import", "constructor", "first item", "in the middle"),
+    *("while pickling", "while unpickling", "in finish", "in close"),
+)
+PLACES = ("source", "middle", "sink", "replica")
+
+#: Where our own code lies: no frame of it may be shown.
+OURS = str(Path(pipeflow.__file__).parent)
+#: A source unpickles nothing, and a sink pickles nothing.
+IMPOSSIBLE = {("while unpickling", "source"), ("while pickling", "sink")}
+#: Those that never end by themselves: only a signal, or a deadline, ends the run.
+ENDLESS = {"SIGSTOP", "hang"}
+LOADING = {"import", "constructor"}
+
+SIGNALS = {"abort": "SIGABRT", "segfault": "SIGSEGV", "SIGKILL": "SIGKILL"}
+RAISED = {
+    "raise": "ValueError",
+    "unpicklable raise": "Odd",
+    "sys.exit": "SystemExit",
+    "out of memory": "MemoryError",
+}
+WRAPPED = {"while pickling": "ItemNotSerializable", "while unpickling": "ItemNotLoadable"}
+
+
+@dataclass(frozen=True)
+class Case:
+    fault: str
+    moment: str
+    place: str
+
+    def __str__(self) -> str:
+        return f"{self.fault} - {self.moment} - {self.place}"
+
+    @property
+    def stage(self) -> str:
+        """Name of the stage that is hit."""
+        return "middle" if self.place == "replica" else self.place
+
+
+def cases() -> Iterator[Case]:
+    """All of them, or a selection in which each two of fault, moment and place meet."""
+    everything = itertools.product(enumerate(FAULTS), enumerate(MOMENTS), enumerate(PLACES))
+    for (a, fault), (b, moment), (c, place) in everything:
+        if (moment, place) not in IMPOSSIBLE and (ALL or (a + b + c) % len(PLACES) == 0):
+            yield Case(fault, moment, place)
+
+
+def write(folder: Path, case: Case) -> Path:
+    for file in STAGES.glob("faulty*.py"):
+        shutil.copy(file, folder)
+    module = dict.fromkeys(("source", "middle", "sink"), "faulty")
+    if case.moment == "import":
+        module[case.stage] = "faulty_import"
+    middle: dict[str, Any] = {"call": f"{module['middle']}:Middle", "inputs": "source"}
+    if case.place == "replica":
+        middle["call"] = f"{module['middle']}:Replica"
+        middle |= {
+            "replicas": 2,
+            "partition": {"key": "0 if isinstance(item, int) and item % 2 else 1"},
+        }
+    stages = {
+        "source": {"call": f"{module['source']}:Source"},
+        "middle": middle,
+        "sink": {"call": f"{module['sink']}:Sink", "inputs": "middle"},
+    }
+    file = folder / "pipeline.yaml"
+    file.write_text(json.dumps({"stages": stages}))
+    return file
+
+
+@dataclass(frozen=True)
+class Result:
+    code: int
+    said: str
+    report: dict[str, Any]
+    events: list[dict[str, Any]]
+
+
+def run(folder: Path, case: Case) -> Result:
+    file = write(folder, case)
+    report, events = folder / "report.json", folder / "events.jsonl"
+    program = [sys.executable, "-m", "pipeflow", "run", str(file), "--quiet"]
+    # A busy machine may stop all of us for a while: only who hangs there is short of patience.
+    patience = "1s" if case.fault in ENDLESS and case.moment in LOADING else "1m"
+    options = ["--report", str(report), "--events", str(events), "--start-timeout", patience]
+    environ = {**os.environ, "FAULT": case.fault, "MOMENT": case.moment, "ROLE": case.place}
+    with subprocess.Popen(
+        [*program, *options, "--grace", "500ms", "--stuck-after", "200ms"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environ,
+    ) as process:
+        assert process.stderr is not None
+        said = ""
+        asked = False
+        for line in process.stderr:
+            said += line
+            if not asked and "here it hangs" in line:
+                process.send_signal(signal.SIGINT)
+                asked = True
+        code = process.wait(DEADLINE_S)
+    told = [json.loads(line) for line in events.read_text().splitlines()]
+    return Result(code, said, json.loads(report.read_text()), told)
+
+
+@pytest.mark.parametrize("case", tuple(cases()), ids=str)
+def test_one_cause_is_named_the_books_are_kept_and_nothing_is_left(
+    tmp_path: Path, case: Case
+) -> None:
+    result = run(tmp_path, case)
+
+    errors = result.report["errors"]
+    assert result.report["ledger"]["findings"] == []
+    assert OURS not in result.said
+    if case.fault in ENDLESS and case.moment not in LOADING:
+        # It was interrupted, and had time to end: nothing has failed.
+        assert (result.code, errors, deaths(result)) == (130, [], [])
+        return
+    assert result.code == 1
+    assert [error["stage"] for error in errors] == [case.stage]
+    assert errors[0]["type"].rpartition(".")[2] == kind(case)
+    assert item(case) in {errors[0]["item"], ""}
+    assert errors[0]["message"] in result.said.replace("\n", " ")
+    if case.fault in SIGNALS:
+        assert [(d["stage"], d["signal"]) for d in deaths(result)] == [
+            (case.stage, SIGNALS[case.fault])
+        ]
+        assert SIGNALS[case.fault] in errors[0]["message"]
+    if case.fault in {"abort", "segfault"}:
+        assert "faulty.py" in errors[0]["traceback"]
+        assert "pipeflow/runtime" not in errors[0]["traceback"]
+
+
+def deaths(result: Result) -> list[dict[str, Any]]:
+    return [event for event in result.events if event["event"] == "worker_died"]
+
+
+def kind(case: Case) -> str:
+    """Type of the error that is told."""
+    if case.fault in SIGNALS or case.fault == "os._exit(0)":
+        return "WorkerDied"
+    if case.fault in ENDLESS:
+        return "StartTimeout"
+    if case.fault != "sys.exit" and case.moment in WRAPPED:
+        return WRAPPED[case.moment]
+    return RAISED[case.fault]
+
+
+def item(case: Case) -> str:
+    """Id of the item that is told, where one is in somebody's hand."""
+    if case.place == "source" and (case.fault in SIGNALS or case.fault == "os._exit(0)"):
+        return ""  # it was about to make one
+    if case.moment == "in the middle":
+        return "source:8" if case.place == "replica" else "source:4"
+    return {"first item": "source:0", "while pickling": "source:20"}.get(case.moment, "")

@@ -1,0 +1,178 @@
+"""Limits of the machine: one clear error before the start or at the fault, 1, and nothing left."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.faults.commands import pipeflow, write
+
+pytestmark = pytest.mark.processes
+
+ARRAYS = """
+import numpy as np
+
+def frames(count=4):
+    for number in range(count):
+        yield np.full(1_000_000, number, "f8")
+
+def double(frame):
+    return frame * 2
+
+def check(frame):
+    assert frame[0] == frame[-1]
+
+def hoard(frame, kept=[]):
+    kept.append(bytearray(50_000_000))
+"""
+
+CHAIN = {
+    "source": {"call": "arrays:frames"},
+    "double": {"call": "arrays:double", "inputs": "source"},
+    "sink": {"call": "arrays:check", "inputs": "double"},
+}
+
+WRITER = {
+    "source": {"use": "range", "with": {"stop": 1_000_000}},
+    "writer": {"use": "jsonl.write", "inputs": "source", "with": {"path": "/mnt/out.jsonl"}},
+}
+
+
+def with_mount(folder: str, options: str) -> Sequence[str]:
+    """Runs a command with a small file system of its own over a folder."""
+    script = f'mount -t tmpfs -o {options} none {folder} && exec "$@"'
+    before = ["unshare", "--mount", "sh", "-c", script, "sh"]
+    if subprocess.run([*before, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("this user may not mount")
+    return before
+
+
+@pytest.fixture
+def group() -> Iterator[tuple[str, Path]]:
+    """A control group for pids and memory: what to run a command with, and where its limits are."""
+    roots = [Path("/sys/fs/cgroup") / name for name in ("pids", "memory")]
+    folders = [root / f"pipeflow-test-{os.getpid()}" for root in roots]
+    try:
+        for folder in folders:
+            folder.mkdir()
+    except OSError:
+        for folder in folders:
+            if folder.is_dir():
+                folder.rmdir()
+        pytest.skip("this user may not make control groups of version 1")
+    join = "".join(f"echo $$ > {folder}/cgroup.procs; " for folder in folders)
+    yield join + 'exec "$@"', Path(f"/sys/fs/cgroup/{{}}/{folders[0].name}")
+    for folder in folders:
+        folder.rmdir()
+
+
+def limit(group: tuple[str, Path], controller: str, file: str, value: str) -> Sequence[str]:
+    script, template = group
+    (Path(str(template).format(controller)) / file).write_text(value)
+    return ["sh", "-c", script, "sh"]
+
+
+def test_f24_too_few_processes_are_refused_before_the_first_is_started(
+    tmp_path: Path, group: tuple[str, Path]
+) -> None:
+    file = write(tmp_path, CHAIN, {"arrays": ARRAYS})
+
+    done = pipeflow("run", file, before=limit(group, "pids", "pids.max", "4"))
+
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("pipeflow: error: this machine: the run needs 5 processes")
+    assert "ulimit -u, cgroup pids.max" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_f25_the_soft_limit_of_open_files_is_raised_as_far_as_needed(tmp_path: Path) -> None:
+    file = write(tmp_path, CHAIN, {"arrays": ARRAYS})
+
+    low = pipeflow("run", file, before=["prlimit", "--nofile=40:4096"])
+    too_low = pipeflow("run", file, before=["prlimit", "--nofile=40:40"])
+
+    assert low.returncode == 0, low.stderr
+    assert too_low.returncode == 1
+    assert "ulimit -n" in too_low.stderr
+    assert len(too_low.stderr.splitlines()) == 1
+
+
+def test_f15_a_small_dev_shm_is_none_of_our_business(tmp_path: Path) -> None:
+    file = write(tmp_path, CHAIN, {"arrays": ARRAYS})
+
+    done = pipeflow("run", file, before=with_mount("/dev/shm", "size=1m"))
+
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_f16_a_worker_that_the_kernel_killed_for_memory_is_told_so(
+    tmp_path: Path, group: tuple[str, Path]
+) -> None:
+    stages = {**CHAIN, "sink": {"call": "arrays:hoard", "inputs": "double"}}
+    file = write(tmp_path, stages, {"arrays": ARRAYS})
+
+    done = pipeflow("run", file, before=limit(group, "memory", "memory.limit_in_bytes", "150M"))
+
+    assert done.returncode == 1
+    assert "SIGKILL: the machine, or its memory limit, ran out of memory" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_too_small_an_address_space_is_named(tmp_path: Path) -> None:
+    file = write(tmp_path, CHAIN, {"arrays": ARRAYS})
+
+    done = pipeflow("run", file, before=["prlimit", "--as=2000000000"])
+
+    assert done.returncode == 1
+    assert "`ulimit -v` bounds the address space of each process to 1907 MiB" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_too_small_a_file_size_is_named(tmp_path: Path) -> None:
+    done = pipeflow("run", write(tmp_path, WRITER), before=["prlimit", "--fsize=100000"])
+
+    assert done.returncode == 1
+    assert "ulimit -f" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_f49_a_full_disk_is_named_with_the_file_and_leaves_no_whole_file(tmp_path: Path) -> None:
+    script = 'mount -t tmpfs -o size=1m none /mnt && "$@"; code=$?; ls /mnt; exit $code'
+    with_mount("/mnt", "size=1m")
+
+    done = pipeflow(
+        "run",
+        write(tmp_path, WRITER),
+        before=["unshare", "--mount", "sh", "-c", script, "sh"],
+    )
+
+    assert (done.returncode, done.stdout) == (1, "out.jsonl.partial\n")
+    assert "No space left on device: '/mnt/out.jsonl.partial'" in done.stderr
+    assert "stage 'writer' failed" in done.stderr
+
+
+def test_f49_a_folder_that_cannot_be_written_is_named_before_the_first_item(tmp_path: Path) -> None:
+    done = pipeflow("run", write(tmp_path, WRITER), before=with_mount("/mnt", "size=1m,ro"))
+
+    assert done.returncode == 1
+    assert "Read-only file system: '/mnt/out.jsonl.partial'" in done.stderr
+
+
+def test_f56_without_home_terminal_locale_and_with_a_folder_that_is_gone_it_works(
+    tmp_path: Path,
+) -> None:
+    file = write(tmp_path, CHAIN, {"arrays": ARRAYS})
+    bare = shutil.which("env")
+    assert bare is not None
+
+    done = pipeflow(
+        "run", file, before=[bare, "-i", "LC_ALL=C", f"TMPDIR={tmp_path / 'none'}", "PATH=/none"]
+    )
+
+    assert done.returncode == 0, done.stderr
