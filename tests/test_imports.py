@@ -29,11 +29,15 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
         *("runtime", "planner.plan", "spec", "transports", "telemetry"),
         *("stages.context", "stages.loading", "stages.work"),
     },
-    "testing": {"stages", "transports", "executors", "telemetry", "planner", "spec"},
+    # It reads files and runs them, as whoever calls ``pipeflow.run`` does.
+    "testing": {
+        *("stages", "transports", "executors", "telemetry", "planner", "spec"),
+        *("api", "config", "runtime.machine"),
+    },
     "lsp": {"spec", "config", "stages", "api"},
     "cli": {
         *("spec", "transports", "telemetry", "config", "planner", "stages"),
-        *("runtime", "executors", "api", "lsp"),
+        *("runtime", "executors", "api", "lsp", "testing"),
     },
 }
 

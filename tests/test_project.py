@@ -106,6 +106,10 @@ def test_the_wheel_holds_the_package_and_the_schemas(tmp_path: Path) -> None:
     assert modules <= names
     assert {"pipeflow/py.typed", "pipeflow/schemas/pipeline.schema.json"} <= names
     assert "pipeflow/cli/examples.json" in names
+    templates = (ROOT / "pipeflow/templates").rglob("*.*")
+    files = {str(path.relative_to(ROOT)) for path in templates if path.suffix != ".pyc"}
+    assert "pipeflow/templates/images/photos/hills.pgm" in files
+    assert files <= names
     assert not [name for name in names if name.startswith(("tests/", "pipelines/"))]
 
 

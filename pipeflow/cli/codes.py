@@ -148,6 +148,9 @@ _GRAPH: Final[Mapping[str, str]] = {
     "stateful-replicas": "A stage that keeps state has one replica, unless `partition` says which "
     "replica sees which items: by a key, or all of them.",
     "stdin-twice": "Standard input can be read by one stage only.",
+    "test-input": "A test lets a join run and gives only some of its inputs. Give the others too.",
+    "test-path": "A test expects what nothing that it gives leads to, or gives what leads to "
+    "nothing that it expects. Only the stages between the two run.",
     "unknown-port": "The stage has no such output port.",
     "unknown-stage": "An input names a stage that is not there.",
     "unread-errors": "Dead letters must be read: let a stage have `inputs: NAME.errors`, or say "
@@ -177,6 +180,8 @@ _RUN: Final[Mapping[str, str]] = {
     "run-failed": "The run as a whole could not go on.",
     "stage-failed": "The stage's own code raised, and its `on_error` is stop. `on_error: skip` or "
     "`dead_letter` lets the run go on past such items; `retries` tries them again.",
+    "test-failed": "A test of the file expected something else than came. `pipeflow test --update` "
+    "writes what came into the file.",
     "worker-died": "A process ended without a word: by a signal, by os._exit, or for want of "
     "memory.",
 }

@@ -9,8 +9,6 @@ from pipeflow.errors import UsageError
 
 #: Command to what can be done today.
 COMMANDS: Final[Mapping[str, str]] = {
-    "init": "begin with the example in the README",
-    "test": "stages are plain functions: test them by calling them",
     "top": "'pipeflow run' shows a live table of its stages",
     "tap": "'pipeflow run FILE --until STAGE --take N' prints the first items of a stage",
     "rerun": "run the file again with the dead letters as its input",

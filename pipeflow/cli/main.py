@@ -15,7 +15,10 @@ from pipeflow.cli.world import Exit, World
 from pipeflow.errors import InvalidPipeline, MachineError, PipeflowError, UsageError
 
 #: Each is a module of this package, which is imported when it is asked for.
-COMMANDS: Final = ("run", "validate", "plan", "show", "graph", "schema", "stages", "explain", "lsp")
+COMMANDS: Final = (
+    *("init", "run", "validate", "test", "plan", "show", "graph"),
+    *("schema", "stages", "explain", "lsp"),
+)
 
 
 def main(arguments: Sequence[str], world: World | None = None) -> int:

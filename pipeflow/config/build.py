@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from pipeflow.config.cursor import Cursor, Findings
+from pipeflow.config.file_tests import read_tests
 from pipeflow.config.nodes import Map, TreePath
 from pipeflow.config.source import hidden_modules
 from pipeflow.config.stage import Surroundings, broken_stage, read_defaults, read_stage
@@ -77,6 +78,7 @@ def build(
         limits_at=_key_place(tree, "limits", start),
         parameters=parameters,
         secrets=tuple(secrets),
+        tests=read_tests(root),
     )
     return pipeline, tuple(findings.found)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from pipeflow.config.build import Origin, build
+from pipeflow.config.file_tests import param_findings
 from pipeflow.config.interpolate import Scope, fill
 from pipeflow.config.literal import literal_paths
 from pipeflow.config.meant import as_meant
@@ -106,6 +107,7 @@ def load(
     scope = replace(scope, params=known.nodes, failed=known.failed, params_lost=lost)
     tree, unfilled = fill(tree, scope, literal_paths(tree, stage_types))
     findings += [*more, *slips, *known.findings, *unfilled]
+    findings += param_findings(tree.get("tests"), tree.get("params"), scope)
     shape = check_shape(tree, stage_types)
     tree = shape.tree
     pipeline, wrong_values = build(

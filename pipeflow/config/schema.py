@@ -32,6 +32,7 @@ from pipeflow.config.schema_nodes import (
     plain_text,
     reference,
 )
+from pipeflow.config.schema_tests import test_schema, tests_schema
 from pipeflow.config.snippets import NEW_FILE, NEW_STAGE, error_policies
 from pipeflow.spec.language import (
     ARGUMENT_PATTERN,
@@ -90,6 +91,7 @@ def pipeline_schema(stage_types: Mapping[str, StageType], own: Own | None = None
             "edge": edge_schema(own.ports),
             "resources": _resources(),
             "env": _env(),
+            "test": test_schema(own.ports),
             **own.definitions,
         },
     }
@@ -169,7 +171,7 @@ def _root() -> Schema:
         # A bare value is its default.
         "additionalProperties": {"title": "param", "allOf": [reference("param")]},
     }
-    made = {"version": version, "params": params, "stages": _stages()}
+    made = {"version": version, "params": params, "stages": _stages(), "tests": tests_schema()}
     root = closed(ROOT, made)
     words = "The schema of this file, for editors; pipeflow does not look at it."
     root["properties"]["$schema"] = {

@@ -341,6 +341,8 @@ class _Retelling:
         rule = "a letter, then up to 63 letters, digits, '-' or '_'"
         if what == "input name":
             rule = "it names an argument of the function: letters, digits and '_'"
+        if path[0] == "tests":
+            what, rule = "name", "it names what is given or expected: stage, or stage.port"
         yield (
             (*path, entry.key),
             Finding(

@@ -18,8 +18,8 @@ from pipeflow.spec.policies import ArrayMode, ErrorPolicy, Overflow, TransportKi
 #: Stands for what must not be shown.
 HIDDEN: Final = "***"
 
-#: What is used up when the file is resolved.
-_USED_UP: Final = frozenset({"params", "defaults"})
+#: What is used up when the file is resolved; tests set the params that are used up.
+_USED_UP: Final = frozenset({"params", "defaults", "tests"})
 
 
 def show(tree: Map, pipeline: Pipeline) -> str:

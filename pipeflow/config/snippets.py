@@ -70,6 +70,20 @@ NEW_STAGE: Final[list[Snippet]] = [
     },
 ]
 
+#: A test, under ``tests``.
+NEW_TEST: Final[list[Snippet]] = [
+    {
+        "label": "test: what goes in, what comes out",
+        "description": "Items in place of a stage's output, and what another must emit.",
+        "body": {
+            "${1:name}": {
+                "given": {"${2:stage}": ["${3:item}"]},
+                "expect": {"${4:stage}": ["${5:item}"]},
+            },
+        },
+    },
+]
+
 #: What becomes of items that fail, inside a stage.
 _ERROR_POLICIES: Final[list[Snippet]] = [
     {

@@ -11,7 +11,7 @@ from pipeflow.config.edges import is_edge
 from pipeflow.config.nodes import Entry, Map, Node, Scalar, Seq, walk
 from pipeflow.config.reader import read_text
 from pipeflow.errors import Severity
-from pipeflow.values import dataclass
+from pipeflow.values import dataclass, replace
 
 _PARAM: Final = re.compile(r"\$\{params\.([A-Za-z_][A-Za-z0-9_-]*)")
 
@@ -116,10 +116,23 @@ def _names(root: Map) -> Iterator[Name]:
         yield _of_key(Kind.STAGE, entry)
         if isinstance(entry.value, Map):
             yield from _in_stage(entry.key, entry.value)
+    tests = root.get("tests")
+    for entry in tests.entries if isinstance(tests, Map) else ():
+        if isinstance(entry.value, Map):
+            yield from _in_test(entry.value)
     for path, node in walk(root):
         if isinstance(node, Scalar) and isinstance(node.value, str):
             in_stage = path[:1] == ("stages",) and len(path) > 2
             yield from _params_in(node, str(path[1]) if in_stage else "")
+
+
+def _in_test(node: Map) -> Iterator[Name]:
+    """The keys of a test name stages and params."""
+    for key, kind in (("params", Kind.PARAM), ("given", Kind.STAGE), ("expect", Kind.STAGE)):
+        named = node.get(key)
+        for entry in named.entries if isinstance(named, Map) else ():
+            name = entry.key.partition(".")[0] if kind is Kind.STAGE else entry.key
+            yield replace(_of_key(kind, entry), text=name, defines=False, stage="")
 
 
 def _in_stage(stage: str, node: Map) -> Iterator[Name]:

@@ -39,11 +39,21 @@ def check(pipeline: Pipeline) -> tuple[Finding, ...]:
     findings += _spread_zips(running, zips)
     findings += doubts(running, whole, resolved.maybe_read)
     findings += item_types(running)
+    if not resolved.findings:
+        findings += _of_tests(pipeline)
     # On any machine there are at least so many; make_plan asks again with what ``auto`` gives.
     fewest = place(running, zips, cores=1)
     findings += process_findings(pipeline, sum(fewest.values()))
     findings += limit_findings(pipeline, demands_of(running, fewest))
     return by_place(findings)
+
+
+def _of_tests(pipeline: Pipeline) -> Iterator[Finding]:
+    """What tests say wrong of the graph; which stages are enabled may follow from their params."""
+    for test in pipeline.tests:
+        from pipeflow.planner.trial import trial_findings  # most files have no tests
+
+        yield from trial_findings(pipeline, test)
 
 
 def by_place(findings: list[Finding]) -> tuple[Finding, ...]:

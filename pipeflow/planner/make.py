@@ -33,9 +33,15 @@ from pipeflow.planner.plan import (
     StagePlan,
     WorkerPlan,
 )
-from pipeflow.planner.traits import keeps_state, ports_of, reads_stdin, shape_of
-from pipeflow.spec.pipeline import ERRORS, Call, Pipeline, PortRef, Stage, Use
-from pipeflow.spec.policies import DEFAULT_CAPACITY_ITEMS, ByKey, OnError
+from pipeflow.planner.traits import (
+    keeps_state,
+    ports_of,
+    reads_stdin,
+    shape_of,
+    without_letters,
+)
+from pipeflow.spec.pipeline import ERRORS, Call, Pipeline, Stage, Use
+from pipeflow.spec.policies import DEFAULT_CAPACITY_ITEMS, ByKey
 from pipeflow.spec.stage_type import Role
 from pipeflow.suggest import did_you_mean
 from pipeflow.values import replace
@@ -123,7 +129,7 @@ def only_to(pipeline: Pipeline, stage: str) -> Pipeline:
     kept = _leading_to(stage, running)
     stages = tuple(each for each in running.stages if each.name in kept)
     read = {edge.source for each in stages for edge in each.edges}
-    return replace(running, stages=tuple(_without_letters(each, read) for each in stages))
+    return replace(running, stages=tuple(without_letters(each, read) for each in stages))
 
 
 def _leading_to(stage: str, pipeline: Pipeline) -> set[str]:
@@ -146,12 +152,6 @@ def _no_such_stage(pipeline: Pipeline, stage: str, names: Sequence[str]) -> str:
     if near:
         return f"no stage has the name '{stage}'; did you mean '{near}'?"
     return f"no stage has the name '{stage}'; the stages are: {listed(names)}"
-
-
-def _without_letters(stage: Stage, read: set[PortRef]) -> Stage:
-    if stage.on_error.then is OnError.DEAD_LETTER and PortRef(stage.name, ERRORS) not in read:
-        return replace(stage, on_error=replace(stage.on_error, then=OnError.SKIP))
-    return stage
 
 
 def _lane_findings(running: Network, units: Mapping[str, Units]) -> list[Finding]:

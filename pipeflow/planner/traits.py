@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from enum import Enum
 
-from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED, Call, Stage, Use
+from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED, Call, PortRef, Stage, Use
 from pipeflow.spec.policies import Balance, Broadcast, OnError
 from pipeflow.spec.stage_type import Role, Shape
+from pipeflow.values import replace
 
 
 class Blocker(Enum):
@@ -149,3 +150,15 @@ def reads_stdin(stage: Stage) -> bool:
         return False
     defaults = {option.name: option.default for option in stage.work.operator.options}
     return stage.parameters.get("path", defaults.get("path")) == "-"
+
+
+def without_letters(stage: Stage, read: set[PortRef]) -> Stage:
+    """The stage in a part of its pipeline: dead letters that nobody reads there are skipped.
+
+    Args:
+        stage: The stage.
+        read: All ports that are read in that part.
+    """
+    if stage.on_error.then is OnError.DEAD_LETTER and PortRef(stage.name, ERRORS) not in read:
+        return replace(stage, on_error=replace(stage.on_error, then=OnError.SKIP))
+    return stage

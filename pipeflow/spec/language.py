@@ -554,6 +554,67 @@ STAGE: Final = Table(
     within={"on_error": ERROR_POLICY, "resources": RESOURCES, "partition": PARTITION},
 )
 
+EXPECTATION: Final = Table(
+    name="expectation",
+    title="an expectation",
+    options=(
+        Option(
+            name="count",
+            types=(_INTEGER,),
+            default=None,
+            unit="items",
+            minimum=0,
+            description="How many items there must be.",
+            examples=(2,),
+        ),
+        Option(
+            name="contains",
+            types=(_LIST,),
+            default=None,
+            description="Items that must be among them, in any order.",
+            examples=(["first", "last"],),
+        ),
+        Option(
+            name="each",
+            types=(_EXPRESSION,),
+            default=None,
+            description="A Python expression over `item` that must hold for every item.",
+            examples=('item["width"] <= 64',),
+        ),
+    ),
+)
+
+TEST: Final = Table(
+    name="test",
+    title="a test",
+    options=(
+        _DESCRIPTION,
+        Option(
+            name="params",
+            types=(_MAPPING,),
+            default=None,
+            description="Values of the file's params for this test.",
+            examples=({"width": 64},),
+        ),
+        Option(
+            name="given",
+            types=(_MAPPING,),
+            default=None,
+            description="Items that stand in place of a stage's output: `stage` or `stage.port`, "
+            "and a list. Without it the sources run.",
+            examples=({"find": ["photos/a.jpg", "photos/b.jpg"]},),
+        ),
+        Option(
+            name="expect",
+            types=(_MAPPING,),
+            description="What stages must emit, or what must reach a sink: `stage` or "
+            "`stage.port`, and the exact items, or `count`, `contains`, `each`.",
+            examples=({"shrink": {"count": 2}, "broken": []},),
+        ),
+    ),
+    each={"expect": EXPECTATION},
+)
+
 ROOT: Final = Table(
     name="pipeline",
     title="a pipeline",
@@ -607,6 +668,13 @@ ROOT: Final = Table(
             aliases=("steps", "tasks", "nodes", "jobs", "services", "components", "pipeline"),
             description="The stages: a name each, and what it does.",
         ),
+        Option(
+            name="tests",
+            types=(_MAPPING,),
+            default=None,
+            description="Tests of the pipeline, which `pipeflow test` runs: a name each, "
+            "and what is given and expected.",
+        ),
         *(
             Option(name=name, types=(_ANY,), default=None, description=words, later=True)
             for name, words in (
@@ -616,12 +684,11 @@ ROOT: Final = Table(
                 ("restart", "How often a run may begin again after a crash."),
                 ("inputs", "Names of the inputs of a file that is used as a stage."),
                 ("outputs", "The outputs of a file that is used as a stage."),
-                ("tests", "Tests of the pipeline."),
             )
         ),
     ),
     within={"defaults": DEFAULTS, "limits": LIMITS},
-    each={"params": PARAM, "stages": STAGE},
+    each={"params": PARAM, "stages": STAGE, "tests": TEST},
 )
 
 #: Every table, outermost first; for the reference page.
@@ -636,4 +703,6 @@ TABLES: Final = (
     PARTITION,
     ERROR_POLICY,
     RESOURCES,
+    TEST,
+    EXPECTATION,
 )

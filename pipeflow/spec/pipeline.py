@@ -151,6 +151,71 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """Items that a test gives in place of what a port emits.
+
+    Attributes:
+        port: The port.
+        at: Where its name stands.
+        items: The items, as the file has them.
+    """
+
+    port: PortRef
+    at: Location
+    items: tuple[object, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """What a test expects of a port, or of a sink: what reaches it.
+
+    Attributes:
+        port: The port.
+        at: Where its name stands.
+        value_at: Where the expectation stands.
+        value_length: How many characters of it to underline.
+        items: Exactly these, in their order; ``None``: the other three say what is expected.
+        count: How many; ``None``: any number.
+        contains: These are among them.
+        each: An expression that holds for every item; empty: none.
+        part_at: Where ``count``, ``contains`` and ``each`` stand.
+    """
+
+    port: PortRef
+    at: Location
+    value_at: Location
+    value_length: int = 1
+    items: tuple[object, ...] | None = None
+    count: int | None = None
+    contains: tuple[object, ...] = ()
+    each: str = ""
+    part_at: Mapping[str, Location] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileTest:
+    """One of the tests of a pipeline file.
+
+    Attributes:
+        name: As the file has it.
+        at: Where its name stands.
+        parameters: Values of ``params`` that hold for it.
+        given: In the order of the file; none: the sources run.
+        expect: In the order of the file.
+        complete: ``False``: a mistake hides some of what is given or expected.
+        description: For people.
+    """
+
+    name: str
+    at: Location
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    given: tuple[Given, ...] = ()
+    expect: tuple[Expected, ...] = ()
+    complete: bool = True
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pipeline:
     """A whole pipeline file, resolved.
 
@@ -166,6 +231,7 @@ class Pipeline:
         limits_at: Where ``limits`` stands, else the file's start.
         parameters: The values of ``params``, for ``EXPR`` and reports; secrets are left out.
         secrets: Texts that must never be shown.
+        tests: In the order of the file.
         run_id: What ``${run.id}`` was filled in with, and what the run is called; empty: it gets
             one when it starts. Two readings of one file are equal all the same.
     """
@@ -181,4 +247,5 @@ class Pipeline:
     limits_at: Location
     parameters: Mapping[str, object] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
+    tests: tuple[FileTest, ...] = ()
     run_id: str = field(default="", compare=False)

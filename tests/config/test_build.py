@@ -445,7 +445,7 @@ def test_a_word_of_a_later_version_is_known_as_one(line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["shared", "delivery", "checkpoint", "restart", "inputs", "outputs", "tests"]
+    "key", ["shared", "delivery", "checkpoint", "restart", "inputs", "outputs"]
 )
 def test_a_top_level_word_of_a_later_version_is_known_as_one(key: str) -> None:
     result = loaded(f"{key}: {{}}\nstages: {{load: {{call: 'steps:load'}}}}")

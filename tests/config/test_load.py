@@ -225,6 +225,8 @@ def test_the_resolved_file_can_be_loaded_again_and_means_the_same() -> None:
 
     assert first.pipeline is not None
     assert again.pipeline is not None
+    # Tests set params, and those are used up.
+    assert (len(first.pipeline.tests), again.pipeline.tests) == (1, ())
     was = [(one.name, one.replicas, one.on_error, one.env) for one in first.pipeline.stages]
     now = [(one.name, one.replicas, one.on_error, one.env) for one in again.pipeline.stages]
     assert now == was

@@ -26,7 +26,7 @@ SHOW: Final = NUMBERS + "  show:\n    use: print\n    inputs: numbers\n"
 
 OFFERS: Final = {
     "an-empty-file": Offer(
-        "¦", ("stages", "params", "limits", "new pipeline"), ("tests", "$schema")
+        "¦", ("stages", "params", "limits", "tests", "new pipeline"), ("shared", "$schema")
     ),
     "a-new-stage": Offer(
         NUMBERS + "  ¦",
@@ -39,6 +39,15 @@ OFFERS: Final = {
         "stages:\n  a:\n    ¦",
         ("call", "use", "with", "inputs", "error policy: dead letters", "error policy: skip"),
         ("workers", "batch", "timeout", "run", "a stage"),
+    ),
+    "a-new-test": Offer(SHOW + "tests:\n  ¦", ("test: what goes in, what comes out",)),
+    "an-empty-test": Offer(
+        SHOW + "tests:\n  a:\n    ¦", ("params", "given", "expect"), ("call", "stages", "count")
+    ),
+    "an-expectation": Offer(
+        SHOW + "tests:\n  a:\n    expect:\n      show:\n        ¦",
+        ("count", "contains", "each"),
+        ("given", "expect"),
     ),
     "a-half-typed-key": Offer(NUMBERS + "    repl¦", ("replicas",), ("workers",)),
     "operators": Offer("stages:\n  a:\n    use: ¦", ("files", "range", "null", "csv.read")),
@@ -111,6 +120,10 @@ def test_behind_a_completed_key_stands_what_its_value_needs(
 
 
 HOVERS: Final = {
+    "what-a-test-counts": (
+        SHOW + "tests: {a: {expect: {show: {cou¦nt: 1}}}}\n",
+        ("#### count", "How many items", "Unit: items"),
+    ),
     "replicas": (
         SHOW + "    repl¦icas: 2\n",
         ("#### replicas", "Parallel workers", "Default: `1`"),
@@ -170,6 +183,19 @@ TOLD: Final = {
     "a-reference-for-a-parameter": ("params: {n: 2}\n" + NUMBERS.replace("3", "${params.n}"), []),
     "a-reference-for-a-truth": (SHOW + "    ordered: ${env.ORDERED:-true}\n", []),
     "an-operator-of-a-plug-in": ("stages:\n  a:\n    use: acme/read\n    with: {b: 1}\n", []),
+    "a-test": (SHOW + "tests: {a: {given: {numbers: [1]}, expect: {show: {count: 1}}}}\n", []),
+    "key-of-a-test": (
+        SHOW + "tests: {a: {gven: {}, expect: {show: []}}}\n",
+        ["9:13 Property gven is not allowed."],
+    ),
+    "what-is-given-is-no-list": (
+        SHOW + "tests: {a: {given: {numbers: 1}, expect: {show: []}}}\n",
+        ["9:30 must be a list of items"],
+    ),
+    "what-is-expected-is-no-list": (
+        SHOW + "tests: {a: {given: {numbers: [1]}, expect: {show: one}}}\n",
+        ["9:51 must be a list of items, or a mapping with 'count', 'contains' or 'each'"],
+    ),
     "a-text": ("hello", ["1:1 must be a mapping with 'stages:'"]),
     "key-of-the-file": (
         "limts: {}\n" + SHOW,

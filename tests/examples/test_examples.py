@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from pipeflow.cli.main import main
+from tests.cli.fakes import Theatre
+
 if TYPE_CHECKING:
     from tests.examples.conftest import Example, Run
 
@@ -116,3 +119,11 @@ def test_the_pipeline_of_the_readme_works_when_copied(run: Run, tmp_path: Path) 
     assert row.split(",")[0].endswith("texts.py")
     assert "UnicodeDecodeError" in (tmp_path / "out/broken.jsonl").read_text(encoding="utf-8")
     assert result.stage("measure")["dead_lettered"] == 1
+
+
+def test_the_tests_in_the_examples_pass() -> None:
+    theatre = Theatre()
+
+    code = main(["test", str(ROOT / "pipelines")], theatre.world)
+
+    assert (code, theatre.out.count("PASSED"), theatre.err) == (0, 2, "")

@@ -79,3 +79,17 @@ def test_no_half_typed_text_is_too_much(example: Path) -> None:
         outline(half)
         for finding in findings(str(example), half, {}):
             assert 1 <= finding.at.line <= half.count("\n") + 1
+
+
+def test_what_tests_name_is_found_with_the_rest() -> None:
+    text = (
+        "params: {n: 1}\nstages:\n  a: {use: range, with: {stop: 1}}\n"
+        "tests:\n  it: {params: {n: 2}, given: {a: []}, expect: {'a.errors': []}}\n"
+    )
+
+    found = outline(text)
+
+    assert found.whole
+    stages = [(one.line, one.column, one.defines) for one in found.names if one.text == "a"]
+    assert stages == [(3, 3, True), (5, 32, False), (5, 50, False)]
+    assert [(one.line, one.column) for one in found.names if one.text == "n"] == [(1, 10), (5, 17)]

@@ -1,0 +1,149 @@
+"""``pipeflow test``: runs the tests of pipeline files, inline, and says how they went."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pipeflow.cli.arguments import Command, add_settings, settings_of
+from pipeflow.cli.pipeline_files import pipeline_files
+from pipeflow.cli.reading import STDIN
+from pipeflow.cli.wording import plural
+from pipeflow.cli.world import Exit, World
+from pipeflow.errors import Finding, InvalidPipeline, UsageError
+
+if TYPE_CHECKING:
+    from pipeflow.api import Settings
+    from pipeflow.testing.file_tests import Outcome
+
+#: The file that is meant when none is named.
+_HERE: Final = "."
+
+
+def _add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "files",
+        metavar="FILE",
+        nargs="*",
+        default=[_HERE],
+        help="pipeline files, or folders with such files below them (this folder)",
+    )
+    parser.add_argument(
+        "-k", metavar="TEXT", default="", dest="wanted", help="only tests with this in their name"
+    )
+    parser.add_argument(
+        "--update", action="store_true", help="write what came into the files, as expected"
+    )
+    add_settings(parser)
+
+
+def _execute(arguments: argparse.Namespace, world: World) -> int:
+    from pipeflow.testing.file_tests import run_test
+    from pipeflow.testing.telling import told
+
+    if STDIN in arguments.files:
+        raise UsageError("'pipeflow test' reads files: what is on standard input has no place")
+    settings = settings_of(arguments)
+    began = time.perf_counter()
+    every = _every_test(arguments.files, settings, world)
+    wanted = arguments.wanted.casefold()
+    chosen = [(file, name) for file, name in every if wanted in name.casefold()]
+    skipped = len(every) - len(chosen)
+    _require(chosen, skipped, arguments)
+    outcomes: list[tuple[str, Outcome]] = []
+    for file, name in chosen:
+        outcome = run_test(file, name, settings, world.environ)
+        outcomes.append((file, outcome))
+        world.answer(f"{file}::{name} {'PASSED' if outcome.passed else 'FAILED'}")
+        if not outcome.passed:
+            world.answer(told(outcome, color=_wants_color(world)))
+    failed = [(file, outcome) for file, outcome in outcomes if not outcome.passed]
+    counts = {"failed": len(failed), "passed": len(outcomes) - len(failed), "left out": skipped}
+    words = ", ".join(f"{number} {word}" for word, number in counts.items() if number)
+    world.answer(f"{words} in {time.perf_counter() - began:.2f} s")
+    if arguments.update and failed:
+        return _update(failed, settings, world)
+    return Exit.FAILED if failed else Exit.DONE
+
+
+def _every_test(named: Sequence[str], settings: Settings, world: World) -> list[tuple[str, str]]:
+    """File and name of each test.
+
+    Raises:
+        InvalidPipeline: There are mistakes in the files; it has those of all of them.
+    """
+    from pipeflow.testing.file_tests import tests_of
+
+    found: list[tuple[str, str]] = []
+    findings: list[Finding] = []
+    sources: dict[str, str] = {}
+    for file in pipeline_files(named):
+        try:
+            found += [(file, test.name) for test in tests_of(file, settings, world.environ)]
+        except InvalidPipeline as invalid:
+            findings += invalid.findings
+            sources |= invalid.sources
+    if findings:
+        raise InvalidPipeline(tuple(findings), sources)
+    return found
+
+
+def _require(chosen: Sequence[object], skipped: int, arguments: argparse.Namespace) -> None:
+    """Nothing tested is no success.
+
+    Raises:
+        UsageError: There is no test.
+    """
+    if chosen:
+        return
+    where = ", ".join(arguments.files)
+    if skipped:
+        none_of = "the one test" if skipped == 1 else f"none of the {skipped} tests"
+        denied = "has no" if skipped == 1 else "has"
+        raise UsageError(f"{none_of} in {where} {denied} '{arguments.wanted}' in its name")
+    raise UsageError(f"no tests in {where}: write them under 'tests:', as docs/testing.md shows")
+
+
+def _wants_color(world: World) -> bool:
+    return world.stdout.isatty() and not world.environ.get("NO_COLOR")
+
+
+def _update(failed: Sequence[tuple[str, Outcome]], settings: Settings, world: World) -> int:
+    """Write what came into the files, and run the tests again that were not as expected."""
+    from pipeflow.testing.file_tests import run_test
+    from pipeflow.testing.updating import updated
+
+    for file in dict.fromkeys(file for file, _ in failed):
+        seen = [pair for other, outcome in failed if other == file for pair in outcome.came]
+        with Path(file).open(encoding="utf-8", newline="") as stream:
+            text = stream.read()
+        new = updated(file, text, seen)
+        if new != text:
+            try:
+                with Path(file).open("w", encoding="utf-8", newline="") as stream:
+                    stream.write(new)
+            except OSError as error:
+                raise UsageError(f"cannot write {file}: {error.strerror}") from None
+            world.say(f"wrote {file}")
+    left = [
+        f"{file}::{outcome.test.name}"
+        for file, outcome in failed
+        if not run_test(file, outcome.test.name, settings, world.environ).passed
+    ]
+    if left:
+        world.say(
+            f"{plural(len(left), 'test')} cannot be updated: {', '.join(left)}; "
+            "runs that fail, 'contains', 'each' and what comes by a reference are yours to mend"
+        )
+    return Exit.FAILED if left else Exit.DONE
+
+
+COMMAND: Final = Command(
+    name="test",
+    help="run the tests of a pipeline file",
+    add=_add,
+    execute=_execute,
+)
