@@ -14,7 +14,7 @@ from pipeflow.runtime.flow.outbox import LINGER_S, Outbox
 from pipeflow.transports.bell import Bell
 
 #: Seconds between the second thread's looks at what waits; after the last it sends in any case.
-PATIENCE_S = (LINGER_S, 2 * LINGER_S, 4 * LINGER_S, 8 * LINGER_S)
+PATIENCE_S = (LINGER_S, LINGER_S, 2 * LINGER_S, 4 * LINGER_S)
 
 
 class Linger:
