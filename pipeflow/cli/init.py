@@ -86,12 +86,13 @@ def _refuse_what_is_there(folder: Path, files: Mapping[str, bytes]) -> None:
 def _write_schema(folder: Path, world: World) -> None:
     """What the editor knows of the project, from the files that were just written."""
     from pipeflow.api import Settings, read
-    from pipeflow.cli.write_schema import write_beside
+    from pipeflow.cli.write_schema import MODELINE, write_beside
 
     file = os.fspath(folder / _PIPELINE)
     reading = read(file, Settings(), world.environ)
     for place, _ in write_beside([(file, reading.loaded)]):
         world.say(f"wrote {os.path.relpath(place)}")
+    world.say(f"editors know it by the first line of {_PIPELINE}: {MODELINE}")
 
 
 COMMAND: Final = Command(

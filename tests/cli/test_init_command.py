@@ -104,6 +104,7 @@ def test_it_says_what_it_wrote_and_what_to_do_next() -> None:
     assert err.splitlines() == [
         *("wrote x/README.md", "wrote x/pipeline.yaml", "wrote x/steps.py"),
         "wrote x/.pipeflow/schema.json",
+        f"editors know it by the first line of pipeline.yaml: {MODELINE}",
     ]
 
 
