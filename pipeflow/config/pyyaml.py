@@ -65,7 +65,7 @@ if not TYPE_CHECKING:
     _load()
 
 from yaml.error import Mark, MarkedYAMLError  # noqa: E402 - behind what makes it cheap
-from yaml.events import (  # noqa: E402
+from yaml.events import (  # noqa: E402 - likewise
     AliasEvent,
     CollectionEndEvent,
     DocumentStartEvent,

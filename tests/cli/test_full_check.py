@@ -150,9 +150,9 @@ def test_a_file_of_three_hundred_stages_takes_less_than_half_a_second(folder: Pa
     big_project(folder, stages=300)
     validate("big.yaml")  # what is loaded once
 
-    begun = time.perf_counter()
+    begun = time.process_time()  # however busy the machine is
     code, _ = validate("big.yaml")
-    took = time.perf_counter() - begun
+    took = time.process_time() - begun
 
     assert code == 0
     assert took < 0.5

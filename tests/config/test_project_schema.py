@@ -116,9 +116,9 @@ def test_the_ports_of_stages_are_those_that_edges_may_read() -> None:
 def test_fifty_functions_and_fifty_stages_take_less_than_a_second(tmp_path: Path) -> None:
     folder, calls = big_project(tmp_path)
 
-    begun = time.perf_counter()
+    begun = time.process_time()  # however busy the machine is
     schema = project_schema(stage_types(), read_project(calls, str(folder), ()))
-    took = time.perf_counter() - begun
+    took = time.process_time() - begun
 
     assert sum(call.startswith("work:") for call in schema["definitions"]) == 50
     assert took < 1.0
