@@ -45,6 +45,11 @@ class Child:
         assert self._status is not None
         return self._status
 
+    def halt(self) -> None:
+        """SIGSTOP it, and wait until it stands still."""
+        signal.pidfd_send_signal(self._sentinel, signal.SIGSTOP)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED)
+
     def kill(self) -> None:
         """SIGKILL it and wait for its death."""
         if self._status is None:
