@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pipeflow.config.call_check import Complaint, check_parameters
+from pipeflow.config.calling import with_calling
 from pipeflow.config.cursor import Cursor
 from pipeflow.config.edges import EdgeSettings, Inputs, edge_settings, read_inputs
 from pipeflow.config.expressions import check_expression
@@ -141,6 +142,7 @@ def read_stage(entry: Entry, cursor: Cursor, around: Surroundings) -> Stage:
         description=cursor.text("description"),
     )
     _check_join(cursor, inputs)
+    stage = with_calling(cursor, stage)
     stage = _with_partition(cursor, stage)
     stage = _with_replicas(cursor, stage, around.defaults)
     stage = _with_on_error(cursor, stage, around.defaults)
@@ -168,15 +170,7 @@ def _call(cursor: Cursor, node: Scalar, around: Surroundings) -> Call:
         return UNKNOWN_WORK
     for doubt in found.problems:
         cursor.findings.add(doubt, node.at, node.length)
-    facts = found.facts
-    if facts.shape is Shape.ASYNC:
-        cursor.findings.error(
-            node,
-            "not-yet",
-            f"{attribute}() is an 'async def' function, and those come in a later version",
-            "write it as an ordinary function; 'replicas' lets several wait at once",
-        )
-    return Call(module=module, attribute=attribute, facts=facts)
+    return Call(module=module, attribute=attribute, facts=found.facts)
 
 
 def _parameters(cursor: Cursor, work: Call | Use, inputs: Inputs) -> Parameters:

@@ -103,6 +103,7 @@ class _InlineRun:
             for channel in self._channels
         }
         self._order = Order(self._turns)
+        self._timed = [turn for turn in self._turns if turn.stage.batch is not None]
 
     def run(self) -> Report:
         """The run, from start to report."""
@@ -221,6 +222,18 @@ class _InlineRun:
         interrupts = self._interrupts
         self._pause(seconds, lambda: self._board.draining or bool(interrupts.number))
 
+    def _let_time_pass(self) -> bool:
+        """Nobody can go on before it is later; whether anybody can then."""
+        alarms = [
+            turn.loop.alarm
+            for turn in self._timed
+            if turn.loop is not None and turn.loop.alarm is not None
+        ]
+        if not alarms:
+            return False
+        self._back_off(max(0.0, min(alarms) - time.monotonic()))
+        return True
+
     def _decode(self, packet: Packet, private: bool) -> list[object]:
         return self._decoder.decode(packet, private=private)
 
@@ -236,8 +249,12 @@ class _InlineRun:
                     self._tell(events.Draining(signal=interrupts.name))
                 if interrupts.insisted:
                     return
+                if any(turn.is_due() for turn in self._timed):
+                    self._order.ask_everybody()
                 turn = self._order.next()
                 if turn is None:
+                    if self._let_time_pass():
+                        continue
                     self._fail(None, _stuck(self._turns))
                     return
                 self._give(turn, interrupts)

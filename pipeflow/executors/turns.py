@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from pipeflow.executors.coroutine import Baton, Steps
@@ -62,6 +63,8 @@ class Turn:
             return False
         if self.goes_on:
             return True
+        if self.is_due():
+            return True
         # Plain loops: this is asked several times for every item.
         for inlet in self.inlets:
             if not inlet.over and inlet.receiver.ready():
@@ -70,6 +73,11 @@ class Turn:
             if not outlet.readers_open:
                 return True
         return False
+
+    def is_due(self) -> bool:
+        """Whether it has more to do by now though nothing has come."""
+        alarm = None if self.loop is None else self.loop.alarm
+        return alarm is not None and alarm <= time.monotonic()
 
     def is_overtaken(self) -> bool:
         """Whether somebody further downstream can do something by now."""

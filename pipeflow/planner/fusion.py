@@ -68,6 +68,7 @@ def _one_to_one(stage: StagePlan) -> bool:
         and len(stage.edges_in) == 1
         and stage.shape in _CALLED
         and not stage.keeps_state
+        and stage.batch is None
     )
 
 

@@ -123,7 +123,8 @@ def blocker(stage: Stage) -> Blocker | None:
         case Use(operator=operator):
             return Blocker.STATE if operator.keeps_state else Blocker.FLAT_MAP
         case Call(facts=facts) if facts.shape is Shape.GENERATOR or facts.yields:
-            return Blocker.FLAT_MAP
+            # One that gets batches yields one result for each item.
+            return Blocker.FLAT_MAP if stage.batch is None else None
         case Call(facts=facts):
             return Blocker.STATE if facts.keeps_state else None
 

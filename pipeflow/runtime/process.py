@@ -198,13 +198,17 @@ class Process:
         # A frame is counted first and written then: the second look is for what is on its way.
         if timeout_s is None and look.sees(inbox.is_sent_more) and look.sees(lambda: poll.poll(0)):
             return poll.poll(0)
-        idle = timeout_s is None and (self._share.pool.lends() or inbox.parks())
-        if not idle:
+        until = None if timeout_s is None else time.monotonic() + timeout_s
+        if not (self._share.pool.lends() or inbox.parks()):
             return poll.poll(None if timeout_s is None else timeout_s * 1000)
-        while not (ready := poll.poll(TIDY_S * 1000)):
+        left_s = TIDY_S
+        while left_s > 0:
+            if ready := poll.poll(min(left_s, TIDY_S) * 1000):
+                return ready
             self._share.pool.tidy()
             inbox.help_writers()
-        return ready
+            left_s = TIDY_S if until is None else until - time.monotonic()
+        return []
 
     def _poll_for_input(self) -> select.poll:
         """What to wait on, readers' ends among it; made anew on a change."""

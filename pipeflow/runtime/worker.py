@@ -29,6 +29,7 @@ from pipeflow.runtime.flow.refused import ReadersGone
 from pipeflow.runtime.flow.wiring import ChannelPlan
 from pipeflow.runtime.loops.base import WAITS, DrainInterrupt, StageLoop, failure_of
 from pipeflow.runtime.loops.pick import make_loop
+from pipeflow.runtime.loops.starving import starved
 from pipeflow.runtime.loops.source import SourceLoop
 from pipeflow.runtime.messages import (
     EXIT_FAILED,
@@ -92,7 +93,7 @@ def _run(loop: StageLoop, process: Process, reports: Reports, plan: Any) -> int:
         for wants in steps:
             if wants is WAITS:
                 try:
-                    process.for_input(None)
+                    process.for_input(loop.patience_s())
                 except ReadersGone:
                     loop.unneeded = True
                     break
@@ -197,6 +198,7 @@ def loop_of(
         waits=process,
         stopping=board.stopping(),
         mates=board.mates(brief.worker),
+        starved=starved(plan, brief.worker, board),
         mask=masker(plan.secrets),
     )
     context.item_id = loop.item_in_hand

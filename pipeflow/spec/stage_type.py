@@ -25,7 +25,7 @@ class Shape(Enum):
 
     FUNCTION = "function"  #: one call an item
     GENERATOR = "generator"  #: one call an item, any number of results
-    ASYNC = "async"  #: ``async def``
+    ASYNC = "async"  #: ``async def``, or a class whose ``__call__`` is
     STREAM = "stream"  #: ``@pipeflow.stream``: one call, the whole stream
     CLASS = "class"  #: an object per worker, called with each item
     UNKNOWN = "unknown"  #: decorated, re-exported or conditional: seen only when it runs
@@ -102,6 +102,8 @@ class CallFacts:
 
     Attributes:
         shape: ``UNKNOWN`` when reading cannot tell.
+        is_class: An object of it does the work, and its ``__call__`` takes the items.
+        is_async: The function, or ``__call__``, is ``async def``.
         name: What the definition is called, for messages; empty when it is not known.
         file: The file that defines it, or empty.
         line: Its line there, from 1, or 0.
@@ -120,6 +122,8 @@ class CallFacts:
     """
 
     shape: Shape = Shape.UNKNOWN
+    is_class: bool = False
+    is_async: bool = False
     name: str = ""
     file: str = ""
     line: int = 0

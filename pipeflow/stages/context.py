@@ -65,3 +65,9 @@ def enter(context: StageContext | None) -> StageContext | None:
     global _current  # one stage runs at a time in a process: this is its name
     before, _current = _current, context
     return before
+
+
+def draw_anew() -> None:
+    """Each try of an item draws its random numbers from the first one on."""
+    if _current is not None:
+        _current.drawn = None

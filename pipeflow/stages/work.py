@@ -45,6 +45,8 @@ class Work:
         stream: Takes an iterator over the payloads, returns an iterable of results.
         finish: Results at the end of input, or ``None``.
         close: Called always, last, or ``None``.
+        awaits: ``source``, or ``call``, is ``async``: what it gives is awaited, or iterated over by
+            ``async for``.
         keeps_state: As the loaded code shows it.
         total: How many items a source will give, when it knows; asked once, after ``source()``.
     """
@@ -54,5 +56,6 @@ class Work:
     stream: Callable[[Iterator[Any]], Iterable[Any]] | None = None
     finish: Callable[[], Iterable[Any] | None] | None = None
     close: Callable[[], None] | None = None
+    awaits: bool = False
     keeps_state: bool = False
     total: Callable[[], int | None] | None = None

@@ -118,6 +118,7 @@ class StageLoop(ABC):
         unneeded: It is being ended because all its readers have closed, not because of a failure.
         asking: The user's code is being asked for its next item.
         hand: Id of the item in hand; in a row of calls it is in the board alone.
+        alarm: It has more to do at this time (``time.monotonic``) though nothing has come.
     """
 
     stage: StagePlan
@@ -136,6 +137,7 @@ class StageLoop(ABC):
     unneeded: bool = False
     asking: bool = False
     hand: ItemId = ()
+    alarm: float | None = None
     _payload: Any = None
     _ordinal: int = 0
     _emitted: int = 0
@@ -150,6 +152,10 @@ class StageLoop(ABC):
     def item_in_hand(self) -> ItemId:
         """Id of the item that is being worked on; empty for none."""
         return self.hand or hand(self.row)
+
+    def patience_s(self) -> float | None:
+        """How long it waits at most for something to come, in seconds; ``None``: for ever."""
+        return None if self.alarm is None else max(0.0, self.alarm - time.monotonic())
 
     def steps(self) -> Generator[bool, None, None]:
         """Do everything there is to do; yields ``WAITS`` or ``GOES_ON``.

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, assert_never
 
-from pipeflow.errors import PipeflowError
+from pipeflow.errors import ItemNotSerializable, PipeflowError
 from pipeflow.planner.plan import Join
 from pipeflow.runtime.board import (
     EMPTY,
@@ -29,11 +29,12 @@ from pipeflow.runtime.loops.base import (
     DrainInterrupt,
     StageLoop,
 )
+from pipeflow.runtime.loops.copies import as_it_is
 from pipeflow.runtime.loops.rows import Halt, call_into, call_only
-from pipeflow.runtime.messages import Barrier, EndOfInput
+from pipeflow.runtime.messages import Barrier, EndOfInput, ItemId
 from pipeflow.spec.pipeline import OUT
 from pipeflow.spec.policies import OnError
-from pipeflow.stages.work import OutputClosed
+from pipeflow.stages.work import OutputClosed, Routed
 from pipeflow.values import dataclass, field
 
 #: Types of results that are surely no iterators.
@@ -270,6 +271,27 @@ class CallLoop(StageLoop):
                 self._give_up(error, "item", count, place)
         self.row[HAND_DEPTH] = 0
         self._payload = None
+
+    def _held(self, result: Any, item: ItemId) -> Any:
+        """One of many results, as it is now; what would be wrong with it later is found here."""
+        port, payload = self._port_of(result)
+        try:
+            kept = as_it_is(payload)
+        except ItemNotSerializable as error:
+            raise ResultNotSerializable(item, error) from error
+        return Routed(port, kept) if type(result) is Routed else kept
+
+    def _back_off(self, seconds: float) -> None:
+        """Wait before another try. Nobody else waits for what is here meanwhile.
+
+        Raises:
+            ReadersGone: Nobody needs the results any more.
+        """
+        assert self.inbox is not None
+        self.outbox.flush()
+        self.inbox.settle()
+        if seconds > 0:
+            self.waits.back_off(seconds)
 
     def _finish(self, units: Mapping[int, int]) -> Iterator[bool]:
         """All input was worked on: what the stage still has to say."""
