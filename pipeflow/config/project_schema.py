@@ -19,7 +19,7 @@ from pipeflow.config.schema_nodes import Schema, described, has, one_of
 from pipeflow.spec.language import STAGE
 from pipeflow.spec.pipeline import ERRORS, UNMATCHED, Stage
 from pipeflow.spec.policies import OnError
-from pipeflow.spec.stage_type import CallFacts, Parameter, Shape, StageType
+from pipeflow.spec.stage_type import CallFacts, Parameter, StageType
 from pipeflow.values import replace
 
 #: By what is no part of a name: editors take ``\w`` for ASCII alone, Python does not.

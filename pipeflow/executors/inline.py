@@ -14,12 +14,12 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pipeflow.executors.base import Listener, RunOptions
 from pipeflow.executors.coroutine import Baton, Steps
 from pipeflow.executors.interrupts import Interrupts
-from pipeflow.executors.pauses import Pause, pause
+from pipeflow.executors.pauses import NAP_S, Pause, pause
 from pipeflow.executors.printed import Printed
 from pipeflow.executors.turns import Order, Turn
 from pipeflow.planner.plan import Plan
@@ -48,8 +48,14 @@ from pipeflow.transports.codec import Decoder, Encoder
 from pipeflow.transports.inline import InlineChannel, InlineReceiver, InlineSender
 from pipeflow.values import replace
 
+if TYPE_CHECKING:
+    from pipeflow.runtime.loops.events import Events
+
 #: Nothing waits for room here: readers have their turn before the next item is made.
 _NO_LIMIT: Final = 2**60
+
+#: How long the tasks of one of several ``async`` stages go on before those of the next, in seconds.
+SLICE_S: Final = 0.001
 
 #: The longest turn of a stage to which nobody is an alternative, in steps; then we look up.
 _STEPS: Final = 64
@@ -211,7 +217,7 @@ class _InlineRun:
             outbox=outbox,
             row=turn.row,
             tell=lambda report: self._hear(turn, report),
-            waits=_Waits(turn, self._back_off),
+            waits=_Waits(turn, self._back_off, self._run_tasks),
             mask=masker(self._plan.secrets),
             stopping=lambda: self._board.draining,
             mates=self._board.mates(turn.index),
@@ -229,10 +235,30 @@ class _InlineRun:
             for turn in self._timed
             if turn.loop is not None and turn.loop.alarm is not None
         ]
-        if not alarms:
+        left_s = max(0.0, min(alarms) - time.monotonic()) if alarms else NAP_S
+        if any(turn.awaits() for turn in self._turns):
+            self._run_tasks(min(left_s, NAP_S))
+            self._order.ask_everybody()
+        elif alarms:
+            self._back_off(left_s)
+        else:
             return False
-        self._back_off(max(0.0, min(alarms) - time.monotonic()))
         return True
+
+    def _run_tasks(self, longest_s: float = NAP_S) -> None:
+        """Let the tasks of all ``async`` stages go on, until one has something to tell."""
+        waiting = [turn for turn in self._turns if turn.awaits()]
+        for turn in waiting:
+            assert turn.events is not None
+            before = enter(turn.context)
+            self._printed.turn_to(turn.context)
+            try:
+                turn.events.wait(longest_s if len(waiting) == 1 else min(longest_s, SLICE_S))
+            finally:
+                enter(before)
+                if before is not None:
+                    self._printed.turn_to(before)
+            turn.goes_on = turn.goes_on or turn.events.news
 
     def _decode(self, packet: Packet, private: bool) -> list[object]:
         return self._decoder.decode(packet, private=private)
@@ -423,9 +449,15 @@ class _InlineRun:
 class _Waits:
     """How a stage waits here; a stream function for input: the baton goes back until it comes."""
 
-    def __init__(self, turn: Turn, back_off: Callable[[float], None]) -> None:
+    def __init__(
+        self, turn: Turn, back_off: Callable[[float], None], for_tasks: Callable[[], None]
+    ) -> None:
         self._turn = turn
         self.back_off = back_off
+        self.for_tasks = for_tasks
+
+    def attend(self, events: Events) -> None:
+        self._turn.events = events
 
     def for_input(self, timeout_s: float | None) -> None:
         del timeout_s  # nobody waits in time here

@@ -29,8 +29,8 @@ from pipeflow.runtime.flow.refused import ReadersGone
 from pipeflow.runtime.flow.wiring import ChannelPlan
 from pipeflow.runtime.loops.base import WAITS, DrainInterrupt, StageLoop, failure_of
 from pipeflow.runtime.loops.pick import make_loop
-from pipeflow.runtime.loops.starving import starved
 from pipeflow.runtime.loops.source import SourceLoop
+from pipeflow.runtime.loops.starving import starved
 from pipeflow.runtime.messages import (
     EXIT_FAILED,
     EXIT_VICTIM,

@@ -8,6 +8,7 @@ process; in the inline executor the current one changes with the worker whose tu
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pipeflow.values import dataclass, field
@@ -52,7 +53,26 @@ class StageContext:
     drawn: tuple[tuple[int, ...], np.random.Generator] | None = None
 
 
+class InHand:
+    """An item that a task of an ``async`` function has in hand.
+
+    Args:
+        item: Its id.
+
+    Attributes:
+        drawn: Its random generator, once it was asked for.
+    """
+
+    __slots__ = ("drawn", "item")
+
+    def __init__(self, item: tuple[int, ...]) -> None:
+        self.item = item
+        self.drawn: np.random.Generator | None = None
+
+
 _current: StageContext | None = None
+#: Tasks take turns, and each has an item of its own.
+_in_hand: ContextVar[InHand | None] = ContextVar("pipeflow_in_hand", default=None)
 
 
 def current() -> StageContext | None:
@@ -71,3 +91,13 @@ def draw_anew() -> None:
     """Each try of an item draws its random numbers from the first one on."""
     if _current is not None:
         _current.drawn = None
+
+
+def begin_item(item: tuple[int, ...]) -> None:
+    """The task that runs now has this item in hand, and tries it anew."""
+    _in_hand.set(InHand(item))
+
+
+def in_hand() -> InHand | None:
+    """The item of the task that runs now; ``None``: it is no task, so it is the replica's."""
+    return _in_hand.get()

@@ -46,6 +46,10 @@ class Answer:
     sent: int = 0
     done: bool = False
 
+    def has_news(self) -> bool:
+        """Whether it is done, or has results to send; what may be tried again holds them."""
+        return self.done or (bool(self.results) and self.copy is None)
+
     def payload(self) -> Any:
         """The item, for one try, or for the letter that tells of it."""
         return self.call.payload if self.copy is None else self.copy.take()
@@ -112,10 +116,13 @@ def _tries(
         yield from _try_once(answers)
     while True:
         errors = [one.error for one in answers if one.error is not None]
-        sent = any(one.sent or one.results for one in answers if one.error is not None)
+        sent = any(one.sent for one in answers)
         # What has left cannot be taken back.
         wait_s = None if sent or any(map(_is_ours, errors)) else wait_before_next(policy, tried)
         if not errors or wait_s is None:
+            for one in answers:
+                if one.error is not None and policy.retries:
+                    one.results.clear()  # they were held, and leave together or not at all
             _finish(answers)
             return
         tried += 1

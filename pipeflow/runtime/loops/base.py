@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterator, Sequence
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from pipeflow.errors import ItemNotLoadable, MemoryLimitReached, PipeflowError
 from pipeflow.planner.plan import StagePlan
@@ -43,6 +43,9 @@ from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED
 from pipeflow.spec.policies import OnError
 from pipeflow.stages.work import OutputClosed, Routed, Work
 from pipeflow.values import dataclass, field, replace
+
+if TYPE_CHECKING:
+    from pipeflow.runtime.loops.events import Events
 
 #: How long what the longer inputs of a zip still bring is counted, after the shortest has ended.
 REST_S: Final = 1.0
@@ -90,6 +93,18 @@ class Waits(Protocol):
 
     def back_off(self, seconds: float) -> None:
         """So long, but no longer than until the run is drained.
+
+        Raises:
+            ReadersGone: Nobody needs the results any more.
+        """
+        ...
+
+    def attend(self, events: Events) -> None:
+        """From now on the tasks of an asyncio loop go on during every wait."""
+        ...
+
+    def for_tasks(self) -> None:
+        """Until one of these tasks has something to tell, or a moment.
 
         Raises:
             ReadersGone: Nobody needs the results any more.
@@ -144,6 +159,7 @@ class StageLoop(ABC):
     _attempt: int = 1
     _given_up: Failure | None = None
     _spending: Spending = field(init=False)
+    _events: Events | None = None
 
     def __post_init__(self) -> None:
         budget = self.stage.on_error.budget
@@ -183,8 +199,30 @@ class StageLoop(ABC):
             StageStopped: The user's ``close`` failed.
         """
         self._close_work()
+        self._close_events()
         if self.inbox is not None:
             self.inbox.close()
+
+    # ------------------------------------------------------------------ what is awaited
+
+    def _own_events(self) -> Events:
+        """The asyncio loop for what is ``async`` in the user's code; made when it is needed."""
+        if self._events is None:
+            from pipeflow.runtime.loops.events import Events  # few stages need it, and asyncio
+
+            self._events = Events()
+            self.waits.attend(self._events)
+        return self._events
+
+    def _items_of(self, given: Any) -> Iterable[Any]:
+        """What the user's code gave in order to be iterated over, ``async`` or not."""
+        if hasattr(given, "__await__") or hasattr(given, "__aiter__"):
+            return self._own_events().items_of(given)
+        return given or ()
+
+    def _close_events(self) -> None:
+        if self._events is not None:
+            self._events.close()
 
     # ------------------------------------------------------------------ results
 
@@ -352,7 +390,9 @@ class StageLoop(ABC):
     def _guard(self, phase: str, action: Callable[[], object]) -> None:
         """Run a closing call of the user's; its failure ends the run."""
         try:
-            action()
+            given = action()
+            if hasattr(given, "__await__"):
+                self._own_events().run(given)  # `async def close`
         except Exception as error:  # the user's code: a boundary
             raise self._stopped(error, phase) from None
 
@@ -368,6 +408,7 @@ class StageLoop(ABC):
             self._close_work()
         except StageStopped as second:
             self.tell(Logged("error", f"close() failed as well: {second.failure.message}"))
+        self._close_events()
 
 
 def failure_of(

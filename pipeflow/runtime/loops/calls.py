@@ -300,7 +300,7 @@ class CallLoop(StageLoop):
         if self.work.finish is not None:
             self.hand, self._payload, self.row[HAND_DEPTH] = (), None, 0
             try:
-                for result in self.work.finish() or ():
+                for result in self._items_of(self.work.finish()):
                     if result is not None:
                         self._emit(result, self._new_id(), place)
                         yield GOES_ON

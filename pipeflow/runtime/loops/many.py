@@ -2,17 +2,16 @@
 
     inbox ──> gathered ──> the user's function ──> answers, in the order of their items ──> outbox
 
-Each item that is taken gets a place in one row, and so does each end of a unit. What stands at its
-head leaves as soon as it is answered, so order, units, ids and the ledger are those of single calls.
+Each item that is taken keeps its place (``leaving``), so order, units, ids and the ledger are those
+of single calls.
 """
 
 from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 from pipeflow.planner.plan import Numbering
 from pipeflow.runtime.board import (
@@ -31,7 +30,8 @@ from pipeflow.runtime.loops.attempts import Answer, splits, tries_again
 from pipeflow.runtime.loops.base import REST_S, WAITS
 from pipeflow.runtime.loops.calls import CallLoop
 from pipeflow.runtime.loops.copies import AsItCame
-from pipeflow.runtime.messages import Barrier, EndOfInput
+from pipeflow.runtime.loops.leaving import InOrder, Leaving
+from pipeflow.runtime.messages import Barrier, EndOfInput, ItemId
 from pipeflow.spec.pipeline import UNMATCHED
 from pipeflow.stages.work import OutputClosed
 from pipeflow.values import dataclass, field
@@ -59,7 +59,7 @@ class ManyLoop(CallLoop):
     _quiet_since: float | None = None
     _row_left: Calls | None = None
     _row_at: int = 0
-    _queue: deque[Answer | UnitEnd | Lone] = field(default_factory=deque)
+    _leaving: Leaving = field(default_factory=InOrder)
 
     def __post_init__(self) -> None:
         CallLoop.__post_init__(self)
@@ -71,7 +71,8 @@ class ManyLoop(CallLoop):
         try:
             yield from self._go_round()
         except BaseException as error:
-            self._leave(error)
+            self._drop_all()
+            self._account_for_rest(error)
             raise
 
     def _go_round(self) -> Iterator[bool]:
@@ -93,14 +94,15 @@ class ManyLoop(CallLoop):
                     if len(self._gathered) >= self._size:
                         yield from self._begin()
                 case UnitEnd():
-                    self._pass_unit(message)
+                    if self.stage.numbering is Numbering.KEEP:
+                        self._leaving.pass_by(message)
+                        self._settle()
                 case Lone():
                     inbox.unmatched(message)
-                    self._queue.append(message)
+                    self._leaving.pass_by(message)
                     self._settle()
                 case None:
                     if inbox.no_more_calls():
-                        yield from self._begin()
                         yield from self._complete()
                         rest_until = rest_until or time.monotonic() + REST_S
                         if time.monotonic() >= rest_until:
@@ -108,22 +110,22 @@ class ManyLoop(CallLoop):
                             return
                     yield from self._await_more()
                 case Barrier(checkpoint):
-                    yield from self._begin()
                     yield from self._complete()
                     self.outbox.barrier(checkpoint)
                 case EndOfInput(units):
-                    yield from self._begin()
                     yield from self._complete()
                     yield from self._finish(units)
                     return
+                case _:
+                    assert_never(message)
 
     def _next(self) -> Call | Lone | UnitEnd | Barrier | EndOfInput | None:
         """The next message; rows of calls come one by one."""
         assert self.inbox is not None
         if self._row_left is None:
             message = self.inbox.take()
-            if type(message) is not Calls:
-                return message  # type: ignore[return-value]  # all others
+            if not isinstance(message, Calls):
+                return message
             self._row_left, self._row_at = message, 0
         calls, at = self._row_left, self._row_at
         call = calls.single(at)
@@ -140,25 +142,18 @@ class ManyLoop(CallLoop):
             self._since = self.clock()
         answer = Answer(call)
         self._gathered.append(answer)
-        self._enqueue(answer)
-
-    def _enqueue(self, answer: Answer) -> None:
-        self._queue.append(answer)
+        self._leaving.add(answer)
 
     def _is_due(self) -> bool:
         """Whether what is gathered goes as it is: its time is over, or others wait for it."""
         if not self._gathered:
             return False
-        now = self.clock()
+        now, quiet = self.clock(), self._quiet_since
         if self._wait_s is not None and now - self._since >= self._wait_s:
             return True
-        quiet = self._quiet_since
-        return (
-            self.starved is not None
-            and quiet is not None
-            and now - quiet >= QUIET_S
-            and self.starved()
-        )
+        if self.starved is None or quiet is None or now - quiet < QUIET_S:
+            return False
+        return self.starved()
 
     def _await_more(self) -> Iterator[bool]:
         """Nothing is here: wait, but no longer than what is gathered may."""
@@ -167,18 +162,25 @@ class ManyLoop(CallLoop):
         for one in self._gathered:
             one.call = inbox.hold(one.call, self._size)
         self.outbox.flush()
-        times: list[float] = []
-        if self._gathered:
-            now = self.clock()
-            if self._quiet_since is None:
-                self._quiet_since = now
-            if self._wait_s is not None:
-                times.append(self._since + self._wait_s)
-            if self.starved is not None:
-                times.append(max(self._quiet_since, now) + QUIET_S)
-        self.alarm = min(times, default=None)
+        if self._has_more():
+            return
+        self.alarm = self._next_look()
         yield WAITS
         self.alarm = None
+
+    def _next_look(self) -> float | None:
+        """When to look again at what is gathered though nothing has come."""
+        if not self._gathered:
+            return None
+        now = self.clock()
+        if self._quiet_since is None:
+            self._quiet_since = now
+        times: list[float] = []
+        if self._wait_s is not None:
+            times.append(self._since + self._wait_s)
+        if self.starved is not None:
+            times.append(now + QUIET_S)
+        return min(times, default=None)
 
     def _begin(self) -> Iterator[bool]:
         """Work on what is gathered."""
@@ -203,44 +205,32 @@ class ManyLoop(CallLoop):
         """Whatever must be before more is taken."""
         yield from ()
 
+    def _has_more(self) -> bool:
+        """Whether there is more to do though nothing has come."""
+        return False
+
     def _complete(self) -> Iterator[bool]:
-        """Until everything that was begun has left."""
-        yield from ()
+        """Until everything that was taken has left."""
+        yield from self._begin()
 
     # -------------------------------------------------------------------- what leaves
 
-    def _pass_unit(self, end: UnitEnd) -> None:
-        """The end of a unit, or of a run of empty ones, in its place."""
-        if self.stage.numbering is not Numbering.KEEP:
-            return
-        last = self._queue[-1] if self._queue else None
-        if (
-            type(last) is UnitEnd
-            and (last.lane, last.free) == (end.lane, end.free)
-            and last.unit + last.span == end.unit
-        ):
-            self._queue[-1] = last._replace(span=last.span + end.span)
-        else:
-            self._queue.append(end)
-        self._settle()
-
     def _settle(self) -> None:
-        """Let leave what can, from the head of the row on."""
-        queue = self._queue
-        while queue:
-            head = queue[0]
-            if type(head) is Answer:
-                self._send_results(head)
-                if not head.done:
-                    break
-                queue.popleft()
-                self._account(head)
-            elif type(head) is UnitEnd:
-                queue.popleft()
-                self.outbox.end_unit(head.lane, head.unit, head.span, free=head.free)
-            elif type(head) is Lone:
-                queue.popleft()
-                self.outbox.emit(UNMATCHED, head.payload, head.id, head.lane, head.unit)
+        """Let leave what can."""
+        leaving = self._leaving
+        while (first := leaving.next()) is not None:
+            match first:
+                case Answer():
+                    self._send_results(first)
+                    if first.done:
+                        leaving.gone(first)
+                        self._account(first)
+                case UnitEnd(lane, unit, span, free):
+                    self.outbox.end_unit(lane, unit, span, free=free)
+                case Lone():
+                    self.outbox.emit(UNMATCHED, first.payload, first.id, first.lane, first.unit)
+                case _:
+                    assert_never(first)
         if self._spending.ahead:
             self._judge_at_mark()
 
@@ -251,8 +241,6 @@ class ManyLoop(CallLoop):
 
     def _send_results(self, answer: Answer) -> None:
         """Send what there is of one answer; what goes wrong with it ends the answer."""
-        if not answer.results or (self._holds(answer) and not answer.done):
-            return
         self._turn_to(answer)
         place = (answer.call.lane, answer.call.unit)
         try:
@@ -265,10 +253,10 @@ class ManyLoop(CallLoop):
         except BaseException as error:  # what the result is made of is the user's: a boundary
             answer.error, answer.done = error, True
             answer.results.clear()
+        self._have_left(answer)
 
-    def _holds(self, answer: Answer) -> bool:
-        """Whether the results of an answer are held until it is done."""
-        return answer.copy is not None
+    def _have_left(self, answer: Answer) -> None:
+        """All results that an answer had were sent."""
 
     def _account(self, answer: Answer) -> None:
         """An answer is done with: count it, or go by the policy."""
@@ -285,11 +273,15 @@ class ManyLoop(CallLoop):
             if result is None:
                 continue
             try:
-                kept = self._held(result, one.call.id) if self.stage.on_error.retries else result
+                kept = self._kept(result, one.call.id)
             except BaseException as error:  # what the result is made of is the user's: a boundary
                 one.error = error
             else:
                 one.results.append((one.call.id, kept))
+
+    def _kept(self, result: Any, item: ItemId) -> Any:
+        """A result that leaves in a moment; one that may be thrown away again is looked at now."""
+        return self._held(result, item) if self.stage.on_error.retries else result
 
     def _note_failure(self, some: Sequence[Answer], error: BaseException) -> None:
         """The function failed for all of these."""
@@ -306,7 +298,10 @@ class ManyLoop(CallLoop):
         else:
             put_hand(self.row, answer.call.id)
 
-    def _leave(self, error: BaseException) -> None:
+    def _drop_all(self) -> None:
+        """It ends here: what is at work is stopped."""
+
+    def _account_for_rest(self, error: BaseException) -> None:
         """It ends here, whatever is in hand: all of that is accounted for."""
         row = self.row
         answered = row[PROCESSED] + row[SKIPPED] + row[DEAD_LETTERED] + row[FAILED]

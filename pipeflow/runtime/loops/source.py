@@ -24,7 +24,7 @@ class SourceLoop(StageLoop):
         try:
             try:
                 self.asking = True
-                items = iter(start() or ())
+                items = iter(self._items_of(start()))
                 self._note_total()
             except DrainInterrupt:
                 return

@@ -14,7 +14,7 @@ from pipeflow.runtime.board import STATE, Board, State
 
 
 def starved(plan: Plan, worker: int, board: Board) -> Callable[[], bool] | None:
-    """Whether a stage above a worker waits for room; ``None`` where nobody waits for its batches."""
+    """Whether a stage above a worker waits for room; ``None``: nobody waits for its batches."""
     stage = plan.stages[plan.workers[worker].stage]
     if stage.batch is None or not _is_waited_for(plan, stage.index):
         return None
