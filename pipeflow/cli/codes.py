@@ -56,8 +56,15 @@ _YAML: Final[Mapping[str, str]] = {
 }
 
 _LANGUAGE: Final[Mapping[str, str]] = {
+    "async-stream": "A stream function pulls its items one after the other, so it is an ordinary "
+    "function. An `async def` function is called with each item, and many of its calls wait at the "
+    "same time.",
     "bad-expression": "The text is no Python expression. Expressions see `item`, `params`, the "
     "builtins, math, re, json and datetime.",
+    "bad-batch": "`batch` gives a function of your own its items in lists. Operators take them one "
+    "by one, a stream function pulls them itself, and a source has none.",
+    "bad-concurrency": "`concurrency` says how many items an `async def` function has in flight in "
+    "one worker. Other functions have one; more of them at a time is what `replicas` is for.",
     "bad-join": "`join` says how named inputs are paired.",
     "bad-name": "Names begin with a letter and hold letters, digits, - and _; at most 64.",
     "bad-on-error": "`on_error` is stop, skip or dead_letter, or a mapping with `then`, `retries`, "

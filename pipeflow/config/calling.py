@@ -6,7 +6,7 @@ from pipeflow.config.cursor import Cursor
 from pipeflow.config.nodes import Map, Scalar
 from pipeflow.spec.pipeline import Call, Stage, Use
 from pipeflow.spec.policies import DEFAULT_CONCURRENCY, Batching
-from pipeflow.spec.stage_type import Shape
+from pipeflow.spec.stage_type import Role, Shape
 from pipeflow.values import replace
 
 
@@ -43,6 +43,8 @@ def _batch(cursor: Cursor, stage: Stage) -> Batching | None:
 def _has_no_lists(stage: Stage) -> str:
     """Why a stage's code cannot get its items in lists; empty if it can, or is not known."""
     match stage.work:
+        case Use(operator=operator) if operator.role is Role.SOURCE:
+            return f"operator '{operator.name}' is a source and takes no items"
         case Use(operator=operator):
             return f"operator '{operator.name}' takes its items one by one"
         case Call(module=""):
@@ -81,7 +83,7 @@ def _has_one_in_flight(stage: Stage) -> str:
             return "a stream function takes one item after the other"
         case Call(facts=facts, attribute=attribute):
             known = facts.shape is not Shape.UNKNOWN and not facts.is_async
-            return f"{facts.name or attribute} is no 'async def' function" if known else ""
+            return f"'{facts.name or attribute}' is no 'async def' function" if known else ""
 
 
 def _judge_async(cursor: Cursor, stage: Stage) -> None:
@@ -94,7 +96,7 @@ def _judge_async(cursor: Cursor, stage: Stage) -> None:
         cursor.findings.error(
             call,
             "async-stream",
-            f"{facts.name or stage.work.attribute} is a stream function, and those are no "
+            f"'{facts.name or stage.work.attribute}' is a stream function, and those are no "
             "'async def'",
             "take '@pipeflow.stream' off: an 'async def' function is called with each item, many "
             "at once",

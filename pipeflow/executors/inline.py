@@ -32,7 +32,7 @@ from pipeflow.runtime.flow.refused import ReadersGone
 from pipeflow.runtime.flow.targets import Target
 from pipeflow.runtime.flow.wiring import ChannelPlan, wire
 from pipeflow.runtime.loops.base import GOES_ON, WAITS, DrainInterrupt, StageLoop, failure_of
-from pipeflow.runtime.loops.pick import make_loop
+from pipeflow.runtime.loops.pick import check_fit, make_loop
 from pipeflow.runtime.messages import Failed, Failure, Logged, WorkerReport
 from pipeflow.runtime.progress import events_of, progress
 from pipeflow.runtime.reporting import RunEnd, error_facts, make_report, silence_warnings
@@ -177,6 +177,7 @@ class _InlineRun:
             input_names=context.input_names,
             imported=turn.note_import,
         )
+        check_fit(work, stage)
         loop = self._make_loop(turn, work)
         turn.loop = loop
         context.item_id = loop.item_in_hand

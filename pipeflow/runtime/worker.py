@@ -28,7 +28,7 @@ from pipeflow.runtime.failures import kind_of, message_of, traceback_of
 from pipeflow.runtime.flow.refused import ReadersGone
 from pipeflow.runtime.flow.wiring import ChannelPlan
 from pipeflow.runtime.loops.base import WAITS, DrainInterrupt, StageLoop, failure_of
-from pipeflow.runtime.loops.pick import make_loop
+from pipeflow.runtime.loops.pick import check_fit, make_loop
 from pipeflow.runtime.loops.source import SourceLoop
 from pipeflow.runtime.loops.starving import starved
 from pipeflow.runtime.messages import (
@@ -168,6 +168,7 @@ def load_stage(stage: StagePlan, folder: str, context: StageContext, row: Words)
         input_names=names,
         imported=lambda: note(State.BUILDING),
     )
+    check_fit(work, stage)
     if work.keeps_state and not stage.keeps_state and stage.replicas > 1:
         raise TypeError(
             f"stage '{stage.name}' keeps state, so its {stage.replicas} replicas need "
