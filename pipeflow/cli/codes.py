@@ -105,6 +105,8 @@ _LANGUAGE: Final[Mapping[str, str]] = {
     "with a / belong to plug-ins, which must be installed.",
     "unclosed-reference": "${ is closed by }; $$ is a $ that begins nothing.",
     "unknown-param": "The file declares no param of that name.",
+    "bad-parameter": "Parameters of the operator do not go together: one is missing that another "
+    "needs, or two say different things.",
     "unknown-parameter": "The function, class or operator has no such parameter.",
     "unreadable": "The file cannot be read.",
     "unset-variable": "The environment has no such variable. ${env.NAME:-default} gives a default.",

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pipeflow.config.annotations import fitted
 from pipeflow.config.cursor import Cursor, Findings
 from pipeflow.config.expressions import check_expression
-from pipeflow.config.nodes import Node, Scalar, plain
+from pipeflow.config.nodes import Map, Node, Scalar, plain
 from pipeflow.config.problem import Problem
 from pipeflow.config.units import duration, size
 from pipeflow.errors import Location
@@ -46,6 +46,8 @@ def operator_parameters(stage: Cursor, operator: StageType) -> Parameters:
         else:
             values[entry.key] = _option_value(option, entry.value, stage.findings)
         places[entry.key] = entry.value.at
+    if values.keys() == tried_for(stage):
+        _judge_together(stage, given, operator, values)
     return Parameters(values, places)
 
 
@@ -78,7 +80,22 @@ def tried_for(stage: Cursor) -> frozenset[str]:
     return frozenset(given.node) | refused
 
 
+def _judge_together(
+    stage: Cursor, given: Cursor, operator: StageType, values: Mapping[str, object]
+) -> None:
+    """Tell what is wrong with parameters each of which is right alone."""
+    for misuse in operator.judge(values):
+        entry = given.node.entry(misuse.parameter) or stage.node.entry("use")
+        assert entry is not None
+        at = entry if misuse.parameter else entry.value
+        stage.findings.error(at, "bad-parameter", misuse.problem, misuse.hint)
+
+
 def _option_value(option: Option, node: Node, findings: Findings) -> object:
+    if isinstance(node, Map) and OptionType.EXPRESSIONS in option.types:
+        for entry in node.entries:
+            if isinstance(entry.value, Scalar):
+                _check_expression(entry.key, entry.value, option, findings)
     if not isinstance(node, Scalar):
         return plain(node)
     kinds, value = option.types, node.value
@@ -87,9 +104,7 @@ def _option_value(option: Option, node: Node, findings: Findings) -> object:
             if kind in kinds:
                 return _quantity(node, read(value), findings)
         if OptionType.EXPRESSION in kinds:
-            problem = check_expression(option.name, node)
-            if problem is not None:
-                findings.add(*problem)
+            _check_expression(option.name, node, option, findings)
     if isinstance(value, float) and not math.isfinite(value):
         findings.error(node, "out-of-range", f"'{option.name}' must be finite, got {node.text}")
     elif (
@@ -97,6 +112,12 @@ def _option_value(option: Option, node: Node, findings: Findings) -> object:
     ):
         return int(value)  # 1.0 is a whole number to the schema
     return value
+
+
+def _check_expression(key: str, node: Scalar, option: Option, findings: Findings) -> None:
+    problem = check_expression(key, node, option.names)
+    if problem is not None:
+        findings.add(*problem)
 
 
 def _quantity(node: Scalar, read: float | Problem, findings: Findings) -> object:

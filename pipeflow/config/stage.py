@@ -6,6 +6,7 @@ rest of the graph, and every mistake of a file shows at once.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from pipeflow.config.call_check import Complaint, check_parameters
@@ -27,7 +28,7 @@ from pipeflow.config.source import inspect_call
 from pipeflow.config.timeout import read_timeout, timeout_of
 from pipeflow.config.wording import unknown_operator
 from pipeflow.errors import Location
-from pipeflow.spec.language import ERROR_POLICY, STAGE
+from pipeflow.spec.language import ERROR_POLICY, NAME_PATTERN, STAGE
 from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED, Call, Stage, Use
 from pipeflow.spec.policies import (
     Balance,
@@ -216,6 +217,8 @@ def _ports_known(cursor: Cursor) -> bool:
 
 def _outputs(cursor: Cursor, work: Call | Use) -> tuple[str, ...]:
     node = cursor.get("outputs")
+    if isinstance(work, Use) and work.operator.ports_by:
+        return _ports_by(cursor, work.operator.ports_by)
     if not isinstance(node, Seq):
         return ()
     if isinstance(work, Use):
@@ -255,6 +258,31 @@ def _check_join(cursor: Cursor, inputs: Inputs) -> None:
             "'join' is for named inputs, and this stage has none",
             "name the inputs, one argument each: inputs: {image: decode, mask: segment}",
         )
+
+
+def _ports_by(cursor: Cursor, parameter: str) -> tuple[str, ...]:
+    """Output ports whose names are the keys of a parameter."""
+    given = cursor.inner("with")
+    node = given.get(parameter) if given else None
+    names: list[str] = []
+    for entry in node.entries if isinstance(node, Map) else ():
+        if entry.key in {OUT, ERRORS, UNMATCHED}:
+            cursor.findings.error(
+                entry,
+                "bad-output",
+                f"output port '{entry.key}' belongs to pipeflow",
+                "choose another name for it",
+            )
+        elif not re.fullmatch(NAME_PATTERN, entry.key):
+            cursor.findings.error(
+                entry,
+                "bad-name",
+                f"'{entry.key}' is no name of a port",
+                "a letter, then letters, digits, '_' and '-', 64 at most",
+            )
+        else:
+            names.append(entry.key)
+    return tuple(names)
 
 
 def _with_partition(cursor: Cursor, stage: Stage) -> Stage:

@@ -132,8 +132,9 @@ def blocker(stage: Stage) -> Blocker | None:
 def ports_of(stage: Stage) -> tuple[str, ...]:
     """All its output ports: ``out``, its own, and those that its settings open."""
     errors = (ERRORS,) if stage.on_error.then is OnError.DEAD_LETTER else ()
-    unmatched = (UNMATCHED,) if is_zip(stage) else ()
-    return (OUT, *stage.outputs, *errors, *unmatched)
+    own = stage.work.operator.ports if isinstance(stage.work, Use) else (OUT,)
+    unmatched = (UNMATCHED,) if is_zip(stage) and UNMATCHED not in own else ()
+    return (*own, *stage.outputs, *errors, *unmatched)
 
 
 def answers(stage: Stage) -> bool | None:

@@ -6,7 +6,9 @@ The registry makes a ``StageType`` from an operator's declaration; ``config.sour
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
+from typing import TypeAlias
 
 from pipeflow.spec.options import Option
 from pipeflow.values import dataclass
@@ -31,6 +33,31 @@ class Shape(Enum):
     UNKNOWN = "unknown"  #: decorated, re-exported or conditional: seen only when it runs
 
 
+@dataclass(frozen=True, slots=True)
+class Misuse:
+    """What is wrong with the parameters of an operator, though each of them is right alone.
+
+    Attributes:
+        parameter: The one to change; empty when one is missing.
+        problem: What is wrong.
+        hint: What to write instead.
+    """
+
+    parameter: str
+    problem: str
+    hint: str = ""
+
+
+#: Judges the parameters that a stage gives to an operator. Reads them only: nothing is run.
+Judge: TypeAlias = Callable[[Mapping[str, object]], Sequence[Misuse]]
+
+
+def nothing_wrong(given: Mapping[str, object]) -> Sequence[Misuse]:
+    """The judge of operators whose parameters say nothing of each other."""
+    del given
+    return ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageType:
     """An operator, as data.
@@ -48,6 +75,9 @@ class StageType:
         single: It has one replica always (sources, file sinks).
         uses_stdin: It reads standard input when its ``path`` is ``-``.
         gives: Annotation of its results; empty when they depend on what it gets.
+        ports: The output ports that it always has.
+        ports_by: A parameter whose keys are names of further output ports, or empty.
+        judge: Judges its parameters together.
         origin: ``"built in"`` or the distribution that brings it.
     """
 
@@ -63,6 +93,9 @@ class StageType:
     single: bool = False
     uses_stdin: bool = False
     gives: str = ""
+    ports: tuple[str, ...] = ("out",)
+    ports_by: str = ""
+    judge: Judge = nothing_wrong
     origin: str = "built in"
 
 

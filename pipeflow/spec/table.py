@@ -83,6 +83,8 @@ def _expected_form(option: Option, kind: OptionType) -> str:
             return "a percentage such as 1%"
         case OptionType.EXPRESSION:
             return "a Python expression as text"
+        case OptionType.EXPRESSIONS:
+            return "a mapping from names to Python expressions"
         case OptionType.LIST:
             return "a list"
         case OptionType.MAPPING:

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from pipeflow.spec.options import Option, OptionType
-from pipeflow.spec.stage_type import Role, Shape, StageType
+from pipeflow.spec.stage_type import Judge, Role, Shape, StageType, nothing_wrong
 from pipeflow.stages.author import STREAM_MARK
 from pipeflow.stages.convert import Misfit, convert, seconds
-from pipeflow.stages.expression import compile_expression
+from pipeflow.stages.expression import Expression, compile_expression
 from pipeflow.suggest import did_you_mean
 from pipeflow.values import dataclass, field, replace
 
@@ -58,6 +58,9 @@ class Declaration:
         single: It has one replica always.
         uses_stdin: It reads standard input when its ``path`` is ``-``.
         gives: Annotation of its results; empty when they depend on what it gets.
+        ports: The output ports that it always has.
+        ports_by: A parameter whose keys are names of further output ports, or empty.
+        judge: Judges its parameters together.
     """
 
     name: str
@@ -74,6 +77,9 @@ class Declaration:
     single: bool = False
     uses_stdin: bool = False
     gives: str = ""
+    ports: tuple[str, ...] = ("out",)
+    ports_by: str = ""
+    judge: Judge = nothing_wrong
 
     def stage_type(self) -> StageType:
         """The operator as the planner and the manual know it."""
@@ -91,6 +97,9 @@ class Declaration:
             single=self.single,
             uses_stdin=self.uses_stdin,
             gives=self.gives,
+            ports=self.ports,
+            ports_by=self.ports_by,
+            judge=self.judge,
         )
         return replace(bare, manual=render(bare, self.details, self.example))
 
@@ -117,6 +126,8 @@ class Declaration:
         missing = [o.name for o in self.options if o.required and o.name not in given]
         if missing:
             raise TypeError(f"{self.name} needs {', '.join(missing)}")
+        for misuse in self.judge(given):
+            raise ValueError(f"{self.name}: {misuse.problem}; {misuse.hint}".removesuffix("; "))
         return {
             option.name: _argument(option, given[option.name], params)
             if option.name in given
@@ -140,6 +151,9 @@ def operator(
     single: bool = False,
     uses_stdin: bool = False,
     gives: str = "",
+    ports: tuple[str, ...] = ("out",),
+    ports_by: str = "",
+    judge: Judge = nothing_wrong,
 ) -> Callable[[T], T]:
     """Declare a class or function to be an operator. It gets all its options by name.
 
@@ -163,6 +177,9 @@ def operator(
             single=single,
             uses_stdin=uses_stdin,
             gives=gives,
+            ports=ports,
+            ports_by=ports_by,
+            judge=judge,
         )
         setattr(target, DECLARATION, declaration)
         return target
@@ -197,7 +214,7 @@ def _argument(option: Option, value: object, params: Mapping[str, object]) -> ob
     problems = []
     for kind in option.types:
         try:
-            result = _converted(kind, value, option.name, params)
+            result = _converted(kind, value, option, params)
             _check(option, value)
         except Misfit as error:
             problems.append(str(error))
@@ -206,14 +223,17 @@ def _argument(option: Option, value: object, params: Mapping[str, object]) -> ob
     raise Misfit("; or ".join(problems))
 
 
-def _converted(kind: OptionType, value: object, name: str, params: Mapping[str, object]) -> object:
+def _converted(
+    kind: OptionType, value: object, option: Option, params: Mapping[str, object]
+) -> object:
+    name = option.name
     match kind:
         case OptionType.EXPRESSION:
-            # YAML reads 1 and true as what they are; as expressions they mean the same.
-            text = str(value) if isinstance(value, bool | int | float) else value
-            if not isinstance(text, str):
-                raise Misfit(f"parameter {name!r} takes a Python expression as text")
-            return compile_expression(text, params)
+            return _expression(value, option, params)
+        case OptionType.EXPRESSIONS:
+            if not isinstance(value, dict) or not value:
+                raise Misfit(f"parameter {name!r} takes a mapping from names to expressions")
+            return {key: _expression(each, option, params) for key, each in value.items()}
         case OptionType.DURATION:
             span = seconds(value) if isinstance(value, str) else value
             if span is None:
@@ -223,6 +243,14 @@ def _converted(kind: OptionType, value: object, name: str, params: Mapping[str, 
             return convert(value, int, name)
         case _:
             return convert(value, _ANNOTATIONS[kind], name)
+
+
+def _expression(value: object, option: Option, params: Mapping[str, object]) -> Expression:
+    # YAML reads 1 and true as what they are; as expressions they mean the same.
+    text = str(value) if isinstance(value, bool | int | float) else value
+    if not isinstance(text, str):
+        raise Misfit(f"parameter {option.name!r} takes a Python expression as text")
+    return compile_expression(text, params, option.names)
 
 
 def _check(option: Option, value: object) -> None:

@@ -14,6 +14,8 @@ _WORDS = {
     OptionType.DURATION: "duration",
     OptionType.SIZE: "size",
     OptionType.EXPRESSION: "expression over `item`",
+    OptionType.EXPRESSIONS: "mapping from names to expressions",
+    OptionType.PERCENT: "percentage",
     OptionType.LIST: "list",
     OptionType.MAPPING: "mapping",
     OptionType.ANY: "anything",
@@ -47,7 +49,7 @@ def _ports(operator: StageType) -> list[str]:
             lines.append("A source: it has no inputs; its items leave by `out`.")
             lines.append("A record that it cannot read is handled as its `on_error` says.")
         case Role.OPERATOR:
-            lines.append("It reads its inputs; results leave by `out`.")
+            lines.append(f"It reads its inputs; {_leave_by(operator)}.")
         case Role.SINK:
             lines.append("A sink: it reads its inputs and passes nothing on.")
     if operator.one_to_one:
@@ -62,6 +64,15 @@ def _ports(operator: StageType) -> list[str]:
     return lines
 
 
+def _leave_by(operator: StageType) -> str:
+    """Which way its results go."""
+    main, *others = operator.ports
+    words = f"results leave by `{main}`" if main == "out" else f"what is left leaves by `{main}`"
+    if operator.ports_by:
+        words = f"items leave by the ports named in `{operator.ports_by}`; {words}"
+    return " and ".join([words, *(f"by `{port}`" for port in others)])
+
+
 def _parameters(options: tuple[Option, ...]) -> list[str]:
     if not options:
         return []
@@ -74,7 +85,9 @@ def _parameters(options: tuple[Option, ...]) -> list[str]:
 
 
 def _kind(option: Option) -> str:
-    parts = [" or ".join(_WORDS[kind] for kind in option.types)]
+    words = [_WORDS[kind] for kind in option.types]
+    over = " and ".join(f"`{name}`" for name in option.names)
+    parts = [" or ".join(word.replace("`item`", over) for word in words)]
     if option.unit:
         parts.append(f"in {option.unit}")
     if option.choices and not option.choice_docs:

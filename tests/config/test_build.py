@@ -324,7 +324,7 @@ def test_an_expression_of_several_lines_says_in_which_line_it_is_wrong() -> None
 
 
 def test_an_expression_knows_what_it_sees_when_it_runs() -> None:
-    assert {"item", "params", *MODULES} == set(NAMES)
+    assert {"params", *MODULES} == set(NAMES)
 
 
 def test_nothing_is_filled_in_inside_an_expression() -> None:

@@ -159,9 +159,13 @@ class StageLoop(ABC):
     _attempt: int = 1
     _given_up: Failure | None = None
     _spending: Spending = field(init=False)
+    _own_ports: frozenset[str] = field(init=False)
     _events: Events | None = None
 
     def __post_init__(self) -> None:
+        # What has no partner goes to `unmatched` by itself; an operator may send there.
+        others = {ERRORS} if self.stage.operator else {ERRORS, UNMATCHED}
+        self._own_ports = frozenset(self.stage.ports) - others
         budget = self.stage.on_error.budget
         self._spending = Spending(self.stage.name, budget, self.row, self.mates or (self.row,))
 
@@ -242,10 +246,8 @@ class StageLoop(ABC):
         port = OUT
         if type(result) is Routed:
             port, result = result.port, result.item
-            if port not in self.stage.ports or port in {ERRORS, UNMATCHED}:
-                known = ", ".join(
-                    name for name in self.stage.ports if name not in {ERRORS, UNMATCHED}
-                )
+            if port not in self._own_ports:
+                known = ", ".join(sorted(self._own_ports, key=self.stage.ports.index))
                 raise ValueError(
                     f"stage '{self.stage.name}' has no output port '{port}'; it has: {known}."
                     f" A port of your own is listed: `outputs: [{port}]`"
