@@ -26,14 +26,13 @@ from pipeflow.runtime.loops.base import (
     GOES_ON,
     WAITS,
     Cancelled,
-    DrainInterrupt,
     StageLoop,
 )
 from pipeflow.runtime.loops.rows import Halt, call_into, call_only
 from pipeflow.runtime.messages import Barrier, EndOfInput
 from pipeflow.spec.pipeline import OUT
 from pipeflow.spec.policies import OnError
-from pipeflow.stages.work import OutputClosed
+from pipeflow.stages.work import DrainInterrupt, OutputClosed
 from pipeflow.values import dataclass, field
 
 #: Types of results that are surely no iterators.
