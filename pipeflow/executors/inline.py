@@ -8,6 +8,7 @@ edge, so a reader's copy is its own, arrays are read-only, and what cannot be pi
 
 from __future__ import annotations
 
+import math
 import os
 import resource
 import sys
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 from pipeflow.executors.base import Listener, RunOptions
 from pipeflow.executors.coroutine import Baton, Steps
 from pipeflow.executors.interrupts import Interrupts
-from pipeflow.executors.pauses import NAP_S, Pause, pause
+from pipeflow.executors.pauses import NAP_S, Pause, await_input, pause
 from pipeflow.executors.printed import Printed
 from pipeflow.executors.turns import Order, Turn
 from pipeflow.planner.plan import Plan
@@ -31,7 +32,7 @@ from pipeflow.runtime.flow.mailbox import Mailbox
 from pipeflow.runtime.flow.refused import ReadersGone
 from pipeflow.runtime.flow.targets import Target
 from pipeflow.runtime.flow.wiring import ChannelPlan, wire
-from pipeflow.runtime.loops.base import GOES_ON, WAITS, DrainInterrupt, StageLoop, failure_of
+from pipeflow.runtime.loops.base import GOES_ON, WAITS, StageLoop, failure_of
 from pipeflow.runtime.loops.pick import check_fit, make_loop
 from pipeflow.runtime.messages import Failed, Failure, Logged, WorkerReport
 from pipeflow.runtime.progress import events_of, progress
@@ -39,7 +40,7 @@ from pipeflow.runtime.reporting import RunEnd, error_facts, make_report, silence
 from pipeflow.runtime.watch.root_cause import Cause
 from pipeflow.stages.context import StageContext, enter
 from pipeflow.stages.loading import load_work
-from pipeflow.stages.work import Work
+from pipeflow.stages.work import DrainInterrupt, Work
 from pipeflow.telemetry import events
 from pipeflow.telemetry.masking import masker
 from pipeflow.telemetry.report import Report
@@ -136,7 +137,8 @@ class _InlineRun:
             replica=worker.replica,
             replicas=stage.replicas,
             seed=self._options.seed,
-            stopping=lambda: self._board.draining,
+            stopping=self._is_stopping,
+            rest=self._rest,
             stdout=self._stdout,
             parameters=self._plan.parameters,
             input_names=tuple(edge.input for edge in edges if edge.input),
@@ -260,6 +262,17 @@ class _InlineRun:
                 if before is not None:
                     self._printed.turn_to(before)
             turn.goes_on = turn.goes_on or turn.events.news
+
+    def _is_stopping(self) -> bool:
+        """What a stage's code is told: a signal may have come in the turn that it has now."""
+        return self._board.draining or bool(self._interrupts.number)
+
+    def _rest(self, seconds: float | None, fd: int) -> None:
+        """A source waits for the world: all others have done what they could."""
+        if fd >= 0:
+            await_input(fd, seconds, self._is_stopping)
+        else:
+            self._pause(math.inf if seconds is None else seconds, self._is_stopping)
 
     def _decode(self, packet: Packet, private: bool) -> list[object]:
         return self._decoder.decode(packet, private=private)

@@ -34,7 +34,9 @@ from pipeflow.planner.plan import (
     WorkerPlan,
 )
 from pipeflow.planner.traits import (
+    LIVE,
     keeps_state,
+    may_be_live,
     ports_of,
     reads_stdin,
     shape_of,
@@ -275,7 +277,7 @@ def _stages(
             operator=work.operator.name if isinstance(work, Use) else "",
             role=_role(stage, edges_out.get(index, {})),
             shape=shape_of(stage),
-            parameters=stage.parameters,
+            parameters=_parameters(stage),
             join=units[stage.name].join,
             edges_in=tuple(edges_in.get(index, ())),
             edges_out=edges_out.get(index, {}),
@@ -300,6 +302,14 @@ def _stages(
         )
         for index, stage in enumerate(running.stages.values())
     )
+
+
+def _parameters(stage: Stage) -> Mapping[str, object]:
+    """Its ``with``; a file of dead letters is there whatever becomes of the run."""
+    takes_letters = any(edge.source.port == ERRORS for edge in stage.edges)
+    if takes_letters and may_be_live(stage):
+        return {**stage.parameters, LIVE: True}
+    return stage.parameters
 
 
 def _role(stage: Stage, edges_out: Mapping[str, tuple[int, ...]]) -> Role:

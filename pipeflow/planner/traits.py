@@ -6,11 +6,15 @@ What a stage is together with its neighbours is in ``graph``, ``joins`` and ``ch
 from __future__ import annotations
 
 from enum import Enum
+from typing import Final
 
 from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED, Call, PortRef, Stage, Use
 from pipeflow.spec.policies import Balance, Broadcast, OnError
 from pipeflow.spec.stage_type import Role, Shape
 from pipeflow.values import replace
+
+#: The parameter by which a sink writes its file under its own name.
+LIVE: Final = "live"
 
 
 class Blocker(Enum):
@@ -146,12 +150,19 @@ def answers(stage: Stage) -> bool | None:
             return operator.role is not Role.SINK
 
 
+def may_be_live(stage: Stage) -> bool:
+    """Whether it is an operator that can write a file under its own name from the start."""
+    return isinstance(stage.work, Use) and LIVE in {o.name for o in stage.work.operator.options}
+
+
 def reads_stdin(stage: Stage) -> bool:
     """Whether it is an operator that reads standard input with the parameters it has."""
     if stage.edges or not isinstance(stage.work, Use):
         return False
     defaults = {option.name: option.default for option in stage.work.operator.options}
-    return stage.parameters.get("path", defaults.get("path")) == "-"
+    if "path" not in defaults:
+        return stage.work.operator.uses_stdin
+    return stage.parameters.get("path", defaults["path"]) == "-"
 
 
 def without_letters(stage: Stage, read: set[PortRef]) -> Stage:

@@ -6,6 +6,7 @@ visible on the board, and watch the neighbours' ends: a reader that closed or di
 
 from __future__ import annotations
 
+import math
 import select
 import sys
 import time
@@ -308,6 +309,37 @@ class Process:
                 self._share.pool.tidy()
         finally:
             self._row[BUSY_NS] += self._enter_state(State.BUSY, 0)
+
+    def rest(self, seconds: float | None, fd: int) -> None:
+        """Wait for the clock or the world, on behalf of a source; see ``StageContext.rest``.
+
+        The bell ends it when the run is drained; what the source gave before leaves meanwhile.
+
+        Raises:
+            ReadersGone: Nobody needs the results any more.
+        """
+        until = None if seconds is None else time.monotonic() + seconds
+        came = False
+        self._row[BUSY_NS] += self._enter_state(State.RESTING, 0)
+        try:
+            while not came and not self._draining():
+                left_s = math.inf if until is None else until - time.monotonic()
+                if left_s <= 0:
+                    break
+                if self._share.pool.lends():
+                    left_s = min(left_s, TIDY_S)
+                poll, watched = self._poll_for_bell()
+                if fd >= 0:
+                    poll.register(fd, select.POLLIN)
+                found = poll.poll(None if left_s == math.inf else left_s * 1000)
+                ready = frozenset(each for each, _ in found)
+                came = fd in ready
+                self._bell.clear()
+                if not watched.isdisjoint(ready):
+                    self.outbox.check_readers(ready)
+                self._share.pool.tidy()
+        finally:
+            self._row[WAIT_IN_NS] += self._enter_state(State.BUSY, 0)
 
     def _poll_for_bell(self) -> tuple[Poll, frozenset[int]]:
         """What to wait on when nothing is due, and which of it are readers' ends."""

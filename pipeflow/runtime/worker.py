@@ -27,7 +27,7 @@ from pipeflow.runtime.brief import WorkerBrief
 from pipeflow.runtime.failures import kind_of, message_of, traceback_of
 from pipeflow.runtime.flow.refused import ReadersGone
 from pipeflow.runtime.flow.wiring import ChannelPlan
-from pipeflow.runtime.loops.base import WAITS, DrainInterrupt, StageLoop, failure_of
+from pipeflow.runtime.loops.base import WAITS, StageLoop, failure_of
 from pipeflow.runtime.loops.pick import check_fit, make_loop
 from pipeflow.runtime.loops.source import SourceLoop
 from pipeflow.runtime.loops.starving import starved
@@ -45,7 +45,7 @@ from pipeflow.runtime.messages import (
 from pipeflow.runtime.process import Process
 from pipeflow.stages.context import StageContext, enter
 from pipeflow.stages.loading import load_work
-from pipeflow.stages.work import Work
+from pipeflow.stages.work import DrainInterrupt, Work
 from pipeflow.telemetry.masking import masker
 
 #: Sent by the supervisor to a source whose grace is over: leave the blocking call.
@@ -204,6 +204,7 @@ def loop_of(
     )
     context.item_id = loop.item_in_hand
     context.empty = process.empty
+    context.rest = process.rest
     return loop
 
 

@@ -27,6 +27,8 @@ class StageContext:
         replicas: How many there are.
         seed: Of the run.
         stopping: Whether the run is being drained.
+        rest: Waits so many seconds (``None``: any), or until a descriptor (-1: none) can be read;
+            no longer than until the run is drained. It ends the stage if nobody reads it any more.
         empty: Makes an array in shared memory: shape and dtype as for ``np.empty``.
         log: Takes a level and a text.
         item_id: Gives the id of the item in hand as numbers, for ``rng``.
@@ -43,6 +45,7 @@ class StageContext:
     replicas: int = 1
     seed: int = 0
     stopping: Callable[[], bool] = lambda: False
+    rest: Callable[[float | None, int], None] | None = None
     empty: Callable[[Any, Any], np.ndarray[Any, Any]] | None = None
     log: Callable[[str, str], None] = lambda _level, _text: None
     item_id: Callable[[], tuple[int, ...]] = lambda: ()

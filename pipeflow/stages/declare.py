@@ -25,6 +25,9 @@ T = TypeVar("T", bound=Callable[..., Any])
 #: The attribute that holds an operator's declaration.
 DECLARATION: Final = "__pipeflow_operator__"
 
+#: The text of a file, or what makes its bytes, in the library that will read them.
+ExampleFile = str | Callable[[], bytes]
+
 #: What a value of each type becomes; the rest need more than a conversion.
 _ANNOTATIONS: Final[Mapping[OptionType, Any]] = {
     OptionType.STRING: str,
@@ -51,7 +54,8 @@ class Declaration:
         details: What else a reader needs, Markdown.
         options: Its parameters; the code gets all of them by name.
         example: A whole pipeline file that runs.
-        example_files: Name to text of the files that the example reads.
+        example_files: Name to contents of the files that the example reads, text, or a function
+            that makes it; ``-`` stands for standard input.
         keeps_state: One replica only, unless partitioned by key or broadcast.
         one_to_one: Each item gives at most one result, with its id.
         may_drop: It may answer an item with nothing.
@@ -70,7 +74,7 @@ class Declaration:
     details: str = ""
     options: tuple[Option, ...] = ()
     example: str = ""
-    example_files: Mapping[str, str] = field(default_factory=dict)
+    example_files: Mapping[str, ExampleFile] = field(default_factory=dict)
     keeps_state: bool = False
     one_to_one: bool = False
     may_drop: bool = False
@@ -144,7 +148,7 @@ def operator(
     details: str = "",
     options: tuple[Option, ...] = (),
     example: str = "",
-    example_files: Mapping[str, str] | None = None,
+    example_files: Mapping[str, ExampleFile] | None = None,
     keeps_state: bool = False,
     one_to_one: bool = False,
     may_drop: bool = False,

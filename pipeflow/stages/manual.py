@@ -59,7 +59,7 @@ def _ports(operator: StageType) -> list[str]:
         lines.append("It has one replica.")
     elif operator.keeps_state:
         lines.append("It keeps state: one replica, or more with `partition` by key or `broadcast`.")
-    if operator.uses_stdin:
+    if operator.uses_stdin and any(option.name == "path" for option in operator.options):
         lines.append('With `path: "-"` it reads standard input.')
     return lines
 

@@ -30,6 +30,14 @@ BUILT_IN: Final[Mapping[str, str]] = {
     "lines": "pipeflow.stages.sources.lines:Lines",
     "jsonl.read": "pipeflow.stages.sources.jsonl:ReadJsonLines",
     "csv.read": "pipeflow.stages.sources.csv:ReadCsv",
+    "parquet.read": "pipeflow.stages.sources.parquet:ReadParquet",
+    "npy.read": "pipeflow.stages.sources.npy:ReadNpy",
+    "sqlite.read": "pipeflow.stages.sources.sqlite:ReadSqlite",
+    "http.get": "pipeflow.stages.sources.http:Get",
+    "stdin": "pipeflow.stages.sources.stdin:Stdin",
+    "timer": "pipeflow.stages.sources.timer:Timer",
+    "watch": "pipeflow.stages.sources.watch:Watch",
+    "random": "pipeflow.stages.sources.random:Random",
     "range": "pipeflow.stages.sources.range:numbers",
     "map": "pipeflow.stages.operators.map:Map",
     "filter": "pipeflow.stages.operators.filter:Filter",
@@ -38,8 +46,13 @@ BUILT_IN: Final[Mapping[str, str]] = {
     "top": "pipeflow.stages.operators.top:Top",
     "print": "pipeflow.stages.sinks.print:Print",
     "null": "pipeflow.stages.sinks.null:null",
+    "lines.write": "pipeflow.stages.sinks.lines:WriteLines",
     "jsonl.write": "pipeflow.stages.sinks.jsonl:WriteJsonLines",
     "csv.write": "pipeflow.stages.sinks.csv:WriteCsv",
+    "parquet.write": "pipeflow.stages.sinks.parquet:WriteParquet",
+    "npy.write": "pipeflow.stages.sinks.npy:WriteNpy",
+    "sqlite.write": "pipeflow.stages.sinks.sqlite:WriteSqlite",
+    "http.post": "pipeflow.stages.sinks.http:Post",
 }
 
 
@@ -110,9 +123,16 @@ def examples() -> dict[str, str]:
     return {name: _built_in(name).example for name in BUILT_IN}
 
 
-def example_files(name: str) -> Mapping[str, str]:
-    """The files that an operator's example reads: name to text, for the folder that it runs in."""
-    return _built_in(name).example_files
+def example_files(name: str) -> Mapping[str, bytes]:
+    """The files that an operator's example reads: name to contents, for the folder that it runs in.
+
+    ``-`` stands for standard input.
+    """
+    files = _built_in(name).example_files
+    return {
+        path: contents.encode() if isinstance(contents, str) else contents()
+        for path, contents in files.items()
+    }
 
 
 @cache

@@ -29,6 +29,10 @@ class BadRecord:
     error: Exception
 
 
+class DrainInterrupt(BaseException):
+    """Leaves the blocking call of a source: its grace is over, or the call knows of the drain."""
+
+
 class OutputClosed(Exception):
     """Nobody reads our standard output any more: a writer to it closes its edge; no failure."""
 

@@ -336,3 +336,30 @@ def test_range_counts_and_knows_its_total() -> None:
 def test_range_refuses_a_step_of_nothing() -> None:
     with pytest.raises(ValueError, match="'step' may not be 0"):
         given("range", stop=3, step=0)
+
+
+def test_a_bad_row_of_a_csv_is_its_own_text_alone(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b'n,t\nx"y,1\n1,"two\nlines"\n\n2,\xff\n3\n4,ok\n')
+
+    items = given("csv.read", path=str(path))
+
+    assert [item for item in items if isinstance(item, dict)] == [
+        {"n": 'x"y', "t": "1"},
+        {"n": "1", "t": "two\nlines"},
+        {"n": "4", "t": "ok"},
+    ]
+    assert bad(items) == [
+        (b"2,\xff", f"{path}, line 6: byte 0xff cannot be decoded"),
+        ("3", f"{path}, line 7: 1 fields, but there are 2 columns"),
+    ]
+
+
+def test_a_first_row_that_cannot_be_read_names_no_columns(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text('"a"b,1\nc,2\n')
+
+    items = given("csv.read", path=str(path), header=False)
+
+    assert items[1:] == [{"1": "c", "2": "2"}]
+    assert bad(items) == [('"a"b,1', f"{path}, line 1: ',' expected after '\"'")]

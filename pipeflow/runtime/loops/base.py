@@ -41,7 +41,7 @@ from pipeflow.runtime.messages import (
 from pipeflow.runtime.spending import Spending
 from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED
 from pipeflow.spec.policies import OnError
-from pipeflow.stages.work import OutputClosed, Routed, Work
+from pipeflow.stages.work import DrainInterrupt, OutputClosed, Routed, Work
 from pipeflow.values import dataclass, field, replace
 
 if TYPE_CHECKING:
@@ -66,10 +66,6 @@ class StageStopped(PipeflowError):
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure)
         self.failure = failure
-
-
-class DrainInterrupt(BaseException):
-    """Raised in a source's blocking call when its grace is over."""
 
 
 class Cancelled(BaseException):

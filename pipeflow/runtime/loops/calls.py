@@ -26,7 +26,6 @@ from pipeflow.runtime.loops.base import (
     GOES_ON,
     WAITS,
     Cancelled,
-    DrainInterrupt,
     StageLoop,
 )
 from pipeflow.runtime.loops.copies import as_it_is
@@ -34,7 +33,7 @@ from pipeflow.runtime.loops.rows import Halt, call_into, call_only
 from pipeflow.runtime.messages import Barrier, EndOfInput, ItemId
 from pipeflow.spec.pipeline import OUT
 from pipeflow.spec.policies import OnError
-from pipeflow.stages.work import OutputClosed, Routed
+from pipeflow.stages.work import DrainInterrupt, OutputClosed, Routed
 from pipeflow.values import dataclass, field
 
 #: Types of results that are surely no iterators.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
+import stat
 import sys
 import zlib
 from collections.abc import Iterator
@@ -11,6 +13,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
 from pipeflow.spec.options import Option, OptionType
+from pipeflow.stages.sources.waiting import rest
+from pipeflow.stages.work import DrainInterrupt
 
 STDIN: Final = "-"
 
@@ -22,6 +26,12 @@ PATH: Final = Option(
     types=(OptionType.PATH,),
     description='The file to read; `"-"` is standard input.',
     examples=("data/input.txt",),
+)
+#: Of formats that cannot be read from a stream.
+FILE: Final = Option(
+    name="path",
+    types=(OptionType.PATH,),
+    description="The file to read.",
 )
 COMPRESSION: Final = Option(
     name="compression",
@@ -63,11 +73,12 @@ class Input:
         if str(self._path) == STDIN:
             if sys.stdin is None:
                 raise OSError("there is no standard input to read")
-            raw = sys.stdin.buffer  # not ours to close
+            raw = _awaited(sys.stdin.buffer)  # not ours to close
         else:
             check_is_file(self._path)
-            raw = cast("BinaryIO", self._path.open("rb"))
-            self._opened.append(raw)
+            file = cast("BinaryIO", self._path.open("rb"))
+            self._opened.append(file)
+            raw = _awaited(file)
         if not self._gzip:
             return raw
         unpacked = cast("BinaryIO", io.BufferedReader(_Unpacked(raw, self.name), _CHUNK))
@@ -86,6 +97,40 @@ class Input:
             self._text = None
         while self._opened:
             self._opened.pop().close()
+
+
+def _awaited(file: BinaryIO) -> BinaryIO:
+    """A file whose bytes may be long in coming, read such that a drain ends the wait for them."""
+    try:
+        fd = file.fileno()
+    except (OSError, ValueError):
+        return file  # a stand-in that lives in memory
+    if stat.S_ISREG(os.fstat(fd).st_mode):
+        return file
+    return cast("BinaryIO", io.BufferedReader(_Awaited(fd), _CHUNK))
+
+
+class _Awaited(io.RawIOBase):
+    """The bytes of a pipe or terminal, as they come. The descriptor is not its own.
+
+    Nothing may have been read from it into a buffer before.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """See ``RawIOBase.readinto``.
+
+        Raises:
+            DrainInterrupt: The run is drained: what has come of a line stays where it is.
+        """
+        if not rest(None, self._fd):
+            raise DrainInterrupt
+        return os.readv(self._fd, [buffer])
 
 
 class _Unpacked(io.RawIOBase):
