@@ -110,7 +110,7 @@ class _InlineRun:
             for channel in self._channels
         }
         self._order = Order(self._turns)
-        self._timed = [turn for turn in self._turns if turn.stage.batch is not None]
+        self._timed: list[Turn] = []
 
     def run(self) -> Report:
         """The run, from start to report."""
@@ -183,6 +183,8 @@ class _InlineRun:
         loop = self._make_loop(turn, work)
         turn.loop = loop
         context.item_id = loop.item_in_hand
+        if turn.stage.batch is not None or work.due is not None:
+            self._timed.append(turn)
         turn.runner = Baton(loop.steps) if work.stream is not None else Steps(loop.steps())
 
     def _make_loop(self, turn: Turn, work: Work) -> StageLoop:

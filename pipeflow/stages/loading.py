@@ -107,6 +107,8 @@ def _class_work(
         work = Work(call=_per_item(instance.__call__, {}, inputs), awaits=awaits)
         if hasattr(instance, "finish"):
             work.finish = partial(_results, instance.finish, f"{name}: finish()")
+    if declaration_of(kind) is not None and getattr(instance, "timed", False):
+        work.due, work.tick = instance.due, instance.tick
     work.close = getattr(instance, "close", None)
     work.keeps_state = not source and (hasattr(kind, "finish") or hasattr(kind, "snapshot"))
     return work

@@ -20,7 +20,8 @@ def members_of(value: Any) -> Iterator[Any] | None:
         meant = "a mapping's keys" if isinstance(value, Mapping) else "single characters"
         raise TypeError(f"this is one {kind}, no list of items; write list(...) for {meant}")
     try:
-        return iter(value)
+        members: Iterator[Any] = iter(value)
     except TypeError:
         kind = type(value).__name__
         raise TypeError(f"this is of type {kind}, which has no members to pass on") from None
+    return members

@@ -27,6 +27,8 @@ def microseconds(time: Any) -> int:
         case dt.datetime():
             since = time - (_EPOCH if time.tzinfo is None else _EPOCH_UTC)
             return since // dt.timedelta(microseconds=1)
+        case _:
+            pass
     raise TypeError(
         f"a time is a number of seconds since 1970, or a datetime, not {time!r}; a text is read by "
         "datetime.datetime.fromisoformat(...)"

@@ -49,6 +49,9 @@ class Work:
         stream: Takes an iterator over the payloads, returns an iterable of results.
         finish: Results at the end of input, or ``None``.
         close: Called always, last, or ``None``.
+        due: When ``tick`` is to be called though nothing has come (``time.monotonic``; ``None``:
+            not before the next item); ``None`` for work that is never woken.
+        tick: Results that are due.
         awaits: ``source``, or ``call``, is ``async``: what it gives is awaited, or iterated over by
             ``async for``.
         keeps_state: As the loaded code shows it.
@@ -60,6 +63,8 @@ class Work:
     stream: Callable[[Iterator[Any]], Iterable[Any]] | None = None
     finish: Callable[[], Iterable[Any] | None] | None = None
     close: Callable[[], None] | None = None
+    due: Callable[[], float | None] | None = None
+    tick: Callable[[], Iterable[Any]] | None = None
     awaits: bool = False
     keeps_state: bool = False
     total: Callable[[], int | None] | None = None

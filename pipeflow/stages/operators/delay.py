@@ -9,8 +9,8 @@ from pipeflow.spec.options import REQUIRED, Option, OptionType
 from pipeflow.spec.stage_type import Role
 from pipeflow.stages.declare import operator
 from pipeflow.stages.expression import Expression
-from pipeflow.stages.resting import rest
 from pipeflow.stages.seconds import PER_SECOND, microseconds
+from pipeflow.stages.sources.waiting import rest
 
 
 @operator(

@@ -103,6 +103,8 @@ def as_key(value: Any) -> Hashable:
             return tuple(map(as_key, value))
         case set():
             return frozenset(value)
+        case _:
+            pass
     try:
         hash(value)
     except TypeError:

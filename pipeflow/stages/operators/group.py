@@ -25,8 +25,8 @@ _WORDS: Final[Mapping[str, str]] = {
 #: What these make of the value so far and the next one; the first value is taken as it is.
 _FOLDS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "sum": lambda so_far, value: so_far + value,
-    "min": lambda so_far, value: value if value < so_far else so_far,
-    "max": lambda so_far, value: value if value > so_far else so_far,
+    "min": lambda so_far, value: min(so_far, value),
+    "max": lambda so_far, value: max(so_far, value),
     "first": lambda so_far, _: so_far,
     "last": lambda _, value: value,
 }
@@ -143,19 +143,19 @@ stages:
 class Group:
     """Keeps a row of figures for each key: how many items, then one figure for each field."""
 
-    def __init__(  # noqa: PLR0913 - one for each option
+    def __init__(
         self,
         by: Expression | dict[str, Expression] | None,
         count: str,
-        sum: Expression | dict[str, Expression] | None,  # noqa: A002 - options bear these names
+        sum: Expression | dict[str, Expression] | None,
         mean: Expression | dict[str, Expression] | None,
-        min: Expression | dict[str, Expression] | None,  # noqa: A002 - likewise
-        max: Expression | dict[str, Expression] | None,  # noqa: A002 - likewise
+        min: Expression | dict[str, Expression] | None,
+        max: Expression | dict[str, Expression] | None,
         first: Expression | dict[str, Expression] | None,
         last: Expression | dict[str, Expression] | None,
         distinct: Expression | dict[str, Expression] | None,
-        list: Expression | dict[str, Expression] | None,  # noqa: A002 - likewise
-        sorted: bool,  # noqa: A002 - likewise
+        list: Expression | dict[str, Expression] | None,
+        sorted: bool,
     ) -> None:
         self._key, self._key_names = _key(by)
         self._count = count
@@ -195,7 +195,7 @@ class Group:
         if self._key_names is None:
             record = {}
         elif self._key_names:
-            record = dict(zip(self._key_names, key, strict=True))  # type: ignore[arg-type]  # a tuple
+            record = dict(zip(self._key_names, key, strict=True))
         else:
             record = {"key": key}
         if self._count:
@@ -246,9 +246,7 @@ def _key(
     return lambda item: tuple([part(item) for part in parts]), tuple(by)
 
 
-def _figures(
-    kind: str, given: Expression | dict[str, Expression] | None
-) -> Iterator[_Figure]:
+def _figures(kind: str, given: Expression | dict[str, Expression] | None) -> Iterator[_Figure]:
     """The fields of one kind. Those that change what they keep cannot fail, and come last."""
     fields = given if isinstance(given, dict) else {} if given is None else {kind: given}
     for name, value in fields.items():

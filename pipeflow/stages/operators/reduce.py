@@ -78,9 +78,7 @@ stages:
 class Reduce:
     """Keeps one value for each key."""
 
-    def __init__(
-        self, expr: Expression, start: Any, by: Expression | None, running: bool
-    ) -> None:
+    def __init__(self, expr: Expression, start: Any, by: Expression | None, running: bool) -> None:
         self._expr = expr
         self._start = _NOTHING if start is None else start
         self._by = by

@@ -51,19 +51,15 @@ stages:
         small: "item < 2"
         even: "item % 2 == 0"
 
-  halves:
-    use: map
-    inputs: kinds.even
-    with:
-      expr: "item // 2"
-
   show:
     use: print
-    inputs: [kinds.small, halves]
+    inputs: kinds.small
 
-  rest:
-    use: 'null'
-    inputs: kinds.unmatched
+  save:
+    use: jsonl.write
+    inputs: kinds.even
+    with:
+      path: out/even.jsonl
 """,
 )
 class Route:

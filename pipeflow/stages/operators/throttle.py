@@ -9,7 +9,7 @@ from pipeflow.spec.options import REQUIRED, Option, OptionType
 from pipeflow.spec.stage_type import Role
 from pipeflow.stages.context import current
 from pipeflow.stages.declare import operator
-from pipeflow.stages.resting import rest
+from pipeflow.stages.sources.waiting import rest
 
 
 @operator(

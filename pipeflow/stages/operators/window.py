@@ -135,7 +135,13 @@ stages:
 
   show:
     use: print
-    inputs: [neighbours, by-time]
+    inputs: neighbours
+
+  save:
+    use: jsonl.write
+    inputs: by-time
+    with:
+      path: out/windows.jsonl
 """,
 )
 class Window:
@@ -145,7 +151,7 @@ class Window:
         timed: Whether it is to be woken.
     """
 
-    def __init__(  # noqa: PLR0913 - one for each option
+    def __init__(
         self,
         size: int | None,
         slide: int | None,
@@ -221,9 +227,7 @@ class TimeWindows:
 
     now = staticmethod(clock.time)
 
-    def __init__(
-        self, every: float, span: float, time: Expression | None, lateness: float
-    ) -> None:
+    def __init__(self, every: float, span: float, time: Expression | None, lateness: float) -> None:
         self._every = max(1, round(every * PER_SECOND))
         self._span = max(1, round(span * PER_SECOND))
         self._time = time
