@@ -34,6 +34,8 @@ def operator_parameters(stage: Cursor, operator: StageType) -> Parameters:
     """Read the parameters of an operator; the schema has judged names and types already."""
     given = stage.inner("with")
     if given is None:
+        if not stage.tried("with"):
+            _judge_together(stage, operator, {})
         return Parameters()
     options = {option.name: option for option in operator.options}
     values: dict[str, object] = {}
@@ -47,7 +49,7 @@ def operator_parameters(stage: Cursor, operator: StageType) -> Parameters:
             values[entry.key] = _option_value(option, entry.value, stage.findings)
         places[entry.key] = entry.value.at
     if values.keys() == tried_for(stage):
-        _judge_together(stage, given, operator, values)
+        _judge_together(stage, operator, values)
     return Parameters(values, places)
 
 
@@ -80,14 +82,13 @@ def tried_for(stage: Cursor) -> frozenset[str]:
     return frozenset(given.node) | refused
 
 
-def _judge_together(
-    stage: Cursor, given: Cursor, operator: StageType, values: Mapping[str, object]
-) -> None:
+def _judge_together(stage: Cursor, operator: StageType, values: Mapping[str, object]) -> None:
     """Tell what is wrong with parameters each of which is right alone."""
     for misuse in operator.judge(values):
-        entry = given.node.entry(misuse.parameter) or stage.node.entry("use")
-        assert entry is not None
-        at = entry if misuse.parameter else entry.value
+        given, use = stage.node.get("with"), stage.node.get("use")
+        entry = given.entry(misuse.parameter) if isinstance(given, Map) else None
+        at = entry or use
+        assert at is not None
         stage.findings.error(at, "bad-parameter", misuse.problem, misuse.hint)
 
 

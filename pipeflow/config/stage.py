@@ -135,7 +135,7 @@ def read_stage(entry: Entry, cursor: Cursor, around: Surroundings) -> Stage:
         edges=inputs.edges,
         named_inputs=inputs.named,
         outputs=_outputs(cursor, work),
-        ports_known=_ports_known(cursor),
+        ports_known=_ports_known(cursor, work),
         ordered=cursor.boolean("ordered", default=True),
         resources=_resources(cursor.inner("resources"), around.defaults.resources),
         env={**around.defaults.env, **_env(cursor.inner("env"))},
@@ -208,8 +208,12 @@ def _place_of(cursor: Cursor, one: Complaint, call: Node) -> tuple[Location, int
     return entry.key_at, entry.key_length
 
 
-def _ports_known(cursor: Cursor) -> bool:
+def _ports_known(cursor: Cursor, work: Call | Use) -> bool:
     """Whether what opens ports could be read."""
+    given = cursor.inner("with")
+    named_by = work.operator.ports_by if isinstance(work, Use) else ""
+    if named_by and not isinstance(given.get(named_by) if given else None, Map):
+        return False
     policy = cursor.inner("on_error")
     opens = not any(cursor.unread(key, STAGE) for key in ("outputs", "on_error"))
     return opens and (policy is None or not policy.unread("then", ERROR_POLICY))

@@ -137,8 +137,9 @@ def ports_of(stage: Stage) -> tuple[str, ...]:
     """All its output ports: ``out``, its own, and those that its settings open."""
     errors = (ERRORS,) if stage.on_error.then is OnError.DEAD_LETTER else ()
     own = stage.work.operator.ports if isinstance(stage.work, Use) else (OUT,)
-    unmatched = (UNMATCHED,) if is_zip(stage) and UNMATCHED not in own else ()
-    return (*own, *stage.outputs, *errors, *unmatched)
+    unmatched = (UNMATCHED,) if is_zip(stage) or UNMATCHED in own else ()
+    main = (port for port in own if port != UNMATCHED)
+    return (*main, *stage.outputs, *errors, *unmatched)
 
 
 def answers(stage: Stage) -> bool | None:

@@ -48,7 +48,7 @@ BUILT_IN: Final[Mapping[str, str]] = {
     "sample": "pipeflow.stages.operators.sample:Sample",
     "distinct": "pipeflow.stages.operators.distinct:Distinct",
     "batch": "pipeflow.stages.operators.batch:Batch",
-    "unbatch": "pipeflow.stages.operators.unbatch:Unbatch",
+    "unbatch": "pipeflow.stages.operators.unbatch:unbatch",
     "window": "pipeflow.stages.operators.window:Window",
     "count": "pipeflow.stages.operators.count:Count",
     "reduce": "pipeflow.stages.operators.reduce:Reduce",

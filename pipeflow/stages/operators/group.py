@@ -56,7 +56,7 @@ def _judge(given: Mapping[str, object]) -> Sequence[Misuse]:
                         f"two fields of the result are called '{field}'",
                         f"name them apart: `{name}: {{my_{field}: ...}}`"
                         if name != "count"
-                        else "`count` names the field with the number of items",
+                        else "`count: items` gives the number of items another name",
                     )
                 ]
             taken[field] = None

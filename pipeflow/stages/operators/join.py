@@ -36,8 +36,8 @@ def _judge(given: Mapping[str, object]) -> Sequence[Misuse]:
             )
         ]
     for number, row in enumerate(table if isinstance(table, list) else (), 1):
-        if not isinstance(row, dict) or given.get("on", "") not in row:
-            what = "is no mapping" if not isinstance(row, dict) else f"has no '{given.get('on')}'"
+        if not isinstance(row, dict) or given.get("key", "") not in row:
+            what = "is no mapping" if not isinstance(row, dict) else f"has no '{given.get('key')}'"
             return [Misuse("table", f"row {number} of 'table' {what}", "- {id: 1, name: Ada}")]
     if isinstance(table, list) and given.get("types") is not None:
         return [Misuse("types", "'types' is for a .csv file: other tables have types already")]
@@ -72,7 +72,7 @@ def _judge(given: Mapping[str, object]) -> Sequence[Misuse]:
             examples=('item["user"]',),
         ),
         Option(
-            name="on",
+            name="key",
             types=(OptionType.STRING,),
             default=REQUIRED,
             description="The column of the table that has the key; it is not added.",
@@ -82,7 +82,7 @@ def _judge(given: Mapping[str, object]) -> Sequence[Misuse]:
             name="columns",
             types=(OptionType.LIST,),
             default=None,
-            description="The columns to add; all but `on` when left out.",
+            description="The columns to add; all but `key` when left out.",
             examples=(["name", "country"],),
         ),
         Option(
@@ -122,7 +122,7 @@ stages:
     with:
       table: customers.csv
       by: 'item["customer"]'
-      on: id
+      key: id
       types:
         id: integer
 
@@ -146,7 +146,7 @@ class JoinTable:
         self,
         table: Path | list[Any],
         by: Expression,
-        on: str,
+        key: str,
         columns: list[Any] | None,
         types: dict[str, Any] | None,
         missing: str,
@@ -157,12 +157,11 @@ class JoinTable:
         self._added: dict[Hashable, dict[str, Any]] = {}
         names: dict[str, None] = {}
         for number, row in enumerate(rows, 1):
-            key = _key(row, on, number)
-            if key in self._added:
-                raise ValueError(f"the table has the key {key!r} twice, again in row {number}")
-            added = {name: row[name] for name in _chosen(row, on, columns, number)}
+            found, added = _split(row, key, columns, f"row {number} of the table")
+            if found in self._added:
+                raise ValueError(f"the table has the key {found!r} twice, again in row {number}")
             names.update(dict.fromkeys(added))
-            self._added[key] = added
+            self._added[found] = added
         self._none = dict.fromkeys(names)
 
     def __call__(self, item: Any) -> Any:
@@ -176,7 +175,7 @@ class JoinTable:
             if self._missing == "fail":
                 raise LookupError(f"the table has no key {key!r}{self._near(key)}")
             added = self._none
-        return {**item, **{name: value for name, value in added.items() if name not in item}}
+        return {**item, **added, **item}  # the item's own fields keep their place and value
 
     def _near(self, key: Hashable) -> str:
         """What is often the reason."""
@@ -215,19 +214,18 @@ def _rows(path: Path, types: dict[str, Any] | None) -> Iterator[Any]:
         source.close()
 
 
-def _key(row: Any, on: str, number: int) -> Hashable:
+def _split(
+    row: Any, key: str, columns: list[Any] | None, what: str
+) -> tuple[Hashable, dict[str, Any]]:
+    """The key of a row, and what it adds to an item.
+
+    Raises:
+        ValueError: It has no such column, or none at all.
+    """
     if not isinstance(row, Mapping):
-        raise TypeError(f"row {number} of the table is a {type(row).__name__}, no mapping")
-    if on not in row:
-        raise ValueError(f"row {number} of the table has no {on!r}; it has {', '.join(row)}")
-    key: Hashable = row[on]
-    return key
-
-
-def _chosen(row: Mapping[str, Any], on: str, columns: list[Any] | None, number: int) -> list[str]:
-    if columns is None:
-        return [name for name in row if name != on]
-    for name in columns:
+        raise ValueError(f"{what} is a {type(row).__name__}, no mapping")  # noqa: TRY004 - of data
+    for name in (key, *(columns or ())):
         if name not in row:
-            raise ValueError(f"row {number} of the table has no {name!r}; it has {', '.join(row)}")
-    return columns
+            raise ValueError(f"{what} has no column {name!r}; it has {', '.join(map(str, row))}")
+    chosen = row if columns is None else columns
+    return row[key], {name: row[name] for name in chosen if name != key}

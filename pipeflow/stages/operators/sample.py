@@ -60,7 +60,6 @@ stages:
     inputs: numbers
     with:
       rate: 0.5
-      by: "item // 5"
 
   show:
     use: print

@@ -27,7 +27,7 @@ from pipeflow.stages.sources.waiting import rest
             default=REQUIRED,
             description="Items a second, more than 0; `0.1` is one in ten seconds.",
             unit="items per second",
-            minimum=0.000001,
+            minimum=0.0001,
             examples=(100,),
         ),
         Option(

@@ -40,8 +40,6 @@ stages:
     inputs: single
 """,
 )
-class Unbatch:
-    """Has nothing to keep."""
-
-    def __call__(self, item: Any) -> Iterator[Any] | None:
-        return members_of(item)
+def unbatch(item: Any) -> Iterator[Any] | None:
+    """The members of an item."""
+    return members_of(item)
