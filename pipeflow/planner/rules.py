@@ -21,7 +21,7 @@ from pipeflow.planner.traits import (
     shape_of,
     title,
 )
-from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED, Pipeline, PortRef, Stage
+from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED, Pipeline, PortRef, Stage, Use
 from pipeflow.spec.policies import Balance, OnError
 from pipeflow.spec.stage_type import Role, Shape
 
@@ -198,13 +198,14 @@ def doubts(network: Network, whole: Network, maybe_read: frozenset[str]) -> Iter
 
 
 def _unread_outputs(stage: Stage, read: list[str]) -> Iterator[Finding]:
+    named_in = stage.work.operator.ports_by if isinstance(stage.work, Use) else "outputs"
     for port in stage.outputs:
         if port not in read:
             yield Finding(
                 at=stage.at,
                 code="unread-output",
                 problem=f"nothing reads the output '{stage.name}.{port}'",
-                hint=f"read it with `inputs: {stage.name}.{port}`, or take it out of `outputs`",
+                hint=f"read it with `inputs: {stage.name}.{port}`, or take it out of `{named_in}`",
                 severity=Severity.WARNING,
                 length=len(stage.name),
             )

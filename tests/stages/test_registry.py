@@ -121,7 +121,8 @@ SHOWN = {
     '{"start": 0, "end": 4, "items": [0, 1, 2]}\n{"start": 4, "end": 8, "items": [3, 4, 5]}\n',
     "reduce": "120\n",
     "group": "remainder  numbers  total  max\n---------  -------  -----  ---\n"
-    "        0        4     18    9\n        1        3     12    7\n        2        3     15    8\n",
+    "        0        4     18    9\n        1        3     12    7\n"
+    "        2        3     15    8\n",
     "sort": "2\n5\n1\n4\n0\n3\n",
     "join": '{"customer": 2, "price": 30, "name": "Grace"}\n',
     "throttle": "0\n1\n2\n3\n4\n",
