@@ -34,6 +34,7 @@ from pipeflow.runtime.flow.outbox import Outbox
 from pipeflow.runtime.flow.targets import OutChannel, Target
 from pipeflow.runtime.flow.threads import Linger, Postman
 from pipeflow.runtime.flow.wiring import ChannelPlan
+from pipeflow.runtime.loops.base import DAY_S
 from pipeflow.transports.allocator import keep_freed_memory
 from pipeflow.transports.base import Sender
 from pipeflow.transports.bell import Bell
@@ -323,7 +324,7 @@ class Process:
         self._row[BUSY_NS] += self._enter_state(State.RESTING, 0)
         try:
             while not came and not self._draining():
-                left_s = math.inf if until is None else until - time.monotonic()
+                left_s = math.inf if until is None else min(DAY_S, until - time.monotonic())
                 if left_s <= 0:
                     break
                 if self._share.pool.lends():

@@ -51,6 +51,9 @@ if TYPE_CHECKING:
 REST_S: Final = 1.0
 
 
+#: The longest single wait: the system's own bound is some days further.
+DAY_S: Final = 86400.0
+
 #: What a step yields: something must come first, or not.
 WAITS: Final = True
 GOES_ON: Final = False
@@ -171,7 +174,7 @@ class StageLoop(ABC):
 
     def patience_s(self) -> float | None:
         """How long it waits at most for something to come, in seconds; ``None``: for ever."""
-        return None if self.alarm is None else max(0.0, self.alarm - time.monotonic())
+        return None if self.alarm is None else min(DAY_S, max(0.0, self.alarm - time.monotonic()))
 
     def steps(self) -> Generator[bool, None, None]:
         """Do everything there is to do; yields ``WAITS`` or ``GOES_ON``.
