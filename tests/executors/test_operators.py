@@ -128,6 +128,21 @@ def test_a_route_sends_each_item_to_the_first_port_that_takes_it(
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
+def test_what_leaves_by_a_port_that_nobody_reads_is_told(tmp_path: Path, executor: str) -> None:
+    stages = {
+        "source": {"call": "shapes:numbers", "with": {"stop": 5}},
+        "kinds": {"use": "route", "inputs": "source", "with": {"to": {"even": "item % 2 == 0"}}},
+        "sink": {"keep": "kinds.even"},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    succeeded(outcome)
+    assert outcome.items("sink") == [0, 2, 4]
+    assert outcome.lines() == ["2 items left by 'kinds.unmatched', which nobody reads"]
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
 def test_a_zip_looks_through_a_route_and_a_distinct(tmp_path: Path, executor: str) -> None:
     stages = {
         "source": {"call": "shapes:numbers", "with": {"stop": 40}},

@@ -18,7 +18,8 @@ from pipeflow.stages.work import Routed
     summary="Sends each item to an output port: the first one whose expression is true.",
     details=(
         "The ports are read by their names: `inputs: by-size.small`. What no expression is true "
-        "for leaves by `unmatched`, and goes no further if nobody reads that. There is no `out`."
+        "for leaves by `unmatched`, and goes no further if nobody reads that; a warning then says "
+        "how many. There is no `out`."
     ),
     options=(
         Option(
@@ -54,6 +55,10 @@ stages:
   show:
     use: print
     inputs: kinds.small
+
+  odd:
+    use: 'null'
+    inputs: kinds.unmatched
 
   save:
     use: jsonl.write
