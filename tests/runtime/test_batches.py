@@ -217,7 +217,7 @@ def test_one_result_that_cannot_be_pickled_costs_the_others_nothing(retries: int
             raise ResultNotSerializable(place[0], ItemNotSerializable(0, "item", "a lock"))
         emit(port, payload, *place)
 
-    run.outbox.emit = pickles  # type: ignore[method-assign]  # as the real one does
+    run.outbox.emit = pickles  # type: ignore[method-assign,assignment]  # as the real one does
     run.go()
 
     assert run.outbox.sent == [1, 3]
