@@ -66,10 +66,12 @@ class Drawing:
 
     Args:
         draw: Of hypothesis.
+        many: Stages may get lists, or be awaited.
     """
 
-    def __init__(self, draw: st.DrawFn) -> None:
+    def __init__(self, draw: st.DrawFn, *, many: bool = False) -> None:
         self.draw = draw
+        self.many = many
         self.graph = Graph()
         self.flows: list[Flow] = []
 
@@ -121,6 +123,8 @@ class Drawing:
 
     def way_of_calling(self, settings: dict[str, Any]) -> str:
         """Single calls, lists, many at once, or lists at once: what the function's name ends in."""
+        if not self.many:
+            return ""
         way: str = self.draw(st.sampled_from(["", "", "_many", "_later", "_many_later"]))
         if "many" in way:
             settings["batch"] = self.draw(st.sampled_from([1, 2, 5, 40]))
@@ -140,7 +144,7 @@ class Drawing:
     def step_fan(self, flow: Flow) -> list[Flow]:
         by = {"by": self.number(0, 3)}
         settings = {"replicas": self.number(1, 3), "on_error": self.policy("stop")}
-        call = self.draw(st.sampled_from(["fan", "fan", "fan_later"]))
+        call = self.draw(st.sampled_from(["fan", "fan_later"])) if self.many else "fan"
         name = self.add(call, self.edge(flow), **{"with": by}, **settings)
         return [self.after(flow, name, items=flow.items * 3, drops=True)]
 
@@ -257,7 +261,9 @@ class Drawing:
             self.step_dead_letters,
         ]
         if flow.items <= MOST_ITEMS:
-            kinds += [self.step_fan, self.step_broadcast]
+            kinds.append(self.step_fan)
+        if flow.items <= MOST_ITEMS and not self.many:  # it has nothing to do with lists
+            kinds.append(self.step_broadcast)
         if flow.exact:
             kinds += [self.step_stateful, self.step_stateful]
         if flow.exact and not flow.letters:
@@ -290,9 +296,13 @@ class Drawing:
 
 
 @st.composite
-def graphs(draw: st.DrawFn) -> Graph:
-    """Pipelines whose results do not depend on the time that anything takes."""
-    return Drawing(draw).run()
+def graphs(draw: st.DrawFn, *, many: bool = False) -> Graph:
+    """Pipelines whose results do not depend on the time that anything takes.
+
+    Args:
+        many: Some of their stages get lists, or are awaited.
+    """
+    return Drawing(draw, many=many).run()
 
 
 def by_way(

@@ -5,6 +5,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pipeflow.planner.plan import Join, Numbering
@@ -151,6 +152,27 @@ def test_a_result_leaves_as_it_was_when_it_was_given() -> None:
         return record
 
     assert awaited(same_record, [row(1, 2, 3)]).go().outbox.sent == [{"n": 1}, {"n": 2}, {"n": 3}]
+
+
+def test_a_fresh_array_is_passed_on_and_one_that_is_kept_is_copied() -> None:
+    made: list[int] = []
+    kept = np.zeros(4)
+
+    async def array(item: int) -> np.ndarray[Any, Any]:
+        if item == 1:
+            kept[:] = 7
+            return kept
+        if item == 2:
+            return kept[1:]
+        fresh = np.full(4, item)
+        made.append(id(fresh))
+        return fresh
+
+    run = awaited(array, [row(0, 1, 2)]).go()
+    kept[:] = 0
+
+    assert [id(each) for each in run.outbox.sent[:1]] == made
+    assert [each.tolist() for each in run.outbox.sent[1:]] == [[7] * 4, [7] * 3]
 
 
 async def refuse_odd(item: int) -> int:
