@@ -32,8 +32,9 @@ from pipeflow.runtime.flow.mailbox import Mailbox
 from pipeflow.runtime.flow.refused import ReadersGone
 from pipeflow.runtime.flow.targets import Target
 from pipeflow.runtime.flow.wiring import ChannelPlan, wire
+from pipeflow.runtime.loading import check_fit
 from pipeflow.runtime.loops.base import GOES_ON, WAITS, StageLoop, failure_of
-from pipeflow.runtime.loops.pick import check_fit, make_loop
+from pipeflow.runtime.loops.pick import make_loop
 from pipeflow.runtime.messages import Failed, Failure, Logged, WorkerReport
 from pipeflow.runtime.progress import events_of, progress
 from pipeflow.runtime.reporting import RunEnd, error_facts, make_report, silence_warnings

@@ -77,6 +77,7 @@ def _stage_row(plan: Plan, stage: StagePlan) -> tuple[str, ...]:
         f"{stage.concurrency} in flight" if stage.shape is Shape.ASYNC and inputs else "",
         f"at most {stage.timeout_s:g} s an item" if stage.timeout_s is not None else "",
         _policy_text(stage.on_error),
+        "isolated" if stage.isolated else "",
     ]
     return (
         stage.name,
@@ -182,6 +183,7 @@ def _stage_json(plan: Plan, stage: StagePlan) -> dict[str, object]:
         "timeout_s": stage.timeout_s,
         "batch": _batch_json(stage.batch),
         "concurrency": stage.concurrency if stage.shape is Shape.ASYNC and stage.edges_in else None,
+        "isolated": stage.isolated,
         "at": str(stage.at),
     }
 

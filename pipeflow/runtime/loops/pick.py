@@ -43,14 +43,3 @@ def make_loop(
         return BatchLoop(work=work, stage=stage, starved=starved, **settings)
     kind = TryLoop if stage.on_error.retries else CallLoop
     return kind(work=work, stage=stage, **settings)
-
-
-def check_fit(work: Work, stage: StagePlan) -> None:
-    """See that the code, now that it is loaded, is of a form that gets lists, if it is to.
-
-    Raises:
-        TypeError: It is not.
-    """
-    if stage.batch is not None and work.call is None:
-        what = "a stream function takes the whole stream" if work.stream else "a source takes none"
-        raise TypeError(f"stage '{stage.name}' cannot get its items in batches: {what}")

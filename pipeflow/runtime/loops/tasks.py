@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from sys import getrefcount
 from typing import Any, Final
 
 from pipeflow.runtime.board import RETRIED
@@ -17,6 +18,7 @@ from pipeflow.runtime.loops.attempts import (
 )
 from pipeflow.runtime.loops.base import GOES_ON
 from pipeflow.runtime.loops.calls import is_many
+from pipeflow.runtime.loops.copies import is_fresh
 from pipeflow.runtime.loops.events import Events
 from pipeflow.runtime.loops.leaving import AsTheyCome
 from pipeflow.runtime.loops.many import ManyLoop
@@ -197,9 +199,14 @@ class TaskLoop(ManyLoop):
         """Take what the function gives for one item: one result, or any number of them."""
         if not hasattr(type(given), "__anext__"):
             result = await given
+            if result is None:
+                return
             if not is_many(result):
-                if result is not None:
-                    answer.results.append((answer.call.id, self._held(result, answer.call.id)))
+                # A fresh array, maybe in shared memory already, need not be copied.
+                references = getrefcount(result)
+                fresh = is_fresh(result, references)
+                kept = result if fresh else self._held(result, answer.call.id)
+                answer.results.append((answer.call.id, kept))
                 return
             given = _stepwise(result)
         count = 0
