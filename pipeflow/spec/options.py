@@ -53,6 +53,7 @@ class Option:
         minimum: Least number allowed.
         maximum: Greatest number allowed.
         pattern: Regular expression that a text must match as a whole.
+        form: What a text is that matches it, in words behind "must be".
         examples: Values as they would stand in a file.
         later: A word of the language that this version does not have yet.
         secret: Never shown.
@@ -69,6 +70,7 @@ class Option:
     minimum: float | None = None
     maximum: float | None = None
     pattern: str = ""
+    form: str = ""
     examples: tuple[object, ...] = ()
     later: bool = False
     secret: bool = False

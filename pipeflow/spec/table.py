@@ -66,7 +66,7 @@ def expected(option: Option) -> str:
 def _expected_form(option: Option, kind: OptionType) -> str:
     match kind:
         case OptionType.STRING:
-            return "text"
+            return option.form or "text"
         case OptionType.INTEGER:
             return "a whole number" + _range(option)
         case OptionType.NUMBER:

@@ -37,6 +37,7 @@ TIMEOUT: Final = Option(
 )
 #: What an address is.
 URL_PATTERN: Final = r"https?://[^\s/].*"
+URL_FORM: Final = "an address that begins with http:// or https://"
 
 
 class RequestFailed(OSError):

@@ -13,7 +13,15 @@ from pipeflow.spec.stage_type import Role
 from pipeflow.stages.declare import operator
 from pipeflow.stages.sources.opening import lines_of
 from pipeflow.stages.sources.waiting import ticks
-from pipeflow.stages.web import HEADERS, TIMEOUT, URL_PATTERN, Address, RequestFailed, request
+from pipeflow.stages.web import (
+    HEADERS,
+    TIMEOUT,
+    URL_FORM,
+    URL_PATTERN,
+    Address,
+    RequestFailed,
+    request,
+)
 from pipeflow.stages.work import BadRecord
 
 #: What a whole answer may hold, in bytes; lines may be without end.
@@ -37,6 +45,7 @@ _MOST_BYTES: Final = 256 * 2**20
             default=REQUIRED,
             description="The address, or a list of addresses; `http://` or `https://`.",
             pattern=URL_PATTERN,
+            form=URL_FORM,
             examples=("https://example.org/people.jsonl",),
         ),
         Option(
