@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from http.client import HTTPException, HTTPResponse
-from typing import Any, BinaryIO, Final, cast
+from typing import Any, Final
 
 from pipeflow.spec.options import REQUIRED, Option, OptionType
 from pipeflow.spec.stage_type import Role
@@ -128,7 +128,8 @@ class Get:
             yield BadRecord(address.url, error)
         except (OSError, EOFError, HTTPException) as error:
             what = f"GET {address.shown}: the answer ends early"
-            yield BadRecord(address.url, RequestFailed(f"{what}: {type(error).__name__}: {error}"))
+            reason = str(error) or type(error).__name__
+            yield BadRecord(address.url, RequestFailed(f"{what}: {reason}"))
 
     def _items(self, response: HTTPResponse, address: Address) -> Iterator[Any]:
         charset = response.headers.get_content_charset() or "utf-8"
@@ -136,7 +137,7 @@ class Get:
         stream = gzip.GzipFile(fileobj=response) if packed else response
         if self._format in {"lines", "jsonl"}:
             read = json.loads if self._format == "jsonl" else str
-            for number, line in enumerate(lines_of(cast("BinaryIO", stream)), 1):
+            for number, line in enumerate(lines_of(_whole_lines(stream, response)), 1):
                 if self._format == "jsonl" and not line.strip():
                     continue
                 try:
@@ -148,6 +149,8 @@ class Get:
                     yield item
             return
         body = stream.read(_MOST_BYTES + 1)
+        if len(body) <= _MOST_BYTES:
+            _see_that_all_came(response)
         try:
             yield self._whole(body, charset)
         except (ValueError, RecursionError) as error:
@@ -160,3 +163,26 @@ class Get:
             return body
         text = body.decode(charset)
         return json.loads(text) if self._format == "json" else text
+
+
+def _whole_lines(stream: Iterable[bytes], response: HTTPResponse) -> Iterator[bytes]:
+    """The lines; one that the end of the connection has cut off is none.
+
+    Raises:
+        EOFError: It has.
+    """
+    for line in stream:
+        if not line.endswith(b"\n"):
+            _see_that_all_came(response)
+        yield line
+    _see_that_all_came(response)
+
+
+def _see_that_all_came(response: HTTPResponse) -> None:
+    """Python leaves it to us to see that as much came as the server has said.
+
+    Raises:
+        EOFError: Less did.
+    """
+    if response.length:
+        raise EOFError(f"{response.length:,} bytes are missing")

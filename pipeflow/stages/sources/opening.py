@@ -8,7 +8,7 @@ import os
 import stat
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
@@ -177,7 +177,7 @@ def where(path: Path) -> str:
     return "" if path.is_absolute() else f" here ({Path.cwd()})"
 
 
-def lines_of(stream: BinaryIO) -> Iterator[bytes]:
+def lines_of(stream: Iterable[bytes]) -> Iterator[bytes]:
     """The lines without their ends (LF or CR LF) and without a UTF-8 byte order mark."""
     first = True
     for line in stream:
