@@ -52,8 +52,9 @@ def shape_of(stage: Stage) -> Shape:
 
 
 def operator_role(stage: Stage) -> Role | None:
-    """Where an operator may stand; ``None`` for the user's own code, which may stand anywhere."""
-    return stage.work.operator.role if isinstance(stage.work, Use) else None
+    """Where an operator may stand; ``None`` for other code, which may stand anywhere."""
+    known = isinstance(stage.work, Use) and stage.work.operator.shape is not Shape.UNKNOWN
+    return stage.work.operator.role if isinstance(stage.work, Use) and known else None
 
 
 def is_zip(stage: Stage) -> bool:
@@ -145,7 +146,7 @@ def answers(stage: Stage) -> bool | None:
         case Call(facts=facts):
             return True if facts.yields else facts.answers
         case Use(operator=operator):
-            return operator.role is not Role.SINK
+            return None if operator.shape is Shape.UNKNOWN else operator.role is not Role.SINK
 
 
 def may_be_live(stage: Stage) -> bool:
@@ -158,9 +159,9 @@ def reads_stdin(stage: Stage) -> bool:
     if stage.edges or not isinstance(stage.work, Use):
         return False
     defaults = {option.name: option.default for option in stage.work.operator.options}
-    if "path" not in defaults:
-        return stage.work.operator.uses_stdin
-    return stage.parameters.get("path", defaults["path"]) == "-"
+    if stage.work.operator.uses_stdin and "path" not in defaults:
+        return True
+    return stage.parameters.get("path", defaults.get("path")) == "-"
 
 
 def without_letters(stage: Stage, read: set[PortRef]) -> Stage:

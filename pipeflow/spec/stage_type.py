@@ -7,9 +7,13 @@ The registry makes a ``StageType`` from an operator's declaration; ``config.sour
 from __future__ import annotations
 
 from enum import Enum
+from typing import Final
 
 from pipeflow.spec.options import Option
 from pipeflow.values import dataclass
+
+#: Where our own operators come from.
+BUILT_IN: Final = "built in"
 
 
 class Role(Enum):
@@ -48,7 +52,7 @@ class StageType:
         single: It has one replica always (sources, file sinks).
         uses_stdin: It reads standard input when its ``path`` is ``-``.
         gives: Annotation of its results; empty when they depend on what it gets.
-        origin: ``"built in"`` or the distribution that brings it.
+        origin: ``BUILT_IN``, or the distribution that brings it, with its version.
     """
 
     name: str
@@ -63,7 +67,7 @@ class StageType:
     single: bool = False
     uses_stdin: bool = False
     gives: str = ""
-    origin: str = "built in"
+    origin: str = BUILT_IN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

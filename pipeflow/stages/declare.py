@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from pipeflow.spec.options import Option, OptionType
-from pipeflow.spec.stage_type import Role, Shape, StageType
+from pipeflow.spec.stage_type import BUILT_IN, Role, Shape, StageType
 from pipeflow.stages.author import STREAM_MARK
 from pipeflow.stages.convert import Misfit, convert, seconds
 from pipeflow.stages.expression import compile_expression
@@ -79,7 +79,7 @@ class Declaration:
     uses_stdin: bool = False
     gives: str = ""
 
-    def stage_type(self) -> StageType:
+    def stage_type(self, origin: str = BUILT_IN) -> StageType:
         """The operator as the planner and the manual know it."""
         from pipeflow.stages.manual import render
 
@@ -95,6 +95,7 @@ class Declaration:
             single=self.single,
             uses_stdin=self.uses_stdin,
             gives=self.gives,
+            origin=origin,
         )
         return replace(bare, manual=render(bare, self.details, self.example))
 

@@ -13,7 +13,7 @@ from pipeflow.runtime.flow.refused import ResultNotSerializable
 from pipeflow.runtime.loops.base import StageStopped
 from pipeflow.runtime.messages import Barrier, EndOfInput, ItemGivenUp, ItemId
 from pipeflow.spec.policies import OnError
-from pipeflow.stages.work import BadRecord, OutputClosed, Routed, Work
+from pipeflow.stages.work import BadRecord, DrainInterrupt, OutputClosed, Routed, Work
 from pipeflow.telemetry.masking import masker
 from tests.runtime.loop_fakes import Run, call
 

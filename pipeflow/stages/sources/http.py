@@ -5,8 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterable, Iterator
-from http.client import HTTPException, HTTPResponse
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pipeflow.spec.options import REQUIRED, Option, OptionType
 from pipeflow.spec.stage_type import Role
@@ -23,6 +22,9 @@ from pipeflow.stages.web import (
     request,
 )
 from pipeflow.stages.work import BadRecord
+
+if TYPE_CHECKING:
+    from http.client import HTTPResponse
 
 #: What a whole answer may hold, in bytes; lines may be without end.
 _MOST_BYTES: Final = 256 * 2**20
@@ -121,6 +123,8 @@ class Get:
                 yield from self._asked(address)
 
     def _asked(self, address: Address) -> Iterator[Any]:
+        from http.client import HTTPException
+
         try:
             with request(address, headers=self._headers, timeout_s=self._timeout_s) as response:
                 yield from self._items(response, address)
