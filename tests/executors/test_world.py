@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,15 @@ import pytest
 
 from pipeflow.telemetry.report import Status
 from tests.executors.running import EXECUTORS, run
+from tests.stages.sites import Site, served
 
 pytestmark = pytest.mark.processes
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with served() as site:
+        yield site
 
 
 def start(folder: Path, text: str, *options: str, **more: Any) -> subprocess.Popen[str]:
@@ -224,3 +232,47 @@ def test_a_pipe_of_the_shell_is_read_to_its_end(tmp_path: Path) -> None:
     )
 
     assert ended.stdout == "100000\n"
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_a_secret_of_a_request_is_shown_nowhere(tmp_path: Path, executor: str) -> None:
+    text = """
+params:
+  key: {type: string, secret: true, default: not-for-you}
+stages:
+  get:
+    use: http.get
+    with:
+      url: "http://localhost:1/a?key=${params.key}"
+      headers: {X-Key: "${params.key}"}
+    on_error: dead_letter
+  show: {use: print, inputs: get}
+  bad: {use: jsonl.write, inputs: get.errors, with: {path: bad.jsonl}}
+"""
+    options = ("--executor", executor, "--report", "r.json", "--events", "e.jsonl")
+    with start(tmp_path, text, *options) as process:
+        printed, told = process.communicate(timeout=30)
+
+    written = [(tmp_path / name).read_text() for name in ("r.json", "e.jsonl", "bad.jsonl")]
+    assert process.returncode == 0
+    assert "GET http://localhost:1/a?...: Connection refused" in written[2]
+    assert "http://localhost:1/a?key=***" in written[2]
+    assert not any("not-for-you" in each for each in (printed, told, *written))
+
+
+def test_validation_of_a_request_makes_none(tmp_path: Path, site: Site) -> None:
+    (tmp_path / "p.yaml").write_text(
+        f"stages:\n  get: {{use: http.get, with: {{url: '{site.url}/a'}}}}\n"
+        "  show: {use: print, inputs: get}\n"
+    )
+
+    for command in ("validate", "plan", "graph", "show"):
+        subprocess.run(
+            [sys.executable, "-m", "pipeflow", command, "p.yaml"],
+            cwd=tmp_path,
+            check=True,
+            capture_output=True,
+            timeout=30,
+        )
+
+    assert site.asked == []
