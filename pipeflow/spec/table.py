@@ -74,7 +74,7 @@ def _expected_form(option: Option, kind: OptionType) -> str:
         case OptionType.BOOLEAN:
             return "true or false"
         case OptionType.PATH:
-            return "a path"
+            return option.form or "a path"
         case OptionType.DURATION:
             return "a duration such as 500ms or 2s"
         case OptionType.SIZE:

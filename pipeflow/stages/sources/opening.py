@@ -17,6 +17,8 @@ from pipeflow.stages.sources.waiting import rest
 from pipeflow.stages.work import DrainInterrupt
 
 STDIN: Final = "-"
+#: What the path of a file is that must be a file.
+NO_STREAM: Final = r"(?s:(?!-$).+)"
 
 #: Unpacked bytes that are read at a time.
 _CHUNK: Final = 1 << 17
@@ -32,6 +34,8 @@ FILE: Final = Option(
     name="path",
     types=(OptionType.PATH,),
     description="The file to read.",
+    pattern=NO_STREAM,
+    form="the path of a file, which standard input is not",
 )
 COMPRESSION: Final = Option(
     name="compression",
