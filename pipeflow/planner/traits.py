@@ -5,6 +5,7 @@ What a stage is together with its neighbours is in ``graph``, ``joins`` and ``ch
 
 from __future__ import annotations
 
+import posixpath
 from enum import Enum
 from typing import Final
 
@@ -165,6 +166,21 @@ def answers(stage: Stage) -> bool | None:
 def may_be_live(stage: Stage) -> bool:
     """Whether it is an operator that can write a file under its own name from the start."""
     return isinstance(stage.work, Use) and LIVE in {o.name for o in stage.work.operator.options}
+
+
+def file_written(stage: Stage) -> str:
+    """The file that an operator writes, as a plain path; empty if it writes none, or a device."""
+    path = stage.parameters.get("path")
+    if operator_role(stage) is not Role.SINK or not isinstance(path, str):
+        return ""
+    path = posixpath.normpath(path)
+    return "" if path == "-" or path.startswith("/dev/") else path
+
+
+def share_a_database(one: Stage, other: Stage) -> bool:
+    """Whether two stages that write one file write tables of it, as only databases let them."""
+    both = (one.parameters, other.parameters)
+    return all(parameters.get(LIVE) is True and "table" in parameters for parameters in both)
 
 
 def reads_stdin(stage: Stage) -> bool:
