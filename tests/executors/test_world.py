@@ -122,22 +122,36 @@ stages:
     assert not (tmp_path / "out/all.txt").exists()
 
 
+FAILS_LATER = """
+import pathlib, threading
+
+def pick(n):
+    letters, moment = pathlib.Path("letters.jsonl"), threading.Event()
+    for _ in range(3000 * n):  # the second item fails when the first is in the file
+        if letters.exists() and letters.read_text():
+            break
+        moment.wait(0.01)
+    raise ValueError(n)
+"""
+
+
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_dead_letters_have_their_file_under_its_name_though_the_run_failed(
     tmp_path: Path, executor: str
 ) -> None:
-    (tmp_path / "in.jsonl").write_text("broken\n" * 3)
+    (tmp_path / "mine.py").write_text(FAILS_LATER)
     text = """
 stages:
-  read: {use: jsonl.read, with: {path: in.jsonl}, on_error: {then: dead_letter, budget: 1}}
-  letters: {use: jsonl.write, inputs: read.errors, with: {path: letters.jsonl, live: false}}
-  save: {use: jsonl.write, inputs: read, with: {path: all.jsonl}}
+  numbers: {use: range, with: {stop: 2}}
+  pick: {call: "mine:pick", inputs: numbers, on_error: {then: dead_letter, budget: 1}}
+  letters: {use: jsonl.write, inputs: pick.errors, with: {path: letters.jsonl, live: false}}
+  save: {use: jsonl.write, inputs: pick, with: {path: all.jsonl}}
 """
     with start(tmp_path, text, "--executor", executor) as process:
-        process.communicate(timeout=30)
+        _, told = process.communicate(timeout=50)
 
-    assert process.returncode == 1
-    assert (tmp_path / "letters.jsonl").exists()
+    assert process.returncode == 1, told
+    assert '"id": "numbers:0"' in (tmp_path / "letters.jsonl").read_text()
     assert not (tmp_path / "letters.jsonl.partial").exists()
     assert not (tmp_path / "all.jsonl").exists()
 
