@@ -159,20 +159,21 @@ def test_a_plain_file_is_never_waited_for(tmp_path: Path, clock: Clock) -> None:
 
 def test_watch_gives_new_files_when_they_have_rested(tmp_path: Path) -> None:
     (tmp_path / "old.txt").write_text("old")
-    work = source("watch", root=str(tmp_path), pattern="*.txt", settle="10ms", count=2)
-    assert work.source is not None
-    names = (path.name for path in work.source())
+    moment = threading.Event()
 
-    def write() -> None:
-        for name in ("b.txt", "c.csv", ".hidden.txt", "d.txt.partial", "a.txt"):
-            (tmp_path / name).write_text("new")
+    def write_once_and_rest(_seconds: float | None, _fd: int) -> None:
+        if not (tmp_path / "a.txt").exists():  # it rests for the first time: it has begun
+            for name in ("b.txt", "c.csv", ".hidden.txt", "d.txt.partial", "a.txt"):
+                (tmp_path / name).write_text("new")
+        moment.wait(0.01)
 
-    writer = threading.Timer(0.3, write)
-    writer.start()
-    found = list(names)
-    writer.join()
+    before = enter(StageContext(stage="s", replica=0, rest=write_once_and_rest))
+    try:
+        found = given("watch", root=str(tmp_path), pattern="*.txt", settle="10ms", count=2)
+    finally:
+        enter(before)
 
-    assert sorted(found) == ["a.txt", "b.txt"]
+    assert sorted(path.name for path in found) == ["a.txt", "b.txt"]
 
 
 def test_watch_gives_what_is_there_first_if_asked_and_ends_when_drained(tmp_path: Path) -> None:
