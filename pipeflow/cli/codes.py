@@ -133,6 +133,8 @@ _GRAPH: Final[Mapping[str, str]] = {
     "cycle": "Stages feed each other in a circle, so none could begin. Remove one of the edges.",
     "duplicate-input": "A stage reads the same port twice.",
     "errors-not-open": "Port `errors` exists only on stages with `on_error: dead_letter`.",
+    "file-twice": "Two stages write one file, and each would replace what the other has written. "
+    "Tables of one SQLite database may be written by several stages that say `live: true`.",
     "item-types": "The annotations of the two functions disagree: who gives the item names one "
     "type, who takes it another. One of them is wrong, or a stage between the two is missing.",
     "join-drops": "A join by position pairs the n-th item of each input, so nothing on the way may "

@@ -103,7 +103,7 @@ def _option_value(option: Option, node: Node, findings: Findings) -> object:
     if isinstance(value, str):
         for kind, read in ((OptionType.DURATION, duration), (OptionType.SIZE, size)):
             if kind in kinds:
-                return _quantity(node, read(value), findings)
+                return _quantity(option, kind, node, read(value), findings)
         if OptionType.EXPRESSION in kinds:
             _check_expression(option.name, node, option, findings)
     if isinstance(value, float) and not math.isfinite(value):
@@ -121,10 +121,17 @@ def _check_expression(key: str, node: Scalar, option: Option, findings: Findings
         findings.add(*problem)
 
 
-def _quantity(node: Scalar, read: float | Problem, findings: Findings) -> object:
-    if node.quantity is not None:
-        return node.quantity
-    if isinstance(read, Problem):
-        findings.add(read, node.at, node.length)
+def _quantity(
+    option: Option, kind: OptionType, node: Scalar, read: float | Problem, findings: Findings
+) -> object:
+    quantity = read if node.quantity is None else node.quantity
+    if isinstance(quantity, Problem):
+        findings.add(quantity, node.at, node.length)
         return node.value
-    return read
+    if option.minimum is not None and quantity < option.minimum:
+        least = f"{option.minimum:g} bytes"
+        if kind is OptionType.DURATION:
+            least = f"{option.minimum:g}s" if option.minimum >= 1 else f"{option.minimum * 1e3:g}ms"
+        problem = f"'{option.name}' must be at least {least}, got {node.text}"
+        findings.error(node, "out-of-range", problem)
+    return quantity

@@ -13,12 +13,14 @@ from pipeflow.planner.listing import listed
 from pipeflow.planner.traits import (
     always_alone,
     answers,
+    file_written,
     is_zip,
     needs_partition,
     operator_role,
     ports_of,
     reads_stdin,
     shape_of,
+    share_a_database,
     title,
 )
 from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED, Pipeline, PortRef, Stage, Use
@@ -118,6 +120,7 @@ def network_rules(network: Network, maybe_read: frozenset[str]) -> Iterator[Find
     yield from _readers_of_sinks(network)
     yield from _unread_errors(network, maybe_read)
     yield from _shared_stdin(network)
+    yield from _shared_files(network)
 
 
 def nothing_starts(pipeline: Pipeline) -> Finding:
@@ -170,6 +173,28 @@ def _shared_stdin(network: Network) -> Iterator[Finding]:
             code="stdin-twice",
             problem=f"stages '{readers[0].name}' and '{stage.name}' both read standard input",
             hint="read it in one stage; its port may have many readers",
+        )
+
+
+def _shared_files(network: Network) -> Iterator[Finding]:
+    first: dict[str, Stage] = {}
+    for stage in network.stages.values():
+        file = file_written(stage) if stage.enabled else ""
+        if not file:
+            continue
+        other = first.setdefault(file, stage)
+        if other is stage or share_a_database(other, stage):
+            continue
+        hint = (
+            f"give '{stage.name}' a file of its own, or let one stage read both: `inputs: [a, b]`"
+        )
+        if "table" in other.parameters and "table" in stage.parameters:
+            hint = "with `live: true` each of them writes its table of one database"
+        yield Finding(
+            at=stage.parameter_at.get("path", stage.work_at),
+            code="file-twice",
+            problem=f"stages '{other.name}' and '{stage.name}' both write '{file}'",
+            hint=hint,
         )
 
 

@@ -5,6 +5,7 @@ What a stage is together with its neighbours is in ``graph``, ``joins`` and ``ch
 
 from __future__ import annotations
 
+import posixpath
 from enum import Enum
 from typing import Final
 
@@ -52,8 +53,9 @@ def shape_of(stage: Stage) -> Shape:
 
 
 def operator_role(stage: Stage) -> Role | None:
-    """Where an operator may stand; ``None`` for the user's own code, which may stand anywhere."""
-    return stage.work.operator.role if isinstance(stage.work, Use) else None
+    """Where an operator may stand; ``None`` for other code, which may stand anywhere."""
+    known = isinstance(stage.work, Use) and stage.work.operator.shape is not Shape.UNKNOWN
+    return stage.work.operator.role if isinstance(stage.work, Use) and known else None
 
 
 def is_zip(stage: Stage) -> bool:
@@ -166,7 +168,7 @@ def answers(stage: Stage) -> bool | None:
         case Call(facts=facts):
             return True if facts.yields else facts.answers
         case Use(operator=operator):
-            return operator.role is not Role.SINK
+            return None if operator.shape is Shape.UNKNOWN else operator.role is not Role.SINK
 
 
 def may_be_live(stage: Stage) -> bool:
@@ -174,14 +176,29 @@ def may_be_live(stage: Stage) -> bool:
     return isinstance(stage.work, Use) and LIVE in {o.name for o in stage.work.operator.options}
 
 
+def file_written(stage: Stage) -> str:
+    """The file that an operator writes, as a plain path; empty if it writes none, or a device."""
+    path = stage.parameters.get("path")
+    if operator_role(stage) is not Role.SINK or not isinstance(path, str):
+        return ""
+    path = posixpath.normpath(path)
+    return "" if path == "-" or path.startswith("/dev/") else path
+
+
+def share_a_database(one: Stage, other: Stage) -> bool:
+    """Whether two stages that write one file write tables of it, as only databases let them."""
+    both = (one.parameters, other.parameters)
+    return all(parameters.get(LIVE) is True and "table" in parameters for parameters in both)
+
+
 def reads_stdin(stage: Stage) -> bool:
     """Whether it is an operator that reads standard input with the parameters it has."""
     if stage.edges or not isinstance(stage.work, Use):
         return False
     defaults = {option.name: option.default for option in stage.work.operator.options}
-    if "path" not in defaults:
-        return stage.work.operator.uses_stdin
-    return stage.parameters.get("path", defaults["path"]) == "-"
+    if stage.work.operator.uses_stdin and "path" not in defaults:
+        return True
+    return stage.parameters.get("path", defaults.get("path")) == "-"
 
 
 def without_letters(stage: Stage, read: set[PortRef]) -> Stage:

@@ -58,6 +58,7 @@ class Option:
         minimum: Least number allowed.
         maximum: Greatest number allowed.
         pattern: Regular expression that a text must match as a whole.
+        form: What a text is that matches it, in words behind "must be".
         examples: Values as they would stand in a file.
         names: What an expression sees, beside ``params`` and the modules.
         later: A word of the language that this version does not have yet.
@@ -75,6 +76,7 @@ class Option:
     minimum: float | None = None
     maximum: float | None = None
     pattern: str = ""
+    form: str = ""
     examples: tuple[object, ...] = ()
     names: tuple[str, ...] = ("item",)
     later: bool = False

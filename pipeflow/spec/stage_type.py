@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from pipeflow.spec.options import Option
 from pipeflow.values import dataclass
+
+#: Where our own operators come from.
+BUILT_IN: Final = "built in"
 
 
 class Role(Enum):
@@ -78,7 +81,7 @@ class StageType:
         ports: The output ports that it always has.
         ports_by: A parameter whose keys are names of further output ports, or empty.
         judge: Judges its parameters together.
-        origin: ``"built in"`` or the distribution that brings it.
+        origin: ``BUILT_IN``, or the distribution that brings it, with its version.
     """
 
     name: str
@@ -96,7 +99,7 @@ class StageType:
     ports: tuple[str, ...] = ("out",)
     ports_by: str = ""
     judge: Judge = nothing_wrong
-    origin: str = "built in"
+    origin: str = BUILT_IN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

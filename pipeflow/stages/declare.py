@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from pipeflow.spec.options import Option, OptionType
-from pipeflow.spec.stage_type import Judge, Role, Shape, StageType, nothing_wrong
+from pipeflow.spec.stage_type import BUILT_IN, Judge, Role, Shape, StageType, nothing_wrong
 from pipeflow.stages.author import STREAM_MARK
 from pipeflow.stages.convert import Misfit, convert, seconds
 from pipeflow.stages.expression import Expression, compile_expression
@@ -85,7 +85,7 @@ class Declaration:
     ports_by: str = ""
     judge: Judge = nothing_wrong
 
-    def stage_type(self) -> StageType:
+    def stage_type(self, origin: str = BUILT_IN) -> StageType:
         """The operator as the planner and the manual know it."""
         from pipeflow.stages.manual import render
 
@@ -104,6 +104,7 @@ class Declaration:
             ports=self.ports,
             ports_by=self.ports_by,
             judge=self.judge,
+            origin=origin,
         )
         return replace(bare, manual=render(bare, self.details, self.example))
 

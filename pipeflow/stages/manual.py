@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeflow.spec.options import Option, OptionType
-from pipeflow.spec.stage_type import Role, StageType
+from pipeflow.spec.stage_type import BUILT_IN, Role, StageType
 
 _WORDS = {
     OptionType.STRING: "text",
@@ -26,7 +26,13 @@ def manual_page(stage_type: StageType) -> str:
     """The manual page of an operator, Markdown that also reads well as plain text."""
     if stage_type.manual:
         return stage_type.manual
-    lines = [f"# {stage_type.name}", "", stage_type.summary or f"From {stage_type.origin}."]
+    lines = [
+        f"# {stage_type.name}",
+        "",
+        stage_type.summary,
+        "",
+        f"It comes from {stage_type.origin}.",
+    ]
     return "\n".join([*lines, *_parameters(stage_type.options)]) + "\n"
 
 
@@ -35,6 +41,8 @@ def render(operator: StageType, details: str, example: str) -> str:
     lines = [f"# {operator.name}", "", operator.summary]
     if details:
         lines += ["", details.strip()]
+    if operator.origin != BUILT_IN:
+        lines += ["", f"It comes from {operator.origin}."]
     lines += ["", "## Ports", "", *_ports(operator)]
     lines += _parameters(operator.options)
     if example:

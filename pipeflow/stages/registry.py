@@ -1,7 +1,7 @@
 """The operators there are, by name; the code of each is imported when it is asked for.
 
 Built-in names have no slash. Plug-ins add theirs by the entry points ``pipeflow.operators``, named
-``plugin/operator``; they are listed from metadata, without running their code.
+``plugin/operator``; they are listed from metadata and source, without running their code.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pipeflow.spec.stage_type import Role, Shape, StageType
+from pipeflow.spec.stage_type import StageType
 from pipeflow.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -84,11 +84,11 @@ def stage_types() -> Mapping[str, StageType]:
 
 
 def find(name: str) -> StageType | None:
-    """One operator by name, or ``None``. A plug-in's is known by its metadata alone."""
+    """One operator by name, or ``None``. A plug-in's is read from its source, never run."""
     if name in BUILT_IN:
         return _built_in_type(name)
     if "/" in name and name in _plugins():
-        return _minimal(name, _plugins()[name])
+        return _plugin_type(name)
     return None
 
 
@@ -194,9 +194,14 @@ def _any_announced(path: Sequence[str]) -> bool:
     return False
 
 
-def _minimal(name: str, point: EntryPoint) -> StageType:
-    return StageType(name=name, role=Role.OPERATOR, shape=Shape.UNKNOWN, origin=_origin(point))
+@cache
+def _plugin_type(name: str) -> StageType:
+    from pipeflow.stages.plugins import plugin_type  # for files that use one
+
+    point = _plugins()[name]
+    return plugin_type(name, point.value, _origin(point))
 
 
 def _origin(point: EntryPoint) -> str:
-    return point.dist.name if point.dist is not None else point.value
+    dist = point.dist
+    return f"{dist.name} {dist.version}" if dist is not None else point.value

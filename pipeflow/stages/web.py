@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import base64
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
-from http.client import HTTPException, HTTPResponse
-from typing import IO, Any, Final
+from functools import cache
+from typing import IO, TYPE_CHECKING, Any, Final
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from pipeflow.spec.options import Option, OptionType
 from pipeflow.values import dataclass
+
+if TYPE_CHECKING:
+    from http.client import HTTPResponse
+    from urllib.request import OpenerDirector, Request
 
 #: So much of what a server says of a mistake is told.
 _SHOWN: Final = 200
@@ -37,6 +39,7 @@ TIMEOUT: Final = Option(
 )
 #: What an address is.
 URL_PATTERN: Final = r"https?://[^\s/].*"
+URL_FORM: Final = "an address that begins with http:// or https://"
 
 
 class RequestFailed(OSError):
@@ -88,14 +91,17 @@ def request(
     Raises:
         RequestFailed: It cannot be reached, or its answer is an error.
     """
+    import urllib.error
+    import urllib.request
+    from http.client import HTTPException
+
     said = {"User-Agent": "pipeflow", **{str(k): str(v) for k, v in (headers or {}).items()}}
     if address.authorization:
         said.setdefault("Authorization", address.authorization)
     asked = urllib.request.Request(address.url, data=body, headers=said, method=method)  # noqa: S310 - of http and https only
-    opener = urllib.request.build_opener(_KeepsHeadersHome)
     what = f"{method} {address.shown}"
     try:
-        response: HTTPResponse = opener.open(asked, timeout=timeout_s)
+        response: HTTPResponse = _opener().open(asked, timeout=timeout_s)
     except urllib.error.HTTPError as error:
         with error:
             told = error.read(_SHOWN).decode("utf-8", "replace").strip()
@@ -109,25 +115,24 @@ def request(
     return response
 
 
-class _KeepsHeadersHome(urllib.request.HTTPRedirectHandler):
-    """Headers may hold keys: they do not go to another server."""
+@cache
+def _opener() -> OpenerDirector:
+    """Follows where a server points to, with care: headers may hold keys."""
+    import urllib.error
+    import urllib.request
 
-    def redirect_request(
-        self,
-        req: urllib.request.Request,
-        fp: IO[bytes],
-        code: int,
-        msg: str,
-        headers: Any,
-        newurl: str,
-    ) -> urllib.request.Request | None:
-        new = super().redirect_request(req, fp, code, msg, headers, newurl)
-        if new is not None:
+    class KeepsHeadersHome(urllib.request.HTTPRedirectHandler):
+        def redirect_request(
+            self, req: Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
+        ) -> Request | None:
             if urlsplit(newurl).scheme not in _PORTS:
                 raise urllib.error.URLError(f"it points to {_bare(urlsplit(newurl))}")
-            if _server(new.full_url) != _server(req.full_url):
+            new = super().redirect_request(req, fp, code, msg, headers, newurl)
+            if new is not None and _server(new.full_url) != _server(req.full_url):
                 new.headers = {"User-agent": "pipeflow"}
-        return new
+            return new
+
+    return urllib.request.build_opener(KeepsHeadersHome)
 
 
 def _server(url: str) -> tuple[str, str | None, int]:
@@ -137,11 +142,8 @@ def _server(url: str) -> tuple[str, str | None, int]:
 
 def _bare(parts: SplitResult) -> str:
     host = parts.netloc.rpartition("@")[2]
-    return (
-        urlunsplit((parts.scheme, host, parts.path, "...", ""))
-        if parts.query
-        else urlunsplit((parts.scheme, host, parts.path, "", ""))
-    )
+    query = "..." if parts.query else ""
+    return urlunsplit((parts.scheme, host, parts.path, query, ""))
 
 
 def _reason(error: object) -> str:

@@ -60,6 +60,19 @@ OFFERS: Final = {
         ("start", "stop", "step", "range with stop"),
         ("path", "format"),
     ),
+    "parameters-of-http.get": Offer(
+        "stages:\n  a:\n    use: http.get\n    with:\n      ¦",
+        ("url", "format", "every", "headers", "http.get with url"),
+        ("path", "stop"),
+    ),
+    "forms-of-http.get": Offer(
+        "stages:\n  a:\n    use: http.get\n    with:\n      format: ¦", ("lines", "jsonl", "bytes")
+    ),
+    "parameters-of-sqlite.write": Offer(
+        SHOW.replace("print", "sqlite.write") + "    with:\n      ¦",
+        ("path", "table", "live", "sqlite.write with path, table"),
+        ("query",),
+    ),
     "parameters-of-print": Offer(
         SHOW + "    with:\n      ¦", ("format", "end"), ("stop", "path", "print with")
     ),

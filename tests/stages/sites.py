@@ -41,7 +41,7 @@ def served() -> Iterator[Site]:
             site.asked.append((self.command, self.path, dict(self.headers)))
             if length := int(self.headers.get("Content-Length", 0)):
                 site.sent.append(self.rfile.read(length))
-            default = (404, {}, b"not here")
+            default: tuple[int, dict[str, str], bytes] = (404, {}, b"not here")
             if self.path in site.files or self.command != "GET":
                 default = (200, {}, site.files.get(self.path, b""))
             status, headers, body = site.answers.get(self.path, default)

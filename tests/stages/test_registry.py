@@ -179,18 +179,9 @@ def test_an_example_does_what_its_page_says_in_one_process_and_in_many(
         (tmp_path / path).write_bytes(data)
     (tmp_path / "example.yaml").write_text(examples()[name])
 
+    command = ("run", "example.yaml", "--executor", executor, "--report", "report.json")
     ended = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pipeflow",
-            "run",
-            "example.yaml",
-            "--executor",
-            executor,
-            "--report",
-            "report.json",
-        ],  # fmt: skip
+        [sys.executable, "-m", "pipeflow", *command],
         cwd=tmp_path,
         input=typed,
         capture_output=True,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -363,3 +366,25 @@ def test_a_first_row_that_cannot_be_read_names_no_columns(tmp_path: Path) -> Non
 
     assert items[1:] == [{"1": "c", "2": "2"}]
     assert bad(items) == [('"a"b,1', f"{path}, line 1: ',' expected after '\"'")]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "word", "pack"),
+    [(".gz", "gzip", gzip.compress), (".bz2", "bzip2", bz2.compress), (".xz", "xz", lzma.compress)],
+)
+def test_packed_files_are_read_by_suffix_or_by_word(
+    tmp_path: Path, suffix: str, word: str, pack: Callable[[bytes], bytes]
+) -> None:
+    packed = pack(b"a,b\n1,2\n")
+    for name in (f"x.csv{suffix}", "x.csv", f"short{suffix}", f"plain{suffix}"):
+        (tmp_path / name).write_bytes(packed)
+    (tmp_path / f"short{suffix}").write_bytes(packed[:-5])
+    (tmp_path / f"plain{suffix}").write_bytes(b"not packed at all")
+
+    by_suffix = given("csv.read", path=str(tmp_path / f"x.csv{suffix}"))
+    by_word = given("csv.read", path=str(tmp_path / "x.csv"), compression=word)
+
+    assert by_suffix == by_word == [{"a": "1", "b": "2"}]
+    for name in ("short", "plain"):
+        with pytest.raises(OSError, match=f"{name}{suffix} cannot be unpacked: "):
+            given("lines", path=str(tmp_path / f"{name}{suffix}"))

@@ -103,5 +103,7 @@ class SourceLoop(StageLoop):
     def _give_up_record(self, record: BadRecord, item: ItemId) -> None:
         """A record that a built-in source could not read."""
         self.row[RECEIVED] += 1
-        self._payload, self.hand = record.item, item
+        # The address of a server may have a key in it.
+        found = self.mask(record.item) if isinstance(record.item, str) else record.item
+        self._payload, self.hand = found, item
         self._give_up(record.error, "item", count=1, place=(0, 0))

@@ -47,6 +47,7 @@ _AS_THEY_ARE: Final = frozenset({str, int, float, type(None)})
             default=",",
             description="The character between two fields.",
             pattern=r"(?s:.)",
+            form="one character",
             examples=(";", "\t"),
         ),
         LIVE,

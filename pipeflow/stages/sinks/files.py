@@ -158,11 +158,10 @@ class FileOutput:
             os.lseek(self._descriptor, self._size, os.SEEK_SET)
 
 
-def in_use(path: Path) -> BlockingIOError:
+def in_use(path: Path, hint: str = "") -> BlockingIOError:
     """The error of two who would write one file."""
-    return BlockingIOError(
-        errno.EWOULDBLOCK, "another stage or run is writing this file", str(path)
-    )
+    text = f"another stage or run is writing this file{hint}"
+    return BlockingIOError(errno.EWOULDBLOCK, text, str(path))
 
 
 class EverySecond:

@@ -10,7 +10,7 @@ from pipeflow.stages.author import metric
 from pipeflow.stages.declare import operator
 from pipeflow.stages.rendering import json_text, utf8
 from pipeflow.stages.sinks.files import WRITTEN
-from pipeflow.stages.web import HEADERS, TIMEOUT, URL_PATTERN, Address, request
+from pipeflow.stages.web import HEADERS, TIMEOUT, URL_FORM, URL_PATTERN, Address, request
 
 _MEDIA = {
     "json": "application/json",
@@ -35,6 +35,7 @@ _MEDIA = {
             default=REQUIRED,
             description="The address; `http://` or `https://`.",
             pattern=URL_PATTERN,
+            form=URL_FORM,
             examples=("https://example.org/people",),
         ),
         Option(

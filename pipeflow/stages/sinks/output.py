@@ -40,6 +40,8 @@ FILE: Final = Option(
         "The file to write. Folders are made. It is written as `NAME.partial` and gets its name "
         "when all items are in it."
     ),
+    pattern=r"(?s:(?!-$).+)",
+    form="the path of a file, which standard output is not",
 )
 LIVE: Final = Option(
     name="live",

@@ -21,6 +21,7 @@ from pipeflow.stages.sinks.output import FILE
 _PATIENCE_S: Final = 30.0
 #: What SQLite keeps beside a database.
 _BESIDE: Final = ("-journal", "-wal", "-shm")
+_HINT: Final = "; `live: true` lets several write tables of one database"
 #: What it takes as it is, and the type of a column whose first value is of that class.
 _TYPES: Final[Mapping[type, str]] = {
     int: "INTEGER",
@@ -184,7 +185,7 @@ def _make_way(target: Target) -> None:
         BlockingIOError: Somebody writes it, or has the database open that is to be replaced.
     """
     if any(os.path.lexists(f"{target.path}{suffix}") for suffix in _BESIDE):
-        raise in_use(target.path)
+        raise in_use(target.path, _HINT)
     partial = target.written
     if partial.is_file() and not partial.is_symlink():
         probe = sqlite3.connect(partial, timeout=0, isolation_level=None)
@@ -192,7 +193,7 @@ def _make_way(target: Target) -> None:
             probe.execute("BEGIN EXCLUSIVE")
         except sqlite3.DatabaseError as error:
             if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
-                raise in_use(target.path) from None
+                raise in_use(target.path, _HINT) from None
         finally:
             probe.close()
     for suffix in ("", *_BESIDE):

@@ -56,6 +56,7 @@ _TYPES: Final[Mapping[str, Callable[[str], Any]]] = {
             default=",",
             description="The character between two fields.",
             pattern=r"(?s:.)",
+            form="one character",
             examples=(";", "\t"),
         ),
         Option(

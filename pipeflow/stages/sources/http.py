@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
-from http.client import HTTPException, HTTPResponse
-from typing import Any, BinaryIO, Final, cast
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Final
 
 from pipeflow.spec.options import REQUIRED, Option, OptionType
 from pipeflow.spec.stage_type import Role
 from pipeflow.stages.declare import operator
 from pipeflow.stages.sources.opening import lines_of
 from pipeflow.stages.sources.waiting import ticks
-from pipeflow.stages.web import HEADERS, TIMEOUT, URL_PATTERN, Address, RequestFailed, request
+from pipeflow.stages.web import (
+    HEADERS,
+    TIMEOUT,
+    URL_FORM,
+    URL_PATTERN,
+    Address,
+    RequestFailed,
+    request,
+)
 from pipeflow.stages.work import BadRecord
+
+if TYPE_CHECKING:
+    from http.client import HTTPResponse
 
 #: What a whole answer may hold, in bytes; lines may be without end.
 _MOST_BYTES: Final = 256 * 2**20
@@ -37,6 +47,7 @@ _MOST_BYTES: Final = 256 * 2**20
             default=REQUIRED,
             description="The address, or a list of addresses; `http://` or `https://`.",
             pattern=URL_PATTERN,
+            form=URL_FORM,
             examples=("https://example.org/people.jsonl",),
         ),
         Option(
@@ -112,6 +123,8 @@ class Get:
                 yield from self._asked(address)
 
     def _asked(self, address: Address) -> Iterator[Any]:
+        from http.client import HTTPException
+
         try:
             with request(address, headers=self._headers, timeout_s=self._timeout_s) as response:
                 yield from self._items(response, address)
@@ -119,7 +132,8 @@ class Get:
             yield BadRecord(address.url, error)
         except (OSError, EOFError, HTTPException) as error:
             what = f"GET {address.shown}: the answer ends early"
-            yield BadRecord(address.url, RequestFailed(f"{what}: {type(error).__name__}: {error}"))
+            reason = str(error) or type(error).__name__
+            yield BadRecord(address.url, RequestFailed(f"{what}: {reason}"))
 
     def _items(self, response: HTTPResponse, address: Address) -> Iterator[Any]:
         charset = response.headers.get_content_charset() or "utf-8"
@@ -127,7 +141,7 @@ class Get:
         stream = gzip.GzipFile(fileobj=response) if packed else response
         if self._format in {"lines", "jsonl"}:
             read = json.loads if self._format == "jsonl" else str
-            for number, line in enumerate(lines_of(cast("BinaryIO", stream)), 1):
+            for number, line in enumerate(lines_of(_whole_lines(stream, response)), 1):
                 if self._format == "jsonl" and not line.strip():
                     continue
                 try:
@@ -139,6 +153,8 @@ class Get:
                     yield item
             return
         body = stream.read(_MOST_BYTES + 1)
+        if len(body) <= _MOST_BYTES:
+            _see_that_all_came(response)
         try:
             yield self._whole(body, charset)
         except (ValueError, RecursionError) as error:
@@ -151,3 +167,26 @@ class Get:
             return body
         text = body.decode(charset)
         return json.loads(text) if self._format == "json" else text
+
+
+def _whole_lines(stream: Iterable[bytes], response: HTTPResponse) -> Iterator[bytes]:
+    """The lines; one that the end of the connection has cut off is none.
+
+    Raises:
+        EOFError: It has.
+    """
+    for line in stream:
+        if not line.endswith(b"\n"):
+            _see_that_all_came(response)
+        yield line
+    _see_that_all_came(response)
+
+
+def _see_that_all_came(response: HTTPResponse) -> None:
+    """Python leaves it to us to see that as much came as the server has said.
+
+    Raises:
+        EOFError: Less did.
+    """
+    if response.length:
+        raise EOFError(f"{response.length:,} bytes are missing")

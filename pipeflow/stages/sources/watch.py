@@ -8,24 +8,24 @@ import stat
 import time
 from collections import OrderedDict
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
 from pipeflow.spec.options import REQUIRED, Option, OptionType
 from pipeflow.spec.stage_type import Role
-from pipeflow.stages.context import current
 from pipeflow.stages.declare import operator
 from pipeflow.stages.extras import needed
 from pipeflow.stages.sources.opening import where
+from pipeflow.stages.sources.waiting import rest
 
 #: Time and size of a file: another pair, another file.
 Stamp = tuple[int, int]
 
 #: So many of the files that were given are remembered, in case news of one comes late.
 _REMEMBERED: Final = 10_000
-#: How long changes are gathered, at most and at least, in milliseconds.
-_GATHER_MS: Final = (200, 50)
-_LOOK_MS: Final = 100
+#: How long to wait before the next look for news.
+_LOOK_S: Final = 0.1
 
 
 @operator(
@@ -139,22 +139,25 @@ class Watch:
             yield from self._rested(now)
 
     def _news(self) -> Iterator[set[Path]]:
-        """What has changed; now and then nothing, since files that rest make no news."""
+        """What has changed; now and then nothing, since files that rest make no news.
+
+        The library only looks what there is; the wait is ours, for a drain to end it.
+        """
         root = self._root.resolve()
-        gather_ms, step_ms = _GATHER_MS
         changes = self._watch(
             root,
             watch_filter=None,
-            debounce=gather_ms,
-            step=step_ms,
-            rust_timeout=_LOOK_MS,
+            step=1,
+            rust_timeout=1,
             yield_on_timeout=True,
             raise_interrupt=False,
             recursive=self._recursive,
-            stop_event=_Stopping(),
         )
-        for found in changes:
-            yield {self._root / Path(path).relative_to(root) for _, path in found}
+        with closing(changes):
+            for found in changes:
+                yield {self._root / Path(path).relative_to(root) for _, path in found}
+                if not rest(_LOOK_S):
+                    return
 
     def _there(self) -> Iterator[Path]:
         for folder, folders, names in os.walk(self._root):
@@ -188,14 +191,6 @@ class Watch:
                 if len(self._given) > _REMEMBERED:
                     self._given.popitem(last=False)
                 yield path
-
-
-class _Stopping:
-    """Looks like an event that is set when the run is drained."""
-
-    def is_set(self) -> bool:
-        context = current()
-        return context is not None and context.stopping()
 
 
 def _stamp(path: Path) -> Stamp | None:
