@@ -63,7 +63,11 @@ def _declared(source: _Source, definition: Definition) -> Declaration | None:
     shape = _shape(source, definition)
     for decorator in definition.decorator_list:
         if isinstance(decorator, ast.Call) and source.means(decorator.func, operator):
-            said = {each.arg or "": source.value(each.value) for each in decorator.keywords}
+            said = {
+                each.arg or "": source.value(each.value)
+                for each in decorator.keywords
+                if each.arg != "judge"  # it is code: the worker asks it
+            }
             return Declaration(**{"details": "", **said, "shape": shape})
     return None
 

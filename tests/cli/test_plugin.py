@@ -109,6 +109,17 @@ def test_validation_judges_their_parameters_and_runs_none_of_their_code(
     assert "hint: did you mean 'case'? parameters: times, case" in told
 
 
+def test_what_its_parameters_say_together_is_judged_when_it_starts(pipeflow: Pipeflow) -> None:
+    odd = PIPELINE.replace("times: 3", "times: 1, case: upper")
+
+    read = pipeflow("validate", "--strict", "p.yaml", text=odd)
+    ended = pipeflow("run", "p.yaml", text=odd)
+
+    assert read.returncode == 0, read.stdout
+    assert ended.returncode == 1
+    assert "ValueError: acme/thing: one thing has no case; times: 2" in ended.stderr
+
+
 def test_a_name_that_the_plugin_does_not_have_is_told(pipeflow: Pipeflow) -> None:
     told = pipeflow("validate", "p.yaml", text=PIPELINE.replace("acme/thing", "acme/thin"))
 

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeflow.plugins import Option, OptionType, Role, operator
+from pipeflow.plugins import Misuse, Option, OptionType, Role, operator
+
+
+def _judge(given: Mapping[str, object]) -> Sequence[Misuse]:
+    if given.get("case") == "upper" and given.get("times") == 1:
+        return [Misuse("case", "one thing has no case", "times: 2")]
+    return []
 
 
 @operator(
@@ -31,6 +38,7 @@ from pipeflow.plugins import Option, OptionType, Role, operator
         ),
     ),
     one_to_one=True,
+    judge=_judge,
     gives="str",
 )
 def thing(item: Any, times: int, case: str) -> str:
