@@ -29,6 +29,9 @@ CASES: dict[str, tuple[dict[str, Any], str, int, int]] = {
         {"with": {"by": 'item["n"] % 8'}, "replicas": 2, "partition": KEY}, "", 8, 0,
     ),
     "batch": ({"with": {"size": 4}}, "", 8, 0),
+    "batch by key that may wait": (
+        {"with": {"size": 4, "wait": "1h"}, "replicas": 2, "partition": KEY}, "", 8, 0,
+    ),
     "batch by key": ({"with": {"size": 4}, "replicas": 2, "partition": KEY}, "", 8, 0),
     "window": ({"with": {"size": 8, "slide": 5}}, "", 6, 0),
     "window by time": (
