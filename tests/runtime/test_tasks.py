@@ -303,7 +303,9 @@ def test_an_item_that_takes_too_long_is_cancelled_and_has_failed() -> None:
 
     error = run.outbox.sent[1]["error"]
     assert error["type"] == "TimeoutError"
-    assert error["message"] == "stage 'stage' took longer for an item than its `timeout` of 0.05 s"
+    assert error["message"] == (
+        "it took longer than its timeout of 0.05 s, so stage 'stage' ended it"
+    )
     assert sorted(ended) == [0, 1, 2]
     assert run.counts() == (3, 2, 0, 0, 1, 0, 0)
 

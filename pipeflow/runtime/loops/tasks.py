@@ -175,9 +175,8 @@ class TaskLoop(ManyLoop):
         except TimeoutError:
             if not bound.expired():
                 raise  # the user's own
-            what = "an item" if self.stage.batch is None else "a batch"
             name = self.stage.name
-            text = f"stage '{name}' took longer for {what} than its `timeout` of {limit_s:g} s"
+            text = f"it took longer than its timeout of {limit_s:g} s, so stage '{name}' ended it"
             raise TimeoutError(text) from None
 
     async def _call_once(self, some: Sequence[Answer]) -> None:
