@@ -105,11 +105,17 @@ class HearingLoop(StageLoop):
         if not records:
             return False
         self._note_begun()
+        gone: ReadersGone | None = None
         for record in records:
-            if type(record) is Quick:
-                self._note_quick(record.result)
-            else:
-                self._note(record)
+            try:
+                if type(record) is Quick:
+                    self._note_quick(record.result)
+                else:
+                    self._note(record)
+            except ReadersGone as error:  # what else was said counts all the same
+                gone = error
+        if gone is not None:
+            raise gone
         return True
 
     def _note_quick(self, result: Any) -> None:

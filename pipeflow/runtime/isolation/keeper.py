@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from typing import Final, assert_never
 
+from pipeflow.runtime.board import EARLY
 from pipeflow.runtime.flow.joins import Call, Calls, Lone, UnitEnd
 from pipeflow.runtime.flow.refused import ReadersGone
 from pipeflow.runtime.isolation.docket import Task
@@ -192,6 +193,8 @@ class KeeperLoop(ReplacingLoop):
             if not child.is_gone_in(_LINGER_S):
                 text = f"the process of its code was still there {_LINGER_S:.0f} s after its end"
                 self.tell(Logged("warning", text + " (a thread that never ends?), and was killed"))
+            if self._docket:
+                self.row[EARLY] = 1  # some of what came was never begun
         finally:
             self._end_child()
 
