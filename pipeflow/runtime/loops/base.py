@@ -129,6 +129,7 @@ class StageLoop(ABC):
         stopping: Whether the run is being drained.
         now: Seconds since 1970, for dead letters.
         tried: How often the item in hand was tried before, in processes that have died.
+        alone: Whether it goes to the function by itself: it was one of a list in such a process.
         mask: Takes secrets out of a text that others get to see.
         unneeded: It is being ended because all its readers have closed, not because of a failure.
         asking: The user's code is being asked for its next item.
@@ -149,6 +150,7 @@ class StageLoop(ABC):
     mates: Sequence[Words] = ()
     now: Callable[[], float] = time.time
     tried: Callable[[], int] = int
+    alone: Callable[[], bool] = bool
     mask: Callable[[str], str] = str
     unneeded: bool = False
     asking: bool = False
