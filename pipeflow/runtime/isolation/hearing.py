@@ -130,7 +130,7 @@ class HearingLoop(StageLoop):
             row[EMPTY] += 1
         elif not self._leaving:
             try:
-                self.outbox.emit(OUT, result, item, lane, unit)
+                self.outbox.emit(OUT, result, item, lane, unit, settled=True)
             except ReadersGone:
                 self._leaving = True
                 raise
