@@ -239,11 +239,16 @@ class Process:
                 poll.register(fd, select.POLLIN)
             for fd in watched:
                 poll.register(fd, 0)
-            limit_s = TIDY_S if timeout_s is None else min(timeout_s, TIDY_S)
-            ready = poll.poll(limit_s * 1000)
-            if not ready:
+            until = math.inf if timeout_s is None else time.monotonic() + timeout_s
+            # Who waits in here stands still: were it to look around outside, no circle of those
+            # who wait for each other would ever be found.
+            while (left_s := min(TIDY_S, until - time.monotonic())) > 0:
+                ready = poll.poll(left_s * 1000)
+                if ready or has_news():
+                    break
                 self._share.pool.tidy()
-                inbox.help_writers()
+                if idle:
+                    inbox.help_writers()
         if idle:
             self._row[WAIT_IN_NS] += self._enter_state(State.BUSY, 0)
         gone = watched.intersection([fd for fd, _ in ready])
