@@ -50,8 +50,8 @@ def _address_space() -> str:
     if soft == resource.RLIM_INFINITY:
         return ""
     return (
-        f" (`ulimit -v` bounds the address space of each process to {soft / 2**20:.0f} MiB; shared"
-        " arrays need some of it for the whole run: lift it, or lower limits.memory)"
+        f" (`ulimit -v` bounds the address space of each process to {soft / 2**20:.0f} MiB, and"
+        " shared arrays may take half of it: lift it)"
     )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -124,14 +126,47 @@ def test_f16_a_worker_that_the_kernel_killed_for_memory_is_told_so(
     assert "Traceback" not in done.stderr
 
 
-def test_too_small_an_address_space_is_named(tmp_path: Path) -> None:
-    file = write(tmp_path, CHAIN, {"arrays": ARRAYS})
+@pytest.mark.parametrize("mebibytes", [1000, 2000])
+def test_arrays_find_room_in_a_bounded_address_space(tmp_path: Path, mebibytes: int) -> None:
+    file, report = write(tmp_path, CHAIN, {"arrays": ARRAYS}), tmp_path / "r.json"
 
-    done = pipeflow("run", file, before=["prlimit", "--as=2000000000"])
+    done = pipeflow(
+        "run", file, "--report", report, before=["prlimit", f"--as={mebibytes * 2**20}"]
+    )
+
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    facts = json.loads(report.read_text())
+    assert facts["ledger"] == {"balanced": True, "findings": []}
+    assert facts["edges"][0]["bytes_shared"] >= 4 * 8_000_000
+
+
+def test_too_small_an_address_space_is_named_before_the_start(tmp_path: Path) -> None:
+    stages = {"source": {"use": "range", "with": {"stop": 1}}} | {
+        f"sink{number}": {"use": "null", "inputs": "source"} for number in range(60)
+    }
+
+    done = pipeflow("run", write(tmp_path, stages), before=["prlimit", f"--as={400 * 2**20}"])
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("pipeflow: error: this machine: the address space of each")
+    assert "400 MiB (`ulimit -v`)" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_memory_of_a_stage_bounds_its_own_and_not_the_shared(tmp_path: Path) -> None:
+    stages: dict[str, Any] = {
+        **CHAIN,
+        "source": {"call": "arrays:frames", "with": {"count": 100}},
+        "double": {**CHAIN["double"], "resources": {"memory": "300MiB"}},
+    }
+    stages["sink"] = {"call": "arrays:hoard", "inputs": "double", "resources": {"memory": "300MiB"}}
+    greedy = write(tmp_path, stages, {"arrays": ARRAYS})
+
+    done = pipeflow("run", greedy)
 
     assert done.returncode == 1
-    assert "`ulimit -v` bounds the address space of each process to 1907 MiB" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert "error[stage-failed]: stage 'sink' failed on item source:" in done.stderr
+    assert "MemoryError" in done.stderr
 
 
 def test_too_small_a_file_size_is_named(tmp_path: Path) -> None:
