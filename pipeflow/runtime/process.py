@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from pipeflow.runtime.board import (
     BUSY_NS,
@@ -45,6 +45,8 @@ from pipeflow.transports.waiting import await_room, room_poll
 
 #: How often a zip whose shortest input has ended looks at the rest, in seconds.
 REST_LOOK_S = 0.1
+#: In these a worker lets go of nothing before another has done something.
+IDLE_STATES: Final = frozenset({State.WAITING_IN, State.WAITING_OUT, State.DONE})
 #: How often a waiting worker looks what of its shared memory came back, in seconds.
 TIDY_S = 0.1
 
@@ -120,6 +122,12 @@ class Process:
             self.for_room,
         )
         self._share.pool.before_wait = self.outbox.flush_if_free
+        self._others = tuple(
+            (worker.index, board.worker(worker.index))
+            for worker in brief.plan.workers
+            if worker.index != brief.worker
+        )
+        self._share.pool.others_at_work = self._others_at_work
         self._linger = Linger(self.outbox)
         mailboxes = self.outbox.mailboxes()
         self._postman: Postman | None = None
@@ -233,6 +241,7 @@ class Process:
         if not self._room_look.sees(lambda: not all(target.full() for target in targets)):
             senders = [channel.sender for channel in full]
             gone = await_room(senders, self._bell, poll=self._poll_for_room(senders))
+            self._share.pool.tidy()
         if gone:
             for target in targets:
                 for channel in [one for one in target.channels if one.sender.fileno() in gone]:
@@ -296,6 +305,13 @@ class Process:
 
     def _is_mail(self, channel: ChannelPlan) -> bool:
         return self._plan.edges[channel.edge].overflow.value != "block"
+
+    def _others_at_work(self) -> bool:
+        """Whether any other worker does more than wait, for items, for room or for memory."""
+        return any(
+            row[STATE] not in IDLE_STATES and not self._share.is_pinched(worker)
+            for worker, row in self._others
+        )
 
     def _enter_state(self, state: State, waits_on: int) -> int:
         """Note a new state; nanoseconds spent in the one before."""

@@ -151,6 +151,10 @@ class Share:
         """What this worker gets to see."""
         return Views(self._maps, self._holdings)
 
+    def is_pinched(self, worker: int) -> bool:
+        """Whether a worker waits for memory that others have."""
+        return bool(self._maps.usage(worker, Usage.PINCHED))
+
     def close(self) -> None:
         """Give back memory that nobody holds, and the descriptor; arrays stay valid."""
         if "pool" in self.__dict__:

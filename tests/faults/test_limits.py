@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -19,15 +20,18 @@ pytestmark = pytest.mark.processes
 ARRAYS = """
 import numpy as np
 
-def frames(count=4):
+def frames(count=4, length=1_000_000):
     for number in range(count):
-        yield np.full(1_000_000, number, "f8")
+        yield np.full(length, number, "f8")
 
 def double(frame):
     return frame * 2
 
 def check(frame):
     assert frame[0] == frame[-1]
+
+def keep(frame, kept=[]):
+    kept.append(frame)
 
 def hoard(frame, kept=[]):
     kept.append(bytearray(50_000_000))
@@ -167,6 +171,35 @@ def test_memory_of_a_stage_bounds_its_own_and_not_the_shared(tmp_path: Path) -> 
     assert done.returncode == 1
     assert "error[stage-failed]: stage 'sink' failed on item source:" in done.stderr
     assert "MemoryError" in done.stderr
+
+
+def test_a_limit_near_what_is_in_hand_slows_the_run_and_does_not_fail_it(tmp_path: Path) -> None:
+    slow = "import time\n\ndef take(frame):\n    time.sleep(0.15)\n"
+    stages = {
+        "source": {"call": "arrays:frames", "with": {"count": 8, "length": 131_072}},
+        "double": CHAIN["double"],
+        "sink": {"call": "slow:take", "inputs": "double"},
+    }
+    file = write(tmp_path, stages, {"arrays": ARRAYS, "slow": slow})
+
+    done = pipeflow("run", file, "--set", "limits.memory=3MiB")
+
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
+def test_the_stage_whose_workers_together_keep_all_memory_is_named(tmp_path: Path) -> None:
+    stages = {
+        "source": {"call": "arrays:frames", "with": {"count": 80, "length": 131_072}},
+        "keeper": {"call": "arrays:keep", "inputs": "source", "replicas": 2},
+    }
+    file = write(tmp_path, stages, {"arrays": ARRAYS})
+
+    done = pipeflow("run", file, "--set", "limits.memory=16MiB")
+
+    assert done.returncode == 1
+    told = re.findall(r"limits.memory \(16 MiB\): stage '(\w+)' holds (\d+) MiB", done.stderr)
+    assert [name for name, _ in told] == ["keeper"]
+    assert int(told[0][1]) >= 12
 
 
 def test_too_small_a_file_size_is_named(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, Final, Protocol
 
@@ -371,9 +372,12 @@ def failure_of(
     if isinstance(error, StageStopped):
         return error.failure
     if isinstance(error, MemoryLimitReached):
+        held: Counter[int] = Counter()
+        for worker, nbytes in error.holders:
+            held[worker_stage[worker]] += nbytes
         holders = ", ".join(
-            f"stage '{names[worker_stage[worker]]}' holds {nbytes / 2**20:.0f} MiB"
-            for worker, nbytes in error.holders[:3]
+            f"stage '{names[stage]}' holds {nbytes / 2**20:.0f} MiB"
+            for stage, nbytes in held.most_common(3)
         )
         text = f"shared arrays would pass limits.memory ({error.limit / 2**20:.0f} MiB): {holders}"
         return Failure(phase="run", kind="MemoryLimitReached", message=text)
