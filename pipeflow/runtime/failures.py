@@ -65,6 +65,16 @@ def traceback_of(error: BaseException) -> str:
         return f"{kind_of(error)} (its traceback cannot be shown: {kind_of(broken)})\n"
 
 
+def own_traceback(error: BaseException) -> str:
+    """The traceback of the user's code behind an error of ours; empty if none is in it.
+
+    What cannot be pickled by nature, such as a lock, has no frame of the user's: its text says all.
+    """
+    cause = error.__cause__
+    text = traceback_of(cause) if cause is not None else ""
+    return text if '  File "' in text else ""
+
+
 def _strip(told: traceback.TracebackException, seen: set[int]) -> None:
     if id(told) in seen:
         return

@@ -25,7 +25,7 @@ from pipeflow.clock import Clock
 from pipeflow.errors import MachineError
 from pipeflow.planner.plan import Plan
 from pipeflow.runtime import board as cells
-from pipeflow.runtime.board import hand, id_text
+from pipeflow.runtime.board import Words, hand, id_text, loading, loading_text
 from pipeflow.runtime.flow.wiring import ChannelPlan
 from pipeflow.runtime.last_words import stack_of
 from pipeflow.runtime.launch.launcher import Launcher
@@ -298,7 +298,7 @@ class Supervisor:
         """The end of a process, for each worker in it; who had an item in hand comes first."""
         together = [self._workers[each.index] for each in self._plan.sharing(exited.worker)]
         board = self._wires.board
-        together.sort(key=lambda watched: not hand(board.worker(watched.plan.index)))
+        together.sort(key=lambda watched: not _has_in_hand(board.worker(watched.plan.index)))
         own = replace(exited, cpu_s=0.0)  # what the process used is told once
         return [
             (watched, exited if watched.plan.index == exited.worker else own)
@@ -325,13 +325,17 @@ class Supervisor:
         self._starting.over(watched, self._clock.monotonic())
         self._alarms.clear(Alarm.LINGER, number)
         self._alarms.clear(Alarm.CUT, number)
-        item = id_text(hand(self._wires.board.worker(number)), self._names)
+        row = self._wires.board.worker(number)
+        first, count = loading(row)
+        # Of several that are unpickled together nobody can tell which it was.
+        item = id_text((first if count == 1 else ()) if count else hand(row), self._names)
         if life is Life.FAILED and before is not Life.FAILING:
             failure = death(
                 status=exited.status,
                 item=item,
                 out_of_memory=self._ran_out_of_memory(),
                 started=before is not Life.STARTING,
+                loading=loading_text(row, self._names),
                 stack=stack_of(self._wires.last_words.take(watched.plan.process)),
             )
             together = {each.index for each in self._plan.sharing(number)}
@@ -527,3 +531,7 @@ class Supervisor:
                 number: watched.record(pools[number]) for number, watched in self._workers.items()
             },
         )
+
+
+def _has_in_hand(row: Words) -> bool:
+    return bool(loading(row)[1] or hand(row))

@@ -223,6 +223,9 @@ def test_f49_a_full_disk_is_named_with_the_file_and_leaves_no_whole_file(tmp_pat
     assert (done.returncode, done.stdout) == (1, "out.jsonl.partial\n")
     assert "No space left on device: '/mnt/out.jsonl.partial'" in done.stderr
     assert "stage 'writer' failed" in done.stderr
+    assert "hint: no item is to blame: make room on that disk, and run again" in done.stderr
+    assert "on_error" not in done.stderr
+    assert done.stderr.count("error[") == 1
 
 
 def test_f49_a_folder_that_cannot_be_written_is_named_before_the_first_item(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, Final, Protocol
 
-from pipeflow.errors import ItemNotLoadable, MemoryLimitReached, PipeflowError
+from pipeflow.errors import MemoryLimitReached, PipeflowError
 from pipeflow.planner.plan import StagePlan
 from pipeflow.runtime.board import (
     DEAD_LETTERED,
@@ -26,11 +26,11 @@ from pipeflow.runtime.board import (
     hand,
     id_text,
 )
-from pipeflow.runtime.failures import kind_of, message_of, traceback_of, view_of
+from pipeflow.runtime.failures import kind_of, message_of, own_traceback, traceback_of, view_of
 from pipeflow.runtime.flow.inbox import Inbox
 from pipeflow.runtime.flow.joins import Lone
 from pipeflow.runtime.flow.outbox import Outbox
-from pipeflow.runtime.flow.refused import ReadersGone, ResultNotSerializable
+from pipeflow.runtime.flow.refused import InputNotLoadable, ReadersGone, ResultNotSerializable
 from pipeflow.runtime.loops.rows import Gathered, append_from
 from pipeflow.runtime.messages import (
     Failure,
@@ -331,7 +331,9 @@ class StageLoop(ABC):
             phase=phase,
             kind=kind_of(error),
             message=message_of(error),
-            traceback="" if isinstance(error, PipeflowError) else traceback_of(error),
+            traceback=own_traceback(error)
+            if isinstance(error, PipeflowError)
+            else traceback_of(error),
             item=id_text(self.hand if item is None else item, self.names),
             view="" if self._payload is None else view_of(self._payload),
             attempt=self._attempt if self.hand else 1,
@@ -348,7 +350,9 @@ class StageLoop(ABC):
         """Run a closing call of the user's; its failure ends the run."""
         try:
             action()
-        except Exception as error:  # the user's code: a boundary
+        except (GeneratorExit, DrainInterrupt, Cancelled):
+            raise
+        except BaseException as error:  # the user's code, sys.exit too: a boundary
             raise self._stopped(error, phase) from None
 
     def _close_work(self) -> None:
@@ -381,6 +385,12 @@ def failure_of(
         )
         text = f"shared arrays would pass limits.memory ({error.limit / 2**20:.0f} MiB): {holders}"
         return Failure(phase="run", kind="MemoryLimitReached", message=text)
-    if isinstance(error, ItemNotLoadable):
-        return Failure(phase="unpickling", kind="ItemNotLoadable", message=str(error))
+    if isinstance(error, InputNotLoadable):
+        return Failure(
+            phase="unpickling",
+            kind=kind_of(error.cause),
+            message=str(error.cause),
+            traceback=own_traceback(error.cause),
+            item=id_text(error.item, names),
+        )
     return Failure(phase="run", kind=kind_of(error), message=str(error) or kind_of(error))
