@@ -23,6 +23,7 @@ from pipeflow.config.nodes import FROM_PARAM, FROM_SET, Map
 from pipeflow.config.overlay import lay_over, set_value
 from pipeflow.config.params import HIDDEN, Params, read_params
 from pipeflow.config.reader import Document, from_mapping, read_file, read_text
+from pipeflow.config.readings import with_readings
 from pipeflow.config.shape import check_shape
 from pipeflow.config.suggest import misspelt
 from pipeflow.errors import Finding, Severity
@@ -105,6 +106,10 @@ def load(
     known = read_params(tree.get("params"), params or {}, scope)
     lost = "params" not in tree and misspelt("params", tree, ROOT)
     scope = replace(scope, params=known.nodes, failed=known.failed, params_lost=lost)
+    if known.settings:
+        declared = with_readings(tree, known.settings)
+        assert isinstance(declared, Map)
+        tree = declared
     tree, unfilled = fill(tree, scope, literal_paths(tree, stage_types))
     findings += [*more, *slips, *known.findings, *unfilled]
     findings += param_findings(tree.get("tests"), tree.get("params"), scope)

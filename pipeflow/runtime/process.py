@@ -228,7 +228,11 @@ class Process:
         return self._input_poll
 
     def for_room(self, targets: Sequence[Target]) -> None:
-        """Wait until one of the targets may have room, a reader has closed, or a moment."""
+        """Wait until one of the targets may have room, a reader has closed, or a moment.
+
+        The inbox may owe its writers less than a lot meanwhile, so at most half of an edge: to them
+        it is as if its capacity were smaller, and every capacity from 1 on is free of deadlock.
+        """
         full: list[OutChannel] = []
         for target in targets:
             channels = target.full()
