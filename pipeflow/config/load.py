@@ -30,6 +30,7 @@ from pipeflow.errors import Finding, Severity
 from pipeflow.spec.language import ROOT
 from pipeflow.spec.pipeline import Pipeline
 from pipeflow.spec.stage_type import StageType
+from pipeflow.telemetry.masking import masker
 from pipeflow.values import dataclass, field, replace
 
 Source: TypeAlias = str | os.PathLike[str] | Mapping[str, object]
@@ -124,6 +125,10 @@ def load(
         secrets=known.secrets,
     )
     findings += _news(findings, [*shape.findings, *wrong_values])
+    masked = masker(known.secrets)
+    findings = [
+        replace(each, problem=masked(each.problem), hint=masked(each.hint)) for each in findings
+    ]
     return Loaded(
         pipeline=replace(pipeline, run_id=scope.run_id),
         findings=_sorted(findings),

@@ -130,6 +130,7 @@ class _InlineRun:
             replicas=stage.replicas,
             seed=self._options.seed,
             stopping=lambda: self._board.draining,
+            mask=masker(self._plan.secrets),
             stdout=self._stdout,
             parameters=self._plan.parameters,
             input_names=tuple(edge.input for edge in edges if edge.input),
@@ -211,7 +212,7 @@ class _InlineRun:
             row=turn.row,
             tell=lambda report: self._hear(turn, report),
             waits=_Waits(turn, self._back_off),
-            mask=masker(self._plan.secrets),
+            mask=turn.context.mask,
             stopping=lambda: self._board.draining,
             mates=self._board.mates(turn.index),
         )

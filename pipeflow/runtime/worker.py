@@ -197,7 +197,7 @@ def loop_of(
         waits=process,
         stopping=board.stopping(),
         mates=board.mates(brief.worker),
-        mask=masker(plan.secrets),
+        mask=context.mask,
     )
     context.item_id = loop.item_in_hand
     context.empty = process.empty
@@ -216,6 +216,7 @@ def make_context(
         seed=brief.seed,
         stopping=lambda: board.draining,
         log=reports.log,
+        mask=masker(brief.plan.secrets),
         stdout=None if brief.stdout_fd < 0 else _open_stdout(brief.stdout_fd),
         parameters=brief.plan.parameters,
         input_names=tuple(edge.input for edge in edges if edge.input),

@@ -335,7 +335,7 @@ class StageLoop(ABC):
             if isinstance(error, PipeflowError)
             else traceback_of(error),
             item=id_text(self.hand if item is None else item, self.names),
-            view="" if self._payload is None else view_of(self._payload),
+            view="" if self._payload is None else view_of(self._payload, self.mask),
             attempt=self._attempt if self.hand else 1,
             emitted=self._emitted if self.hand else 0,
         )
