@@ -170,14 +170,6 @@ ARRAYS = (
         "never_overwritten or one_copy or lent_again",
     ),
     Mutation(
-        "the end of a worker lends what is still in flight",
-        "transports/slots.py",
-        "                    self._holdings.pin(keeper)\n",
-        "                    del keeper\n",
-        ["tests/transports/test_crashes.py"],
-        "passed_on_by_a_worker_that_ends",
-    ),
-    Mutation(
         "arrays that may be written",
         "transports/layout.py",
         "self.backing.map(0, self.handle.total_bytes, writable=False)",
@@ -216,9 +208,8 @@ ENDS = (
         "runtime/launch/ties.py",
         "    _prctl(_PR_SET_PDEATHSIG, number)\n",
         "    del number\n",
-        [
-            "tests/executors/test_local_processes.py::test_when_the_supervisor_is_killed_nothing_is_left"
-        ],
+        ["tests/executors/test_local_processes.py"],
+        "launch_server_ends or supervisor_is_killed",
     ),
     Mutation(
         "a victim told as the cause",
