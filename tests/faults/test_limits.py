@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,26 @@ def test_f24_too_few_processes_are_refused_before_the_first_is_started(
     assert done.stderr.startswith("pipeflow: error: this machine: the run needs 5 processes")
     assert "ulimit -u, cgroup pids.max" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_f24_ulimit_of_processes_is_told_in_one_line_whatever_it_forbids() -> None:
+    nobody = ["setpriv", "--reuid", "65534", "--clear-groups"]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)  # the kernel exempts root
+        file = write(folder, CHAIN, {"arrays": ARRAYS})
+        if pipeflow("validate", file, before=nobody).returncode:
+            pytest.skip("this user may not be nobody, or nobody may not read the package")
+
+        none = pipeflow("run", file, before=["prlimit", "--nproc=1", *nobody])
+        few = pipeflow("run", file, before=["prlimit", "--nproc=4", *nobody])
+        enough = pipeflow("run", file, before=["prlimit", "--nproc=9", *nobody])
+
+    assert (none.returncode, few.returncode, enough.returncode) == (1, 1, 0)
+    for done in (none, few):
+        assert done.stderr.startswith("pipeflow: error: this machine: ")
+        assert "ulimit -u" in done.stderr
+        assert len(done.stderr.splitlines()) == 1
 
 
 def test_f25_the_soft_limit_of_open_files_is_raised_as_far_as_needed(tmp_path: Path) -> None:
@@ -226,6 +247,33 @@ def test_f49_a_full_disk_is_named_with_the_file_and_leaves_no_whole_file(tmp_pat
     assert "hint: no item is to blame: make room on that disk, and run again" in done.stderr
     assert "on_error" not in done.stderr
     assert done.stderr.count("error[") == 1
+
+
+@pytest.mark.parametrize("command", ["plan", "graph", "validate", "show", "stages"])
+def test_f49_an_output_that_takes_no_more_is_one_clear_error(tmp_path: Path, command: str) -> None:
+    file = write(tmp_path, {"source": {"use": "range", "with": {"stop": 3}}})
+    script = ["sh", "-c", '"$@" > /dev/full', "sh"]
+
+    done = pipeflow(command, *([] if command == "stages" else [file]), before=script)
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        "pipeflow: error: this machine: [Errno 28] No space left on device"
+    )
+
+
+@pytest.mark.parametrize("option", ["--report", "--events"])
+def test_f49_a_record_of_the_run_that_cannot_be_written_is_named(
+    tmp_path: Path, option: str
+) -> None:
+    file = write(tmp_path, {"source": {"use": "range", "with": {"stop": 3}}})
+
+    done = pipeflow("run", file, option, "/dev/full", "--quiet")
+
+    # What happens is a help to look at; the report is what was asked for.
+    code, level = (1, "error") if option == "--report" else (0, "warning")
+    assert done.returncode == code
+    assert f"pipeflow: {level}: {option} /dev/full: No space left on device\n" in done.stderr
 
 
 def test_f49_a_folder_that_cannot_be_written_is_named_before_the_first_item(tmp_path: Path) -> None:
