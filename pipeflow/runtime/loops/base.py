@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, Final, Protocol
 
-from pipeflow.errors import MemoryLimitReached, PipeflowError
+from pipeflow.errors import ItemNotLoadable, MemoryLimitReached, PipeflowError
 from pipeflow.planner.plan import StagePlan
 from pipeflow.runtime.board import (
     DEAD_LETTERED,
@@ -115,6 +115,7 @@ class StageLoop(ABC):
         waits: How to wait.
         stopping: Whether the run is being drained.
         now: Seconds since 1970, for dead letters.
+        tried: How often the item in hand was tried before, in processes that have died.
         mask: Takes secrets out of a text that others get to see.
         unneeded: It is being ended because all its readers have closed, not because of a failure.
         asking: The user's code is being asked for its next item.
@@ -133,6 +134,7 @@ class StageLoop(ABC):
     stopping: Callable[[], object]
     mates: Sequence[Words] = ()
     now: Callable[[], float] = time.time
+    tried: Callable[[], int] = int
     mask: Callable[[str], str] = str
     unneeded: bool = False
     asking: bool = False
@@ -260,7 +262,10 @@ class StageLoop(ABC):
         Raises:
             StageStopped: The policy is ``stop``, or too many were given up.
         """
-        failure = self._failure(error, phase)
+        self._give_up_for(self._failure(error, phase), count, place)
+
+    def _give_up_for(self, failure: Failure, count: int, place: tuple[int, int]) -> None:
+        """The same, for a failure that is told already."""
         if self._spending.ahead:
             self._judge_at_mark()
         match self.stage.on_error.then:
@@ -370,7 +375,7 @@ class StageLoop(ABC):
 
 
 def failure_of(
-    error: BaseException, names: tuple[str, ...], worker_stage: tuple[int, ...]
+    error: BaseException, names: tuple[str, ...], stage_of_pool: tuple[int, ...]
 ) -> Failure:
     """What ended a worker, of all that can end one besides the user's code."""
     if isinstance(error, StageStopped):
@@ -378,19 +383,22 @@ def failure_of(
     if isinstance(error, MemoryLimitReached):
         held: Counter[int] = Counter()
         for worker, nbytes in error.holders:
-            held[worker_stage[worker]] += nbytes
+            held[stage_of_pool[worker]] += nbytes
         holders = ", ".join(
             f"stage '{names[stage]}' holds {nbytes / 2**20:.0f} MiB"
             for stage, nbytes in held.most_common(3)
         )
         text = f"shared arrays would pass limits.memory ({error.limit / 2**20:.0f} MiB): {holders}"
         return Failure(phase="run", kind="MemoryLimitReached", message=text)
-    if isinstance(error, InputNotLoadable):
+    if isinstance(error, InputNotLoadable | ItemNotLoadable):
+        item, cause = (
+            (error.item, error.cause) if isinstance(error, InputNotLoadable) else ((), error)
+        )
         return Failure(
             phase="unpickling",
-            kind=kind_of(error.cause),
-            message=str(error.cause),
-            traceback=own_traceback(error.cause),
-            item=id_text(error.item, names),
+            kind=kind_of(cause),
+            message=str(cause),
+            traceback=own_traceback(cause),
+            item=id_text(item, names),
         )
     return Failure(phase="run", kind=kind_of(error), message=str(error) or kind_of(error))
