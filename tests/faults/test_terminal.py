@@ -7,6 +7,7 @@ import os
 import pty
 import select
 import subprocess
+import termios
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -109,6 +110,10 @@ def on_terminal(
 ) -> Iterator[Terminal]:
     file = write(folder, stages or chain(step), modules or {"steps": STEPS})
     ours, theirs = pty.openpty()
+    # Else the kernel throws away at Ctrl-C what was written and that we have not read yet.
+    modes = termios.tcgetattr(theirs)
+    modes[3] |= termios.NOFLSH
+    termios.tcsetattr(theirs, termios.TCSANOW, modes)
     process = subprocess.Popen(
         # ``setsid --ctty``: its own session, with this terminal in control, as a shell has it.
         ["setsid", "--ctty", *PIPEFLOW, "run", str(file), *options],
