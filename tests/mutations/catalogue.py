@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 CONFORMANCE = "tests/executors/test_conformance.py"
 HARD = "tests/executors/test_hard_cases.py"
+ISOLATION = "tests/executors/test_isolation.py"
 POLICIES = "tests/executors/test_policies.py"
 TRANSPORTS = "tests/transports/test_conformance.py"
 ARENA = "tests/transports/test_arena.py"
@@ -148,7 +149,29 @@ ITEMS = (
         "        if spent and not spent:\n",
         [f"{POLICIES}::test_more_items_given_up_than_the_budget_fail_the_run"],
     ),
-    # A place for: the items of a worker that is replaced forgotten, or given twice.
+    Mutation(
+        "the items of a dead runner forgotten",
+        "runtime/isolation/keeper.py",
+        "        left = self._docket.restart(tried=tried)\n",
+        "        left = self._docket.restart(tried=tried)[:1]\n",
+        [ISOLATION],
+        "come_out_in_order or is_tried_again",
+    ),
+    Mutation(
+        "items that a dead runner was done with given to the next one too",
+        "runtime/isolation/docket.py",
+        "        yield from _rest_of(entry, entry.done)\n",
+        "        yield from _rest_of(entry, 0)\n",
+        [ISOLATION, "tests/runtime/isolation"],
+    ),
+    Mutation(
+        "an item that kills its process tried for ever",
+        "runtime/isolation/docket.py",
+        "        return entry.tried if entry is not None else 0\n",
+        "        return 0\n",
+        ["tests/runtime/isolation", ISOLATION],
+        "tried or tries or given",
+    ),
 )
 
 #: What a run promises of shared memory.
