@@ -128,8 +128,11 @@ def _hint(error: ErrorFacts, stage: StagePlan | None) -> str:
         return ""
     if stage.role is Role.SOURCE or stage.shape is Shape.STREAM:
         return ""  # they know only ``stop``
-    if error.phase not in {"item", "pickling"}:
-        return ""  # a death ends the run: workers are not replaced yet
+    covered = {"item", "pickling"}
+    if stage.call and not stage.keeps_state:
+        covered.add("death")  # another process could go on where this one stopped
+    if error.phase not in covered:
+        return ""
     number = _ERRNO.match(error.message)
     if number is not None and int(number[1]) in _MACHINES:
         return f"no item is to blame: {_MACHINES[int(number[1])]}, and run again"

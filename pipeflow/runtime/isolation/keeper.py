@@ -205,6 +205,7 @@ class KeeperLoop(StageLoop):
     def _run(self) -> Iterator[bool]:
         if self._leaving:
             raise ReadersGone
+        assert self.inbox is not None
         while self._over is None:
             moved = self._hear()
             self._note_begun()
@@ -216,6 +217,7 @@ class KeeperLoop(StageLoop):
             moved |= self._feed()
             if not moved and left_s != 0:
                 self.outbox.flush()
+                self.inbox.settle()
                 self.around.for_news(
                     self._at_hand(),
                     with_input=self._end is None and len(self._docket) < self._window(),
@@ -595,16 +597,18 @@ class KeeperLoop(StageLoop):
             StageStopped: The user's ``close`` failed.
         """
         child, self._child_closed = self._at_hand(), True
-        if self._over is None:
-            self._let_go()
-        while self._over is None and not child.is_gone():
-            self._hear_or_wait(None)
-        if self._over is None:
-            self._hear_last()
-        if not child.is_gone_in(_LINGER_S):
-            text = f"the process of its code was still there {_LINGER_S:.0f} s after its end"
-            self.tell(Logged("warning", text + " (a thread that never ends?), and was killed"))
-        self._end_child()
+        try:
+            if self._over is None:
+                self._let_go()
+            while self._over is None and not child.is_gone():
+                self._hear_or_wait(None)
+            if self._over is None:
+                self._hear_last()
+            if not child.is_gone_in(_LINGER_S):
+                text = f"the process of its code was still there {_LINGER_S:.0f} s after its end"
+                self.tell(Logged("warning", text + " (a thread that never ends?), and was killed"))
+        finally:
+            self._end_child()
 
     def _hear_or_wait(self, timeout_s: float | None) -> None:
         """Hear what the runner has left to say; who reads us does not matter any more."""
