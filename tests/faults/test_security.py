@@ -288,6 +288,36 @@ def test_s11_a_secret_of_many_lines_or_characters_is_hidden_piece_by_piece(
     assert told.count("***") >= 12
 
 
+@pytest.mark.parametrize("executor", ["local", "inline"])
+@pytest.mark.parametrize("policy", ["stop", "skip"])
+def test_s11_a_program_that_runs_a_pipeline_gets_no_secret_in_its_report_and_events(
+    tmp_path: Path, executor: str, policy: str
+) -> None:
+    (tmp_path / "leaky.py").write_text(LEAKY.replace('print("printing", token)', "pass"))
+    (tmp_path / "pipeline.yaml").write_text(
+        "params: {token: {type: string, secret: true}}\n"
+        "stages:\n"
+        '  source: {call: "leaky:source", with: {token: ""}}\n'
+        "  use:\n"
+        "    call: leaky:use\n"
+        "    inputs: source\n"
+        f"    on_error: {policy}\n"
+        '    with: {token: "${params.token}", header: "Bearer ${params.token}"}\n'
+    )
+    events: list[object] = []
+
+    report = pipeflow.run(
+        tmp_path / "pipeline.yaml",
+        params={"token": "CANARY"},
+        executor=executor,
+        listener=events.append,
+    )
+
+    failed = [each for each in events if type(each).__name__ in {"ItemFailed", "RunFailed"}]
+    assert len(report.errors) + len(failed) == (3 if policy == "stop" else 2)
+    assert "CANARY" not in repr((report, failed))
+
+
 def test_s12_nothing_that_a_terminal_would_obey_is_shown(tmp_path: Path) -> None:
     (tmp_path / "pipeline.yaml").write_text(
         f'description: "{HOSTILE}"\n'

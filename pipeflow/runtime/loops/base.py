@@ -335,10 +335,10 @@ class StageLoop(ABC):
         return Failure(
             phase=phase,
             kind=kind_of(error),
-            message=message_of(error),
-            traceback=own_traceback(error)
-            if isinstance(error, PipeflowError)
-            else traceback_of(error),
+            message=self.mask(message_of(error)),
+            traceback=self.mask(
+                own_traceback(error) if isinstance(error, PipeflowError) else traceback_of(error)
+            ),
             item=id_text(self.hand if item is None else item, self.names),
             view="" if self._payload is None else view_of(self._payload, self.mask),
             attempt=self._attempt if self.hand else 1,
