@@ -152,7 +152,6 @@ _GRAPH: Final[Mapping[str, str]] = {
     "never-answers": "The function returns nothing, yet another stage reads what it gives. Is a "
     "`return` missing?",
     "no-source": "Every stage has inputs, so nothing would start the pipeline.",
-    "on-error-misfit": "Sources and stream functions of your own know only `on_error: stop`.",
     "reads-a-sink": "A sink gives nothing that could be read.",
     "self-edge": "A stage reads its own output.",
     "single-replicas": "Sources and file sinks have one replica.",
@@ -188,6 +187,9 @@ _RUN: Final[Mapping[str, str]] = {
     "finish-failed": "finish() of a stage raised; `on_error` covers items only.",
     "import-failed": "The module that `call` names raised while it was imported, or its function "
     "does not fit the stage.",
+    "not-loadable": "What came cannot be unpickled in the process of this stage: code of the "
+    "item's class raised there. Its module must be importable, and its `__reduce__` or "
+    "`__setstate__` must work in every process.",
     "not-serializable": "What a stage gave cannot be pickled, so it cannot cross to another "
     "process. Open files, locks, lambdas and generators are the usual causes.",
     "run-failed": "The run as a whole could not go on.",

@@ -23,12 +23,14 @@ from pipeflow.config.nodes import FROM_PARAM, FROM_SET, Map
 from pipeflow.config.overlay import lay_over, set_value
 from pipeflow.config.params import HIDDEN, Params, read_params
 from pipeflow.config.reader import Document, from_mapping, read_file, read_text
+from pipeflow.config.readings import with_readings
 from pipeflow.config.shape import check_shape
 from pipeflow.config.suggest import misspelt
 from pipeflow.errors import Finding, Severity
 from pipeflow.spec.language import ROOT
 from pipeflow.spec.pipeline import Pipeline
 from pipeflow.spec.stage_type import StageType
+from pipeflow.telemetry.masking import masker
 from pipeflow.values import dataclass, field, replace
 
 Source: TypeAlias = str | os.PathLike[str] | Mapping[str, object]
@@ -105,6 +107,10 @@ def load(
     known = read_params(tree.get("params"), params or {}, scope)
     lost = "params" not in tree and misspelt("params", tree, ROOT)
     scope = replace(scope, params=known.nodes, failed=known.failed, params_lost=lost)
+    if known.settings:
+        declared = with_readings(tree, known.settings)
+        assert isinstance(declared, Map)
+        tree = declared
     tree, unfilled = fill(tree, scope, literal_paths(tree, stage_types))
     findings += [*more, *slips, *known.findings, *unfilled]
     findings += param_findings(tree.get("tests"), tree.get("params"), scope)
@@ -119,6 +125,10 @@ def load(
         secrets=known.secrets,
     )
     findings += _news(findings, [*shape.findings, *wrong_values])
+    masked = masker(known.secrets)
+    findings = [
+        replace(each, problem=masked(each.problem), hint=masked(each.hint)) for each in findings
+    ]
     return Loaded(
         pipeline=replace(pipeline, run_id=scope.run_id),
         findings=_sorted(findings),

@@ -14,6 +14,7 @@ from pipeflow.runtime.messages import Failure
 from pipeflow.stages.context import StageContext
 from pipeflow.stages.loading import load_work
 from pipeflow.stages.work import Work
+from pipeflow.telemetry.masking import masker
 
 
 def load_stage(stage: StagePlan, folder: str, context: StageContext, row: Words) -> Work:
@@ -69,6 +70,7 @@ def make_context(
         seed=brief.seed,
         stopping=lambda: board.draining,
         log=log,
+        mask=masker(brief.plan.secrets),
         stdout=None if brief.stdout_fd < 0 else _open_stdout(brief.stdout_fd),
         parameters=brief.plan.parameters,
         input_names=tuple(edge.input for edge in edges if edge.input),

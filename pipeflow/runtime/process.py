@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from pipeflow.runtime.at_work import others_at_work
 from pipeflow.runtime.board import (
     BUSY_NS,
     HAND_DEPTH,
@@ -126,6 +127,10 @@ class Process:
             self.for_room,
         )
         self._share.pool.before_wait = self.outbox.flush_if_free
+        others = others_at_work(brief.plan, board, brief.worker, self._share.is_pinched)
+        self._share.pool.others_at_work = lambda: others() or self.beside_at_work()
+        #: Whether a process beside this one has an item in hand.
+        self.beside_at_work: Callable[[], bool] = lambda: False
         self._linger = Linger(self.outbox)
         mailboxes = self.outbox.mailboxes()
         self._postman: Postman | None = None
@@ -336,7 +341,11 @@ class Process:
         return self._input_poll
 
     def for_room(self, targets: Sequence[Target]) -> None:
-        """Wait until one of the targets may have room, a reader has closed, or a moment."""
+        """Wait until one of the targets may have room, a reader has closed, or a moment.
+
+        The inbox may owe its writers less than a lot meanwhile, so at most half of an edge: to them
+        it is as if its capacity were smaller, and every capacity from 1 on is free of deadlock.
+        """
         full: list[OutChannel] = []
         for target in targets:
             channels = target.full()
@@ -349,6 +358,7 @@ class Process:
         if not self._room_look.sees(lambda: not all(target.full() for target in targets)):
             senders = [channel.sender for channel in full]
             gone = await_room(senders, self._bell, poll=self._poll_for_room(senders))
+            self._share.pool.tidy()
         if gone:
             for target in targets:
                 for channel in [one for one in target.channels if one.sender.fileno() in gone]:

@@ -184,6 +184,13 @@ def items_of(squeezed: tuple[Any, Any], payloads: list[Any]) -> Items:
     return Items(prefixes, _unpack_ordinals(ordinals), payloads)
 
 
+def id_of(squeezed: tuple[Any, Any], index: int) -> ItemId:
+    """Id of one of them."""
+    prefixes, ordinals = squeezed
+    prefix = next(prefix for place, prefix in reversed(prefixes) if place <= index)
+    return (*prefix, _unpack_ordinals(ordinals)[index])
+
+
 def plain_run(meta: bytes, count: int) -> tuple[int, ItemId, range]:
     """What a frame says whose meta begins with ``PLAIN_FORM``: first unit, prefix, ordinals."""
     _, depth, unit, first = _PLAIN.unpack_from(meta)

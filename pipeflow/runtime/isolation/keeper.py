@@ -99,6 +99,10 @@ class KeeperLoop(ReplacingLoop):
         if self._child is not None:
             self._child.link.keeper_bell.ring()
 
+    def runner_at_work(self) -> bool:
+        """Whether the runner has an item in hand, as far as it was noted."""
+        return self._docket.in_hand() is not None
+
     def _end_if_told(self) -> None:
         if self._told_to_end:
             self.around.end_by_signal()

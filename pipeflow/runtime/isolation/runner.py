@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
 from pipeflow.planner.plan import Join, Plan, StagePlan
+from pipeflow.runtime.at_work import others_at_work
 from pipeflow.runtime.board import Board
 from pipeflow.runtime.brief import WorkerBrief
 from pipeflow.runtime.flow.refused import ReadersGone
@@ -94,6 +95,7 @@ def _run(task: Task) -> int:
     share = Arena.attach(brief.arena, brief.plan.code_pool(brief.worker))
     if task.successor:
         share.pool.adopt()
+    share.pool.others_at_work = others_at_work(brief.plan, board, brief.worker, share.is_pinched)
     context = make_context(brief, stage, board, lambda level, text: outbox.log(level, text))
     outbox = RunnerOutbox(
         link,

@@ -153,7 +153,7 @@ class RunnerOutbox:
         """
         try:
             data = pack_quick(result)
-        except Exception:  # the user's own objects: whoever sends them otherwise says what is wrong
+        except BaseException:  # the user's own objects: who sends them otherwise says what is wrong
             return False
         with self._lock:
             self._records += 1
