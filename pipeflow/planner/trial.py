@@ -366,7 +366,11 @@ def _fed(stage: Stage, way: _Way, names: Mapping[PortRef, str]) -> Stage:
     )
     # Between two tries there is nothing to wait for here, and what is given comes at once.
     batch = None if stage.batch is None else replace(stage.batch, wait_s=None)
-    on_error = replace(stage.on_error, backoff_s=0.0)
+    # A share of the few items of a test says nothing about those of a run.
+    budget = stage.on_error.budget
+    on_error = replace(
+        stage.on_error, backoff_s=0.0, budget=None if budget and budget.percent else budget
+    )
     return replace(stage, edges=edges, on_error=on_error, batch=batch)
 
 

@@ -20,12 +20,14 @@ pytestmark = pytest.mark.processes
 ROOT: Final = Path(__file__).parents[2]
 EXECUTORS: Final = ("local", "inline")
 #: Those that come to an end of their own.
-FINITE: Final = ("hello", "quickstart", "photos")
+FINITE: Final = ("hello", "quickstart", "photos", "spectrogram", "mapreduce", "features")
 FRAMES: Final = (("resize", ""), ("edges", ""), ("sheet", "photo"), ("sheet", "edges"))
 
 
 @pytest.fixture(autouse=True)
 def _needs_photographs(request: pytest.FixtureRequest) -> None:
+    if "features" in request.node.name and find_spec("pyarrow") is None:
+        pytest.skip("pyarrow is not installed: pip install '.[parquet]'")
     if "photos" in request.node.name and (find_spec("skimage") is None or find_spec("PIL") is None):
         pytest.skip("scikit-image and pillow are not installed: pip install '.[examples]'")
 
@@ -126,4 +128,4 @@ def test_the_tests_in_the_examples_pass() -> None:
 
     code = main(["test", str(ROOT / "pipelines")], theatre.world)
 
-    assert (code, theatre.out.count("PASSED"), theatre.err) == (0, 2, "")
+    assert (code, theatre.out.count("PASSED"), theatre.err) == (0, 9, "")

@@ -9,7 +9,7 @@ from pipeflow.planner.checks import check
 from pipeflow.planner.make import make_plan
 from pipeflow.planner.trial import Trial, decide_trial
 from pipeflow.spec.pipeline import Expected, FileTest, Given, Pipeline, PortRef
-from pipeflow.spec.policies import ErrorPolicy, OnError
+from pipeflow.spec.policies import Budget, ErrorPolicy, OnError
 from tests.planner.building import MACHINE, SAVE, WRITER, at, pipeline, stage
 
 WORK = pipeline(
@@ -113,6 +113,20 @@ def test_nobody_waits_before_another_try() -> None:
     (_, fetch, _) = trial("find", "fetch", work).pipeline.stages
 
     assert fetch.on_error == ErrorPolicy(retries=2, backoff_s=0.0)
+
+
+@pytest.mark.parametrize(
+    ("budget", "kept"), [(Budget(1, percent=True), None), (Budget(1), Budget(1))]
+)
+def test_a_budget_that_is_a_share_does_not_judge_the_few_items_of_a_test(
+    budget: Budget, kept: Budget | None
+) -> None:
+    policy = ErrorPolicy(then=OnError.SKIP, budget=budget)
+    work = pipeline(stage("find"), stage("fetch", "find", on_error=policy))
+
+    (_, fetch, _) = trial("find", "fetch", work).pipeline.stages
+
+    assert fetch.on_error.budget == kept
 
 
 def test_a_merge_gets_what_is_given_of_its_inputs() -> None:
