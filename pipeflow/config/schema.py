@@ -38,6 +38,7 @@ from pipeflow.spec.language import (
     ARGUMENT_PATTERN,
     DEFAULTS,
     EDGE,
+    JOIN,
     NAME_PATTERN,
     RESOURCES,
     ROOT,
@@ -90,6 +91,7 @@ def pipeline_schema(stage_types: Mapping[str, StageType], own: Own | None = None
             "stage": _stage(stage_types, own),
             "edge": edge_schema(own.ports),
             "resources": _resources(),
+            definition_of(JOIN): _join_by_key(),
             "env": _env(),
             "test": test_schema(own.ports),
             **own.definitions,
@@ -231,6 +233,19 @@ def _numbers(option: Option) -> Schema:
     }
     members = [*node["allOf"], not_empty("array", "must not be empty")]
     return {**node, "items": number, "allOf": members}
+
+
+def _join_by_key() -> Schema:
+    key = option_schema(_option(JOIN, "key"), "keys#a-join-by-key")
+    key["additionalProperties"] = {
+        **both(
+            "key", "A Python expression over `item`: what equal items of this input have alike."
+        ),
+        "type": "string",
+        "errorMessage": "must be a Python expression as text",
+    }
+    members = [*key["allOf"], not_empty("object", "must name the inputs")]
+    return closed(JOIN, {"key": {**key, "allOf": members}})
 
 
 def _env() -> Schema:

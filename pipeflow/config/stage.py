@@ -12,6 +12,7 @@ from pipeflow.config.call_check import Complaint, check_parameters
 from pipeflow.config.cursor import Cursor
 from pipeflow.config.edges import EdgeSettings, Inputs, edge_settings, read_inputs
 from pipeflow.config.expressions import check_expression
+from pipeflow.config.join import read_join
 from pipeflow.config.nodes import Entry, Map, Node, Scalar, Seq
 from pipeflow.config.on_error import fitting, judged, place_of_policy, read_policy
 from pipeflow.config.parameters import (
@@ -128,6 +129,8 @@ def read_stage(entry: Entry, cursor: Cursor, around: Surroundings) -> Stage:
         parameter_at=parameters.at,
         edges=inputs.edges,
         named_inputs=inputs.named,
+        join=read_join(cursor, inputs),
+        join_at=join.at if (join := cursor.get("join")) else None,
         outputs=_outputs(cursor, work),
         ports_known=_ports_known(cursor),
         ordered=cursor.boolean("ordered", default=True),
@@ -136,7 +139,6 @@ def read_stage(entry: Entry, cursor: Cursor, around: Surroundings) -> Stage:
         enabled=cursor.boolean("enabled", default=True),
         description=cursor.text("description"),
     )
-    _check_join(cursor, inputs)
     stage = _with_partition(cursor, stage)
     stage = _with_replicas(cursor, stage, around.defaults)
     return _with_on_error(cursor, stage, around.defaults)
@@ -245,17 +247,6 @@ def _outputs(cursor: Cursor, work: Call | Use) -> tuple[str, ...]:
         else:
             names.append(name)
     return tuple(names)
-
-
-def _check_join(cursor: Cursor, inputs: Inputs) -> None:
-    join = cursor.node.entry("join")
-    if join is not None and cursor.get("join") is not None and inputs.whole and not inputs.named:
-        cursor.findings.error(
-            join,
-            "bad-join",
-            "'join' is for named inputs, and this stage has none",
-            "name the inputs, one argument each: inputs: {image: decode, mask: segment}",
-        )
 
 
 def _with_partition(cursor: Cursor, stage: Stage) -> Stage:

@@ -77,7 +77,7 @@ def special_case(
                 hint=f"use: '{node.text}'",
             )
         case _:
-            return _later_form(path, node)
+            return None
 
 
 def _meant_work(node: Node, stage_types: Mapping[str, StageType]) -> str:
@@ -176,23 +176,6 @@ def unknown_operator(name: str, stage_types: Mapping[str, StageType]) -> Problem
     elif ":" in name:
         hint = f"your own Python goes under 'call': call: {name}"
     return Problem(code="unknown-operator", problem=f"no operator '{name}'", hint=hint)
-
-
-def _later_form(path: TreePath, node: Node) -> Problem | None:
-    table = table_at(path[:-1])
-    for form in table.later_forms if table else ():
-        if form.key != path[-1]:
-            continue
-        text = node.value if isinstance(node, Scalar) else None
-        if (form.text and text == form.text) or (not form.text and isinstance(node, Map)):
-            option = table.option(form.key) if table else None
-            assert option is not None
-            return Problem(
-                code="not-yet",
-                problem=f"{form.words} comes in a later version of pipeflow",
-                hint=f"in this version '{form.key}' is {expected(option)}",
-            )
-    return None
 
 
 def wrong_quantity(option: Option, node: Scalar) -> Problem | None:

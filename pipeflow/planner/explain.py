@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pipeflow.errors import Finding
 from pipeflow.planner.drawing import graph_dot, graph_mermaid, graph_text
 from pipeflow.planner.memory import size
-from pipeflow.planner.plan import EdgePlan, Join, Plan, Route, StagePlan
+from pipeflow.planner.plan import EdgePlan, Join, Pairing, Plan, Route, StagePlan
 from pipeflow.spec.policies import ArrayMode, Budget, ErrorPolicy, OnError, Overflow
 
 __all__ = ["graph_dot", "graph_mermaid", "graph_text", "plan_json", "plan_text"]
@@ -71,7 +71,7 @@ def plan_json(plan: Plan) -> dict[str, object]:
 def _stage_row(plan: Plan, stage: StagePlan) -> tuple[str, ...]:
     inputs = ", ".join(_input_text(plan, plan.edges[index]) for index in stage.edges_in)
     more = [
-        f"<- {inputs}{_join_text(stage.join)}" if inputs else "",
+        f"<- {inputs}{_join_text(stage)}" if inputs else "",
         _policy_text(stage.on_error),
     ]
     return (
@@ -101,14 +101,23 @@ def _input_text(plan: Plan, edge: EdgePlan) -> str:
     return f"{edge.input}={source}" if edge.input else source
 
 
-def _join_text(join: Join) -> str:
-    match join:
+def _join_text(stage: StagePlan) -> str:
+    match stage.join:
         case Join.ZIP_BY_ID:
             return " (zip by id)"
         case Join.ZIP_BY_POSITION:
             return " (zip by position)"
+        case Join.LATEST:
+            return " (latest)"
+        case Join.BY_KEY:
+            return f" (by key, within {_within(stage.pairing)})"
         case Join.NONE | Join.MERGE:
             return ""
+
+
+def _within(pairing: Pairing | None) -> str:
+    assert pairing is not None
+    return f"{pairing.seconds:g} s" if pairing.items is None else _count(pairing.items, "item")
 
 
 def _edge_row(plan: Plan, edge: EdgePlan) -> tuple[str, ...]:
@@ -161,6 +170,7 @@ def _stage_json(plan: Plan, stage: StagePlan) -> dict[str, object]:
         "threads": stage.threads,
         "keeps_state": stage.keeps_state,
         "join": stage.join.value,
+        "within": _within_json(stage.pairing),
         "inputs": [_port(plan, plan.edges[index]) for index in stage.edges_in],
         "ports": list(stage.ports),
         "on_error": stage.on_error.then.value,
@@ -169,6 +179,13 @@ def _stage_json(plan: Plan, stage: StagePlan) -> dict[str, object]:
         "budget": _budget_json(stage.on_error.budget),
         "at": str(stage.at),
     }
+
+
+def _within_json(pairing: Pairing | None) -> dict[str, object] | None:
+    """Of a join by key: items or seconds."""
+    if pairing is None or (pairing.items is None and pairing.seconds is None):
+        return None
+    return {"items": pairing.items, "seconds": pairing.seconds}
 
 
 def _budget_json(budget: Budget | None) -> int | str | None:

@@ -15,6 +15,7 @@ from pipeflow.planner.listing import listed
 from pipeflow.planner.memory import Budget, demands_of, share_memory
 from pipeflow.planner.numbering import Units, number, order_notes
 from pipeflow.planner.order import levels, start_order, stop_order
+from pipeflow.planner.pairing import pairing_of
 from pipeflow.planner.placement import (
     auto_notes,
     check_machine,
@@ -34,14 +35,15 @@ from pipeflow.planner.plan import (
     WorkerPlan,
 )
 from pipeflow.planner.traits import (
+    joins_by_key,
     keeps_state,
     ports_of,
     reads_stdin,
     shape_of,
     without_letters,
 )
-from pipeflow.spec.pipeline import ERRORS, Call, Pipeline, Stage, Use
-from pipeflow.spec.policies import DEFAULT_CAPACITY_ITEMS, ByKey
+from pipeflow.spec.pipeline import ERRORS, Call, Edge, Pipeline, Stage, Use
+from pipeflow.spec.policies import DEFAULT_CAPACITY_ITEMS, ByKey, KeyedInputs
 from pipeflow.spec.stage_type import Role
 from pipeflow.suggest import did_you_mean
 from pipeflow.values import replace
@@ -196,7 +198,7 @@ def _edges(
                     overflow=edge.overflow,
                     arrays=edge.arrays,
                     route=way.route,
-                    key=_key(stage, way.route),
+                    key=_key(stage, edge, way.route),
                     parts=way.parts,
                     lanes=lanes,
                     lane_base=lane_base,
@@ -209,7 +211,9 @@ def _edges(
     return tuple(edges)
 
 
-def _key(stage: Stage, route: Route) -> str:
+def _key(stage: Stage, edge: Edge, route: Route) -> str:
+    if joins_by_key(stage) and isinstance(stage.join, KeyedInputs):
+        return stage.join.expressions[edge.input]
     match route, stage.partition:
         case Route.KEY, ByKey(expression=expression):
             return expression
@@ -259,6 +263,7 @@ def _stages(
             shape=shape_of(stage),
             parameters=stage.parameters,
             join=units[stage.name].join,
+            pairing=pairing_of(running, stage, replicas[stage.name]),
             edges_in=tuple(edges_in.get(index, ())),
             edges_out=edges_out.get(index, {}),
             ports=ports_of(stage),

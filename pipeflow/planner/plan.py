@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
+from typing import Final
 
 from pipeflow.errors import Finding, Location
 from pipeflow.spec.policies import STOP, ArrayMode, ErrorPolicy, Overflow, TransportKind
@@ -27,6 +28,12 @@ class Join(Enum):
     MERGE = "merge"  #: one input, or several as they come
     ZIP_BY_ID = "zip_by_id"  #: named ports that come from one stage: pairs by item id
     ZIP_BY_POSITION = "zip_by_position"  #: named ports from different sources: pairs by position
+    BY_KEY = "by_key"  #: named ports: items with equal keys
+    LATEST = "latest"  #: named ports: each item of the first with the newest of the others
+
+
+#: Those whose calls take one item of each of several ports.
+NAMED_JOINS: Final = frozenset({Join.ZIP_BY_ID, Join.ZIP_BY_POSITION, Join.BY_KEY, Join.LATEST})
 
 
 class Route(Enum):
@@ -58,6 +65,29 @@ class Numbering(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pairing:
+    """How a join that waits for nobody bounds what it holds.
+
+    Attributes:
+        items: By key: how many further items on its port an item waits for its partner; ``None``:
+            ``seconds`` says how long.
+        seconds: By key: how long it waits.
+        ahead: How many items of a port may be held because another port is due, before they are
+            looked at all the same; 0: their writer waits, for nothing depends on it.
+    """
+
+    items: int | None = None
+    seconds: float | None = None
+    ahead: int = 0
+
+    def __post_init__(self) -> None:
+        if self.items is not None and self.seconds is not None:
+            raise ValueError("a bound in items and one in time")
+        if (self.items or 0) < 0 or (self.seconds or 0) < 0 or self.ahead < 0:
+            raise ValueError(f"a bound below nothing: {self.items}, {self.seconds}, {self.ahead}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EdgePlan:
     """One edge, decided.
 
@@ -73,7 +103,8 @@ class EdgePlan:
         overflow: What a full edge does.
         arrays: Shared views, or private copies.
         route: How units spread over the reading replicas.
-        key: The expression for ``Route.KEY``, else empty.
+        key: The expression that gives the key of its items, for ``Route.KEY`` and for a join by
+            key; else empty.
         parts: Which writers make up a unit.
         lanes: Lanes that the edge carries, at least 1.
         lane_base: Number of its first lane among all input lanes of the reading stage.
@@ -122,6 +153,7 @@ class StagePlan:
         shape: As far as it is known before the code runs.
         parameters: ``with``, filled in.
         join: How inputs become calls.
+        pairing: What bounds a join by key or of the latest; ``None`` for others.
         edges_in: Numbers of the edges it reads, in the order of the file.
         edges_out: Output port to the numbers of the edges that read it; ports without readers are
             left out.
@@ -150,6 +182,7 @@ class StagePlan:
     shape: Shape = Shape.UNKNOWN
     parameters: Mapping[str, object] = field(default_factory=dict)
     join: Join = Join.MERGE
+    pairing: Pairing | None = None
     edges_in: tuple[int, ...] = ()
     edges_out: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     ports: tuple[str, ...] = ("out",)

@@ -13,7 +13,7 @@ from pipeflow.planner.listing import listed
 from pipeflow.planner.traits import (
     always_alone,
     answers,
-    is_zip,
+    is_join,
     needs_partition,
     operator_role,
     ports_of,
@@ -84,7 +84,9 @@ def _replicas(stage: Stage, *, incomplete: bool) -> Iterator[Finding]:
             at=stage.replicas_at,
             code="stateful-replicas",
             problem=f"stage '{stage.name}' keeps state; {stage.replicas} replicas need a partition",
-            hint="write `partition: {key: EXPR}`, so that equal keys meet in one replica, or "
+            hint="write `replicas: 1`, and keep the state in a stage behind it"
+            if is_join(stage)
+            else "write `partition: {key: EXPR}`, so that equal keys meet in one replica, or "
             "`partition: broadcast`, or `replicas: 1`",
         )
 
@@ -92,7 +94,7 @@ def _replicas(stage: Stage, *, incomplete: bool) -> Iterator[Finding]:
 def _partition(stage: Stage, *, incomplete: bool) -> Iterator[Finding]:
     if isinstance(stage.partition, Balance):
         return
-    if is_zip(stage):
+    if is_join(stage):
         yield Finding(
             at=stage.partition_at,
             code="join-partition",

@@ -8,7 +8,14 @@ from __future__ import annotations
 from enum import Enum
 
 from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED, Call, PortRef, Stage, Use
-from pipeflow.spec.policies import Balance, Broadcast, OnError
+from pipeflow.spec.policies import (
+    Balance,
+    Broadcast,
+    KeyedInputs,
+    LatestInputs,
+    OnError,
+    ZipInputs,
+)
 from pipeflow.spec.stage_type import Role, Shape
 from pipeflow.values import replace
 
@@ -52,9 +59,24 @@ def operator_role(stage: Stage) -> Role | None:
     return stage.work.operator.role if isinstance(stage.work, Use) else None
 
 
-def is_zip(stage: Stage) -> bool:
+def is_join(stage: Stage) -> bool:
     """Whether it joins several named inputs; one named input needs no partner."""
     return stage.named_inputs and len(stage.edges) > 1
+
+
+def is_zip(stage: Stage) -> bool:
+    """Whether it pairs its inputs by item id or by position."""
+    return is_join(stage) and isinstance(stage.join, ZipInputs)
+
+
+def joins_by_key(stage: Stage) -> bool:
+    """Whether items with equal keys meet in it."""
+    return is_join(stage) and isinstance(stage.join, KeyedInputs)
+
+
+def joins_latest(stage: Stage) -> bool:
+    """Whether each item of its first input meets the newest of the others."""
+    return is_join(stage) and isinstance(stage.join, LatestInputs)
 
 
 def is_merge(stage: Stage) -> bool:
@@ -109,7 +131,7 @@ def blocker(stage: Stage) -> Blocker | None:
 
     Code that reading cannot judge is let through: its worker sees to it when it runs.
     """
-    if is_zip(stage):
+    if is_join(stage):
         return Blocker.JOIN
     if is_merge(stage):
         return Blocker.MERGE
@@ -131,7 +153,7 @@ def blocker(stage: Stage) -> Blocker | None:
 def ports_of(stage: Stage) -> tuple[str, ...]:
     """All its output ports: ``out``, its own, and those that its settings open."""
     errors = (ERRORS,) if stage.on_error.then is OnError.DEAD_LETTER else ()
-    unmatched = (UNMATCHED,) if is_zip(stage) else ()
+    unmatched = (UNMATCHED,) if is_join(stage) else ()
     return (OUT, *stage.outputs, *errors, *unmatched)
 
 

@@ -179,6 +179,9 @@ class Process:
         self._row[BUSY_NS] += self._enter_state(State.WAITING_IN, inbox.waits_for())
         if inbox.no_more_calls():
             timeout_s = REST_LOOK_S
+        elif (wake_s := inbox.wake_in()) is not None:
+            # A wait with an end is no part of a circle: that it turns shows on the board.
+            timeout_s = min(wake_s, TIDY_S)
         ready = [] if inbox.ready() else self._poll(timeout_s)
         self._row[WAIT_IN_NS] += self._enter_state(State.BUSY, 0)
         for fd, _ in ready:
@@ -198,9 +201,12 @@ class Process:
         # A frame is counted first and written then: the second look is for what is on its way.
         if timeout_s is None and look.sees(inbox.is_sent_more) and look.sees(lambda: poll.poll(0)):
             return poll.poll(0)
-        idle = timeout_s is None and (self._share.pool.lends() or inbox.parks())
-        if not idle:
-            return poll.poll(None if timeout_s is None else timeout_s * 1000)
+        if timeout_s is not None:
+            if not (ready := poll.poll(timeout_s * 1000)):
+                self.tidy()
+            return ready
+        if not (self._share.pool.lends() or inbox.parks()):
+            return poll.poll()
         while not (ready := poll.poll(TIDY_S * 1000)):
             self._share.pool.tidy()
             inbox.help_writers()

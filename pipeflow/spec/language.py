@@ -9,8 +9,14 @@ from __future__ import annotations
 from typing import Final
 
 from pipeflow.spec.options import Option, OptionType
-from pipeflow.spec.policies import ArrayMode, OnError, Overflow, TransportKind
-from pipeflow.spec.table import LaterForm, Table
+from pipeflow.spec.policies import (
+    DEFAULT_WITHIN_ITEMS,
+    ArrayMode,
+    OnError,
+    Overflow,
+    TransportKind,
+)
+from pipeflow.spec.table import Table
 
 #: Version of the language that this pipeflow reads.
 VERSION: Final = 1
@@ -187,6 +193,34 @@ PARTITION: Final = Table(
             description="Items for which this Python expression over `item` gives equal values "
             "meet in one replica.",
             examples=('item["user"]',),
+        ),
+    ),
+)
+
+JOIN: Final = Table(
+    name="join by key",
+    title="a join by key",
+    options=(
+        Option(
+            name="key",
+            types=(_EXPRESSION, _MAPPING),
+            aliases=("on", "by", "keys"),
+            description="Items for which this Python expression over `item` gives equal values "
+            "meet, one to one; a mapping gives each input an expression of its own. `None` meets "
+            "nothing.",
+            examples=('item["id"]', {"order": 'item["id"]', "payment": 'item["order"]'}),
+        ),
+        Option(
+            name="within",
+            types=(_INTEGER, _DURATION),
+            default=DEFAULT_WITHIN_ITEMS,
+            minimum=1,
+            maximum=2**31 - 1,
+            aliases=("window", "timeout", "tolerance"),
+            description="How long an item waits for its partner: so many further items on its own "
+            "input, or a time. Then it goes to port `unmatched`. The number also bounds "
+            "how many items are held.",
+            examples=(1000, "5s"),
         ),
     ),
 )
@@ -524,11 +558,16 @@ STAGE: Final = Table(
         ),
         Option(
             name="join",
-            types=(_STRING,),
+            types=(_STRING, _MAPPING),
             default="zip",
-            choices=("zip",),
-            choice_docs=("Ports that come from one stage pair by item id, others by position.",),
-            description="How named inputs meet.",
+            choices=("zip", "latest"),
+            choice_docs=(
+                "Ports that come from one stage pair by item id, others by position.",
+                "Each item of the first port with the newest of the others, until the first ends.",
+            ),
+            description="How named inputs meet: `zip`, `latest`, or by key: "
+            "`{key: EXPR, within: 1000}`.",
+            examples=("latest", {"key": 'item["id"]', "within": "5s"}),
         ),
         _ON_ERROR,
         _TIMEOUT,
@@ -547,11 +586,12 @@ STAGE: Final = Table(
             description="What people should know of it.",
         ),
     ),
-    later_forms=(
-        LaterForm(key="join", words="a join by key"),
-        LaterForm(key="join", words="the join 'latest'", text="latest"),
-    ),
-    within={"on_error": ERROR_POLICY, "resources": RESOURCES, "partition": PARTITION},
+    within={
+        "on_error": ERROR_POLICY,
+        "resources": RESOURCES,
+        "partition": PARTITION,
+        "join": JOIN,
+    },
 )
 
 EXPECTATION: Final = Table(
@@ -701,6 +741,7 @@ TABLES: Final = (
     EDGE,
     CAPACITY,
     PARTITION,
+    JOIN,
     ERROR_POLICY,
     RESOURCES,
     TEST,

@@ -16,11 +16,13 @@ from pipeflow.spec.policies import (
     Balance,
     Capacity,
     ErrorPolicy,
+    JoinPolicy,
     Limits,
     Overflow,
     Partition,
     Resources,
     TransportKind,
+    ZipInputs,
 )
 from pipeflow.spec.stage_type import CallFacts, StageType
 from pipeflow.values import dataclass, field
@@ -109,6 +111,8 @@ class Stage:
         parameter_at: Where each of them stands.
         edges: Its inputs in the order of the file; none: a source.
         named_inputs: The inputs are a mapping, so a join makes one call of them.
+        join: How its named inputs meet.
+        join_at: Where the value of ``join`` stands, else ``at``.
         outputs: Its own output ports beside ``out``, ``errors`` and ``unmatched``.
         ports_known: ``False``: a mistake hides which ports it has, so it may have others too.
         replicas: Parallel workers; ``None``: ``auto``. ``defaults`` never reach a stage that
@@ -134,6 +138,8 @@ class Stage:
     parameter_at: Mapping[str, Location] = field(default_factory=dict)
     edges: tuple[Edge, ...] = ()
     named_inputs: bool = False
+    join: JoinPolicy = field(default_factory=ZipInputs)
+    join_at: Location | None = None
     outputs: tuple[str, ...] = ()
     ports_known: bool = True
     replicas: int | None = 1

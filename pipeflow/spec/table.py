@@ -9,21 +9,6 @@ from pipeflow.values import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LaterForm:
-    """A form of a value that this version does not have yet, though the key itself it has.
-
-    Attributes:
-        key: The key whose value it is.
-        words: What people call it: ``"the long form of 'on_error'"``.
-        text: The text that it is, or empty: then it is the mapping form.
-    """
-
-    key: str
-    words: str
-    text: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
     """The keys that a mapping may have.
 
@@ -32,7 +17,6 @@ class Table:
         title: The same with its article: ``"a stage"``.
         options: Its keys.
         open: Whether keys that begin with ``x-`` are the user's own.
-        later_forms: Forms of its values that this version does not have.
         within: Key to the table of the mapping that it holds.
         each: Key to the table of every value of the mapping that it holds (names are the user's).
     """
@@ -41,7 +25,6 @@ class Table:
     title: str
     options: tuple[Option, ...]
     open: bool = False
-    later_forms: tuple[LaterForm, ...] = ()
     within: Mapping[str, Table] = field(default_factory=dict)
     each: Mapping[str, Table] = field(default_factory=dict)
 

@@ -14,7 +14,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from pipeflow.runtime.board import DELIVERED, EARLY, UNMATCHED, Words
-from pipeflow.runtime.flow.joins import Call, Calls, Join, Kept, Lone, Passed, UnitEnd
+from pipeflow.runtime.flow.joins import Broken, Call, Calls, Join, Kept, Lone, Passed, UnitEnd
+from pipeflow.runtime.flow.keyed import KeyJoin
+from pipeflow.runtime.flow.latest import Latest
 from pipeflow.runtime.flow.zipping import ZipByPosition
 from pipeflow.runtime.messages import Barrier, EndOfInput
 from pipeflow.transports.base import FrameKind, Packet, Receiver
@@ -163,13 +165,17 @@ class Inbox:
     _open: list[tuple[InPort, InChannel]] = field(init=False)
     _lanes: list[InChannel] = field(init=False)
     _by_position: ZipByPosition | None = field(init=False)
+    _by_key: KeyJoin | None = field(init=False)
+    _latest: Latest | None = field(init=False)
 
     def __post_init__(self) -> None:
         self._by_position = self.join if isinstance(self.join, ZipByPosition) else None
+        self._by_key = self.join if isinstance(self.join, KeyJoin) else None
+        self._latest = self.join if isinstance(self.join, Latest) else None
         self._open = [(port, channel) for port in self.ports for channel in port.channels]
         self._lanes = [channel for port, channel in self._open if len(port.intake.frontier) > 1]
 
-    def take(self) -> Call | Calls | Lone | UnitEnd | Barrier | EndOfInput | None:
+    def take(self) -> Call | Calls | Lone | Broken | UnitEnd | Barrier | EndOfInput | None:
         """The next message, or ``None`` when nothing is there yet.
 
         Whoever gets a ``Call`` says ``delivered`` before the function is called; of ``Calls``
@@ -181,6 +187,8 @@ class Inbox:
             ItemNotLoadable: An item cannot be unpickled.
         """
         while True:
+            if self._latest is not None and self._latest.idle():
+                self._freshen()
             output = self.join.take()
             if type(output) is Calls or type(output) is Call:
                 return output
@@ -189,6 +197,8 @@ class Inbox:
                     if self._pending_barrier is not None:
                         barrier, self._pending_barrier = self._pending_barrier, None
                         return barrier
+                    if self._latest is not None and self._latest.over():
+                        return self._end()  # the others may bring something for ever
                     if not self._receive():
                         self.settle()
                         self._help_if_all_wait()
@@ -282,6 +292,10 @@ class Inbox:
         port = self.join.waits_for()
         return 0 if port is None else self.ports[port].edge + 1
 
+    def wake_in(self) -> float | None:
+        """Seconds until there is something to do though nothing comes; ``None``: never."""
+        return None if self._by_key is None else self._by_key.wake_in()
+
     def no_more_calls(self) -> bool:
         """Whether a zip's shortest input has ended: what still comes has no partner."""
         return self._by_position is not None and self._by_position.shortest_ended()
@@ -335,6 +349,17 @@ class Inbox:
         for port, channel in tuple(self._open):
             came |= self._receive_from(port, channel)
         return came
+
+    def _freshen(self) -> None:
+        """Take what has come on all ports but the first, so that the newest is the newest."""
+        for port, channel in tuple(self._open):
+            if port is not self.ports[0]:
+                if channel.on_demand:
+                    self._receive_from(port, channel)
+                    continue
+                while channel.receiver.is_sent_more() and self._receive_from(port, channel):
+                    if channel.over:
+                        break
 
     def _receive_from(self, port: InPort, channel: InChannel) -> bool:
         if channel.on_demand and not channel.wanted:
@@ -400,7 +425,8 @@ class Inbox:
         """The end of input, if this is it."""
         if not self.join.over():
             return None
-        self._finished = True
+        # The join of the latest ends with its first port: to the others this may be an early end.
+        self._finished = self._latest is None or self._latest.heard_all()
         units: dict[int, int] = {}
         for port, base in zip(self.ports, self.lane_bases, strict=True):
             for lane, reached in enumerate(port.intake.frontier):

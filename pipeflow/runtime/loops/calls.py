@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, assert_never
 
 from pipeflow.errors import PipeflowError
-from pipeflow.planner.plan import Join
+from pipeflow.planner.plan import NAMED_JOINS
 from pipeflow.runtime.board import (
     EMPTY,
     FAILED,
@@ -19,7 +19,7 @@ from pipeflow.runtime.board import (
     put_hand,
 )
 from pipeflow.runtime.flow.express import Express
-from pipeflow.runtime.flow.joins import Call, Calls, Lone, UnitEnd
+from pipeflow.runtime.flow.joins import Broken, Call, Calls, Lone, UnitEnd
 from pipeflow.runtime.flow.refused import ReadersGone, ResultNotSerializable
 from pipeflow.runtime.loops.base import (
     CONTROL,
@@ -55,7 +55,7 @@ class CallLoop(StageLoop):
 
     def __post_init__(self) -> None:
         StageLoop.__post_init__(self)  # super() knows nothing of a class with slots
-        self._joined = self.stage.join in {Join.ZIP_BY_ID, Join.ZIP_BY_POSITION}
+        self._joined = self.stage.join in NAMED_JOINS
 
     def _run(self) -> Iterator[bool]:
         inbox = self.inbox
@@ -95,6 +95,9 @@ class CallLoop(StageLoop):
                     yield WAITS
                 case Lone():
                     self._lone(message)
+                case Broken(call, error):
+                    self._receive(call)
+                    self._call_failed(error, call)
                 case Barrier(checkpoint):
                     self.outbox.barrier(checkpoint)
                 case Call() | Calls():
