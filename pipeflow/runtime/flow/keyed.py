@@ -5,10 +5,10 @@
     right  ──> pending ──> held by key ──┘    no partner within the bound: unmatched
 
 **Which port is next** must not depend on which process was quicker, so where the bound is a number
-of items, a rule decides: the port on which fewest items wait for a partner, the first of several.
-So a stream of which much has no partner does not run away from the other, and one file gives one
-result. The rest of what has come is pending. A bound in time speaks of arrival: all is looked at
-as it comes.
+of items, a rule decides: the port on which fewest items wait for a partner, of several the one that
+has brought fewest, of these the first. What has no key counts as if it waited. So a stream of which
+much has no partner does not run away from the other, and one file gives one result. The rest of
+what has come is pending. A bound in time speaks of arrival: all is looked at as it comes.
 
 **Nobody waits for ever.** What waits for its partner has given its credit back: the partner may
 lie behind items that would never find room. What is pending keeps its credit where the plan says
@@ -66,6 +66,7 @@ class _Side:
         pending: What has come and was not looked at yet.
         held: What waits for partners, by its number on the port, oldest first.
         by_key: Key to the numbers of those that have it, oldest first.
+        keyless: Numbers of items without a key, as long as they would wait if they had one.
         seen: Items looked at so far.
         over: Nothing more comes, and that was noticed.
     """
@@ -73,8 +74,14 @@ class _Side:
     pending: deque[_Entry] = field(default_factory=deque)
     held: OrderedDict[int, _Waiting] = field(default_factory=OrderedDict)
     by_key: dict[Hashable, deque[int]] = field(default_factory=dict)
+    keyless: deque[int] = field(default_factory=deque)
     seen: int = 0
     over: bool = False
+
+    @property
+    def ahead(self) -> tuple[int, int]:
+        """How far it is ahead of the others: by what waits, and if that is equal, by all."""
+        return len(self.held) + len(self.keyless), self.seen
 
     def hold(self, number: int, waiting: _Waiting) -> None:
         """Let an item wait."""
@@ -175,10 +182,10 @@ class KeyJoin:
 
     def _due(self) -> int | None:
         """The port whose item is next; ``None``: all are over."""
-        due, fewest = None, -1
+        due, least = None, (0, 0)
         for port, side in enumerate(self._sides):
-            if not side.over and (due is None or len(side.held) < fewest):
-                due, fewest = port, len(side.held)
+            if not side.over and (due is None or side.ahead < least):
+                due, least = port, side.ahead
         return due
 
     def _too_far_ahead(self) -> int | None:
@@ -233,9 +240,11 @@ class KeyJoin:
             if type(key) not in _PLAIN and key is not None:
                 key_hash(key)  # refuses what never equals what came from another process
         except Exception as error:  # the user's expression: a boundary
+            side.keyless.append(number)
             self._say_broken(entry, error)
             return
         if key is None:
+            side.keyless.append(number)
             self._say_lone(entry)  # nothing equals it
             return
         side.hold(number, _Waiting(key, entry, now))
@@ -273,7 +282,10 @@ class KeyJoin:
         """Of a bound in items: what has seen more than so many further items on its port."""
         items = self._pairing.items
         if items is None:
+            side.keyless.clear()
             return
+        while side.keyless and side.keyless[0] < number - items:
+            side.keyless.popleft()
         while (oldest := side.oldest()) is not None and oldest[0] < number - items:
             self._say_lone(side.take(oldest[1].key).entry)
 
