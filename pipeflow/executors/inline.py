@@ -22,7 +22,7 @@ from pipeflow.executors.interrupts import Interrupts
 from pipeflow.executors.pauses import Pause, pause
 from pipeflow.executors.printed import Printed
 from pipeflow.executors.turns import Order, Turn
-from pipeflow.planner.plan import Plan
+from pipeflow.planner.plan import WAITING_JOINS, Plan
 from pipeflow.runtime.account import WorkerRecord
 from pipeflow.runtime.board import BUSY_NS, Board
 from pipeflow.runtime.failures import kind_of, message_of, traceback_of
@@ -102,6 +102,8 @@ class _InlineRun:
             )
             for channel in self._channels
         }
+        #: Some stage waits for one of several inputs, so its writers should not run far ahead.
+        self._bounded = any(stage.join in WAITING_JOINS for stage in plan.stages)
         self._order = Order(self._turns)
 
     def run(self) -> Report:
@@ -181,6 +183,9 @@ class _InlineRun:
 
         def sender(channel: ChannelPlan, writer: int) -> InlineSender:
             turn.outlets.append(self._inline[channel.spec.number])
+            if self._bounded:
+                bound = (self._inline[channel.spec.number], channel.spec.capacity)
+                turn.bounds.append(bound)
             turn.readers += [each for each in self._turns if each.index in channel.readers]
             return self._inline[channel.spec.number].senders[writer]
 

@@ -31,6 +31,8 @@ class Turn:
         mail_only: All that is left is what its mailboxes hold.
         inlets: The channels that it reads.
         outlets: The channels that it writes and whose readers have not closed.
+        bounds: The channels that it writes, each with its capacity; only where stages wait for one
+            of several inputs: others take all that comes.
         readers: Who reads them.
         place: Among all, furthest downstream first.
         imported: Its module is imported; what fails from here on is its constructor.
@@ -48,6 +50,7 @@ class Turn:
     mail_only: bool = False
     inlets: list[InChannel] = field(default_factory=list)
     outlets: list[InlineChannel] = field(default_factory=list)
+    bounds: list[tuple[InlineChannel, int]] = field(default_factory=list)
     readers: list[Turn] = field(default_factory=list)
     place: int = 0
     imported: bool = False
@@ -71,6 +74,13 @@ class Turn:
                 return True
         return False
 
+    def is_full(self) -> bool:
+        """Whether its readers still have as much before them as a process would let it send."""
+        return any(
+            channel.readers_open and channel.counters.in_flight() >= capacity
+            for channel, capacity in self.bounds
+        )
+
     def is_overtaken(self) -> bool:
         """Whether somebody further downstream can do something by now."""
         for reader in self.readers:  # noqa: SIM110 - see above
@@ -88,6 +98,9 @@ class Turn:
 
 class Order:
     """Who is next: whoever lies furthest downstream and can do something; sources come last.
+
+    Who is full has its turn when nobody else can do anything: of two sources that never end, one
+    that runs ahead of a join would keep the other from ever having its turn.
 
     Those further downstream than who had the last turn could do nothing before it, and only its
     readers may be able to now: so there is no need to ask everybody each time.
@@ -114,12 +127,14 @@ class Order:
         found = self._first_from(self._start)
         if found is None and self._start:
             found = self._first_from(0)
+        if found is None and any(turn.bounds for turn in self._turns):
+            found = self._first_from(0, even_full=True)
         if found is not None:
             self._start = min((reader.place for reader in found.readers), default=found.place)
         return found
 
-    def _first_from(self, start: int) -> Turn | None:
+    def _first_from(self, start: int, *, even_full: bool = False) -> Turn | None:
         for turn in self._turns[start:] if start else self._turns:
-            if turn.can_go_on():
+            if turn.can_go_on() and (even_full or not turn.bounds or not turn.is_full()):
                 return turn
         return None

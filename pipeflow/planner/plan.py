@@ -34,6 +34,8 @@ class Join(Enum):
 
 #: Those whose calls take one item of each of several ports.
 NAMED_JOINS: Final = frozenset({Join.ZIP_BY_ID, Join.ZIP_BY_POSITION, Join.BY_KEY, Join.LATEST})
+#: Those of them that may wait for one port while another of other sources brings items.
+WAITING_JOINS: Final = NAMED_JOINS - {Join.ZIP_BY_ID}
 
 
 class Route(Enum):

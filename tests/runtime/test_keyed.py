@@ -199,7 +199,9 @@ def test_every_item_is_told_once_and_its_credit_given_back_once(
                 given_back.append(origin.frame)
             case Call(payload=pair, origins=origins):
                 assert len({key for key, _ in pair}) == 1
-                items += [(origin.port, number) for origin, (_, number) in zip(origins, pair)]
+                items += [
+                    (origin.port, number) for origin, (_, number) in zip(origins, pair, strict=True)
+                ]
                 given_back += [origin.frame for origin in origins if origin.frame is not None]
             case Lone(payload=(_, number), origin=origin):
                 items.append((origin.port, number))

@@ -70,6 +70,8 @@ class Latest:
         self._early: deque[Call | UnitEnd] = deque()
         self._early_calls = 0
         self._row: deque[Call] = deque()
+        #: The next of the first port, taken to see whether there is one.
+        self._head: Output | None = None
         self._ready: deque[Output] = deque()
         self._ended = False
 
@@ -129,8 +131,7 @@ class Latest:
         """Say one more thing of the first port; whether anything moved."""
         if self._missing() is not None:
             return self._wait() if self._ahead else bool(self._ready)
-        output = self._next()
-        match output:
+        match output := self._next():
             case None:
                 return bool(self._ready)
             case Call():
@@ -144,11 +145,20 @@ class Latest:
         if self._early:
             return self._early.popleft()
         if not self._row:
-            output = self._first.take()
+            output = self._take_head()
             if not isinstance(output, Calls):
                 return output
             self._row.extend(output.single(index) for index in range(len(output.payloads)))
         return self._row.popleft()
+
+    def _take_head(self) -> Output | None:
+        self._look_ahead()
+        head, self._head = self._head, None
+        return head
+
+    def _look_ahead(self) -> None:
+        if self._head is None:
+            self._head = self._first.take()
 
     def _say(self, call: Call) -> None:
         """A call with the newest of the others; without one there is no call."""
@@ -165,8 +175,7 @@ class Latest:
 
     def _wait(self) -> bool:
         """Keep what the first port has until the others have something; whether anything moved."""
-        output = self._first.take()
-        match output:
+        match output := self._take_head():
             case None:
                 return bool(self._ready)
             case Calls():
@@ -195,8 +204,11 @@ class Latest:
 
     def _find_end(self) -> bool:
         """Whether the first port has ended; what was never used has no partner then."""
-        if self._ended or self._early or self._row or not self._first.over():
+        if self._ended or self._early or self._row:
             return self._ended
+        self._look_ahead()
+        if self._head is not None or not self._first.over():
+            return False
         self._ended = True
         for number in range(len(self._newest)):
             self._supersede(number)
