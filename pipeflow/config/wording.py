@@ -180,6 +180,8 @@ def unknown_operator(name: str, stage_types: Mapping[str, StageType]) -> Problem
 
 def wrong_quantity(option: Option, node: Scalar) -> Problem | None:
     """What is wrong with a value where a duration or a size is due."""
+    if OptionType.INTEGER in option.types and isinstance(node.value, int):
+        return None  # it is meant as the number that may stand there as well
     for kind, read in ((OptionType.DURATION, duration), (OptionType.SIZE, size)):
         if kind in option.types:
             result = read(node.value)

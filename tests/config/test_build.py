@@ -434,8 +434,6 @@ def test_an_async_function_comes_in_a_later_version() -> None:
         "batch: 64",
         "concurrency: 4",
         "timeout: 3s",
-        "join: latest",
-        "join: {key: item}",
         "run: [cat]",
         "pipeline: other.yaml",
     ],
