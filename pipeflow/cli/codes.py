@@ -132,8 +132,10 @@ _GRAPH: Final[Mapping[str, str]] = {
     "join; flat-maps, streams and joins there make new ids.",
     "join-partition": "With named inputs the join decides which replica gets what.",
     "join-repeated-ids": "After a merge the same id may come twice, so ids cannot pair items.",
-    "join-replicas": "This join cannot be spread over replicas, since positions are counted once.",
-    "join-unordered": "A join by position needs its inputs in order.",
+    "join-replicas": "This join cannot be spread over replicas: positions are counted once, and "
+    "what the latest item has replaced is told once.",
+    "join-unordered": "A join by position needs its inputs in order. Replicas that keep none, and "
+    "those that join by key, have none.",
     "missing-inputs": "The operator takes items, and the stage has no `inputs`.",
     "named-stream": "A stream function takes one stream, so it has no named inputs.",
     "never-answers": "The function returns nothing, yet another stage reads what it gives. Is a "

@@ -58,6 +58,17 @@ NEW_STAGE: Final[list[Snippet]] = [
         },
     },
     {
+        "label": "stage: a join by key",
+        "description": "Items of the inputs meet that have equal keys; the rest is `unmatched`.",
+        "body": {
+            "${1:name}": {
+                "call": "${2:module}:${3:function}",
+                "inputs": {"${4:left}": "${5:stage}", "${6:right}": "${7:stage}"},
+                "join": {"key": "${8:item}", "within": "${9:1000}"},
+            },
+        },
+    },
+    {
         "label": "stage: keeps dead letters",
         "description": "Writes the items that a stage with `on_error: dead_letter` gave up on.",
         "body": {
