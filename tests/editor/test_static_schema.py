@@ -32,7 +32,8 @@ OFFERS: Final = {
         NUMBERS + "  ¦",
         (
             *("stage: your own function", "stage: your own source", "stage: an operator"),
-            *("stage: a join of named inputs", "stage: keeps dead letters"),
+            *("stage: a join of named inputs", "stage: a join by key"),
+            "stage: keeps dead letters",
         ),
     ),
     "an-empty-stage": Offer(
@@ -64,6 +65,10 @@ OFFERS: Final = {
     ),
     "policies": Offer(SHOW + "    on_error: ¦", ("stop", "skip", "dead_letter"), ("true",)),
     "partitions": Offer(SHOW + "    partition: ¦", ("balance", "broadcast"), ("true", "null")),
+    "joins": Offer(SHOW + "    join: ¦", ("zip", "latest"), ("true", "null")),
+    "keys-of-a-join": Offer(
+        SHOW + "    join:\n      ¦", ("key", "within"), ("on", "window", "then")
+    ),
     "replicas": Offer(SHOW + "    replicas: ¦", ("auto",), ("true", "null")),
     "truth": Offer(SHOW + "    ordered: ¦", ("true", "false"), ("null",)),
     "inputs-of-an-edge": Offer(
@@ -129,6 +134,18 @@ HOVERS: Final = {
         ("#### replicas", "Parallel workers", "Default: `1`"),
     ),
     "auto": (SHOW + "    replicas: au¦to\n", ("Default: `1`", "divided evenly")),
+    "join": (
+        SHOW + "    join: late¦st\n",
+        ("Default: `zip`", "Each item of the first port with the newest of the others"),
+    ),
+    "key-of-a-join": (
+        SHOW + "    join:\n      ke¦y: item\n",
+        ("#### key", "equal values meet", "Required"),
+    ),
+    "within": (
+        SHOW + "    join:\n      key: item\n      wit¦hin: 5s\n",
+        ("#### within", "so many further items", "Default: `1000`"),
+    ),
     "on-error": (
         SHOW + "    on_error: sk¦ip\n",
         ("Default: `stop`", "`skip`: The item is left out", "`dead_letter`: The item goes"),
