@@ -146,6 +146,20 @@ def test_ways_from_one_stage_join_by_key_whatever_lies_on_them(
 
 
 @each_executor
+def test_what_a_join_says_at_the_end_counts_on_from_its_pairs(
+    tmp_path: Path, executor: str
+) -> None:
+    stages = shop(10)
+    stages["settle"]["call"] = "joined:Till"
+
+    outcome = run(tmp_path, stages, executor)
+
+    succeeded(outcome)
+    assert [item for item, _ in outcome.kept["settled"]] == [(2, n) for n in range(9)]
+    assert outcome.items("settled")[-1] == 8
+
+
+@each_executor
 @pytest.mark.parametrize("replicas", [1, 2])
 def test_an_item_without_its_key_fails_by_the_policy_of_the_join(
     tmp_path: Path, executor: str, replicas: int

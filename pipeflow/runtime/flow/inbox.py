@@ -296,6 +296,10 @@ class Inbox:
         """Seconds until there is something to do though nothing comes; ``None``: never."""
         return None if self._by_key is None else self._by_key.wake_in()
 
+    def ids_given(self) -> int:
+        """How many items have got an id of the stage's own, counted anew, by its join."""
+        return 0 if self._by_key is None else self._by_key.calls
+
     def no_more_calls(self) -> bool:
         """Whether a zip's shortest input has ended: what still comes has no partner."""
         return self._by_position is not None and self._by_position.shortest_ended()

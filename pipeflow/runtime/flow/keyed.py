@@ -138,7 +138,9 @@ class KeyJoin:
         self._now = now
         self._sides = [_Side() for _ in collectors]
         self._ready: deque[Output] = deque()
-        self._calls = self._unit = 0
+        self._unit = 0
+        #: Calls made so far, which have the ids of as many results.
+        self.calls = 0
 
     def take(self) -> Output | None:
         step = self._as_it_comes if self._pairing.seconds is not None else self._by_rule
@@ -324,8 +326,8 @@ class KeyJoin:
     # ------------------------------------------------------------------ words
 
     def _say_call(self, pair: Sequence[_Entry]) -> None:
-        item = (self._stage, self._calls * self._replicas + self._replica)
-        self._calls += 1
+        item = (self._stage, self.calls * self._replicas + self._replica)
+        self.calls += 1
         payload, origins = tuple([each[1] for each in pair]), tuple([each[2] for each in pair])
         self._ready.append(Call(payload, item, self._replica, self._unit, origins))
         self._end_unit()

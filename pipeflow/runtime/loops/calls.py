@@ -280,6 +280,8 @@ class CallLoop(StageLoop):
         self._judge_at_end()
         if self.work.finish is not None:
             self.hand, self._payload, self.row[HAND_DEPTH] = (), None, 0
+            if self.inbox is not None:
+                self._ordinal = self.inbox.ids_given()
             try:
                 for result in self.work.finish() or ():
                     if result is not None:
