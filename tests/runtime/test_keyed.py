@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 
 from pipeflow.planner.plan import Pairing
 from pipeflow.runtime.flow.collector import Collector
-from pipeflow.runtime.flow.joins import Broken, Call, Kept, Lone, Origin, Output, Passed, UnitEnd
+from pipeflow.runtime.flow.joins import (
+    Call,
+    Kept,
+    Lone,
+    Origin,
+    Output,
+    Passed,
+    UnitEnd,
+    Unjoinable,
+)
 from pipeflow.runtime.flow.keyed import HELD_MOST, KeyJoin
 from pipeflow.runtime.flow.units import Part
 
@@ -296,7 +305,7 @@ def test_what_cannot_be_a_key_is_told_as_a_failure_of_its_item(key: Any) -> None
 
     (broken,) = bench.outputs()
 
-    assert isinstance(broken, Broken)
+    assert isinstance(broken, Unjoinable)
     assert isinstance(broken.error, TypeError)
     assert broken.call.id == (0, 0)
     assert broken.call.origins[0].frame == (0, 0)

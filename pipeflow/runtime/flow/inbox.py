@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from pipeflow.runtime.board import DELIVERED, EARLY, UNMATCHED, Words
-from pipeflow.runtime.flow.joins import Broken, Call, Calls, Join, Kept, Lone, Passed, UnitEnd
+from pipeflow.runtime.flow.joins import Call, Calls, Join, Kept, Lone, Passed, UnitEnd, Unjoinable
 from pipeflow.runtime.flow.keyed import KeyJoin
 from pipeflow.runtime.flow.latest import Latest
 from pipeflow.runtime.flow.zipping import ZipByPosition
@@ -175,7 +175,7 @@ class Inbox:
         self._open = [(port, channel) for port in self.ports for channel in port.channels]
         self._lanes = [channel for port, channel in self._open if len(port.intake.frontier) > 1]
 
-    def take(self) -> Call | Calls | Lone | Broken | UnitEnd | Barrier | EndOfInput | None:
+    def take(self) -> Call | Calls | Lone | Unjoinable | UnitEnd | Barrier | EndOfInput | None:
         """The next message, or ``None`` when nothing is there yet.
 
         Whoever gets a ``Call`` says ``delivered`` before the function is called; of ``Calls``
@@ -269,6 +269,13 @@ class Inbox:
         fds = [channel.receiver.fileno() for _, channel in self._open]
         return [fd for fd in fds if fd >= 0]  # what stays in this process has none
 
+    def is_on_demand(self) -> bool:
+        """Whether nothing may be taken before it is needed.
+
+        That is so where a writer sends only what was asked for, and where the newest counts.
+        """
+        return self._latest is not None or any(channel.on_demand for _, channel in self._open)
+
     def open_ends(self) -> int:
         """How many channels may still bring something."""
         return len(self._open)
@@ -295,10 +302,6 @@ class Inbox:
     def wake_in(self) -> float | None:
         """Seconds until there is something to do though nothing comes; ``None``: never."""
         return None if self._by_key is None else self._by_key.wake_in()
-
-    def ids_given(self) -> int:
-        """How many items have got an id of the stage's own, counted anew, by its join."""
-        return 0 if self._by_key is None else self._by_key.calls
 
     def no_more_calls(self) -> bool:
         """Whether a zip's shortest input has ended: what still comes has no partner."""
@@ -435,4 +438,4 @@ class Inbox:
         for port, base in zip(self.ports, self.lane_bases, strict=True):
             for lane, reached in enumerate(port.intake.frontier):
                 units[base + lane] = max(reached, units.get(base + lane, 0))
-        return EndOfInput(units)
+        return EndOfInput(units, 0 if self._by_key is None else self._by_key.calls)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
-from pipeflow.runtime.messages import ItemId
+from pipeflow.runtime.messages import Failure, ItemId
 
 
 class Origin(NamedTuple):
@@ -81,16 +81,16 @@ class Lone(NamedTuple):
     origin: Origin
 
 
-class Broken(NamedTuple):
+class Unjoinable(NamedTuple):
     """An item that cannot be joined: what its key is made by has failed.
 
     Attributes:
         call: The item alone, as if the user's function had been called with it.
-        error: What was raised.
+        error: What was raised; from the process that keeps an isolated stage: the same as text.
     """
 
     call: Call
-    error: Exception
+    error: Exception | Failure
 
 
 class UnitEnd(NamedTuple):
@@ -125,7 +125,7 @@ class Kept(NamedTuple):
     origin: Origin
 
 
-Output = Call | Calls | Lone | Broken | UnitEnd | Passed | Kept
+Output = Call | Calls | Lone | Unjoinable | UnitEnd | Passed | Kept
 
 
 class Join(Protocol):

@@ -25,7 +25,16 @@ from typing import Any, Final
 
 from pipeflow.planner.plan import Pairing
 from pipeflow.runtime.flow.collector import Collector
-from pipeflow.runtime.flow.joins import Broken, Call, Kept, Lone, Origin, Output, Passed, UnitEnd
+from pipeflow.runtime.flow.joins import (
+    Call,
+    Kept,
+    Lone,
+    Origin,
+    Output,
+    Passed,
+    UnitEnd,
+    Unjoinable,
+)
 from pipeflow.runtime.messages import ItemId
 from pipeflow.stages.keys import key_hash
 from pipeflow.values import dataclass, field
@@ -340,7 +349,7 @@ class KeyJoin:
     def _say_broken(self, entry: _Entry, error: Exception) -> None:
         item, payload, origin = entry
         call = Call(payload, item, self._replica, self._unit, (origin,))
-        self._ready.append(Broken(call, error))
+        self._ready.append(Unjoinable(call, error))
         self._end_unit()
 
     def _end_unit(self) -> None:

@@ -19,7 +19,7 @@ from pipeflow.runtime.board import (
     put_hand,
 )
 from pipeflow.runtime.flow.express import Express
-from pipeflow.runtime.flow.joins import Broken, Call, Calls, Lone, UnitEnd
+from pipeflow.runtime.flow.joins import Call, Calls, Lone, UnitEnd, Unjoinable
 from pipeflow.runtime.flow.refused import ReadersGone, ResultNotSerializable
 from pipeflow.runtime.loops.base import (
     CONTROL,
@@ -30,7 +30,7 @@ from pipeflow.runtime.loops.base import (
     StageLoop,
 )
 from pipeflow.runtime.loops.rows import Halt, call_into, call_only
-from pipeflow.runtime.messages import Barrier, EndOfInput
+from pipeflow.runtime.messages import Barrier, EndOfInput, Failure
 from pipeflow.spec.pipeline import OUT
 from pipeflow.spec.policies import OnError
 from pipeflow.stages.work import OutputClosed
@@ -82,7 +82,8 @@ class CallLoop(StageLoop):
             match message:
                 case UnitEnd(lane, unit, span, free):
                     self.outbox.end_unit(lane, unit, span, free=free)
-                case EndOfInput(units):
+                case EndOfInput(units, ids):
+                    self._ordinal = ids
                     yield from self._finish(units)
                     return
                 case None:
@@ -95,9 +96,8 @@ class CallLoop(StageLoop):
                     yield WAITS
                 case Lone():
                     self._lone(message)
-                case Broken(call, error):
-                    self._receive(call)
-                    self._call_failed(error, call)
+                case Unjoinable(call, error):
+                    self._cannot_join(call, error)
                 case Barrier(checkpoint):
                     self.outbox.barrier(checkpoint)
                 case Call() | Calls():
@@ -243,6 +243,18 @@ class CallLoop(StageLoop):
                 result = None
             yield GOES_ON
 
+    def _cannot_join(self, call: Call, error: Exception | Failure) -> None:
+        """An item failed before it came to a call.
+
+        Raises:
+            StageStopped: The policy ends the run.
+        """
+        self._receive(call)
+        failure = error if isinstance(error, Failure) else self._failure(error, "item")
+        self._give_up_for(failure, 1, (call.lane, call.unit))
+        self.row[HAND_DEPTH] = 0
+        self._payload = None
+
     def _call_done(self, call: Call) -> None:
         count = len(call.origins)
         self.row[PROCESSED] += count
@@ -280,8 +292,6 @@ class CallLoop(StageLoop):
         self._judge_at_end()
         if self.work.finish is not None:
             self.hand, self._payload, self.row[HAND_DEPTH] = (), None, 0
-            if self.inbox is not None:
-                self._ordinal = self.inbox.ids_given()
             try:
                 for result in self.work.finish() or ():
                     if result is not None:
