@@ -16,6 +16,9 @@ pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
 
 each_executor = pytest.mark.parametrize("executor", EXECUTORS)
 
+#: In the worker itself, and in a process beside it.
+beside = pytest.mark.parametrize("more", [{}, {"timeout": "1m"}], ids=["worker", "isolated"])
+
 KEYS = {"order": 'item["id"]', "payment": 'item["order"]'}
 
 
@@ -146,10 +149,11 @@ def test_ways_from_one_stage_join_by_key_whatever_lies_on_them(
 
 
 @each_executor
+@beside
 def test_what_a_join_says_at_the_end_counts_on_from_its_pairs(
-    tmp_path: Path, executor: str
+    tmp_path: Path, executor: str, more: dict[str, Any]
 ) -> None:
-    stages = shop(10)
+    stages = shop(10, **more)
     stages["settle"]["call"] = "joined:Till"
 
     outcome = run(tmp_path, stages, executor)
@@ -197,7 +201,10 @@ def test_an_item_without_its_key_ends_the_run_and_says_which_input(
     assert report.ledger.findings == ()
 
 
-def test_within_a_time_an_item_is_given_up_while_nothing_else_comes(tmp_path: Path) -> None:
+@beside
+def test_within_a_time_an_item_is_given_up_while_nothing_else_comes(
+    tmp_path: Path, more: dict[str, Any]
+) -> None:
     """The right side begins only when the left item was found to have no partner."""
     flag = str(tmp_path / "flag")
     stages = {
@@ -207,6 +214,7 @@ def test_within_a_time_an_item_is_given_up_while_nothing_else_comes(tmp_path: Pa
             "call": "shapes:pair",
             "inputs": {"left": "left", "right": "right"},
             "join": {"key": "item", "within": "50ms"},
+            **more,
         },
         "alone": {"call": "joined:touch", "inputs": "pair.unmatched", "with": {"file": flag}},
         "alones": {"keep": "alone"},
@@ -257,7 +265,10 @@ def test_each_item_of_the_first_input_meets_the_latest_of_the_other(
     assert set(used).isdisjoint(outcome.items("old"))
 
 
-def test_the_latest_is_the_latest_at_the_moment_of_the_call(tmp_path: Path) -> None:
+@beside
+def test_the_latest_is_the_latest_at_the_moment_of_the_call(
+    tmp_path: Path, more: dict[str, Any]
+) -> None:
     """The second value comes only after a call with the first; some later call must have it."""
     flag = str(tmp_path / "flag")
     stages = {
@@ -270,6 +281,7 @@ def test_the_latest_is_the_latest_at_the_moment_of_the_call(tmp_path: Path) -> N
             "inputs": {"left": "readings", "right": "values"},
             "with": {"file": flag},
             "join": "latest",
+            **more,
         },
         "corrected": {"keep": "correct"},
     }
