@@ -22,7 +22,7 @@ from pipeflow.planner.graphs import nx
 from pipeflow.planner.plan import Pairing
 from pipeflow.planner.traits import joins_by_key, joins_latest
 from pipeflow.spec.pipeline import UNMATCHED, PortRef, Stage
-from pipeflow.spec.policies import DEFAULT_WITHIN_ITEMS, KeyedInputs
+from pipeflow.spec.policies import DEFAULT_WITHIN_ITEMS, KeyedInputs, Overflow
 
 
 def pairing_of(network: Network, stage: Stage, replicas: int) -> Pairing | None:
@@ -42,7 +42,12 @@ def pairing_of(network: Network, stage: Stage, replicas: int) -> Pairing | None:
 
 
 def _are_apart(network: Network, stage: Stage) -> bool:
-    """Whether no input, nor what reads this stage, is linked to another input but by this stage."""
+    """Whether no input, nor what reads this stage, is linked to another input but by this stage.
+
+    An edge that drops has a writer that never waits, so what comes there must be looked at.
+    """
+    if any(edge.overflow is not Overflow.BLOCK for edge in stage.edges):
+        return False
     behind = nx.descendants(network.graph, stage.name)
     seen: set[str] = set()
     for edge in stage.edges:

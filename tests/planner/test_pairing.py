@@ -10,7 +10,7 @@ from pipeflow.planner.checks import check, errors_of
 from pipeflow.planner.make import make_plan
 from pipeflow.planner.plan import Join, Numbering, Pairing, Parts, Plan, Route
 from pipeflow.spec.pipeline import Pipeline, Stage
-from pipeflow.spec.policies import KeyedInputs, LatestInputs
+from pipeflow.spec.policies import KeyedInputs, LatestInputs, Overflow
 from tests.planner.building import (
     FLAT_MAP,
     MACHINE,
@@ -65,6 +65,19 @@ def test_where_inputs_have_nothing_to_do_with_each_other_the_one_ahead_waits() -
 )
 def test_where_they_are_linked_the_join_looks_ahead(link: tuple[Stage, ...]) -> None:
     assert pairing(*two(*link, join=KEYED)) == Pairing(items=1000, ahead=1000)
+
+
+def test_who_never_waits_is_looked_at() -> None:
+    found = pairing(
+        stage("left"),
+        stage("right"),
+        stage(
+            "pair", {"a": "left", "b": "right"}, join=KEYED, edge={"overflow": Overflow.DROP_OLDEST}
+        ),
+        stage("save", "pair", SAVE),
+    )
+
+    assert found == Pairing(items=1000, ahead=1000)
 
 
 @pytest.mark.parametrize("between", [FLAT_MAP, STREAM])
