@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from pipeflow.telemetry.events import WorkerDied, WorkerRestarted, WorkerStarted
+from pipeflow.telemetry.events import ItemFailed, WorkerDied, WorkerRestarted, WorkerStarted
 from pipeflow.telemetry.report import Status
-from tests.executors.running import Outcome, run
+from tests.executors.running import EXECUTORS, Outcome, run
 
 pytestmark = pytest.mark.processes
 
@@ -218,6 +218,29 @@ def test_an_item_that_takes_too_long_has_failed_even_in_native_code(
     assert "0.3 s" in letter["error"]["message"]
     if how == "hang":
         assert "deadly.py" in letter["error"]["traceback"]
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize("many", [0, 3])
+def test_both_executors_give_up_what_takes_too_long(
+    tmp_path: Path, executor: str, many: int
+) -> None:
+    stages = {
+        "source": numbers(10),
+        "work": deadly(
+            tmp_path, [4], "hang", {"then": "skip", "retries": 1}, timeout="200ms", many=many
+        ),
+        "sink": {"keep": "work"},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    balanced(outcome)
+    work = outcome.stage("work")
+    assert (work.received, work.processed, work.skipped, work.retried) == (10, 9, 1, 1)
+    (failed,) = [event for event in outcome.events if isinstance(event, ItemFailed)]
+    assert (failed.item, failed.type) == ("source:4", "TimeoutError")
+    assert "timeout of 0.2 s" in failed.message
 
 
 def test_a_time_limit_counts_for_each_try_and_not_for_the_wait_for_room(tmp_path: Path) -> None:
