@@ -39,7 +39,7 @@ OFFERS: Final = {
     "an-empty-stage": Offer(
         "stages:\n  a:\n    ¦",
         ("call", "use", "with", "inputs", "error policy: dead letters", "error policy: skip"),
-        ("workers", "batch", "timeout", "run", "a stage"),
+        ("workers", "batch", "run", "a stage"),
     ),
     "a-new-test": Offer(SHOW + "tests:\n  ¦", ("test: what goes in, what comes out",)),
     "an-empty-test": Offer(
