@@ -10,6 +10,7 @@ from typing import Final
 
 from pipeflow.spec.options import Option, OptionType
 from pipeflow.spec.policies import (
+    DEFAULT_CONCURRENCY,
     DEFAULT_WITHIN_ITEMS,
     ArrayMode,
     OnError,
@@ -221,6 +222,41 @@ JOIN: Final = Table(
             "input, or a time. Then it goes to port `unmatched`. The number also bounds "
             "how many items are held.",
             examples=(1000, "5s"),
+        ),
+    ),
+)
+
+BATCH: Final = Table(
+    name="batch",
+    title="a batch",
+    options=(
+        Option(
+            name="size",
+            types=(_INTEGER,),
+            unit="items",
+            minimum=1,
+            maximum=10**6,
+            aliases=("items", "count", "max", "batch_size"),
+            description="How many items the function gets at once; fewer at the end.",
+            examples=(64,),
+        ),
+        Option(
+            name="wait",
+            types=(_DURATION,),
+            default=None,
+            unit="seconds",
+            aliases=("timeout", "linger", "max_wait", "period"),
+            description="How long after its first item a batch goes to the function, however few "
+            "it has then; for ever when left out.",
+            examples=("50ms",),
+        ),
+        Option(
+            name="stack",
+            types=(_BOOLEAN,),
+            default=False,
+            aliases=("stacked", "array"),
+            description="Whether the function gets one array, with the items along its first axis, "
+            "in place of a list of arrays; it may return such an array.",
         ),
     ),
 )
@@ -547,16 +583,24 @@ STAGE: Final = Table(
             types=(_INTEGER, _MAPPING),
             default=None,
             unit="items",
-            description="The function gets a list of that many items.",
-            later=True,
+            minimum=1,
+            maximum=10**6,
+            aliases=("batch_size", "chunk", "chunk_size"),
+            description="Your function gets a list of that many items, and returns a list with one "
+            "result for each, `None` for nothing.",
+            examples=(64, {"size": 64, "wait": "50ms"}),
         ),
         Option(
             name="concurrency",
             types=(_INTEGER,),
-            default=16,
+            default=DEFAULT_CONCURRENCY,
             unit="items",
-            description="Items in flight in one worker of an `async def` function.",
-            later=True,
+            minimum=1,
+            maximum=10**6,
+            aliases=("max_concurrency", "in_flight", "max_in_flight"),
+            description="Items, or batches, in flight in one worker of an `async def` function; "
+            "results leave in the order of the items, unless `ordered: false`.",
+            examples=(100,),
         ),
         Option(
             name="join",
@@ -592,6 +636,7 @@ STAGE: Final = Table(
         "on_error": ERROR_POLICY,
         "resources": RESOURCES,
         "partition": PARTITION,
+        "batch": BATCH,
         "join": JOIN,
     },
 )
@@ -744,6 +789,7 @@ TABLES: Final = (
     CAPACITY,
     PARTITION,
     JOIN,
+    BATCH,
     ERROR_POLICY,
     RESOURCES,
     TEST,

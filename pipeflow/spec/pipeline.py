@@ -11,9 +11,11 @@ from typing import Final
 
 from pipeflow.errors import Location
 from pipeflow.spec.policies import (
+    DEFAULT_CONCURRENCY,
     STOP,
     ArrayMode,
     Balance,
+    Batching,
     Capacity,
     ErrorPolicy,
     JoinPolicy,
@@ -122,6 +124,8 @@ class Stage:
         partition: How items spread over the replicas.
         partition_at: Where ``partition`` stands, else ``at``.
         ordered: Whether what comes out has the order that one worker would give.
+        batch: Its function gets many items at once; ``None``: one.
+        concurrency: Items, or batches, in flight in one worker, where its function is ``async``.
         on_error: What follows when an item fails.
         on_error_at: Where ``on_error`` stands, else ``at``.
         timeout_s: Longest time in the function for one item, in seconds; ``None``: no bound.
@@ -149,6 +153,8 @@ class Stage:
     partition: Partition = field(default_factory=Balance)
     partition_at: Location
     ordered: bool = True
+    batch: Batching | None = None
+    concurrency: int = DEFAULT_CONCURRENCY
     on_error: ErrorPolicy = STOP
     on_error_at: Location
     timeout_s: float | None = None

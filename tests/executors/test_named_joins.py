@@ -187,6 +187,35 @@ def test_an_item_without_its_key_fails_by_the_policy_of_the_join(
 
 
 @each_executor
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"call": "joined:settle_lists", "batch": 4},
+        {"call": "joined:settle_lists", "batch": 4, "timeout": "1m"},
+        {"call": "joined:settle_soon", "concurrency": 3},
+    ],
+    ids=["lists", "isolated lists", "tasks"],
+)
+def test_items_without_their_key_cost_lists_and_tasks_nothing(
+    tmp_path: Path, executor: str, more: dict[str, Any]
+) -> None:
+    stages = shop(300, on_error="dead_letter", **more)
+    stages["orders"]["call"] = "joined:some_without_id"
+    stages["letters"] = {"keep": "settle.errors"}
+
+    outcome = run(tmp_path, stages, executor)
+
+    succeeded(outcome)
+    assert [letter["id"] for letter in outcome.items("letters")] == [
+        f"orders:{number}" for number in range(0, 300, 3)
+    ]
+    paid = [n for n in range(300) if n % 3 and n % 5]
+    assert sorted(outcome.items("settled")) == [[n, n] for n in paid]
+    facts = outcome.stage("settle")
+    assert (facts.received, facts.dead_lettered) == (100 + 2 * len(paid), 100)
+
+
+@each_executor
 def test_an_item_without_its_key_ends_the_run_and_says_which_input(
     tmp_path: Path, executor: str
 ) -> None:

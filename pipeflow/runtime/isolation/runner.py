@@ -30,6 +30,7 @@ from pipeflow.runtime.loading import load_stage, make_context, start_failure
 from pipeflow.runtime.loops.base import WAITS, StageLoop, failure_of
 from pipeflow.runtime.loops.calls import CallLoop
 from pipeflow.runtime.loops.pick import make_loop
+from pipeflow.runtime.loops.starving import starved
 from pipeflow.runtime.messages import EXIT_FAILED
 from pipeflow.stages.context import StageContext, enter
 from pipeflow.stages.work import Work
@@ -124,8 +125,13 @@ def _check(work: Work) -> None:
     """See that what was loaded has single items.
 
     Raises:
-        TypeError: It takes the whole stream.
+        TypeError: It takes the whole stream, or many items at once.
     """
+    if work.awaits:
+        raise TypeError(
+            "an `async def` function is known as one by its source, and this one is not: name the"
+            " function itself, not what was made of it"
+        )
     if work.stream is not None:
         raise TypeError(
             "a stream function is not called with single items: it knows no `timeout`, and no"
@@ -160,8 +166,9 @@ def _loop_of(
         ),
         "mask": masker(plan.secrets),
         "tried": lambda: inbox.tried,
+        "alone": lambda: inbox.alone,
     }
-    loop = make_loop(work, **settings)
+    loop = make_loop(work, starved=starved(plan, brief.worker, task.board), **settings)
     if type(loop) is CallLoop and stage.join is Join.MERGE:
         inbox.in_rows = True
         loop = RowLoop(work=work, link=link, put_quick=outbox.put_quick, **settings)
@@ -175,7 +182,7 @@ def _drive(loop: StageLoop, inbox: RunnerInbox, outbox: RunnerOutbox, plan: Plan
         for wants in loop.steps():
             outbox.flush()
             if wants is WAITS:
-                inbox.await_orders()
+                inbox.await_orders(loop.patience_s())
         loop.wind_up()
         outbox.flush()
         outbox.put(Over(early=not inbox.ended))

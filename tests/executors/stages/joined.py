@@ -31,6 +31,14 @@ def settle(order: dict[str, Any], payment: dict[str, Any]) -> list[int]:
     return [order["id"], payment["order"], order["total"]]
 
 
+def settle_lists(order: list[Any], payment: list[Any]) -> list[list[int]]:
+    return [[one["id"], other["order"]] for one, other in zip(order, payment, strict=True)]
+
+
+async def settle_soon(order: dict[str, Any], payment: dict[str, Any]) -> list[int]:
+    return [order["id"], payment["order"]]
+
+
 def refuse_odd(order: dict[str, Any], payment: dict[str, Any]) -> list[int]:
     if order["id"] % 2:
         raise ValueError(f"order {order['id']} is odd")
