@@ -76,7 +76,7 @@ def _stage_row(plan: Plan, stage: StagePlan) -> tuple[str, ...]:
     ]
     return (
         stage.name,
-        stage.call or stage.operator,
+        stage.work,
         stage.role.value,
         stage.shape.value,
         _count(stage.replicas, "worker"),
@@ -150,7 +150,7 @@ def _count(number: int, noun: str, plural: str = "s") -> str:
 
 
 def _stage_json(plan: Plan, stage: StagePlan) -> dict[str, object]:
-    work = {"call": stage.call} if stage.call else {"use": stage.operator}
+    work = _work_json(stage)
     return {
         "name": stage.name,
         **work,
@@ -168,6 +168,20 @@ def _stage_json(plan: Plan, stage: StagePlan) -> dict[str, object]:
         "backoff_s": stage.on_error.backoff_s if stage.on_error.retries else None,
         "budget": _budget_json(stage.on_error.budget),
         "at": str(stage.at),
+    }
+
+
+def _work_json(stage: StagePlan) -> dict[str, object]:
+    """As the file has it."""
+    if stage.program is None:
+        return {"call": stage.call} if stage.call else {"use": stage.operator}
+    form = stage.program.format
+    return {
+        "run": {
+            "cmd": list(stage.program.command),
+            "mode": stage.program.mode.value,
+            "format": form.value if form else None,
+        }
     }
 
 

@@ -42,6 +42,7 @@ from pipeflow.planner.traits import (
 )
 from pipeflow.spec.pipeline import ERRORS, Call, Pipeline, Stage, Use
 from pipeflow.spec.policies import DEFAULT_CAPACITY_ITEMS, ByKey
+from pipeflow.spec.program import Program
 from pipeflow.spec.stage_type import Role
 from pipeflow.suggest import did_you_mean
 from pipeflow.values import replace
@@ -255,6 +256,7 @@ def _stages(
             at=stage.at,
             call=f"{work.module}:{work.attribute}" if isinstance(work := stage.work, Call) else "",
             operator=work.operator.name if isinstance(work, Use) else "",
+            program=work if isinstance(work, Program) else None,
             role=_role(stage, edges_out.get(index, {})),
             shape=shape_of(stage),
             parameters=stage.parameters,

@@ -16,6 +16,7 @@ from enum import Enum
 
 from pipeflow.errors import Finding, Location
 from pipeflow.spec.policies import STOP, ArrayMode, ErrorPolicy, Overflow, TransportKind
+from pipeflow.spec.program import Program
 from pipeflow.spec.stage_type import Role, Shape
 from pipeflow.values import dataclass, field
 
@@ -117,7 +118,8 @@ class StagePlan:
         name: As the file has it.
         at: Where its name stands.
         call: ``module:attribute`` of the user's code, or empty.
-        operator: Name of the operator, or empty. One of the two is given.
+        operator: Name of the operator, or empty.
+        program: The external program, or ``None``. One of the three is given.
         role: A source has no edges in; a sink is a stage that nobody reads.
         shape: As far as it is known before the code runs.
         parameters: ``with``, filled in.
@@ -146,6 +148,7 @@ class StagePlan:
     at: Location
     call: str = ""
     operator: str = ""
+    program: Program | None = None
     role: Role = Role.OPERATOR
     shape: Shape = Shape.UNKNOWN
     parameters: Mapping[str, object] = field(default_factory=dict)
@@ -166,6 +169,11 @@ class StagePlan:
     spin: bool = False
     level: int = 0
     stdin: bool = False
+
+    @property
+    def work(self) -> str:
+        """What it runs, for people: the call, the operator's name, or the program's command."""
+        return self.call or self.operator or (self.program.shown if self.program else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

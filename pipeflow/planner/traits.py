@@ -9,6 +9,7 @@ from enum import Enum
 
 from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED, Call, PortRef, Stage, Use
 from pipeflow.spec.policies import Balance, Broadcast, OnError
+from pipeflow.spec.program import Program, ProgramMode
 from pipeflow.spec.stage_type import Role, Shape
 from pipeflow.values import replace
 
@@ -26,12 +27,14 @@ class Blocker(Enum):
 
 def is_known(stage: Stage) -> bool:
     """Whether its work could be read; config says what is wrong with the others."""
-    return isinstance(stage.work, Use) or bool(stage.work.module)
+    return not isinstance(stage.work, Call) or bool(stage.work.module)
 
 
 def title(stage: Stage) -> str:
-    """What the stage runs, as the file has it: ``module:attribute`` or the operator's name."""
+    """What the stage runs: ``module:attribute``, the operator's name, or the program's."""
     match stage.work:
+        case Program() as program:
+            return program.name
         case Call(module=module, attribute=attribute):
             return f"{module}:{attribute}"
         case Use(operator=operator):
@@ -45,6 +48,8 @@ def shape_of(stage: Stage) -> Shape:
             return facts.shape
         case Use(operator=operator):
             return operator.shape
+        case Program(mode=mode):
+            return Shape.STREAM if mode is ProgramMode.STREAM else Shape.FUNCTION
 
 
 def operator_role(stage: Stage) -> Role | None:
@@ -71,6 +76,8 @@ def keeps_state(stage: Stage) -> bool:
             return facts.keeps_state
         case Use(operator=operator):
             return operator.keeps_state
+        case Program():
+            return False
 
 
 def always_alone(stage: Stage) -> bool:
@@ -126,6 +133,8 @@ def blocker(stage: Stage) -> Blocker | None:
             return Blocker.FLAT_MAP
         case Call(facts=facts):
             return Blocker.STATE if facts.keeps_state else None
+        case Program():
+            return None
 
 
 def ports_of(stage: Stage) -> tuple[str, ...]:
@@ -142,6 +151,8 @@ def answers(stage: Stage) -> bool | None:
             return True if facts.yields else facts.answers
         case Use(operator=operator):
             return operator.role is not Role.SINK
+        case Program():
+            return None
 
 
 def reads_stdin(stage: Stage) -> bool:

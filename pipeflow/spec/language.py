@@ -10,6 +10,7 @@ from typing import Final
 
 from pipeflow.spec.options import Option, OptionType
 from pipeflow.spec.policies import ArrayMode, OnError, Overflow, TransportKind
+from pipeflow.spec.program import ItemFormat, ProgramMode
 from pipeflow.spec.table import LaterForm, Table
 
 #: Version of the language that this pipeflow reads.
@@ -187,6 +188,44 @@ PARTITION: Final = Table(
             description="Items for which this Python expression over `item` gives equal values "
             "meet in one replica.",
             examples=('item["user"]',),
+        ),
+    ),
+)
+
+PROGRAM: Final = Table(
+    name="program",
+    title="a program",
+    options=(
+        Option(
+            name="cmd",
+            types=(_LIST,),
+            aliases=("command", "args", "argv", "run", "program"),
+            description="The program and its arguments; no shell reads them.",
+            examples=(["sort", "-n"],),
+        ),
+        Option(
+            name="mode",
+            types=(_STRING,),
+            default=ProgramMode.STREAM.value,
+            choices=tuple(mode.value for mode in ProgramMode),
+            choice_docs=(
+                "One program for the whole stream: it reads all items, and writes what it likes.",
+                "One line in, one line out, written at once: replicas, order, `on_error` hold.",
+                "One program an item: bytes in, bytes out.",
+            ),
+            description="How the program meets the items.",
+        ),
+        Option(
+            name="format",
+            types=(_STRING,),
+            default=None,
+            choices=tuple(form.value for form in ItemFormat),
+            choice_docs=(
+                "An item is the text of a line.",
+                "An item is a line of JSON.",
+            ),
+            description="How items are written and read: `lines` for text items, else `jsonl`, "
+            "when left out.",
         ),
     ),
 )
@@ -442,8 +481,13 @@ STAGE: Final = Table(
             name="run",
             types=(_LIST, _MAPPING),
             default=None,
-            description="An external program as a list of arguments.",
-            later=True,
+            aliases=("command", "cmd", "shell", "program"),
+            description="An external program as a list of arguments (no shell), or a mapping that "
+            "also says how it meets the items.",
+            examples=(
+                ["sort", "-n"],
+                {"cmd": ["wc", "-c"], "mode": "each"},
+            ),
         ),
         Option(
             name="pipeline",
@@ -551,7 +595,19 @@ STAGE: Final = Table(
         LaterForm(key="join", words="a join by key"),
         LaterForm(key="join", words="the join 'latest'", text="latest"),
     ),
-    within={"on_error": ERROR_POLICY, "resources": RESOURCES, "partition": PARTITION},
+    within={
+        "run": PROGRAM,
+        "on_error": ERROR_POLICY,
+        "resources": RESOURCES,
+        "partition": PARTITION,
+    },
+)
+
+#: Keys that say what a stage does; it has exactly one of them.
+WORKS: Final = tuple(
+    option.name
+    for option in STAGE.options
+    if option.name in {"call", "use", "run", "pipeline"} and not option.later
 )
 
 EXPECTATION: Final = Table(
@@ -698,6 +754,7 @@ TABLES: Final = (
     DEFAULTS,
     LIMITS,
     STAGE,
+    PROGRAM,
     EDGE,
     CAPACITY,
     PARTITION,
