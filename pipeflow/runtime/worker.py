@@ -20,7 +20,7 @@ import time
 from types import FrameType
 from typing import Any
 
-from pipeflow.errors import ChannelError
+from pipeflow.errors import ChannelError, ProgramFailed
 from pipeflow.planner.plan import StagePlan
 from pipeflow.runtime.board import SINCE_NS, STATE, Board, State, Words
 from pipeflow.runtime.brief import WorkerBrief
@@ -158,6 +158,10 @@ def load_stage(stage: StagePlan, folder: str, context: StageContext, row: Words)
 
     names = tuple(context.input_names)
     note(State.STARTING)
+    if stage.program is not None:
+        from pipeflow.runtime.programs.load import load_program  # most stages run Python
+
+        return load_program(stage, folder, context)
     work = load_work(
         call=stage.call,
         operator=stage.operator,
@@ -201,6 +205,7 @@ def loop_of(
     )
     context.item_id = loop.item_in_hand
     context.empty = process.empty
+    process.outside = loop.outside
     return loop
 
 
@@ -234,6 +239,8 @@ def map_board(fd: int) -> Words:
 
 def start_failure(error: BaseException, row: Words) -> Failure:
     """What stage code that cannot be loaded or built is told as."""
+    if isinstance(error, ProgramFailed):
+        return Failure(phase="program", kind=kind_of(error), message=message_of(error))
     importing = row[STATE] == State.STARTING or isinstance(error, ImportError | SyntaxError)
     phase = "import" if importing else "constructor"
     return Failure(

@@ -94,14 +94,19 @@ class StreamLoop(StageLoop):
                     self._end = units
                     return
                 case None:
-                    self.outbox.flush()
-                    self.waits.for_input(None)
+                    yield from self._nothing_yet()
                 case Lone():
                     self._lone(message)
                 case Barrier(checkpoint):
                     self.outbox.barrier(checkpoint)
                 case _:
                     assert_never(message)
+
+    def _nothing_yet(self) -> Iterator[Any]:
+        """No item is there: wait for one."""
+        self.outbox.flush()
+        self.waits.for_input(None)
+        yield from ()
 
     def _pull_row(self, calls: Calls) -> Iterator[Any]:
         """The items of a row."""
