@@ -16,12 +16,13 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
+from pipeflow.errors import ProgramFailed
 from pipeflow.executors.base import Listener, RunOptions
 from pipeflow.executors.coroutine import Baton, Steps
 from pipeflow.executors.interrupts import Interrupts
 from pipeflow.executors.pauses import Pause, pause
 from pipeflow.executors.printed import Printed
-from pipeflow.executors.turns import Order, Turn
+from pipeflow.executors.turns import Order, Turn, await_programs
 from pipeflow.planner.plan import Plan
 from pipeflow.runtime.account import WorkerRecord
 from pipeflow.runtime.board import BUSY_NS, Board
@@ -50,6 +51,9 @@ from pipeflow.values import replace
 
 #: Nothing waits for room here: readers have their turn before the next item is made.
 _NO_LIMIT: Final = 2**60
+
+#: How long a program is waited for at a time, in seconds: signals are looked at in between.
+_LOOK_S: Final = 0.1
 
 #: The longest turn of a stage to which nobody is an alternative, in steps; then we look up.
 _STEPS: Final = 64
@@ -152,6 +156,7 @@ class _InlineRun:
                 except BaseException as error:  # the user's module or constructor: a boundary
                     importing = not turn.imported or isinstance(error, ImportError | SyntaxError)
                     phase = "import" if importing else "constructor"
+                    phase = "program" if isinstance(error, ProgramFailed) else phase
                     self._fail(turn, _failure(error, phase))
                     return False
                 finally:
@@ -161,6 +166,13 @@ class _InlineRun:
 
     def _load(self, turn: Turn) -> None:
         stage, context = turn.stage, turn.context
+        if stage.program is not None:
+            from pipeflow.runtime.programs.load import load_program  # most stages run Python
+
+            work = load_program(stage, self._plan.folder, context)
+            turn.note_import()
+            self._run_with(turn, work)
+            return
         work = load_work(
             call=stage.call,
             operator=stage.operator,
@@ -170,8 +182,12 @@ class _InlineRun:
             input_names=context.input_names,
             imported=turn.note_import,
         )
+        self._run_with(turn, work)
+
+    def _run_with(self, turn: Turn, work: Work) -> None:
         loop = self._make_loop(turn, work)
         turn.loop = loop
+        context = turn.context
         context.item_id = loop.item_in_hand
         turn.runner = Baton(loop.steps) if work.stream is not None else Steps(loop.steps())
 
@@ -238,6 +254,8 @@ class _InlineRun:
                     return
                 turn = self._order.next()
                 if turn is None:
+                    if await_programs(self._turns, _LOOK_S):
+                        continue
                     self._fail(None, _stuck(self._turns))
                     return
                 self._give(turn, interrupts)
@@ -254,6 +272,7 @@ class _InlineRun:
         self._printed.turn_to(turn.context)
         interrupts.turn_to(loop)
         turn.goes_on = False
+        turn.outside = None
         began = time.perf_counter_ns()
         try:
             self._notice_closed_readers(turn, loop)
@@ -267,6 +286,8 @@ class _InlineRun:
                 self._end(turn)
             elif yielded is not WAITS:
                 turn.goes_on = True
+            else:
+                self._note_outside(turn, loop)
             if self._mailing:
                 self._serve_mailboxes()
         except ReadersGone:
@@ -282,6 +303,16 @@ class _InlineRun:
         finally:
             turn.row[BUSY_NS] += time.perf_counter_ns() - began
             interrupts.turn_to(None)
+
+    def _note_outside(self, turn: Turn, loop: StageLoop) -> None:
+        """A stage waits: for a program, too? One that has no room is waited for right here.
+
+        Others would make more of what it cannot take, and in a deque there is always room.
+        """
+        turn.outside = loop.outside()
+        if turn.outside is not None and not turn.outside.input:
+            turn.outside.is_ready(_LOOK_S)
+            turn.goes_on = True
 
     def _notice_closed_readers(self, turn: Turn, loop: StageLoop) -> None:
         """What a poll tells a process: whose readers have closed."""
@@ -421,9 +452,8 @@ def _never_waits(_targets: Sequence[Target]) -> None:
 
 
 def _failure(error: BaseException, phase: str) -> Failure:
-    return Failure(
-        phase=phase, kind=kind_of(error), message=message_of(error), traceback=traceback_of(error)
-    )
+    told = "" if isinstance(error, ProgramFailed) else traceback_of(error)
+    return Failure(phase=phase, kind=kind_of(error), message=message_of(error), traceback=told)
 
 
 def _stuck(turns: Sequence[Turn]) -> Failure:
