@@ -269,6 +269,7 @@ def _stages(
             keeps_state=keeps_state(stage),
             on_error=stage.on_error,
             on_error_at=stage.on_error_at,
+            timeout_s=stage.timeout_s,
             env=stage.env,
             cpus=stage.resources.cpus,
             gpus=stage.resources.gpus,

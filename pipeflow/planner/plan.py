@@ -133,6 +133,7 @@ class StagePlan:
         keeps_state: As planned; a worker whose code turns out otherwise refuses to start.
         on_error: What follows when an item fails.
         on_error_at: Where the file says so; ``None``: it comes from no file.
+        timeout_s: Longest time in the function for one item, in seconds; ``None``: no bound.
         env: Variables for its workers; ``${replica}`` is still in the values.
         cpus: Processors to be bound to; empty: all.
         gpus: Replica *i* sees one of these.
@@ -161,6 +162,7 @@ class StagePlan:
     keeps_state: bool = False
     on_error: ErrorPolicy = STOP
     on_error_at: Location | None = None
+    timeout_s: float | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     cpus: tuple[int, ...] = ()
     gpus: tuple[int, ...] = ()

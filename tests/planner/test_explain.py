@@ -99,6 +99,7 @@ def test_the_json_goes_by_names_and_can_be_written() -> None:
         "retries": 0,
         "backoff_s": None,
         "budget": None,
+        "timeout_s": None,
         "at": "p.yaml:3:3",
     }
     assert again["edges"][3] == {
