@@ -317,7 +317,7 @@ def test_a_program_that_fails_at_an_item_is_replaced_and_the_item_given_up(
     acts = {
         "kill": "os.kill(os.getpid(), 9)",
         "exit": "sys.exit('oh no')",
-        "twice": "sys.stdout.write(line)",
+        "twice": "line = line + line",
     }
     act = f"if line.split()[1] in ('07', '23'): {acts[how]}"
     stages = {
@@ -534,10 +534,8 @@ def test_a_program_that_is_not_there_is_told_before_anything_runs(
 
 
 @pytest.mark.parametrize("mode", ["stream", "item", "each"])
-def test_a_program_has_the_variables_of_its_stage(
-    tmp_path: Path, executor: str, mode: str
-) -> None:
-    script = "while read x; do echo \"$WORD $OMP_NUM_THREADS\"; done"
+def test_a_program_has_the_variables_of_its_stage(tmp_path: Path, executor: str, mode: str) -> None:
+    script = 'while read x; do echo "$WORD $OMP_NUM_THREADS"; done'
     stages = {
         "source": {"call": "shapes:numbers", "with": {"stop": 1}},
         "texts": TEXTS,
@@ -554,3 +552,31 @@ def test_a_program_has_the_variables_of_its_stage(
 
     succeeded(outcome)
     assert outcome.items("sink") == ["hello 0 3"]
+
+
+@pytest.mark.parametrize("mode", ["item", "each"])
+def test_a_program_that_does_not_answer_in_time_is_ended_and_its_item_given_up(
+    tmp_path: Path, executor: str, mode: str
+) -> None:
+    act = "if '07' in line: print('hm', file=sys.stderr); time.sleep(1000)"
+    stages = {
+        "source": {"call": "shapes:numbers", "with": {"stop": 10}},
+        "texts": TEXTS,
+        "upper": {
+            "run": {"cmd": answering(act), "mode": mode, "format": "lines"},
+            "inputs": "texts",
+            "timeout": "2s",
+            "on_error": "dead_letter",
+        },
+        "sink": {"keep": "upper"},
+        "broken": {"keep": "upper.errors"},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    succeeded(outcome)
+    assert outcome.items("sink") == [f"LINE {n:02}" for n in range(10) if n != 7]
+    (letter,) = outcome.items("broken")
+    assert letter["error"]["message"] == (
+        f"program '{Path(sys.executable).name}' has not answered within 2 s, and was ended: hm"
+    )

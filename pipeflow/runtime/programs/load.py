@@ -41,6 +41,7 @@ def load_program(stage: StagePlan, folder: str, context: StageContext) -> Work:
         program=program,
         environ=environ,
         input_names=tuple(context.input_names),
+        timeout_s=stage.timeout_s,
         replaced=stage.on_error.then is not OnError.STOP or stage.on_error.retries > 0,
         log=context.log,
     )

@@ -127,7 +127,8 @@ class ItemProgram:
         if child.status:
             raise child.failure(" after its last item")
         if more.strip():
-            raise _too_much(child, more)
+            late = _too_much(child, more)
+            raise ProgramFailed(f"{late}; it came late, so answers may belong to other items")
         self._drop()
         return ()
 
