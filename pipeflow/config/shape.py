@@ -444,7 +444,9 @@ def _count_unknown(node: Map, error: ValidationError) -> int:
 def _filled(option: Option | None) -> str:
     """The setting with something in it, where its declaration has an example."""
     lists = [one for one in option.examples if isinstance(one, list)] if option else []
-    return f"{option.name}: {lists[0]}, or leave the key out" if option and lists else ""
+    if not option or not lists:
+        return ""
+    return f"{option.name}: [{', '.join(map(str, lists[0]))}], or leave the key out"
 
 
 #: The schema of a key that only other tools have.

@@ -444,7 +444,6 @@ def test_an_async_function_comes_in_a_later_version() -> None:
         "concurrency: 4",
         "join: latest",
         "join: {key: item}",
-        "run: [cat]",
         "pipeline: other.yaml",
     ],
 )

@@ -32,13 +32,14 @@ OFFERS: Final = {
         NUMBERS + "  ¦",
         (
             *("stage: your own function", "stage: your own source", "stage: an operator"),
+            *("stage: a program", "stage: a program, line by line"),
             *("stage: a join of named inputs", "stage: keeps dead letters"),
         ),
     ),
     "an-empty-stage": Offer(
         "stages:\n  a:\n    ¦",
-        ("call", "use", "with", "inputs", "error policy: dead letters", "error policy: skip"),
-        ("workers", "batch", "timeout", "run", "a stage"),
+        ("call", "use", "run", "with", "error policy: dead letters", "error policy: skip"),
+        ("workers", "batch", "command", "a stage"),
     ),
     "a-new-test": Offer(SHOW + "tests:\n  ¦", ("test: what goes in, what comes out",)),
     "an-empty-test": Offer(
