@@ -68,8 +68,8 @@ _LANGUAGE: Final[Mapping[str, str]] = {
     "pipeflow.",
     "bad-reference": "${...} names params.NAME, env.NAME, file.dir or run.id; $$ is a $.",
     "bad-run": "`run` is a program and its arguments as a list, or a mapping with `cmd`, `mode` "
-    "and `format`. It has no `with`: what the program needs to know is in its arguments or, by `env`, "
-    "in its variables. Modes `item` and `each` answer items, so they need `inputs`.",
+    "and `format`. It has no `with`: what the program needs to know is in its arguments or, by "
+    "`env`, in its variables. Modes `item` and `each` answer items, so they need `inputs`.",
     "bad-set": "--set takes a path and a value: stages.shrink.replicas=4.",
     "bad-timeout": "`timeout` bounds the time in your function for one item, so it needs a stage "
     "that is called with single items: no source and no stream function.",

@@ -19,6 +19,7 @@ class Blocker(Enum):
 
     FLAT_MAP = "gives any number of results for an item"
     STREAM = "is a stream function, which counts its results anew"
+    PROGRAM = "is a program for the whole stream, which counts its results anew"
     STATE = "keeps state and gives results of its own at the end"
     MERGE = "merges several inputs"
     JOIN = "joins inputs itself"
@@ -126,7 +127,7 @@ def blocker(stage: Stage) -> Blocker | None:
         case Use(operator=operator) if operator.one_to_one and operator.shape is not Shape.STREAM:
             return None
         case _ if shape_of(stage) is Shape.STREAM:
-            return Blocker.STREAM
+            return Blocker.PROGRAM if isinstance(stage.work, Program) else Blocker.STREAM
         case Use(operator=operator):
             return Blocker.STATE if operator.keeps_state else Blocker.FLAT_MAP
         case Call(facts=facts) if facts.shape is Shape.GENERATOR or facts.yields:

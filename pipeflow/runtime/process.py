@@ -201,11 +201,12 @@ class Process:
         Raises:
             ReadersGone: Nobody needs the results any more.
         """
-        inbox = self.inbox
+        is_source = self.inbox is None
+        inbox = self.inbox if self.inbox is not None and not self.inbox.closed else None
         poll, watched = outside.poll(), frozenset(self.outbox.watched())
         for fd in watched:
             poll.register(fd, 0)
-        if inbox is None:
+        if is_source:
             poll.register(self._bell.fileno(), select.POLLIN)
         spent_in = BUSY_NS
         if inbox is not None and outside.input:
@@ -218,7 +219,7 @@ class Process:
         until = None if outside.patience_s is None else time.monotonic() + outside.patience_s
         ready = poll.poll(0)
         while not (ready or (outside.input and inbox is not None and inbox.ready())):
-            if (inbox is None and self._draining()) or (until and time.monotonic() >= until):
+            if (is_source and self._draining()) or (until and time.monotonic() >= until):
                 break
             idle = self._share.pool.lends() or (inbox is not None and inbox.parks())
             ready = poll.poll(patience_s * 1000 if idle or until else None)
@@ -226,7 +227,7 @@ class Process:
             if inbox is not None:
                 inbox.help_writers()
         self._row[spent_in] += self._enter_state(State.BUSY, 0)
-        if inbox is None:
+        if is_source:
             self._bell.clear()
         if not watched.isdisjoint(fd for fd, _ in ready):
             self.outbox.check_readers(frozenset(fd for fd, _ in ready))

@@ -9,6 +9,7 @@ from pipeflow.runtime.launch.environment import stage_environment
 from pipeflow.runtime.programs.one_by_one import EachProgram, ItemProgram, Terms
 from pipeflow.runtime.programs.spawn import find_program
 from pipeflow.runtime.programs.talk import Talk
+from pipeflow.spec.pipeline import OUT
 from pipeflow.spec.policies import OnError
 from pipeflow.spec.program import ProgramMode
 from pipeflow.stages.context import StageContext
@@ -35,7 +36,13 @@ def load_program(stage: StagePlan, folder: str, context: StageContext) -> Work:
     environ = {**os.environ, **stage_environment(stage, context.replica)}
     find_program(program.command[0], environ)
     if program.mode is ProgramMode.STREAM:
-        talk = Talk(program, environ, source=not stage.edges_in)
+        talk = Talk(
+            program,
+            environ,
+            source=not stage.edges_in,
+            is_read=OUT in stage.edges_out,
+            log=context.log,
+        )
         return Work(talk=talk, close=talk.end, keeps_state=bool(stage.edges_in))
     terms = Terms(
         program=program,

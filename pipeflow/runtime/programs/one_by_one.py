@@ -31,6 +31,13 @@ MOST_DEATHS: Final = 5
 _LAST_WORDS_S: Final = 1.0
 
 
+#: Why one most often seems never to answer.
+_DOES_IT_FLUSH: Final = (
+    " (does it write each line at once? sed -u, grep --line-buffered, jq --unbuffered, python -u,"
+    " fflush() in awk)"
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
     """What a program is run under.
@@ -80,6 +87,7 @@ class ItemProgram:
         self._terms = terms
         self._child: Child | None = None
         self._deaths = 0
+        self._has_answered = False
 
     def __call__(self, *payloads: Any) -> Any:
         """The answer to an item.
@@ -95,16 +103,18 @@ class ItemProgram:
         child = self._ready()
         try:
             answer = self._ask(child, line)
-        except ProgramTimeout:
+        except ProgramTimeout as failure:
             self._drop(ask=False)
-            raise
+            if self._has_answered:
+                raise
+            raise ProgramTimeout(f"{failure}{_DOES_IT_FLUSH}") from None
         except ProgramFailed as failure:
             self._drop(ask=False)
             raise self._counted(failure) from None
         except BaseException:
             self._drop(ask=False)  # in the middle of an answer it is of no use to anybody
             raise
-        self._deaths = 0
+        self._deaths, self._has_answered = 0, True
         what = f"the answer of program '{child.name}'"
         return decoded(answer, what) if form is ItemFormat.LINES else loaded(answer, what)
 

@@ -7,7 +7,7 @@ its readers all at once: none of them can hold up the others.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from pipeflow.runtime.programs.child import LEFT_BEHIND_S, Child
@@ -25,10 +25,22 @@ class Talk:
         program: What to run.
         environ: Its variables.
         source: Whether it gets no items.
+        is_read: Whether anybody reads what it writes; else it is let go as it comes.
+        log: Takes a level and a text.
     """
 
-    def __init__(self, program: Program, environ: Mapping[str, str], *, source: bool) -> None:
+    def __init__(
+        self,
+        program: Program,
+        environ: Mapping[str, str],
+        *,
+        source: bool,
+        is_read: bool = True,
+        log: Callable[[str, str], None] = lambda _level, _text: None,
+    ) -> None:
         self._program, self._environ, self._source = program, environ, source
+        self._is_read, self._log = is_read, log
+        self._unread_bytes = 0
         self._form = ItemFormat.LINES if source and program.format is None else program.format
         self._reader = LineReader(program.name)
         self._child: Child | None = None
@@ -76,20 +88,28 @@ class Talk:
         """
         child = self._running
         wrote = self._write(child)
-        if self._form is None and not self._input_over:
+        if self._awaits_form():
             # The first item says how to read the answers: until it comes they wait in the pipe.
             return child.hear() or wrote, []
         was_open = child.stdout >= 0
         data = child.read()
         heard = child.hear()
-        form = self._form or ItemFormat.LINES
-        results = self._reader.feed(data, form) if data else []
+        results = self._results_in(data)
         if was_open and child.stdout < 0:
-            results += self._reader.rest(form)
+            results += self.rest()
         moved = wrote or heard or bool(data) or was_open != (child.stdout >= 0)
         if moved:
             self._silent_since = time.monotonic()
         return moved, results
+
+    def _results_in(self, data: bytes) -> list[Any]:
+        if not self._is_read:
+            self._unread_bytes += len(data)
+            return []
+        return self._reader.feed(data, self._form or ItemFormat.LINES) if data else []
+
+    def _awaits_form(self) -> bool:
+        return self._is_read and self._form is None and not self._input_over
 
     def _write(self, child: Child) -> bool:
         if child.stdin < 0:
@@ -122,6 +142,9 @@ class Talk:
             ProgramFailed: By a signal, or with an exit status that says so.
         """
         child = self._running
+        if self._unread_bytes:
+            text = f"program '{child.name}' wrote {self._unread_bytes:,} bytes that no stage reads"
+            self._log("warning", f"{text}: a stage with `use: print` shows them")
         if child.status:
             count = f"{self._given} item{'' if self._given == 1 else 's'}"
             raise child.failure("" if self._source else f" (it was given {count})")
@@ -134,7 +157,7 @@ class Talk:
         """What to wait on: descriptors, and the events of each."""
         child = self._running
         waits = child.events(room=bool(self._waiting))
-        if self._form is None and not self._input_over:
+        if self._awaits_form():
             return [each for each in waits if each[0] != child.stdout]
         return waits
 
