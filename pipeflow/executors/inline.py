@@ -22,6 +22,7 @@ from pipeflow.executors.coroutine import Baton, Steps
 from pipeflow.executors.interrupts import Interrupts
 from pipeflow.executors.pauses import Pause, pause
 from pipeflow.executors.printed import Printed
+from pipeflow.executors.timed import within
 from pipeflow.executors.turns import Order, Turn, await_programs
 from pipeflow.planner.plan import Plan
 from pipeflow.runtime.account import WorkerRecord
@@ -182,6 +183,8 @@ class _InlineRun:
             input_names=context.input_names,
             imported=turn.note_import,
         )
+        if stage.timeout_s is not None and work.call is not None:
+            work.call = within(work.call, stage.timeout_s)
         self._run_with(turn, work)
 
     def _run_with(self, turn: Turn, work: Work) -> None:

@@ -142,6 +142,8 @@ class StagePlan:
         spin: Whether a waiting worker may burn processor time.
         level: Longest path from a source, in edges; for showing only.
         stdin: Whether its worker keeps the standard input of the command.
+        isolated: Whether each worker has its code run by a process beside its own, so that an item
+            that kills that process, or takes too long, is an item that has failed.
     """
 
     index: int
@@ -171,6 +173,7 @@ class StagePlan:
     spin: bool = False
     level: int = 0
     stdin: bool = False
+    isolated: bool = False
 
     @property
     def work(self) -> str:
@@ -244,8 +247,22 @@ class Plan:
 
     @property
     def processes(self) -> int:
-        """How many processes run its workers."""
-        return len({worker.process for worker in self.workers})
+        """How many processes run its workers, and what these have run beside them."""
+        beside = [worker for worker in self.workers if self.stages[worker.stage].isolated]
+        return len({worker.process for worker in self.workers}) + len(beside)
+
+    @property
+    def stage_of_pool(self) -> tuple[int, ...]:
+        """For each pool of shared memory the number of the stage: workers, then runners."""
+        own = tuple(worker.stage for worker in self.workers)
+        return own + tuple(stage for stage in own if self.stages[stage].isolated)
+
+    def code_pool(self, worker: int) -> int:
+        """The pool of the process that runs a worker's code."""
+        if not self.stages[self.workers[worker].stage].isolated:
+            return worker
+        before = self.workers[:worker]
+        return len(self.workers) + sum(self.stages[each.stage].isolated for each in before)
 
     def sharing(self, worker: int) -> tuple[WorkerPlan, ...]:
         """The workers in one process, writers before readers; most are alone."""

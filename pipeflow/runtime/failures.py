@@ -16,7 +16,7 @@ import traceback
 from pathlib import Path
 from typing import Any, Final
 
-from pipeflow.errors import ProgramFailed
+from pipeflow.errors import ProgramFailed, ProgramTimeout
 
 _OURS: Final = str(Path(__file__).resolve().parent.parent)
 #: Python's own library, and the folders in it that hold what others wrote.
@@ -27,6 +27,8 @@ _VIEW_CHARS: Final = 200
 
 def kind_of(error: BaseException) -> str:
     """Type of an exception, with its module unless it is built in."""
+    if isinstance(error, ProgramTimeout):
+        return TimeoutError.__name__
     kind = type(error)
     if kind.__module__ == builtins.__name__ or isinstance(error, ProgramFailed):
         return kind.__qualname__

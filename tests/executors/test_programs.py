@@ -211,6 +211,37 @@ def test_a_stream_program_that_is_killed_ends_the_run(
     assert "program 'sh' was ended by SIGKILL" in error.message
 
 
+def test_a_program_that_fails_before_it_has_an_item_ends_the_run(
+    tmp_path: Path, executor: str
+) -> None:
+    stages = {
+        "quiet": {"run": ["sleep", "1000"]},
+        "work": {"run": ["sh", "-c", "exit 7"], "inputs": "quiet"},
+        "sink": {"keep": "work"},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    error = failed(outcome)
+    assert (error.stage, error.message) == (
+        "work",
+        "program 'sh' ended with exit status 7 (it was given 0 items)",
+    )
+
+
+def test_all_that_a_program_wrote_before_it_ended_arrives(tmp_path: Path, executor: str) -> None:
+    stages = {
+        "source": {"run": ["sh", "-c", "echo a; printf b"]},
+        "work": {"run": ["sh", "-c", "cat; printf c"], "inputs": "source"},
+        "sink": {"keep": "work"},
+    }
+
+    for _ in range(3):
+        outcome = run(tmp_path, stages, executor)
+        succeeded(outcome)
+        assert outcome.items("sink")[-2:] == ["b", "c"]
+
+
 def test_what_a_program_leaves_behind_holds_up_nobody(tmp_path: Path, executor: str) -> None:
     stages = {
         "source": NUMBERS,
@@ -577,6 +608,7 @@ def test_a_program_that_does_not_answer_in_time_is_ended_and_its_item_given_up(
     succeeded(outcome)
     assert outcome.items("sink") == [f"LINE {n:02}" for n in range(10) if n != 7]
     (letter,) = outcome.items("broken")
+    assert letter["error"]["type"] == "TimeoutError"
     assert letter["error"]["message"] == (
         f"program '{Path(sys.executable).name}' has not answered within 2 s, and was ended: hm"
     )

@@ -48,6 +48,7 @@ class Talk:
         self._given = 0
         self._input_over = source
         self._silent_since = 0.0
+        self._is_silent = False  #: it had ended before the last look at its pipes
 
     def begin(self) -> None:
         """Start the program.
@@ -87,8 +88,9 @@ class Talk:
             ProgramFailed: It wrote what is no item.
         """
         child = self._running
+        gone = child.ended()  # asked first: what it wrote before is in the pipe by then
         wrote = self._write(child)
-        if self._awaits_form():
+        if self._awaits_form() and not (gone and child.status):
             # The first item says how to read the answers: until it comes they wait in the pipe.
             return child.hear() or wrote, []
         was_open = child.stdout >= 0
@@ -98,8 +100,9 @@ class Talk:
         if was_open and child.stdout < 0:
             results += self.rest()
         moved = wrote or heard or bool(data) or was_open != (child.stdout >= 0)
-        if moved:
+        if moved or not gone:
             self._silent_since = time.monotonic()
+        self._is_silent = gone and not moved
         return moved, results
 
     def _results_in(self, data: bytes) -> list[Any]:
@@ -128,7 +131,7 @@ class Talk:
     def is_over(self) -> bool:
         """Whether it has ended and nothing of what it wrote is left; asked when nothing moves."""
         child = self._running
-        if not child.ended():
+        if not self._is_silent:
             return False
         if child.stdout < 0 or child.status:
             return True

@@ -129,7 +129,8 @@ class Standstill:
             if self._state(watched) == State.IN_OR_PROGRAM:
                 text += ", which has got all items so far and writes nothing"
             text += "".join(f"\n{wait}" for wait in waits)
-            stack = stack_of(self._last_words.take(watched.plan.process)).rstrip()
+            part = self._plan.code_pool(watched.plan.process)
+            stack = stack_of(self._last_words.take(part)).rstrip()
             text += f"\n{stack}" if stack and program is None else ""
             replica = watched.plan.replica
             self._tell(LogLine(stage=watched.stage, replica=replica, level="warning", text=text))
