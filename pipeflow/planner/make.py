@@ -34,6 +34,7 @@ from pipeflow.planner.plan import (
     WorkerPlan,
 )
 from pipeflow.planner.traits import (
+    has_one_beside,
     is_isolated,
     keeps_state,
     ports_of,
@@ -73,8 +74,8 @@ def make_plan(pipeline: Pipeline, machine: Machine, *, fusion: bool = False) -> 
     zips = find_zips(running)
     replicas = place(running, zips, machine.cores)
     workers = sum(replicas.values())
-    isolated = [name for name, stage in running.stages.items() if is_isolated(stage)]
-    processes = workers + sum(replicas[name] for name in isolated)
+    beside = [name for name, stage in running.stages.items() if has_one_beside(stage)]
+    processes = workers + sum(replicas[name] for name in beside)
     units = number(running, zips, replicas)
     ways = find_ways(running, units, replicas)
     budget = share_memory(pipeline, demands_of(running, replicas), machine)

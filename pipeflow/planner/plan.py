@@ -248,7 +248,8 @@ class Plan:
     @property
     def processes(self) -> int:
         """How many processes run its workers, and what these have run beside them."""
-        beside = [worker for worker in self.workers if self.stages[worker.stage].isolated]
+        stages = [self.stages[worker.stage] for worker in self.workers]
+        beside = [stage for stage in stages if stage.isolated or stage.program is not None]
         return len({worker.process for worker in self.workers}) + len(beside)
 
     @property

@@ -94,6 +94,11 @@ def is_isolated(stage: Stage) -> bool:
     return stage.timeout_s is not None or (goes_on and own)
 
 
+def has_one_beside(stage: Stage) -> bool:
+    """Whether each of its workers has a process beside its own: one for its code, or a program."""
+    return is_isolated(stage) or isinstance(stage.work, Program)
+
+
 def always_alone(stage: Stage) -> bool:
     """Whether it has one replica whatever the file says: sources and file sinks."""
     return not stage.edges or (isinstance(stage.work, Use) and stage.work.operator.single)

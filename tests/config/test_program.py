@@ -154,6 +154,7 @@ def test_a_program_is_planned_as_what_it_is_like(
     assert (planned.shape, planned.keeps_state) == (shape, keeps_state)
     assert planned.program == Program(command=("cat",), mode=ProgramMode(mode))
     assert not planned.stdin
+    assert plan.processes == 4  # the program is one of them
 
 
 def test_an_item_keeps_its_id_through_a_program_that_answers_it() -> None:
