@@ -147,7 +147,7 @@ _GRAPH: Final[Mapping[str, str]] = {
     "on-error-misfit": "Sources and stream functions of your own know only `on_error: stop`.",
     "reads-a-sink": "A sink gives nothing that could be read.",
     "self-edge": "A stage reads its own output.",
-    "single-replicas": "Sources and file sinks have one replica.",
+    "single-replicas": "Sources, file sinks and programs for the whole stream have one replica.",
     "source-partition": "A source has no inputs to spread.",
     "source-with-inputs": "The operator is a source, and takes no inputs.",
     "stateful-replicas": "A stage that keeps state has one replica, unless `partition` says which "

@@ -313,18 +313,13 @@ def _with_replicas(cursor: Cursor, stage: Stage, defaults: StageDefaults) -> Sta
 def _can_have_replicas(stage: Stage) -> bool:
     if not stage.edges:
         return False
-    single = isinstance(stage.work, Use) and stage.work.operator.single
-    return not single and not (_keeps_state(stage) and isinstance(stage.partition, Balance))
-
-
-def _keeps_state(stage: Stage) -> bool:
-    match stage.work:
-        case Use(operator=operator):
-            return operator.keeps_state
-        case Program(mode=mode):
-            return mode is ProgramMode.STREAM
-        case Call(facts=facts):
-            return facts.keeps_state
+    if isinstance(stage.work, Program):
+        return stage.work.mode is not ProgramMode.STREAM
+    if isinstance(stage.work, Use):
+        single, keeps = stage.work.operator.single, stage.work.operator.keeps_state
+    else:
+        single, keeps = False, stage.work.facts.keeps_state
+    return not single and not (keeps and isinstance(stage.partition, Balance))
 
 
 def _with_on_error(cursor: Cursor, stage: Stage, defaults: StageDefaults) -> Stage:

@@ -78,6 +78,8 @@ def _replicas(stage: Stage, *, incomplete: bool) -> Iterator[Finding]:
         return
     if always_alone(stage):
         what = "is a source" if not stage.edges else f"writes by '{title(stage)}'"
+        if stage.edges and isinstance(stage.work, Program):
+            what = f"runs '{title(stage)}' for the whole stream"
         yield Finding(
             at=stage.replicas_at,
             code="single-replicas",

@@ -100,8 +100,18 @@ def has_one_beside(stage: Stage) -> bool:
 
 
 def always_alone(stage: Stage) -> bool:
-    """Whether it has one replica whatever the file says: sources and file sinks."""
-    return not stage.edges or (isinstance(stage.work, Use) and stage.work.operator.single)
+    """Whether it has one replica whatever the file says.
+
+    So have sources, file sinks, and programs for the whole stream: nobody knows which of its items
+    a line of theirs belongs to, so lines of several could not be put in order.
+    """
+    match stage.work:
+        case Use(operator=operator) if operator.single:
+            return True
+        case Program(mode=ProgramMode.STREAM):
+            return True
+        case _:
+            return not stage.edges
 
 
 def needs_partition(stage: Stage) -> bool:

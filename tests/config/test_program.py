@@ -157,6 +157,17 @@ def test_a_program_is_planned_as_what_it_is_like(
     assert plan.processes == 4  # the program is one of them
 
 
+def test_a_program_for_the_whole_stream_is_one_even_if_keys_could_be_told() -> None:
+    def stages(mode: str) -> dict[str, object]:
+        run = {"cmd": ["cat"], "mode": mode}
+        work = {"run": run, "inputs": "source", "replicas": 2, "partition": {"key": "item"}}
+        return {"stages": {"source": {"use": "range", "with": {"stop": 3}}, "work": work}}
+
+    assert pipeflow.plan(stages("item")).stages[1].replicas == 2
+    with pytest.raises(pipeflow.InvalidPipeline, match="runs 'cat' for the whole stream, which"):
+        pipeflow.plan(stages("stream"))
+
+
 def test_an_item_keeps_its_id_through_a_program_that_answers_it() -> None:
     def stages(mode: str) -> dict[str, object]:
         program = {"run": {"cmd": ["cat"], "mode": mode}, "inputs": "source"}

@@ -111,27 +111,6 @@ def test_a_program_without_inputs_is_a_source_and_one_without_readers_a_sink(
     assert outcome.stage("save").received == 1000
 
 
-def test_a_stream_program_of_several_replicas_gets_what_its_keys_say(
-    tmp_path: Path, executor: str
-) -> None:
-    stages = {
-        "source": NUMBERS,
-        "sums": {
-            "run": ["awk", "{ sum += $1 } END { print sum }"],
-            "inputs": "source",
-            "partition": {"key": "item % 2"},
-            "replicas": 2,
-        },
-        "sink": {"keep": "sums"},
-    }
-
-    outcome = run(tmp_path, stages, executor)
-
-    succeeded(outcome)
-    assert sum(outcome.items("sink")) == sum(range(40))
-    assert len(outcome.items("sink")) == 2
-
-
 def test_an_exit_status_ends_the_run_with_the_programs_own_words(
     tmp_path: Path, executor: str
 ) -> None:
