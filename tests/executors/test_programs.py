@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,16 @@ def test_a_program_without_inputs_is_a_source_and_one_without_readers_a_sink(
     saved = (tmp_path / "out.txt").read_text().splitlines()
     assert saved == [str(2 * number) for number in range(1, 1001)]
     assert outcome.stage("save").received == 1000
+
+
+def test_output_of_a_sink_is_let_go_whatever_it_is_and_told(tmp_path: Path, executor: str) -> None:
+    stages = {"source": NUMBERS, "sink": {"run": ["gzip", "-c"], "inputs": "source"}}
+
+    outcome = run(tmp_path, stages, executor)
+
+    succeeded(outcome)
+    (line,) = [line for line in outcome.lines() if "no stage reads" in line]
+    assert re.fullmatch(r"program 'gzip' wrote [0-9,]+ bytes that no stage reads: a stage .*", line)
 
 
 def test_an_exit_status_ends_the_run_with_the_programs_own_words(
