@@ -62,6 +62,15 @@ def judge_program(cursor: Cursor, program: Program, inputs: Inputs) -> None:
             f"'with' gives arguments to Python, and '{program.name}' is a program",
             "write its arguments in the list; values of params reach it by 'env'",
         )
+    for key in ("batch", "concurrency"):
+        entry = cursor.node.entry(key)
+        if entry is not None and cursor.get(key) is not None:
+            cursor.findings.error(
+                entry,
+                "bad-run",
+                f"a program gets its items one by one, so it has no '{key}'",
+                "'replicas' has several programs work at the same time, in modes item and each",
+            )
     if not inputs.whole:
         return
     mode = _setting(cursor, "mode")

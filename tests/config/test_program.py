@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 
 import pipeflow
+from pipeflow.config.cursor import Cursor, Findings
+from pipeflow.config.edges import Inputs
 from pipeflow.config.load import Loaded, load, resolved_yaml
+from pipeflow.config.program import judge_program
+from pipeflow.config.reader import read_text
 from pipeflow.errors import Finding
 from pipeflow.spec.pipeline import Stage
 from pipeflow.spec.program import ItemFormat, Program, ProgramMode
@@ -127,6 +131,19 @@ def test_what_is_no_argument_is_told_at_its_place() -> None:
     (finding,) = findings('run: [cat, "a\\0b"]')
 
     assert (finding.code, finding.at.column) == ("bad-run", 16)
+
+
+@pytest.mark.parametrize("key", ["batch", "concurrency"])
+def test_a_program_has_no_settings_that_are_for_functions(key: str) -> None:
+    document = read_text(f"run: [cat]\n{key}: 3\n", "p.yaml")
+    assert document.root is not None
+    cursor = Cursor(document.root, (), frozenset(), Findings())
+
+    judge_program(cursor, Program(command=("cat",)), Inputs())
+
+    (finding,) = cursor.findings.found
+    assert (finding.code, finding.at.line) == ("bad-run", 2)
+    assert f"no '{key}'" in finding.problem
 
 
 @pytest.mark.parametrize(
