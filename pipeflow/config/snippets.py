@@ -71,6 +71,23 @@ NEW_STAGE: Final[list[Snippet]] = [
         },
     },
     {
+        "label": "stage: a program",
+        "description": "An external program for the whole stream: items in, lines out; no shell.",
+        "body": {
+            "${1:name}": {"run": ["${2:sort}", "${3:-n}"], "inputs": "${4:stage}"},
+        },
+    },
+    {
+        "label": "stage: a program, line by line",
+        "description": "One line in, one line out, written at once: order and errors by item.",
+        "body": {
+            "${1:name}": {
+                "run": {"cmd": ["${2:sed}", "${3:-u}", "${4:s/a/b/}"], "mode": "item"},
+                "inputs": "${5:stage}",
+            },
+        },
+    },
+    {
         "label": "stage: a join of named inputs",
         "description": "One argument of the function for each input; they meet by item.",
         "body": {

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from pipeflow.config.nodes import Map, Node, Scalar, Seq, TreePath, kind_of
 from pipeflow.config.problem import Problem
+from pipeflow.config.program import bad_program
 from pipeflow.config.scalars import TRUTHS, resolve
 from pipeflow.config.units import duration, size
 from pipeflow.spec.language import EDGE, ROOT, STAGE, VERSION
@@ -51,7 +52,8 @@ def special_case(
             return Problem(
                 code="wrong-type",
                 problem=f"stage '{stage}' is empty",
-                hint="it needs 'call: module:function', or 'use:' with the name of an operator",
+                hint="it needs 'call: module:function', 'use:' with the name of an operator, "
+                "or 'run:' with a program",
             )
         case ("stages", str() as stage):
             return Problem(
@@ -76,6 +78,8 @@ def special_case(
                 problem=f"{node.text} without quotes is no text, and 'use' names an operator",
                 hint=f"use: '{node.text}'",
             )
+        case ("stages", _, "run", *_) if (problem := bad_program(path, node)) is not None:
+            return problem
         case _:
             return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from pipeflow.planner.plan import StagePlan
 from pipeflow.runtime.board import Words
 from pipeflow.runtime.flow.inbox import InChannel
 from pipeflow.runtime.loops.base import StageLoop
+from pipeflow.runtime.loops.outside import Outside
 from pipeflow.stages.context import StageContext
 from pipeflow.transports.inline import InlineChannel
 from pipeflow.values import dataclass, field
@@ -32,6 +34,7 @@ class Turn:
         loop: Its loop; made when it is loaded.
         runner: Resumes it.
         goes_on: It has more to do without anything new.
+        outside: What may let it go on beside its inputs, if it waits.
         done: It has ended.
         mail_only: All that is left is what its mailboxes hold.
         inlets: The channels that it reads.
@@ -52,6 +55,7 @@ class Turn:
     loop: StageLoop | None = None
     runner: Steps | Baton | None = None
     goes_on: bool = True
+    outside: Outside | None = None
     done: bool = False
     mail_only: bool = False
     inlets: list[InChannel] = field(default_factory=list)
@@ -73,6 +77,8 @@ class Turn:
         if self.goes_on:
             return True
         if self.is_due():
+            return True
+        if self.outside is not None and (self.outside.is_ready() or self.is_drained()):
             return True
         # Plain loops: this is asked several times for every item.
         for inlet in self.inlets:
@@ -98,6 +104,10 @@ class Turn:
     def awaits(self) -> bool:
         """Whether its function is at work in tasks."""
         return self.events is not None and self.events.in_flight > 0
+
+    def is_drained(self) -> bool:
+        """Whether it is a source that is to end."""
+        return self.source and self.loop is not None and bool(self.loop.stopping())
 
     def is_overtaken(self) -> bool:
         """Whether somebody further downstream can do something by now."""
@@ -156,3 +166,17 @@ class Order:
             if turn.can_go_on() and (even_full or not turn.bounds or not turn.is_full()):
                 return turn
         return None
+
+
+def await_programs(turns: Sequence[Turn], seconds: float) -> bool:
+    """Nobody can go on but by what a program does: wait a moment; whether there is one at all."""
+    outsides = [turn.outside for turn in turns if turn.outside and not turn.done]
+    poll = select.poll()
+    for outside in outsides:
+        for fd, events in outside.events:
+            poll.register(fd, events)
+    if outsides:
+        poll.poll(seconds * 1000)
+    for turn in turns:
+        turn.goes_on |= turn.outside is not None and turn.outside.patience_s is not None
+    return bool(outsides)

@@ -81,7 +81,7 @@ def _stage_row(plan: Plan, stage: StagePlan) -> tuple[str, ...]:
     ]
     return (
         stage.name,
-        stage.call or stage.operator,
+        stage.work,
         stage.role.value,
         stage.shape.value,
         _count(stage.replicas, "worker"),
@@ -172,7 +172,7 @@ def _count(number: int, noun: str, plural: str = "s") -> str:
 
 
 def _stage_json(plan: Plan, stage: StagePlan) -> dict[str, object]:
-    work = {"call": stage.call} if stage.call else {"use": stage.operator}
+    work = _work_json(stage)
     return {
         "name": stage.name,
         **work,
@@ -209,6 +209,20 @@ def _batch_json(batch: Batching | None) -> dict[str, object] | None:
     if batch is None:
         return None
     return {"size": batch.size, "wait_s": batch.wait_s, "stack": batch.stack}
+
+
+def _work_json(stage: StagePlan) -> dict[str, object]:
+    """As the file has it."""
+    if stage.program is None:
+        return {"call": stage.call} if stage.call else {"use": stage.operator}
+    form = stage.program.format
+    return {
+        "run": {
+            "cmd": list(stage.program.command),
+            "mode": stage.program.mode.value,
+            "format": form.value if form else None,
+        }
+    }
 
 
 def _budget_json(budget: Budget | None) -> int | str | None:

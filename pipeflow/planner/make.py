@@ -36,6 +36,7 @@ from pipeflow.planner.plan import (
 )
 from pipeflow.planner.traits import (
     LIVE,
+    has_one_beside,
     is_isolated,
     joins_by_key,
     keeps_state,
@@ -47,6 +48,7 @@ from pipeflow.planner.traits import (
 )
 from pipeflow.spec.pipeline import ERRORS, Call, Edge, Pipeline, Stage, Use
 from pipeflow.spec.policies import DEFAULT_CAPACITY_ITEMS, ByKey, KeyedInputs
+from pipeflow.spec.program import Program
 from pipeflow.spec.stage_type import Role
 from pipeflow.suggest import did_you_mean
 from pipeflow.values import replace
@@ -76,8 +78,8 @@ def make_plan(pipeline: Pipeline, machine: Machine, *, fusion: bool = False) -> 
     zips = find_zips(running)
     replicas = place(running, zips, machine.cores)
     workers = sum(replicas.values())
-    isolated = [name for name, stage in running.stages.items() if is_isolated(stage)]
-    processes = workers + sum(replicas[name] for name in isolated)
+    beside = [name for name, stage in running.stages.items() if has_one_beside(stage)]
+    processes = workers + sum(replicas[name] for name in beside)
     units = number(running, zips, replicas)
     ways = find_ways(running, units, replicas)
     budget = share_memory(pipeline, demands_of(running, replicas), machine)
@@ -282,6 +284,7 @@ def _stages(
             at=stage.at,
             call=f"{work.module}:{work.attribute}" if isinstance(work := stage.work, Call) else "",
             operator=work.operator.name if isinstance(work, Use) else "",
+            program=work if isinstance(work, Program) else None,
             role=_role(stage, edges_out.get(index, {})),
             shape=shape_of(stage),
             parameters=_parameters(stage),

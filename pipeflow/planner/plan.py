@@ -25,6 +25,7 @@ from pipeflow.spec.policies import (
     Overflow,
     TransportKind,
 )
+from pipeflow.spec.program import Program
 from pipeflow.spec.stage_type import Role, Shape
 from pipeflow.values import dataclass, field
 
@@ -158,7 +159,8 @@ class StagePlan:
         name: As the file has it.
         at: Where its name stands.
         call: ``module:attribute`` of the user's code, or empty.
-        operator: Name of the operator, or empty. One of the two is given.
+        operator: Name of the operator, or empty.
+        program: The external program, or ``None``. One of the three is given.
         role: A source has no edges in; a sink is a stage that nobody reads.
         shape: As far as it is known before the code runs.
         parameters: ``with``, filled in.
@@ -194,6 +196,7 @@ class StagePlan:
     at: Location
     call: str = ""
     operator: str = ""
+    program: Program | None = None
     role: Role = Role.OPERATOR
     shape: Shape = Shape.UNKNOWN
     parameters: Mapping[str, object] = field(default_factory=dict)
@@ -220,6 +223,11 @@ class StagePlan:
     level: int = 0
     stdin: bool = False
     isolated: bool = False
+
+    @property
+    def work(self) -> str:
+        """What it runs, for people: the call, the operator's name, or the program's command."""
+        return self.call or self.operator or (self.program.shown if self.program else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,7 +297,8 @@ class Plan:
     @property
     def processes(self) -> int:
         """How many processes run its workers, and what these have run beside them."""
-        beside = [worker for worker in self.workers if self.stages[worker.stage].isolated]
+        stages = [self.stages[worker.stage] for worker in self.workers]
+        beside = [stage for stage in stages if stage.isolated or stage.program is not None]
         return len({worker.process for worker in self.workers}) + len(beside)
 
     @property

@@ -25,6 +25,7 @@ from pipeflow.planner.traits import (
 )
 from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED, Pipeline, PortRef, Stage, Use
 from pipeflow.spec.policies import Balance, OnError
+from pipeflow.spec.program import Program
 from pipeflow.spec.stage_type import Role, Shape
 
 
@@ -63,10 +64,14 @@ def _role(stage: Stage, *, incomplete: bool) -> Iterator[Finding]:
         yield Finding(
             at=stage.edges[0].at if stage.edges else stage.at,
             code="named-stream",
-            problem=f"stage '{stage.name}' has named inputs, but '{title(stage)}' is a stream "
-            "function, which takes one stream",
+            problem=f"stage '{stage.name}' has named inputs, but '{title(stage)}' is a "
+            f"{_stream_kind(stage)}, which takes one stream",
             hint="give it one input or a list, or zip the inputs in a stage before it",
         )
+
+
+def _stream_kind(stage: Stage) -> str:
+    return "program in mode 'stream'" if isinstance(stage.work, Program) else "stream function"
 
 
 def _replicas(stage: Stage, *, incomplete: bool) -> Iterator[Finding]:
@@ -75,6 +80,8 @@ def _replicas(stage: Stage, *, incomplete: bool) -> Iterator[Finding]:
         return
     if always_alone(stage):
         what = "is a source" if not stage.edges else f"writes by '{title(stage)}'"
+        if stage.edges and isinstance(stage.work, Program):
+            what = f"runs '{title(stage)}' for the whole stream"
         yield Finding(
             at=stage.replicas_at,
             code="single-replicas",

@@ -35,6 +35,7 @@ from pipeflow.runtime.flow.targets import OutChannel, Target
 from pipeflow.runtime.flow.threads import Linger, Postman
 from pipeflow.runtime.flow.wiring import ChannelPlan
 from pipeflow.runtime.loops.base import DAY_S
+from pipeflow.runtime.loops.outside import Outside
 from pipeflow.transports.allocator import keep_freed_memory
 from pipeflow.transports.base import Packet, Sender
 from pipeflow.transports.bell import Bell
@@ -134,6 +135,8 @@ class Process:
         spins = brief.plan.stages[brief.plan.workers[brief.worker].stage].spin
         self._input_look = LookOut(SPIN_S if spins else SHORT_S)
         self._room_look = LookOut(SPIN_S if spins else SHORT_S)
+        #: What may let the loop go on beside its inputs; see ``StageLoop.outside``.
+        self.outside: Callable[[], Outside | None] = lambda: None
         #: Called before the process waits for room: what others in it hold back must leave first.
         self.before_wait: Callable[[], None] = lambda: None
         self._events: Events | None = None
@@ -186,6 +189,10 @@ class Process:
         Raises:
             ReadersGone: Nobody needs the results any more.
         """
+        outside = self.outside()
+        if outside is not None:
+            self._for_outside(outside)
+            return
         inbox = self.inbox
         assert inbox is not None
         busy = self._awaits()  # its function is at work, whatever else is waited for
@@ -205,6 +212,45 @@ class Process:
             if fd in self._watched:
                 self.outbox.check_readers(frozenset([each for each, _ in ready]))
                 break
+
+    def _for_outside(self, outside: Outside) -> None:
+        """Wait for an external program, and for items if it has room for them.
+
+        The bell ends it when the run is drained.
+
+        Raises:
+            ReadersGone: Nobody needs the results any more.
+        """
+        is_source = self.inbox is None
+        inbox = self.inbox if self.inbox is not None and not self.inbox.closed else None
+        poll, watched = outside.poll(), frozenset(self.outbox.watched())
+        for fd in watched:
+            poll.register(fd, 0)
+        if is_source:
+            poll.register(self._bell.fileno(), select.POLLIN)
+        spent_in = BUSY_NS
+        if inbox is not None and outside.input:
+            spent_in = WAIT_IN_NS
+            for fd in inbox.descriptors():
+                poll.register(fd, select.POLLIN)
+        state = State.AT_PROGRAM if spent_in == BUSY_NS else State.IN_OR_PROGRAM
+        self._row[BUSY_NS] += self._enter_state(state, 0)
+        patience_s = TIDY_S if outside.patience_s is None else min(TIDY_S, outside.patience_s)
+        until = None if outside.patience_s is None else time.monotonic() + outside.patience_s
+        ready = poll.poll(0)
+        while not (ready or (outside.input and inbox is not None and inbox.ready())):
+            if (is_source and self._draining()) or (until and time.monotonic() >= until):
+                break
+            idle = self._share.pool.lends() or (inbox is not None and inbox.parks())
+            ready = poll.poll(patience_s * 1000 if idle or until else None)
+            self._share.pool.tidy()
+            if inbox is not None:
+                inbox.help_writers()
+        self._row[spent_in] += self._enter_state(State.BUSY, 0)
+        if is_source:
+            self._bell.clear()
+        if not watched.isdisjoint(fd for fd, _ in ready):
+            self.outbox.check_readers(frozenset(fd for fd, _ in ready))
 
     def for_news(
         self,

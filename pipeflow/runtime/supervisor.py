@@ -55,7 +55,7 @@ from pipeflow.runtime.watch.lifecycle import Happening, Life
 from pipeflow.runtime.watch.root_cause import Cause, death, root_cause, signal_name, split_status
 from pipeflow.runtime.watch.signals import SignalPipe
 from pipeflow.runtime.watch.stalls import Stalls
-from pipeflow.runtime.watch.standstill import Standstill
+from pipeflow.runtime.watch.standstill import Standstill, waits_for
 from pipeflow.runtime.watch.starting import Starting
 from pipeflow.runtime.watch.terms import (
     CUT_S,
@@ -485,6 +485,8 @@ class Supervisor:
             for watched in self._standstill.at_work(self._alive()):
                 replica = watched.plan.replica
                 text = f"stopped: the run is drained, and nothing has moved for {still_s:.0f} s"
+                program = self._plan.stages[watched.plan.stage].program
+                text += f"; {waits_for(program)}" if program is not None else ""
                 self._tell(
                     LogLine(stage=watched.stage, replica=replica, level="warning", text=text)
                 )

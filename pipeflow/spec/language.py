@@ -17,6 +17,7 @@ from pipeflow.spec.policies import (
     Overflow,
     TransportKind,
 )
+from pipeflow.spec.program import ItemFormat, ProgramMode
 from pipeflow.spec.table import Table
 
 #: Version of the language that this pipeflow reads.
@@ -257,6 +258,44 @@ BATCH: Final = Table(
             aliases=("stacked", "array"),
             description="Whether the function gets one array, with the items along its first axis, "
             "in place of a list of arrays; it may return such an array.",
+        ),
+    ),
+)
+
+PROGRAM: Final = Table(
+    name="program",
+    title="a program",
+    options=(
+        Option(
+            name="cmd",
+            types=(_LIST,),
+            aliases=("command", "args", "argv", "run", "program"),
+            description="The program and its arguments; no shell reads them.",
+            examples=(["sort", "-n"],),
+        ),
+        Option(
+            name="mode",
+            types=(_STRING,),
+            default=ProgramMode.STREAM.value,
+            choices=tuple(mode.value for mode in ProgramMode),
+            choice_docs=(
+                "One program for the whole stream: it reads all items, and writes what it likes.",
+                "One line in, one line out, written at once: replicas, order, `on_error` hold.",
+                "One program an item: bytes in, bytes out.",
+            ),
+            description="How the program meets the items.",
+        ),
+        Option(
+            name="format",
+            types=(_STRING,),
+            default=None,
+            choices=tuple(form.value for form in ItemFormat),
+            choice_docs=(
+                "An item is the text of a line.",
+                "An item is a line of JSON.",
+            ),
+            description="How items are written and read: `lines` for text items, else `jsonl`, "
+            "when left out.",
         ),
     ),
 )
@@ -514,8 +553,13 @@ STAGE: Final = Table(
             name="run",
             types=(_LIST, _MAPPING),
             default=None,
-            description="An external program as a list of arguments.",
-            later=True,
+            aliases=("command", "cmd", "shell", "program"),
+            description="An external program as a list of arguments (no shell), or a mapping that "
+            "also says how it meets the items.",
+            examples=(
+                ["sort", "-n"],
+                {"cmd": ["wc", "-c"], "mode": "each"},
+            ),
         ),
         Option(
             name="pipeline",
@@ -633,12 +677,20 @@ STAGE: Final = Table(
         ),
     ),
     within={
+        "run": PROGRAM,
         "on_error": ERROR_POLICY,
         "resources": RESOURCES,
         "partition": PARTITION,
         "batch": BATCH,
         "join": JOIN,
     },
+)
+
+#: Keys that say what a stage does; it has exactly one of them.
+WORKS: Final = tuple(
+    option.name
+    for option in STAGE.options
+    if option.name in {"call", "use", "run", "pipeline"} and not option.later
 )
 
 EXPECTATION: Final = Table(
@@ -785,6 +837,7 @@ TABLES: Final = (
     DEFAULTS,
     LIMITS,
     STAGE,
+    PROGRAM,
     EDGE,
     CAPACITY,
     PARTITION,

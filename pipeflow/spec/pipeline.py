@@ -26,6 +26,7 @@ from pipeflow.spec.policies import (
     TransportKind,
     ZipInputs,
 )
+from pipeflow.spec.program import Program
 from pipeflow.spec.stage_type import CallFacts, StageType
 from pipeflow.values import dataclass, field
 
@@ -107,8 +108,8 @@ class Stage:
     Attributes:
         name: As the file has it.
         at: Where its name stands.
-        work: The user's function, or an operator.
-        work_at: Where the value of ``call`` or ``use`` stands.
+        work: The user's function, an operator, or a program.
+        work_at: Where the value of ``call``, ``use`` or ``run`` stands.
         parameters: ``with``, filled in; the worker turns values into the annotated types.
         parameter_at: Where each of them stands.
         edges: Its inputs in the order of the file; none: a source.
@@ -137,7 +138,7 @@ class Stage:
 
     name: str
     at: Location
-    work: Call | Use
+    work: Call | Use | Program
     work_at: Location
     parameters: Mapping[str, object] = field(default_factory=dict)
     parameter_at: Mapping[str, Location] = field(default_factory=dict)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pipeflow.spec.options import Option, OptionType
 from pipeflow.values import dataclass, field
@@ -42,8 +42,8 @@ def expected(option: Option) -> str:
     words = [_expected_form(option, kind) for kind in option.types]
     texts = [f"'{choice}'" for choice in option.choices]
     if texts and OptionType.STRING in option.types:
-        words[option.types.index(OptionType.STRING)] = _either(texts)
-    return _either([word for word in words if word])
+        words[option.types.index(OptionType.STRING)] = _or(texts)
+    return _or([word for word in words if word])
 
 
 def _expected_form(option: Option, kind: OptionType) -> str:
@@ -91,7 +91,12 @@ def _range(option: Option) -> str:
             return f" from {least:g} to {greatest:g}"
 
 
-def _either(words: list[str]) -> str:
+def either(keys: Sequence[str]) -> str:
+    """Keys as a choice, in words: ``'call', 'use' or 'run'``."""
+    return _or([f"'{key}'" for key in keys])
+
+
+def _or(words: list[str]) -> str:
     if len(words) < 2:
         return "".join(words)
     return ", ".join(words[:-1]) + " or " + words[-1]

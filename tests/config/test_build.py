@@ -484,7 +484,6 @@ def test_what_cannot_get_lists_or_cannot_wait_for_many_says_so(text: str, code: 
 @pytest.mark.parametrize(
     "line",
     [
-        "run: [cat]",
         "pipeline: other.yaml",
     ],
 )

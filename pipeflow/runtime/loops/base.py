@@ -15,7 +15,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from pipeflow.errors import ItemNotLoadable, MemoryLimitReached, PipeflowError
+from pipeflow.errors import (
+    ItemNotLoadable,
+    MemoryLimitReached,
+    PipeflowError,
+    ProgramFailed,
+    ProgramGivenUp,
+)
 from pipeflow.planner.plan import StagePlan
 from pipeflow.runtime.board import (
     DEAD_LETTERED,
@@ -30,6 +36,7 @@ from pipeflow.runtime.flow.inbox import Inbox
 from pipeflow.runtime.flow.joins import Lone
 from pipeflow.runtime.flow.outbox import Outbox
 from pipeflow.runtime.flow.refused import ReadersGone, ResultNotSerializable
+from pipeflow.runtime.loops.outside import Outside
 from pipeflow.runtime.loops.rows import Gathered, append_from
 from pipeflow.runtime.messages import (
     Failure,
@@ -191,6 +198,10 @@ class StageLoop(ABC):
             yield from self._run()
         except (ReadersGone, OutputClosed):
             self._let_go()  # an early end: nobody needs more
+
+    def outside(self) -> Outside | None:
+        """What may let it go on beside its inputs when it waits; ``None``: nothing."""
+        return None
 
     @abstractmethod
     def _run(self) -> Iterator[bool]:
@@ -378,11 +389,12 @@ class StageLoop(ABC):
             self.outbox.emit(ERRORS, letter, self.hand, *place)
 
     def _failure(self, error: BaseException, phase: str, item: ItemId | None = None) -> Failure:
+        ours = isinstance(error, PipeflowError | ProgramFailed)
         return Failure(
-            phase=phase,
+            phase="program" if isinstance(error, ProgramFailed) else phase,
             kind=kind_of(error),
             message=message_of(error),
-            traceback="" if isinstance(error, PipeflowError) else traceback_of(error),
+            traceback="" if ours else traceback_of(error),
             item=id_text(self.hand if item is None else item, self.names),
             view="" if self._payload is None else view_of(self._payload),
             attempt=self._attempt if self.hand else 1,
@@ -432,6 +444,8 @@ def failure_of(
         )
         text = f"shared arrays would pass limits.memory ({error.limit / 2**20:.0f} MiB): {holders}"
         return Failure(phase="run", kind="MemoryLimitReached", message=text)
+    if isinstance(error, ProgramGivenUp):
+        return Failure(phase="program", kind=ProgramFailed.__name__, message=str(error))
     if isinstance(error, ItemNotLoadable):
         return Failure(phase="unpickling", kind="ItemNotLoadable", message=str(error))
     return Failure(phase="run", kind=kind_of(error), message=str(error) or kind_of(error))

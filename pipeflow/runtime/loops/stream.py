@@ -94,8 +94,7 @@ class StreamLoop(StageLoop):
                     self._end = units
                     return
                 case None:
-                    self.outbox.flush()
-                    self.waits.for_input(None)
+                    yield from self._nothing_yet()
                 case Lone():
                     self._lone(message)
                 case Barrier(checkpoint):
@@ -104,6 +103,12 @@ class StreamLoop(StageLoop):
                     raise AssertionError(message)  # stream functions take no named inputs
                 case _:
                     assert_never(message)
+
+    def _nothing_yet(self) -> Iterator[Any]:
+        """No item is there: wait for one."""
+        self.outbox.flush()
+        self.waits.for_input(None)
+        yield from ()
 
     def _pull_row(self, calls: Calls) -> Iterator[Any]:
         """The items of a row."""
