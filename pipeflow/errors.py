@@ -6,6 +6,7 @@
     ├── MachineError           a limit of the machine forbids the run (exit 1)
     ├── StageFailed            the user's own code failed, and no policy covers it (exit 1)
     ├── WorkerDied             a worker ended without saying so: a signal, os._exit, memory (exit 1)
+    ├── ProgramGivenUp         an external program dies again and again (exit 1)
     ├── ItemNotSerializable    a result cannot cross to another process
     ├── ItemNotLoadable        what crossed cannot be made into an object again
     ├── MemoryLimitReached     the shared arrays of the run would pass ``limits.memory`` (exit 1)
@@ -14,6 +15,8 @@
         ├── PeerClosed           every reader has closed: there is nobody to send to
         ├── PeerLost             the other end went away without an end of input
         └── ProtocolError        a frame is torn, repeated, missing, or of another attempt
+
+    ProgramFailed              an external program failed: what ``on_error`` covers, so none of ours
 
 Nothing else of ours is imported here but what makes values.
 """
@@ -142,6 +145,10 @@ class WorkerDied(PipeflowError):
         self.stage, self.replica, self.exitcode, self.item = stage, replica, exitcode, item
 
 
+class ProgramGivenUp(PipeflowError):
+    """An external program has died too often for another to take its place."""
+
+
 class ItemNotSerializable(PipeflowError):
     """An object cannot be pickled, so it cannot cross to another process.
 
@@ -207,3 +214,11 @@ class PeerLost(ChannelError):
 
 class ProtocolError(ChannelError):
     """A frame is torn, repeated, missing, or belongs to another attempt."""
+
+
+class ProgramFailed(Exception):
+    """An external program did not do what its stage needs; the text is a sentence that names it."""
+
+
+class ProgramTimeout(ProgramFailed):
+    """It has not answered in time."""

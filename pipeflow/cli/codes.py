@@ -74,12 +74,15 @@ _LANGUAGE: Final[Mapping[str, str]] = {
     "bad-output": "`outputs` lists the stage's own ports. out, errors and unmatched belong to "
     "pipeflow.",
     "bad-reference": "${...} names params.NAME, env.NAME, file.dir or run.id; $$ is a $.",
+    "bad-run": "`run` is a program and its arguments as a list, or a mapping with `cmd`, `mode` "
+    "and `format`. It has no `with`: what the program needs to know is in its arguments or, by "
+    "`env`, in its variables. Modes `item` and `each` answer items, so they need `inputs`.",
     "bad-set": "--set takes a path and a value: stages.shrink.replicas=4.",
     "bad-timeout": "`timeout` bounds the time in your function for one item, so it needs a stage "
     "that is called with single items: no source and no stream function.",
     "bad-value": "The value is none of those that are allowed here.",
-    "call-or-use": "A stage has exactly one kind of work: `call` for your own Python, or `use` for "
-    "an operator.",
+    "call-or-use": "A stage has exactly one kind of work: `call` for your own Python, `use` for "
+    "an operator, or `run` for a program.",
     "cut-expression": "A comment cut the expression. Quote it.",
     "directory": "A folder stands where a pipeline file is expected.",
     "duplicate-name": "Two stages may not have the same name, nor names that differ in case only.",
@@ -145,8 +148,10 @@ _GRAPH: Final[Mapping[str, str]] = {
     "join; flat-maps, streams and joins there make new ids.",
     "join-partition": "With named inputs the join decides which replica gets what.",
     "join-repeated-ids": "After a merge the same id may come twice, so ids cannot pair items.",
-    "join-replicas": "This join cannot be spread over replicas, since positions are counted once.",
-    "join-unordered": "A join by position needs its inputs in order.",
+    "join-replicas": "This join cannot be spread over replicas: positions are counted once, and "
+    "what the latest item has replaced is told once.",
+    "join-unordered": "A join by position needs its inputs in order. Replicas that keep none, and "
+    "those that join by key, have none.",
     "missing-inputs": "The operator takes items, and the stage has no `inputs`.",
     "named-stream": "A stream function takes one stream, so it has no named inputs.",
     "never-answers": "The function returns nothing, yet another stage reads what it gives. Is a "
@@ -154,7 +159,7 @@ _GRAPH: Final[Mapping[str, str]] = {
     "no-source": "Every stage has inputs, so nothing would start the pipeline.",
     "reads-a-sink": "A sink gives nothing that could be read.",
     "self-edge": "A stage reads its own output.",
-    "single-replicas": "Sources and file sinks have one replica.",
+    "single-replicas": "Sources, file sinks and programs for the whole stream have one replica.",
     "source-partition": "A source has no inputs to spread.",
     "source-with-inputs": "The operator is a source, and takes no inputs.",
     "stateful-replicas": "A stage that keeps state has one replica, unless `partition` says which "
@@ -165,6 +170,8 @@ _GRAPH: Final[Mapping[str, str]] = {
     "nothing that it expects. Only the stages between the two run.",
     "unknown-port": "The stage has no such output port.",
     "unknown-stage": "An input names a stage that is not there.",
+    "unknown-program": "The program that `run` names is not in the folders of PATH, or is no file "
+    "that may be run. It may be there on the machine where the pipeline runs.",
     "unread-errors": "Dead letters must be read: let a stage have `inputs: NAME.errors`, or say "
     "`on_error: skip`.",
     "unread-output": "Nobody reads what this port gives.",
@@ -192,6 +199,12 @@ _RUN: Final[Mapping[str, str]] = {
     "`__setstate__` must work in every process.",
     "not-serializable": "What a stage gave cannot be pickled, so it cannot cross to another "
     "process. Open files, locks, lambdas and generators are the usual causes.",
+    "program-failed": "A program that `run` names could not be started, ended with an exit status "
+    "other than 0 or by a signal, did not answer in time, or wrote what is no item. The last lines "
+    "of its standard error are shown. In modes `item` and `each` the item in hand has failed, and "
+    "`on_error` says what follows. In mode `item` a program that dies five times in a row without "
+    "an answer between ends the run. `grep` ends with 1 when it has found nothing: "
+    "`[sh, -c, 'grep -e x || [ $? = 1 ]']`.",
     "run-failed": "The run as a whole could not go on.",
     "stage-failed": "The stage's own code raised, and its `on_error` is stop. `on_error: skip` or "
     "`dead_letter` lets the run go on past such items; `retries` tries them again.",

@@ -26,6 +26,7 @@ _PHASES: Final[Mapping[str, tuple[str, str]]] = {
     "pickling": ("not-serializable", "gave what cannot cross to another process"),
     "unpickling": ("not-loadable", "could not load what came"),
     "death": ("worker-died", "lost a worker"),
+    "program": ("program-failed", "failed"),
     "budget": ("budget-spent", "gave up too many items"),
     "run": ("run-failed", "ended the run"),
 }
@@ -112,9 +113,9 @@ def _problem(error: ErrorFacts, stage: StagePlan | None) -> str:
     where = f" on item {error.item}" if error.item else ""
     if error.attempt > 1:
         where += f", at try {error.attempt}"
-    # What cannot be pickled is found by us: the type of our own error would tell nothing.
+    # Found by us: the type of our own error would tell nothing.
     what = f"{error.type}: {error.message}" if error.message else error.type
-    if error.phase == "pickling":
+    if error.phase in {"pickling", "program"}:
         what = error.message
     return f"{name} {verb}{where}: {what}"
 
@@ -128,7 +129,7 @@ def _hint(error: ErrorFacts, stage: StagePlan | None) -> str:
         return ""
     if stage.role is Role.SOURCE or stage.shape is Shape.STREAM:
         return ""  # they know only ``stop``
-    covered = {"item", "pickling"}
+    covered = {"item", "pickling", "program"}
     if stage.call and not stage.keeps_state:
         covered.add("death")  # another process could go on where this one stopped
     if error.phase not in covered:

@@ -26,12 +26,14 @@ class Origin:
         stem: The name of a pipeline that has none.
         folder: The file's folder, absolute.
         search_path: Where modules are looked for after the folder.
+        program_path: Where programs are looked for: ``PATH``.
     """
 
     file: str
     stem: str
     folder: str
     search_path: Sequence[str]
+    program_path: str = ""
 
 
 def build(
@@ -59,6 +61,7 @@ def build(
         folder=origin.folder,
         search_path=origin.search_path,
         stage_types=stage_types,
+        program_path=origin.program_path,
         defaults=read_defaults(root.inner("defaults")),
     )
     start = Location(origin.file, 1, 1)

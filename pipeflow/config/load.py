@@ -80,7 +80,7 @@ def load(
         overlays: Files that are laid over it, in this order.
         sets: Single values, as ``stages.shrink.replicas=4``.
         params: ``--param`` as name to text, or ``pipeflow.run(params=...)`` as name to value.
-        environ: For ``${env.NAME}``.
+        environ: For ``${env.NAME}``, and for the ``PATH`` of programs.
         stage_types: The operators there are.
         search_path: Where modules are looked for behind the file's folder; or ``sys.path``.
         stdin_text: The text of the file if ``path`` is ``"-"``.
@@ -97,7 +97,9 @@ def load(
         return Loaded(findings=_sorted(findings), sources=sources)
     tree, more = _laid_over(document.root, documents[1:], sets)
     tree, slips = as_meant(tree, stage_types)
-    origin = _origin(path, document, search_path)
+    origin = replace(
+        _origin(path, document, search_path), program_path=environ.get("PATH", os.defpath)
+    )
     scope = Scope(
         environ=environ,
         folder=origin.folder,

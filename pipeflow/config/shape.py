@@ -31,9 +31,10 @@ from pipeflow.config.wording import (
     wrong_quantity,
 )
 from pipeflow.errors import Finding, Location
+from pipeflow.spec.language import WORKS
 from pipeflow.spec.options import Option
 from pipeflow.spec.stage_type import StageType
-from pipeflow.spec.table import expected
+from pipeflow.spec.table import either, expected
 from pipeflow.suggest import did_you_mean
 from pipeflow.values import dataclass
 
@@ -257,8 +258,8 @@ class _Retelling:
         """Whether another key stands there that was meant to be this one."""
         table = table_at(path)
         if table is not None:
-            # Of a stage 'call' is asked for; 'use' would do as well.
-            keys = ("call", "use") if key == "call" else (key,)
+            # Of a stage 'call' is asked for; the others would do as well.
+            keys = WORKS if key == "call" else (key,)
             return any(misspelt(one, node, table) for one in keys)
         stage_type = self._stage_types.get(self._operator(path))
         known = [option.name for option in stage_type.options] if stage_type else []
@@ -273,8 +274,8 @@ class _Retelling:
                 )
             case ("stages", stage) if key == "call":
                 return (
-                    f"stage '{stage}' needs 'call' or 'use'",
-                    "call: module:function, or use: the name of an operator",
+                    f"stage '{stage}' needs {either(WORKS)}",
+                    "call: module:function, use: operator, or run: [program, argument]",
                 )
             case ("stages", stage) if key == "with":
                 operator = self._operator(path)
@@ -315,16 +316,17 @@ class _Retelling:
                         length=entry.key_length,
                     ),
                 )
-        use = node.entry("use")
-        if use is not None and "call" in node:
+        works = [work for work in WORKS if work in node] if table.name == "stage" else []
+        for second in filter(None, map(node.entry, works[1:])):
             yield (
-                (*path, "use"),
+                (*path, second.key),
                 Finding(
-                    at=use.key_at,
+                    at=second.key_at,
                     code="call-or-use",
-                    problem=f"stage '{path[-1]}' has both 'call' and 'use'",
-                    hint="'call' is your own function, 'use' an operator: keep one of them",
-                    length=use.key_length,
+                    problem=f"stage '{path[-1]}' has both '{works[0]}' and '{second.key}'",
+                    hint="'call' is your own function, 'use' an operator, 'run' a program: "
+                    "keep one of them",
+                    length=second.key_length,
                 ),
             )
 
@@ -442,7 +444,9 @@ def _count_unknown(node: Map, error: ValidationError) -> int:
 def _filled(option: Option | None) -> str:
     """The setting with something in it, where its declaration has an example."""
     lists = [one for one in option.examples if isinstance(one, list)] if option else []
-    return f"{option.name}: {lists[0]}, or leave the key out" if option and lists else ""
+    if not option or not lists:
+        return ""
+    return f"{option.name}: [{', '.join(map(str, lists[0]))}], or leave the key out"
 
 
 #: The schema of a key that only other tools have.

@@ -71,12 +71,40 @@ NEW_STAGE: Final[list[Snippet]] = [
         },
     },
     {
+        "label": "stage: a program",
+        "description": "An external program for the whole stream: items in, lines out; no shell.",
+        "body": {
+            "${1:name}": {"run": ["${2:sort}", "${3:-n}"], "inputs": "${4:stage}"},
+        },
+    },
+    {
+        "label": "stage: a program, line by line",
+        "description": "One line in, one line out, written at once: order and errors by item.",
+        "body": {
+            "${1:name}": {
+                "run": {"cmd": ["${2:sed}", "${3:-u}", "${4:s/a/b/}"], "mode": "item"},
+                "inputs": "${5:stage}",
+            },
+        },
+    },
+    {
         "label": "stage: a join of named inputs",
         "description": "One argument of the function for each input; they meet by item.",
         "body": {
             "${1:name}": {
                 "call": "${2:module}:${3:function}",
                 "inputs": {"${4:left}": "${5:stage}", "${6:right}": "${7:stage}"},
+            },
+        },
+    },
+    {
+        "label": "stage: a join by key",
+        "description": "Items of the inputs meet that have equal keys; the rest is `unmatched`.",
+        "body": {
+            "${1:name}": {
+                "call": "${2:module}:${3:function}",
+                "inputs": {"${4:left}": "${5:stage}", "${6:right}": "${7:stage}"},
+                "join": {"key": "${8:item}", "within": "${9:1000}"},
             },
         },
     },

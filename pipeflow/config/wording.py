@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from pipeflow.config.nodes import Map, Node, Scalar, Seq, TreePath, kind_of
 from pipeflow.config.problem import Problem
+from pipeflow.config.program import bad_program
 from pipeflow.config.scalars import TRUTHS, resolve
 from pipeflow.config.units import duration, size
 from pipeflow.spec.language import EDGE, ROOT, STAGE, VERSION
@@ -51,7 +52,8 @@ def special_case(
             return Problem(
                 code="wrong-type",
                 problem=f"stage '{stage}' is empty",
-                hint="it needs 'call: module:function', or 'use:' with the name of an operator",
+                hint="it needs 'call: module:function', 'use:' with the name of an operator, "
+                "or 'run:' with a program",
             )
         case ("stages", str() as stage):
             return Problem(
@@ -76,8 +78,10 @@ def special_case(
                 problem=f"{node.text} without quotes is no text, and 'use' names an operator",
                 hint=f"use: '{node.text}'",
             )
+        case ("stages", _, "run", *_) if (problem := bad_program(path, node)) is not None:
+            return problem
         case _:
-            return _later_form(path, node)
+            return None
 
 
 def _meant_work(node: Node, stage_types: Mapping[str, StageType]) -> str:
@@ -178,25 +182,10 @@ def unknown_operator(name: str, stage_types: Mapping[str, StageType]) -> Problem
     return Problem(code="unknown-operator", problem=f"no operator '{name}'", hint=hint)
 
 
-def _later_form(path: TreePath, node: Node) -> Problem | None:
-    table = table_at(path[:-1])
-    for form in table.later_forms if table else ():
-        if form.key != path[-1]:
-            continue
-        text = node.value if isinstance(node, Scalar) else None
-        if (form.text and text == form.text) or (not form.text and isinstance(node, Map)):
-            option = table.option(form.key) if table else None
-            assert option is not None
-            return Problem(
-                code="not-yet",
-                problem=f"{form.words} comes in a later version of pipeflow",
-                hint=f"in this version '{form.key}' is {expected(option)}",
-            )
-    return None
-
-
 def wrong_quantity(option: Option, node: Scalar) -> Problem | None:
     """What is wrong with a value where a duration or a size is due."""
+    if OptionType.INTEGER in option.types and isinstance(node.value, int):
+        return None  # it is meant as the number that may stand there as well
     for kind, read in ((OptionType.DURATION, duration), (OptionType.SIZE, size)):
         if kind in option.types:
             result = read(node.value)

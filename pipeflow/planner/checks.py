@@ -10,6 +10,7 @@ from pipeflow.planner.item_types import item_types
 from pipeflow.planner.joins import Zips, find_zips, join_findings, one_worker_each
 from pipeflow.planner.listing import listed
 from pipeflow.planner.memory import demands_of, limit_findings
+from pipeflow.planner.pairing import pairing_findings
 from pipeflow.planner.placement import place, process_findings
 from pipeflow.planner.references import resolve
 from pipeflow.planner.rules import doubts, network_rules, nothing_starts, stage_rules
@@ -37,6 +38,7 @@ def check(pipeline: Pipeline) -> tuple[Finding, ...]:
     zips = find_zips(running)
     findings += join_findings(running, zips, resolved.incomplete)
     findings += _spread_zips(running, zips)
+    findings += pairing_findings(running)
     findings += doubts(running, whole, resolved.maybe_read)
     findings += item_types(running)
     if not resolved.findings:

@@ -133,7 +133,7 @@ def _of_plan(plan: Plan) -> Drawing:
         nodes=tuple(
             Node(
                 name=stage.name,
-                label=_label(stage.call or stage.operator, stage.replicas),
+                label=_label(stage.work, stage.replicas),
                 source=not stage.edges_in,
                 sink=not stage.edges_out,
             )

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pipeflow.errors import Finding
 from pipeflow.planner.drawing import graph_dot, graph_mermaid, graph_text
 from pipeflow.planner.memory import size
-from pipeflow.planner.plan import EdgePlan, Join, Plan, Route, StagePlan
+from pipeflow.planner.plan import EdgePlan, Join, Pairing, Plan, Route, StagePlan
 from pipeflow.spec.policies import ArrayMode, Batching, Budget, ErrorPolicy, OnError, Overflow
 from pipeflow.spec.stage_type import Shape
 
@@ -72,7 +72,7 @@ def plan_json(plan: Plan) -> dict[str, object]:
 def _stage_row(plan: Plan, stage: StagePlan) -> tuple[str, ...]:
     inputs = ", ".join(_input_text(plan, plan.edges[index]) for index in stage.edges_in)
     more = [
-        f"<- {inputs}{_join_text(stage.join)}" if inputs else "",
+        f"<- {inputs}{_join_text(stage)}" if inputs else "",
         _batch_text(stage.batch),
         f"{stage.concurrency} in flight" if stage.shape is Shape.ASYNC and inputs else "",
         f"at most {stage.timeout_s:g} s an item" if stage.timeout_s is not None else "",
@@ -81,7 +81,7 @@ def _stage_row(plan: Plan, stage: StagePlan) -> tuple[str, ...]:
     ]
     return (
         stage.name,
-        stage.call or stage.operator,
+        stage.work,
         stage.role.value,
         stage.shape.value,
         _count(stage.replicas, "worker"),
@@ -114,14 +114,23 @@ def _input_text(plan: Plan, edge: EdgePlan) -> str:
     return f"{edge.input}={source}" if edge.input else source
 
 
-def _join_text(join: Join) -> str:
-    match join:
+def _join_text(stage: StagePlan) -> str:
+    match stage.join:
         case Join.ZIP_BY_ID:
             return " (zip by id)"
         case Join.ZIP_BY_POSITION:
             return " (zip by position)"
+        case Join.LATEST:
+            return " (latest)"
+        case Join.BY_KEY:
+            return f" (by key, within {_within(stage.pairing)})"
         case Join.NONE | Join.MERGE:
             return ""
+
+
+def _within(pairing: Pairing | None) -> str:
+    assert pairing is not None
+    return f"{pairing.seconds:g} s" if pairing.items is None else _count(pairing.items, "item")
 
 
 def _edge_row(plan: Plan, edge: EdgePlan) -> tuple[str, ...]:
@@ -163,7 +172,7 @@ def _count(number: int, noun: str, plural: str = "s") -> str:
 
 
 def _stage_json(plan: Plan, stage: StagePlan) -> dict[str, object]:
-    work = {"call": stage.call} if stage.call else {"use": stage.operator}
+    work = _work_json(stage)
     return {
         "name": stage.name,
         **work,
@@ -174,6 +183,7 @@ def _stage_json(plan: Plan, stage: StagePlan) -> dict[str, object]:
         "threads": stage.threads,
         "keeps_state": stage.keeps_state,
         "join": stage.join.value,
+        "within": _within_json(stage.pairing),
         "inputs": [_port(plan, plan.edges[index]) for index in stage.edges_in],
         "ports": list(stage.ports),
         "on_error": stage.on_error.then.value,
@@ -188,10 +198,31 @@ def _stage_json(plan: Plan, stage: StagePlan) -> dict[str, object]:
     }
 
 
+def _within_json(pairing: Pairing | None) -> dict[str, object] | None:
+    """Of a join by key: items or seconds."""
+    if pairing is None or (pairing.items is None and pairing.seconds is None):
+        return None
+    return {"items": pairing.items, "seconds": pairing.seconds}
+
+
 def _batch_json(batch: Batching | None) -> dict[str, object] | None:
     if batch is None:
         return None
     return {"size": batch.size, "wait_s": batch.wait_s, "stack": batch.stack}
+
+
+def _work_json(stage: StagePlan) -> dict[str, object]:
+    """As the file has it."""
+    if stage.program is None:
+        return {"call": stage.call} if stage.call else {"use": stage.operator}
+    form = stage.program.format
+    return {
+        "run": {
+            "cmd": list(stage.program.command),
+            "mode": stage.program.mode.value,
+            "format": form.value if form else None,
+        }
+    }
 
 
 def _budget_json(budget: Budget | None) -> int | str | None:

@@ -15,6 +15,7 @@ from pipeflow.planner.listing import listed
 from pipeflow.planner.memory import Budget, demands_of, share_memory
 from pipeflow.planner.numbering import Units, number, order_notes
 from pipeflow.planner.order import levels, start_order, stop_order
+from pipeflow.planner.pairing import pairing_of
 from pipeflow.planner.placement import (
     auto_notes,
     check_machine,
@@ -35,7 +36,9 @@ from pipeflow.planner.plan import (
 )
 from pipeflow.planner.traits import (
     LIVE,
+    has_one_beside,
     is_isolated,
+    joins_by_key,
     keeps_state,
     may_be_live,
     ports_of,
@@ -44,7 +47,8 @@ from pipeflow.planner.traits import (
     without_letters,
 )
 from pipeflow.spec.pipeline import ERRORS, Call, Edge, Pipeline, Stage, Use
-from pipeflow.spec.policies import DEFAULT_CAPACITY_ITEMS, ByKey
+from pipeflow.spec.policies import DEFAULT_CAPACITY_ITEMS, ByKey, KeyedInputs
+from pipeflow.spec.program import Program
 from pipeflow.spec.stage_type import Role
 from pipeflow.suggest import did_you_mean
 from pipeflow.values import replace
@@ -74,8 +78,8 @@ def make_plan(pipeline: Pipeline, machine: Machine, *, fusion: bool = False) -> 
     zips = find_zips(running)
     replicas = place(running, zips, machine.cores)
     workers = sum(replicas.values())
-    isolated = [name for name, stage in running.stages.items() if is_isolated(stage)]
-    processes = workers + sum(replicas[name] for name in isolated)
+    beside = [name for name, stage in running.stages.items() if has_one_beside(stage)]
+    processes = workers + sum(replicas[name] for name in beside)
     units = number(running, zips, replicas)
     ways = find_ways(running, units, replicas)
     budget = share_memory(pipeline, demands_of(running, replicas), machine)
@@ -202,7 +206,7 @@ def _edges(
                     overflow=edge.overflow,
                     arrays=edge.arrays,
                     route=way.route,
-                    key=_key(stage, way.route),
+                    key=_key(stage, edge, way.route),
                     parts=way.parts,
                     lanes=lanes,
                     lane_base=lane_base,
@@ -232,7 +236,9 @@ def _capacity_notes(running: Network) -> tuple[str, ...]:
     )
 
 
-def _key(stage: Stage, route: Route) -> str:
+def _key(stage: Stage, edge: Edge, route: Route) -> str:
+    if joins_by_key(stage) and isinstance(stage.join, KeyedInputs):
+        return stage.join.expressions[edge.input]
     match route, stage.partition:
         case Route.KEY, ByKey(expression=expression):
             return expression
@@ -278,10 +284,12 @@ def _stages(
             at=stage.at,
             call=f"{work.module}:{work.attribute}" if isinstance(work := stage.work, Call) else "",
             operator=work.operator.name if isinstance(work, Use) else "",
+            program=work if isinstance(work, Program) else None,
             role=_role(stage, edges_out.get(index, {})),
             shape=shape_of(stage),
             parameters=_parameters(stage),
             join=units[stage.name].join,
+            pairing=pairing_of(running, stage, replicas[stage.name]),
             edges_in=tuple(edges_in.get(index, ())),
             edges_out=edges_out.get(index, {}),
             ports=ports_of(stage),

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pipeflow.errors import Finding, MachineError
 from pipeflow.planner.graph import Network
 from pipeflow.planner.joins import Zips, one_worker_each
+from pipeflow.planner.pairing import tells_superseded
 from pipeflow.planner.plan import Machine
 from pipeflow.planner.traits import wanted_replicas
 from pipeflow.spec.pipeline import Pipeline
@@ -30,6 +31,9 @@ def place(network: Network, zips: Zips, cores: int) -> Mapping[str, int]:
         if zip_.split is None and not one_worker_each(network, zips, network.stages[name]):
             # An explicit number was refused by ``checks``; what is left is auto and defaults.
             wanted[name] = 1
+    for name, stage in network.stages.items():
+        if tells_superseded(network, stage):
+            wanted[name] = 1  # likewise
     share = auto_share(sum(number is None for number in wanted.values()), cores)
     return {name: share if number is None else number for name, number in wanted.items()}
 

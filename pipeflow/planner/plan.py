@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
+from typing import Final
 
 from pipeflow.errors import Finding, Location
 from pipeflow.spec.policies import (
@@ -24,6 +25,7 @@ from pipeflow.spec.policies import (
     Overflow,
     TransportKind,
 )
+from pipeflow.spec.program import Program
 from pipeflow.spec.stage_type import Role, Shape
 from pipeflow.values import dataclass, field
 
@@ -35,6 +37,14 @@ class Join(Enum):
     MERGE = "merge"  #: one input, or several as they come
     ZIP_BY_ID = "zip_by_id"  #: named ports that come from one stage: pairs by item id
     ZIP_BY_POSITION = "zip_by_position"  #: named ports from different sources: pairs by position
+    BY_KEY = "by_key"  #: named ports: items with equal keys
+    LATEST = "latest"  #: named ports: each item of the first with the newest of the others
+
+
+#: Those whose calls take one item of each of several ports.
+NAMED_JOINS: Final = frozenset({Join.ZIP_BY_ID, Join.ZIP_BY_POSITION, Join.BY_KEY, Join.LATEST})
+#: Those of them that may wait for one port while another of other sources brings items.
+WAITING_JOINS: Final = NAMED_JOINS - {Join.ZIP_BY_ID}
 
 
 class Route(Enum):
@@ -66,6 +76,29 @@ class Numbering(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pairing:
+    """How a join that waits for nobody bounds what it holds.
+
+    Attributes:
+        items: By key: how many further items on its port an item waits for its partner; ``None``:
+            ``seconds`` says how long.
+        seconds: By key: how long it waits.
+        ahead: How many items of a port may be held because another port is due, before they are
+            looked at all the same; 0: their writer waits, for nothing depends on it.
+    """
+
+    items: int | None = None
+    seconds: float | None = None
+    ahead: int = 0
+
+    def __post_init__(self) -> None:
+        if self.items is not None and self.seconds is not None:
+            raise ValueError("a bound in items and one in time")
+        if (self.items or 0) < 0 or (self.seconds or 0) < 0 or self.ahead < 0:
+            raise ValueError(f"a bound below nothing: {self.items}, {self.seconds}, {self.ahead}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EdgePlan:
     """One edge, decided.
 
@@ -81,7 +114,8 @@ class EdgePlan:
         overflow: What a full edge does.
         arrays: Shared views, or private copies.
         route: How units spread over the reading replicas.
-        key: The expression for ``Route.KEY``, else empty.
+        key: The expression that gives the key of its items, for ``Route.KEY`` and for a join by
+            key; else empty.
         parts: Which writers make up a unit.
         lanes: Lanes that the edge carries, at least 1.
         lane_base: Number of its first lane among all input lanes of the reading stage.
@@ -125,11 +159,13 @@ class StagePlan:
         name: As the file has it.
         at: Where its name stands.
         call: ``module:attribute`` of the user's code, or empty.
-        operator: Name of the operator, or empty. One of the two is given.
+        operator: Name of the operator, or empty.
+        program: The external program, or ``None``. One of the three is given.
         role: A source has no edges in; a sink is a stage that nobody reads.
         shape: As far as it is known before the code runs.
         parameters: ``with``, filled in.
         join: How inputs become calls.
+        pairing: What bounds a join by key or of the latest; ``None`` for others.
         edges_in: Numbers of the edges it reads, in the order of the file.
         edges_out: Output port to the numbers of the edges that read it; ports without readers are
             left out.
@@ -160,10 +196,12 @@ class StagePlan:
     at: Location
     call: str = ""
     operator: str = ""
+    program: Program | None = None
     role: Role = Role.OPERATOR
     shape: Shape = Shape.UNKNOWN
     parameters: Mapping[str, object] = field(default_factory=dict)
     join: Join = Join.MERGE
+    pairing: Pairing | None = None
     edges_in: tuple[int, ...] = ()
     edges_out: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     ports: tuple[str, ...] = ("out",)
@@ -185,6 +223,11 @@ class StagePlan:
     level: int = 0
     stdin: bool = False
     isolated: bool = False
+
+    @property
+    def work(self) -> str:
+        """What it runs, for people: the call, the operator's name, or the program's command."""
+        return self.call or self.operator or (self.program.shown if self.program else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,7 +297,8 @@ class Plan:
     @property
     def processes(self) -> int:
         """How many processes run its workers, and what these have run beside them."""
-        beside = [worker for worker in self.workers if self.stages[worker.stage].isolated]
+        stages = [self.stages[worker.stage] for worker in self.workers]
+        beside = [stage for stage in stages if stage.isolated or stage.program is not None]
         return len({worker.process for worker in self.workers}) + len(beside)
 
     @property

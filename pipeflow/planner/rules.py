@@ -14,7 +14,7 @@ from pipeflow.planner.traits import (
     always_alone,
     answers,
     file_written,
-    is_zip,
+    is_join,
     needs_partition,
     operator_role,
     ports_of,
@@ -25,6 +25,7 @@ from pipeflow.planner.traits import (
 )
 from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED, Pipeline, PortRef, Stage, Use
 from pipeflow.spec.policies import Balance, OnError
+from pipeflow.spec.program import Program
 from pipeflow.spec.stage_type import Role, Shape
 
 
@@ -63,10 +64,14 @@ def _role(stage: Stage, *, incomplete: bool) -> Iterator[Finding]:
         yield Finding(
             at=stage.edges[0].at if stage.edges else stage.at,
             code="named-stream",
-            problem=f"stage '{stage.name}' has named inputs, but '{title(stage)}' is a stream "
-            "function, which takes one stream",
+            problem=f"stage '{stage.name}' has named inputs, but '{title(stage)}' is a "
+            f"{_stream_kind(stage)}, which takes one stream",
             hint="give it one input or a list, or zip the inputs in a stage before it",
         )
+
+
+def _stream_kind(stage: Stage) -> str:
+    return "program in mode 'stream'" if isinstance(stage.work, Program) else "stream function"
 
 
 def _replicas(stage: Stage, *, incomplete: bool) -> Iterator[Finding]:
@@ -75,6 +80,8 @@ def _replicas(stage: Stage, *, incomplete: bool) -> Iterator[Finding]:
         return
     if always_alone(stage):
         what = "is a source" if not stage.edges else f"writes by '{title(stage)}'"
+        if stage.edges and isinstance(stage.work, Program):
+            what = f"runs '{title(stage)}' for the whole stream"
         yield Finding(
             at=stage.replicas_at,
             code="single-replicas",
@@ -86,7 +93,9 @@ def _replicas(stage: Stage, *, incomplete: bool) -> Iterator[Finding]:
             at=stage.replicas_at,
             code="stateful-replicas",
             problem=f"stage '{stage.name}' keeps state; {stage.replicas} replicas need a partition",
-            hint="write `partition: {key: EXPR}`, so that equal keys meet in one replica, or "
+            hint="write `replicas: 1`, and keep the state in a stage behind it"
+            if is_join(stage)
+            else "write `partition: {key: EXPR}`, so that equal keys meet in one replica, or "
             "`partition: broadcast`, or `replicas: 1`",
         )
 
@@ -94,7 +103,7 @@ def _replicas(stage: Stage, *, incomplete: bool) -> Iterator[Finding]:
 def _partition(stage: Stage, *, incomplete: bool) -> Iterator[Finding]:
     if isinstance(stage.partition, Balance):
         return
-    if is_zip(stage):
+    if is_join(stage):
         yield Finding(
             at=stage.partition_at,
             code="join-partition",

@@ -28,6 +28,7 @@ from pipeflow.spec.pipeline import (
     Stage,
     Use,
 )
+from pipeflow.spec.program import Program
 from pipeflow.spec.stage_type import CallFacts, Role, Shape
 from pipeflow.suggest import did_you_mean
 from pipeflow.values import dataclass, replace
@@ -260,7 +261,7 @@ def _is_sink(port: PortRef, stages: Mapping[str, Stage]) -> bool:
     match stage.work:
         case Use(operator=operator):
             return operator.role is Role.SINK
-        case Call():
+        case Call() | Program():
             ports = {PortRef(stage.name, each) for each in (OUT, *stage.outputs)}
             is_read = any(ports & _sources(other) for other in stages.values())
             return not is_read and answers(stage) is not True

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from pipeflow.errors import ProgramFailed
 from pipeflow.planner.plan import StagePlan
 from pipeflow.runtime.board import SINCE_NS, STATE, Board, State, Words
 from pipeflow.runtime.brief import WorkerBrief
@@ -29,6 +30,10 @@ def load_stage(stage: StagePlan, folder: str, context: StageContext, row: Words)
 
     names = tuple(context.input_names)
     note(State.STARTING)
+    if stage.program is not None:
+        from pipeflow.runtime.programs.load import load_program  # most stages run Python
+
+        return load_program(stage, folder, context)
     work = load_work(
         call=stage.call,
         operator=stage.operator,
@@ -83,6 +88,8 @@ def _open_stdout(fd: int) -> Any:
 
 def start_failure(error: BaseException, row: Words) -> Failure:
     """What stage code that cannot be loaded or built is told as."""
+    if isinstance(error, ProgramFailed):
+        return Failure(phase="program", kind=kind_of(error), message=message_of(error))
     importing = row[STATE] == State.STARTING or isinstance(error, ImportError | SyntaxError)
     phase = "import" if importing else "constructor"
     return Failure(

@@ -142,7 +142,9 @@ class Supervisor:
             after_s=terms.still_s,
         )
         self._obituary = Obituary(plan, wires.board, wires.last_words)
-        self._drain = Drain(wires, alarms=self._alarms, tell=tell, grace_s=terms.grace_s)
+        self._drain = Drain(
+            plan.stages, wires, alarms=self._alarms, tell=tell, grace_s=terms.grace_s
+        )
         self._cutting = Cutting(
             plan,
             channels,

@@ -177,6 +177,7 @@ def loop_of(
     context.item_id = loop.item_in_hand
     context.empty = process.empty
     context.rest = process.rest
+    process.outside = loop.outside
     return loop
 
 

@@ -11,12 +11,14 @@ from typing import Final
 from pipeflow.spec.options import Option, OptionType
 from pipeflow.spec.policies import (
     DEFAULT_CONCURRENCY,
+    DEFAULT_WITHIN_ITEMS,
     ArrayMode,
     OnError,
     Overflow,
     TransportKind,
 )
-from pipeflow.spec.table import LaterForm, Table
+from pipeflow.spec.program import ItemFormat, ProgramMode
+from pipeflow.spec.table import Table
 
 #: Version of the language that this pipeflow reads.
 VERSION: Final = 1
@@ -197,6 +199,34 @@ PARTITION: Final = Table(
     ),
 )
 
+JOIN: Final = Table(
+    name="join by key",
+    title="a join by key",
+    options=(
+        Option(
+            name="key",
+            types=(_EXPRESSION, _MAPPING),
+            aliases=("on", "by", "keys"),
+            description="Items for which this Python expression over `item` gives equal values "
+            "meet, one to one; a mapping gives each input an expression of its own. `None` meets "
+            "nothing.",
+            examples=('item["id"]', {"order": 'item["id"]', "payment": 'item["order"]'}),
+        ),
+        Option(
+            name="within",
+            types=(_INTEGER, _DURATION),
+            default=DEFAULT_WITHIN_ITEMS,
+            minimum=1,
+            maximum=2**31 - 1,
+            aliases=("window", "timeout", "tolerance"),
+            description="How long an item waits for its partner: so many further items on its own "
+            "input, or a time. Then it goes to port `unmatched`. The number also bounds "
+            "how many items are held.",
+            examples=(1000, "5s"),
+        ),
+    ),
+)
+
 BATCH: Final = Table(
     name="batch",
     title="a batch",
@@ -228,6 +258,44 @@ BATCH: Final = Table(
             aliases=("stacked", "array"),
             description="Whether the function gets one array, with the items along its first axis, "
             "in place of a list of arrays; it may return such an array.",
+        ),
+    ),
+)
+
+PROGRAM: Final = Table(
+    name="program",
+    title="a program",
+    options=(
+        Option(
+            name="cmd",
+            types=(_LIST,),
+            aliases=("command", "args", "argv", "run", "program"),
+            description="The program and its arguments; no shell reads them.",
+            examples=(["sort", "-n"],),
+        ),
+        Option(
+            name="mode",
+            types=(_STRING,),
+            default=ProgramMode.STREAM.value,
+            choices=tuple(mode.value for mode in ProgramMode),
+            choice_docs=(
+                "One program for the whole stream: it reads all items, and writes what it likes.",
+                "One line in, one line out, written at once: replicas, order, `on_error` hold.",
+                "One program an item: bytes in, bytes out.",
+            ),
+            description="How the program meets the items.",
+        ),
+        Option(
+            name="format",
+            types=(_STRING,),
+            default=None,
+            choices=tuple(form.value for form in ItemFormat),
+            choice_docs=(
+                "An item is the text of a line.",
+                "An item is a line of JSON.",
+            ),
+            description="How items are written and read: `lines` for text items, else `jsonl`, "
+            "when left out.",
         ),
     ),
 )
@@ -485,8 +553,13 @@ STAGE: Final = Table(
             name="run",
             types=(_LIST, _MAPPING),
             default=None,
-            description="An external program as a list of arguments.",
-            later=True,
+            aliases=("command", "cmd", "shell", "program"),
+            description="An external program as a list of arguments (no shell), or a mapping that "
+            "also says how it meets the items.",
+            examples=(
+                ["sort", "-n"],
+                {"cmd": ["wc", "-c"], "mode": "each"},
+            ),
         ),
         Option(
             name="pipeline",
@@ -575,11 +648,16 @@ STAGE: Final = Table(
         ),
         Option(
             name="join",
-            types=(_STRING,),
+            types=(_STRING, _MAPPING),
             default="zip",
-            choices=("zip",),
-            choice_docs=("Ports that come from one stage pair by item id, others by position.",),
-            description="How named inputs meet.",
+            choices=("zip", "latest"),
+            choice_docs=(
+                "Ports that come from one stage pair by item id, others by position.",
+                "Each item of the first port with the newest of the others, until the first ends.",
+            ),
+            description="How named inputs meet: `zip`, `latest`, or by key: "
+            "`{key: EXPR, within: 1000}`.",
+            examples=("latest", {"key": 'item["id"]', "within": "5s"}),
         ),
         _ON_ERROR,
         _TIMEOUT,
@@ -598,16 +676,21 @@ STAGE: Final = Table(
             description="What people should know of it.",
         ),
     ),
-    later_forms=(
-        LaterForm(key="join", words="a join by key"),
-        LaterForm(key="join", words="the join 'latest'", text="latest"),
-    ),
     within={
+        "run": PROGRAM,
         "on_error": ERROR_POLICY,
         "resources": RESOURCES,
         "partition": PARTITION,
         "batch": BATCH,
+        "join": JOIN,
     },
+)
+
+#: Keys that say what a stage does; it has exactly one of them.
+WORKS: Final = tuple(
+    option.name
+    for option in STAGE.options
+    if option.name in {"call", "use", "run", "pipeline"} and not option.later
 )
 
 EXPECTATION: Final = Table(
@@ -754,9 +837,11 @@ TABLES: Final = (
     DEFAULTS,
     LIMITS,
     STAGE,
+    PROGRAM,
     EDGE,
     CAPACITY,
     PARTITION,
+    JOIN,
     BATCH,
     ERROR_POLICY,
     RESOURCES,

@@ -18,12 +18,15 @@ from pipeflow.spec.policies import (
     Batching,
     Capacity,
     ErrorPolicy,
+    JoinPolicy,
     Limits,
     Overflow,
     Partition,
     Resources,
     TransportKind,
+    ZipInputs,
 )
+from pipeflow.spec.program import Program
 from pipeflow.spec.stage_type import CallFacts, StageType
 from pipeflow.values import dataclass, field
 
@@ -105,12 +108,14 @@ class Stage:
     Attributes:
         name: As the file has it.
         at: Where its name stands.
-        work: The user's function, or an operator.
-        work_at: Where the value of ``call`` or ``use`` stands.
+        work: The user's function, an operator, or a program.
+        work_at: Where the value of ``call``, ``use`` or ``run`` stands.
         parameters: ``with``, filled in; the worker turns values into the annotated types.
         parameter_at: Where each of them stands.
         edges: Its inputs in the order of the file; none: a source.
         named_inputs: The inputs are a mapping, so a join makes one call of them.
+        join: How its named inputs meet.
+        join_at: Where the value of ``join`` stands, else ``at``.
         outputs: Its own output ports beside ``out``, ``errors`` and ``unmatched``.
         ports_known: ``False``: a mistake hides which ports it has, so it may have others too.
         replicas: Parallel workers; ``None``: ``auto``. ``defaults`` never reach a stage that
@@ -133,12 +138,14 @@ class Stage:
 
     name: str
     at: Location
-    work: Call | Use
+    work: Call | Use | Program
     work_at: Location
     parameters: Mapping[str, object] = field(default_factory=dict)
     parameter_at: Mapping[str, Location] = field(default_factory=dict)
     edges: tuple[Edge, ...] = ()
     named_inputs: bool = False
+    join: JoinPolicy = field(default_factory=ZipInputs)
+    join_at: Location | None = None
     outputs: tuple[str, ...] = ()
     ports_known: bool = True
     replicas: int | None = 1

@@ -484,9 +484,6 @@ def test_what_cannot_get_lists_or_cannot_wait_for_many_says_so(text: str, code: 
 @pytest.mark.parametrize(
     "line",
     [
-        "join: latest",
-        "join: {key: item}",
-        "run: [cat]",
         "pipeline: other.yaml",
     ],
 )

@@ -94,6 +94,7 @@ def test_the_json_goes_by_names_and_can_be_written() -> None:
         "threads": 1,
         "keeps_state": False,
         "join": "merge",
+        "within": None,
         "inputs": ["find"],
         "ports": ["out", "errors"],
         "on_error": "dead_letter",
