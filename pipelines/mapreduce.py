@@ -21,15 +21,15 @@ class Tally(TypedDict):
     times: int
 
 
-def texts(files: int) -> Iterator[str]:
-    """Read what came with Python, the first so many files; 0 stands for all."""
+def texts(files: int) -> Iterator[Path]:
+    """Find the texts that came with Python, the first so many; 0 stands for all."""
     found = sorted(Path(sysconfig.get_path("stdlib")).rglob("*"))
     readable = (file for file in found if file.suffix in SUFFIXES and file.is_file())
-    for file in islice(readable, files or None):
-        yield file.read_text(encoding="utf-8", errors="replace")
+    yield from islice(readable, files or None)
 
 
-def tally(text: str) -> Iterator[Tally]:
+def tally(file: Path) -> Iterator[Tally]:
     """Count the words in one text, so that each word of it travels but once."""
+    text = Path(file).read_text(encoding="utf-8", errors="replace")
     for word, times in Counter(WORD.findall(text.lower())).items():
         yield Tally(word=word, times=times)
