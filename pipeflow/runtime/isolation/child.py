@@ -85,9 +85,13 @@ class Child:
         if self._reader.is_empty():
             return ()
         records = [unpack_record(data) for data in self._reader.take()]
+        self.wake()
+        return records
+
+    def wake(self) -> None:
+        """Have it look again, if it waits for room or for its results to be sent on."""
         if self.link.cells[Cell.RUNNER_SLEEPS]:
             self.link.runner_bell.ring()
-        return records
 
     def has_news(self) -> bool:
         """Whether there is anything to hear, or it has begun more than was noted."""
@@ -101,6 +105,10 @@ class Child:
     def confirm(self) -> None:
         """One more record was heard, and what it refers to is held."""
         self.link.cells[Cell.CONFIRMED] += 1
+
+    def took(self) -> None:
+        """One more of its results was sent on."""
+        self.link.cells[Cell.TAKEN] += 1
 
     # -- its end
 

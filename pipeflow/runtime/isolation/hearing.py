@@ -114,6 +114,7 @@ class HearingLoop(StageLoop):
                     self._note(record)
             except ReadersGone as error:  # what else was said counts all the same
                 gone = error
+        self._at_hand().wake()
         if gone is not None:
             raise gone
         return True
@@ -128,12 +129,15 @@ class HearingLoop(StageLoop):
         row[PROCESSED] += 1
         if result is None:
             row[EMPTY] += 1
-        elif not self._leaving:
+        else:
             try:
-                self.outbox.emit(OUT, result, item, lane, unit, settled=True)
+                if not self._leaving:
+                    self.outbox.emit(OUT, result, item, lane, unit, settled=True)
             except ReadersGone:
                 self._leaving = True
                 raise
+            finally:
+                self._at_hand().took()
 
     def _note(self, record: Record) -> None:
         match record:
@@ -187,8 +191,11 @@ class HearingLoop(StageLoop):
             case Emitted(port, item, lane, unit):
                 payload = next(payloads)
                 self._count_emitted(port)
-                if not self._leaving:
-                    self.outbox.emit(port, payload, item, lane, unit)
+                try:
+                    if not self._leaving:
+                        self.outbox.emit(port, payload, item, lane, unit)
+                finally:
+                    self._at_hand().took()
             case _:
                 assert_never(act)
 

@@ -20,6 +20,7 @@ from pipeflow.runtime.at_work import others_at_work
 from pipeflow.runtime.board import Board
 from pipeflow.runtime.brief import WorkerBrief
 from pipeflow.runtime.flow.refused import ReadersGone
+from pipeflow.runtime.isolation.ahead import Ahead
 from pipeflow.runtime.isolation.link import Cell, Link
 from pipeflow.runtime.isolation.messages import Broken, Loaded, Over
 from pipeflow.runtime.isolation.row_loop import RowLoop
@@ -103,6 +104,9 @@ def _run(task: Task) -> int:
         context=context,
         pool=share.pool,
         log_level=brief.log_level,
+        ahead=Ahead.of(
+            brief.plan.edges[number] for numbers in stage.edges_out.values() for number in numbers
+        ),
     )
     enter(context)
     # How far it has come is for all to see the first time; later the worker is at work meanwhile.

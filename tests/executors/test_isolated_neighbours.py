@@ -1,0 +1,149 @@
+"""What an isolated stage does beside its items: running ahead, logging from wherever it can."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import pipeflow
+from pipeflow.api import make_executor
+from pipeflow.executors.base import RunOptions
+from pipeflow.telemetry.events import Event, LogLine
+from pipeflow.telemetry.report import Report
+from tests.executors.running import EXECUTORS
+
+pytestmark = pytest.mark.processes
+
+AHEAD = """
+import os
+from pathlib import Path
+import numpy as np
+
+def note(file: Path, number: int) -> None:
+    with open(os.open(file, os.O_WRONLY | os.O_CREAT), "wb") as out:
+        out.write(number.to_bytes(8, "little"))  # in one call: nobody sees half of it
+
+def many(item: int, made: Path, count: int, size: int):
+    for number in range(count):
+        note(made, number + 1)
+        yield np.full(size, number) if size else number
+
+def one(number: int, made: Path, size: int):
+    note(made, number + 1)
+    return np.full(size, number) if size else number
+
+def look(item, made: Path, most: int) -> None:
+    ahead = int.from_bytes(made.read_bytes(), "little") - int(np.ravel(item)[0]) - 1
+    assert ahead <= most, ahead
+"""
+
+LOGS = """
+import gc
+import os
+import pipeflow
+
+class Circle:
+    def __init__(self):
+        self.me = self
+
+    def __del__(self):
+        pipeflow.log.info("gone")
+
+def leaves_circles(item: int):
+    gc.set_threshold(3)  # so it is collected in the middle of whatever comes next
+    Circle()
+    return {"deep": [item, {"er": item}]}
+
+def forks(item: int) -> int:
+    children = []
+    for child in range(4):
+        pid = os.fork()
+        if pid == 0:
+            for _ in range(1000):
+                pipeflow.log.info("said by a child")
+            os._exit(0)
+        children.append(pid)
+    for pid in children:
+        os.waitpid(pid, 0)
+    return item
+"""
+
+
+def run(folder: Path, code: str, text: str, executor: str = "local") -> tuple[Report, list[Event]]:
+    (folder / "beside.py").write_text(code)
+    file = folder / "pipeline.yaml"
+    file.write_text(text)
+    events: list[Event] = []
+    report = make_executor(executor).run(pipeflow.plan(file), RunOptions(), events.append)
+    assert report.ledger.findings == ()
+    return report, events
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize("function", ["many", "one"])
+@pytest.mark.parametrize(("capacity", "size"), [("1", 0), ("8", 0), ("{bytes: 2MiB}", 131_072)])
+def test_a_stage_in_a_process_of_its_own_runs_no_further_ahead_than_its_edge_allows(
+    tmp_path: Path, executor: str, function: str, capacity: str, size: int
+) -> None:
+    made = tmp_path / "made"
+    count = 200
+    work = f"count: {count}, size: {size}" if function == "many" else f"size: {size}"
+    # What the edge holds, what waits to get in, and the one that is being made.
+    held = int(capacity) if capacity.isdigit() else 2
+    report, _ = run(
+        tmp_path,
+        AHEAD,
+        f"""
+stages:
+  source: {{use: range, with: {{stop: {1 if function == "many" else count}}}}}
+  work:
+    call: beside:{function}
+    inputs: source
+    on_error: skip
+    with: {{made: "{made}", {work}}}
+  sink:
+    call: beside:look
+    inputs: {{from: work, capacity: {capacity}}}
+    with: {{made: "{made}", most: {held + held // 8 + 2}}}
+""",
+        executor,
+    )
+
+    assert report.errors == ()
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_a_finalizer_may_log_in_the_middle_of_anything(tmp_path: Path, executor: str) -> None:
+    report, events = run(
+        tmp_path,
+        LOGS,
+        """
+stages:
+  source: {use: range, with: {stop: 500}}
+  work: {call: 'beside:leaves_circles', inputs: source, on_error: skip, timeout: 5s}
+  sink: {use: 'null', inputs: work}
+""",
+        executor,
+    )
+
+    assert [stage.skipped for stage in report.stages] == [0, 0, 0]
+    assert len([event for event in events if isinstance(event, LogLine)]) > 400
+
+
+def test_processes_that_an_isolated_stage_forks_may_log_all_at_once(tmp_path: Path) -> None:
+    report, events = run(
+        tmp_path,
+        LOGS,
+        """
+stages:
+  source: {use: range, with: {stop: 3}}
+  work: {call: 'beside:forks', inputs: source, on_error: skip}
+  sink: {use: 'null', inputs: work}
+""",
+    )
+
+    assert report.errors == ()
+    lines = [event for event in events if isinstance(event, LogLine)]
+    said = [line for line in lines if line.text == "said by a child"]
+    assert len(said) == 3 * 4 * 1000
