@@ -66,10 +66,12 @@ class Reading:
         """Give the pipeline.
 
         Raises:
-            InvalidPipeline: Any finding is an error.
+            InvalidPipeline: Any finding is an error, or the file is to get params as a stage of
+                another file and has none now.
         """
-        if self.pipeline is None:
-            raise InvalidPipeline(self.findings, dict(self.sources))
+        if self.pipeline is None or self.pipeline.lacking:
+            lacking = self.pipeline.lacking if self.pipeline else ()
+            raise InvalidPipeline(sort_findings([*self.findings, *lacking]), dict(self.sources))
         return self.pipeline
 
 

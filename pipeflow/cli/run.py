@@ -203,10 +203,13 @@ def _check(arguments: argparse.Namespace) -> None:
 
 def _cut(pipeline: Pipeline, target: str, count: int) -> Pipeline:
     from pipeflow.cli.until import until
+    from pipeflow.planner.expand import expand, port_in
     from pipeflow.planner.make import only_to
     from pipeflow.stages.registry import stage_types
 
-    return until(pipeline, target, count, stage_types=stage_types(), only_to=only_to)
+    expanded = expand(pipeline)
+    port = str(port_in(expanded, target))
+    return until(expanded.pipeline, port, count, stage_types=stage_types(), only_to=only_to)
 
 
 def _plan(pipeline: Pipeline, world: World, *, fusion: bool) -> Plan:

@@ -195,7 +195,7 @@ class _Filler:
         text = self._scope.sources.get(at.file)
         if text is None:
             return at
-        lines = self._lines.setdefault(at.file, Lines(at.file, text))
+        lines = self._lines.setdefault(at.file, Lines(at.file, text, at.via))
         index = lines.start(at.line) + at.column - 2
         for _ in range(str(scalar.value).count("${", 0, offset) + 1):
             index = text.find("${", index + 1)

@@ -31,6 +31,7 @@ from pipeflow.config.wording import (
     wrong_quantity,
 )
 from pipeflow.errors import Finding, Location
+from pipeflow.spec.language import BESIDE_PIPELINE, STAGE
 from pipeflow.spec.options import Option
 from pipeflow.spec.stage_type import StageType
 from pipeflow.spec.table import expected
@@ -258,7 +259,7 @@ class _Retelling:
         table = table_at(path)
         if table is not None:
             # Of a stage 'call' is asked for; 'use' would do as well.
-            keys = ("call", "use") if key == "call" else (key,)
+            keys = ("call", "use", "pipeline") if key == "call" else (key,)
             return any(misspelt(one, node, table) for one in keys)
         stage_type = self._stage_types.get(self._operator(path))
         known = [option.name for option in stage_type.options] if stage_type else []
@@ -315,6 +316,9 @@ class _Retelling:
                         length=entry.key_length,
                     ),
                 )
+        if path[0:1] == ("stages",) and "pipeline" in node:
+            yield from self._beside_pipeline(path, node)
+            return
         use = node.entry("use")
         if use is not None and "call" in node:
             yield (
@@ -325,6 +329,32 @@ class _Retelling:
                     problem=f"stage '{path[-1]}' has both 'call' and 'use'",
                     hint="'call' is your own function, 'use' an operator: keep one of them",
                     length=use.key_length,
+                ),
+            )
+
+    def _beside_pipeline(self, path: TreePath, node: Map) -> Iterator[tuple[TreePath, Finding]]:
+        """Settings of processes, where the processes are those of another file."""
+        for entry in node.entries:
+            if entry.key in BESIDE_PIPELINE or STAGE.option(entry.key) is None:
+                continue
+            name, work = path[-1], entry.key in {"call", "use", "run"}
+            hint = f"'pipeline' is another file, '{entry.key}' work of this one: keep one of them"
+            if not work:
+                hint = (
+                    f"write '{entry.key}' in that file, where it is due; what differs from use to "
+                    "use can be one of its params, given by 'with'"
+                )
+            problem = f"stage '{name}' has both 'pipeline' and '{entry.key}'"
+            if not work:
+                problem = f"stage '{name}' runs another file, so it has no '{entry.key}' of its own"
+            yield (
+                (*path, entry.key),
+                Finding(
+                    at=entry.key_at,
+                    code="call-or-use" if work else "beside-pipeline",
+                    problem=problem,
+                    hint=hint,
+                    length=entry.key_length,
                 ),
             )
 
@@ -341,6 +371,8 @@ class _Retelling:
         rule = "a letter, then up to 63 letters, digits, '-' or '_'"
         if what == "input name":
             rule = "it names an argument of the function: letters, digits and '_'"
+        if path[0] == "outputs":
+            what = "output name"
         if path[0] == "tests":
             what, rule = "name", "it names what is given or expected: stage, or stage.port"
         yield (

@@ -61,6 +61,8 @@ def special_case(
             )
         case ("stages", _, "inputs", *_) if not isinstance(node, Map) or not len(node):
             return _bad_input(path, node)
+        case ("outputs", _) if isinstance(node, Scalar) and node.value is not None:
+            return _bad_output(path, node)
         case ("stages", _, "call"):
             return Problem(
                 code="wrong-type",
@@ -108,6 +110,17 @@ def _bad_input(path: TreePath, node: Node) -> Problem | None:
     return Problem(
         code="bad-value" if is_text else "wrong-type",
         problem=f"{subject(path)} must be the name of a stage, or stage.port, got {got(node)}",
+        hint=hint,
+    )
+
+
+def _bad_output(path: TreePath, node: Scalar) -> Problem:
+    is_text = isinstance(node.value, str)
+    hint = "${…} is not filled in here" if "${" in node.text else "stage, or stage.port"
+    return Problem(
+        code="bad-value" if is_text else "wrong-type",
+        problem=f"output {subject(path)} must be the name of a stage, or stage.port, "
+        f"got {got(node)}",
         hint=hint,
     )
 

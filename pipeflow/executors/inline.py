@@ -131,7 +131,7 @@ class _InlineRun:
             seed=self._options.seed,
             stopping=lambda: self._board.draining,
             stdout=self._stdout,
-            parameters=self._plan.parameters,
+            parameters=self._plan.values_for(stage),
             input_names=tuple(edge.input for edge in edges if edge.input),
         )
         row = self._board.worker(index)
@@ -164,7 +164,8 @@ class _InlineRun:
         work = load_work(
             call=stage.call,
             operator=stage.operator,
-            folder=self._plan.folder,
+            folder=self._plan.folder_of(stage),
+            folders=self._plan.folders,
             parameters=stage.parameters,
             source=turn.source,
             input_names=context.input_names,

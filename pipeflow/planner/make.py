@@ -8,6 +8,8 @@ from pipeflow.errors import Finding, InvalidPipeline, UsageError
 from pipeflow.planner.channels import Way, channels_of, find_ways, transport_for
 from pipeflow.planner.checks import by_place, check, errors_of
 from pipeflow.planner.crowding import crowding_notes
+from pipeflow.planner.expand import expand
+from pipeflow.planner.files import not_run_alone
 from pipeflow.planner.fusion import fuse
 from pipeflow.planner.graph import Network, network, without_disabled
 from pipeflow.planner.joins import find_zips
@@ -63,9 +65,10 @@ def make_plan(pipeline: Pipeline, machine: Machine, *, fusion: bool = False) -> 
             findings, warnings too.
         MachineError: The machine does not allow so many processes, open files or so much memory.
     """
-    findings = check(pipeline)
+    findings = by_place([*check(pipeline), *not_run_alone(pipeline)])
     if errors_of(findings):
         raise InvalidPipeline(findings)
+    pipeline = expand(pipeline).pipeline
     trimmed = without_disabled(pipeline)
     running = network(trimmed.pipeline)
     zips = find_zips(running)
@@ -122,7 +125,7 @@ def only_to(pipeline: Pipeline, stage: str) -> Pipeline:
     Raises:
         UsageError: There is no such stage, or it is disabled.
     """
-    running = without_disabled(pipeline).pipeline
+    running = without_disabled(expand(pipeline).pipeline).pipeline
     names = [each.name for each in running.stages]
     if stage not in names:
         raise UsageError(_no_such_stage(pipeline, stage, names))
@@ -275,6 +278,7 @@ def _stages(
             spin=stage.resources.spin,
             level=level[stage.name],
             stdin=not stage.edges and (isinstance(work, Call) or reads_stdin(stage)),
+            home=stage.home,
         )
         for index, stage in enumerate(running.stages.values())
     )

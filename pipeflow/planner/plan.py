@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from enum import Enum
 
 from pipeflow.errors import Finding, Location
+from pipeflow.spec.pipeline import Home
 from pipeflow.spec.policies import STOP, ArrayMode, ErrorPolicy, Overflow, TransportKind
 from pipeflow.spec.stage_type import Role, Shape
 from pipeflow.values import dataclass, field
@@ -139,6 +140,7 @@ class StagePlan:
         spin: Whether a waiting worker may burn processor time.
         level: Longest path from a source, in edges; for showing only.
         stdin: Whether its worker keeps the standard input of the command.
+        home: The file that it comes from, if that is not the plan's own.
     """
 
     index: int
@@ -166,6 +168,7 @@ class StagePlan:
     spin: bool = False
     level: int = 0
     stdin: bool = False
+    home: Home | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,6 +244,19 @@ class Plan:
         """The workers in one process, writers before readers; most are alone."""
         together = [each for each in self.workers if each.process == self.workers[worker].process]
         return tuple(sorted(together, key=lambda each: self.stages[each.stage].level))
+
+    def folder_of(self, stage: StagePlan) -> str:
+        """The folder that is first on the path of a stage's workers."""
+        return stage.home.folder if stage.home else self.folder
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """The folders of all its files, each once."""
+        return tuple(dict.fromkeys([self.folder, *(map(self.folder_of, self.stages))]))
+
+    def values_for(self, stage: StagePlan) -> Mapping[str, object]:
+        """The values of ``params`` that ``EXPR`` of a stage sees."""
+        return stage.home.parameters if stage.home else self.parameters
 
     def workers_of(self, stage: int) -> tuple[WorkerPlan, ...]:
         """The workers of one stage, replica 0 first."""

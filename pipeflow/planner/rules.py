@@ -108,15 +108,19 @@ def _partition(stage: Stage, *, incomplete: bool) -> Iterator[Finding]:
         )
 
 
-def network_rules(network: Network, maybe_read: frozenset[str]) -> Iterator[Finding]:
+def network_rules(
+    network: Network, maybe_read: frozenset[str], *, part: bool = False
+) -> Iterator[Finding]:
     """What can be judged only with the neighbours, in the file as it is written.
 
     Args:
         network: The pipeline; wrong edges are taken out.
         maybe_read: Stages that those edges were probably meant to read.
+        part: It is run as a stage: dead letters that nobody reads come out of it.
     """
     yield from _readers_of_sinks(network)
-    yield from _unread_errors(network, maybe_read)
+    if not part:
+        yield from _unread_errors(network, maybe_read)
     yield from _shared_stdin(network)
 
 
@@ -153,13 +157,16 @@ def _unread_errors(network: Network, maybe_read: frozenset[str]) -> Iterator[Fin
         if name in maybe_read:
             continue
         errors = PortRef(stage.name, ERRORS)
-        if stage.on_error.then is OnError.DEAD_LETTER and errors not in network.readers:
-            yield Finding(
-                at=stage.on_error_at,
-                code="unread-errors",
-                problem=f"nothing reads '{errors}', where the dead letters of '{stage.name}' go",
-                hint=f"add a stage with `inputs: {errors}`, or write `on_error: skip`",
-            )
+        if ERRORS not in ports_of(stage) or errors in network.readers:
+            continue
+        skip = f"write `on_error: skip` in {stage.inner.file}" if stage.inner else ""
+        yield Finding(
+            at=stage.at if stage.inner else stage.on_error_at,
+            code="unread-errors",
+            problem=f"nothing reads '{errors}', where the dead letters of '{stage.name}' go",
+            hint=f"add a stage with `inputs: {errors}`, or {skip or 'write `on_error: skip`'}",
+            length=len(stage.name) if stage.inner else 1,
+        )
 
 
 def _shared_stdin(network: Network) -> Iterator[Finding]:
@@ -198,6 +205,11 @@ def doubts(network: Network, whole: Network, maybe_read: frozenset[str]) -> Iter
 
 
 def _unread_outputs(stage: Stage, read: list[str]) -> Iterator[Finding]:
+    if stage.home is not None:
+        read = [*read, *stage.home.exported]
+    if stage.inner is not None:
+        yield from _unread_file(stage, read)
+        return
     for port in stage.outputs:
         if port not in read:
             yield Finding(
@@ -215,6 +227,22 @@ def _unread_outputs(stage: Stage, read: list[str]) -> Iterator[Finding]:
             code="unread-output",
             problem=f"nothing reads the output of '{stage.name}'",
             hint=f"add a stage with `inputs: {stage.name}`; `use: 'null'` takes what nobody needs",
+            severity=Severity.WARNING,
+            length=len(stage.name),
+        )
+
+
+def _unread_file(stage: Stage, read: list[str]) -> Iterator[Finding]:
+    """Of several outputs of a file some may not be needed; all of them would be a mistake."""
+    ports = [port for port in ports_of(stage) if port != ERRORS]
+    if ports and not set(read) & set(ports):
+        names = listed(f"'{PortRef(stage.name, port)}'" for port in ports)
+        yield Finding(
+            at=stage.at,
+            code="unread-output",
+            problem=f"nothing reads {names}",
+            hint=f"add a stage with `inputs: {PortRef(stage.name, ports[0])}`; "
+            "`use: 'null'` takes what nobody needs",
             severity=Severity.WARNING,
             length=len(stage.name),
         )

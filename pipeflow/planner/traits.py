@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED, Call, PortRef, Stage, Use
+from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED, Call, Pipeline, PortRef, Stage, Use
 from pipeflow.spec.policies import Balance, Broadcast, OnError
 from pipeflow.spec.stage_type import Role, Shape
 from pipeflow.values import replace
@@ -26,11 +26,13 @@ class Blocker(Enum):
 
 def is_known(stage: Stage) -> bool:
     """Whether its work could be read; config says what is wrong with the others."""
-    return isinstance(stage.work, Use) or bool(stage.work.module)
+    return isinstance(stage.work, Use) or bool(stage.work.module) or stage.inner is not None
 
 
 def title(stage: Stage) -> str:
-    """What the stage runs, as the file has it: ``module:attribute`` or the operator's name."""
+    """What the stage runs, as the file has it: ``module:attribute``, an operator, or a file."""
+    if stage.inner is not None:
+        return stage.inner.file
     match stage.work:
         case Call(module=module, attribute=attribute):
             return f"{module}:{attribute}"
@@ -53,8 +55,11 @@ def operator_role(stage: Stage) -> Role | None:
 
 
 def is_zip(stage: Stage) -> bool:
-    """Whether it joins several named inputs; one named input needs no partner."""
-    return stage.named_inputs and len(stage.edges) > 1
+    """Whether it joins several named inputs; one named input needs no partner.
+
+    A stage that runs a file feeds its inputs to the stages of that file, which may join them.
+    """
+    return stage.named_inputs and len(stage.edges) > 1 and stage.inner is None
 
 
 def is_merge(stage: Stage) -> bool:
@@ -129,10 +134,28 @@ def blocker(stage: Stage) -> Blocker | None:
 
 
 def ports_of(stage: Stage) -> tuple[str, ...]:
-    """All its output ports: ``out``, its own, and those that its settings open."""
+    """All its output ports: ``out``, its own, and those that its settings open.
+
+    Of a stage that runs a file: those that the file names, and ``errors`` if it leaves some unread.
+    """
+    if stage.inner is not None:
+        letters = (ERRORS,) if open_letters(stage.inner) else ()
+        return (*(port.name for port in stage.inner.outputs), *letters)
     errors = (ERRORS,) if stage.on_error.then is OnError.DEAD_LETTER else ()
     unmatched = (UNMATCHED,) if is_zip(stage) else ()
     return (OUT, *stage.outputs, *errors, *unmatched)
+
+
+def open_letters(pipeline: Pipeline) -> tuple[PortRef, ...]:
+    """The ports ``errors`` in a file that no stage of it reads: they come out of the file."""
+    read = {edge.source for stage in pipeline.stages for edge in stage.edges}
+    read |= {port.source for port in pipeline.outputs}
+    ports = (
+        PortRef(stage.name, ERRORS)
+        for stage in pipeline.stages
+        if stage.enabled and ERRORS in ports_of(stage)
+    )
+    return tuple(port for port in ports if port not in read)
 
 
 def answers(stage: Stage) -> bool | None:

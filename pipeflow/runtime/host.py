@@ -111,7 +111,7 @@ def run_workers(briefs: Sequence[WorkerBrief], channels: tuple[ChannelPlan, ...]
         context = make_context(brief, stage, board, report)
         _turn_to(context, brief.print_fd)
         try:
-            work = load_stage(stage, plan.folder, context, board.worker(brief.worker))
+            work = load_stage(stage, plan, context, board.worker(brief.worker))
         except BaseException as error:  # the user's module or constructor: a boundary
             failure = start_failure(error, board.worker(brief.worker))
             _fail(reports, brief.worker, briefs, failure)

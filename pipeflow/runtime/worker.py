@@ -21,7 +21,7 @@ from types import FrameType
 from typing import Any
 
 from pipeflow.errors import ChannelError
-from pipeflow.planner.plan import StagePlan
+from pipeflow.planner.plan import Plan, StagePlan
 from pipeflow.runtime.board import SINCE_NS, STATE, Board, State, Words
 from pipeflow.runtime.brief import WorkerBrief
 from pipeflow.runtime.failures import kind_of, message_of, traceback_of
@@ -70,7 +70,7 @@ def run_worker(brief: WorkerBrief, channels: tuple[ChannelPlan, ...]) -> int:
     context = make_context(brief, stage, board, reports)
     enter(context)
     try:
-        work = load_stage(stage, plan.folder, context, board.worker(brief.worker))
+        work = load_stage(stage, plan, context, board.worker(brief.worker))
     except BaseException as error:  # the user's module or constructor: a boundary
         reports.tell(Failed(start_failure(error, board.worker(brief.worker))))
         return EXIT_FAILED
@@ -146,7 +146,7 @@ class Reports:
             self.tell(line)
 
 
-def load_stage(stage: StagePlan, folder: str, context: StageContext, row: Words) -> Work:
+def load_stage(stage: StagePlan, plan: Plan, context: StageContext, row: Words) -> Work:
     """Import and build the stage's code, and see that it is what was planned.
 
     How far it has come, and since when, stands in the worker's row of the board.
@@ -161,7 +161,8 @@ def load_stage(stage: StagePlan, folder: str, context: StageContext, row: Words)
     work = load_work(
         call=stage.call,
         operator=stage.operator,
-        folder=folder,
+        folder=plan.folder_of(stage),
+        folders=plan.folders,
         parameters=stage.parameters,
         source=not stage.edges_in,
         input_names=names,
@@ -217,7 +218,7 @@ def make_context(
         stopping=lambda: board.draining,
         log=reports.log,
         stdout=None if brief.stdout_fd < 0 else _open_stdout(brief.stdout_fd),
-        parameters=brief.plan.parameters,
+        parameters=brief.plan.values_for(stage),
         input_names=tuple(edge.input for edge in edges if edge.input),
     )
 

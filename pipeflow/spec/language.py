@@ -449,8 +449,10 @@ STAGE: Final = Table(
             name="pipeline",
             types=(_STRING,),
             default=None,
-            description="Another pipeline file as one stage.",
-            later=True,
+            aliases=("include", "subpipeline"),
+            description="Another pipeline file as one stage, looked for beside this one. `with` "
+            "gives its params, `inputs` feeds its inputs, and its outputs are the stage's ports.",
+            examples=("resize.yaml",),
         ),
         Option(
             name="with",
@@ -458,7 +460,7 @@ STAGE: Final = Table(
             default=None,
             aliases=("args", "kwargs", "params", "parameters", "options", "config", "arguments"),
             description="Keyword arguments: of the function beside the item, of a class's "
-            "`__init__`, of the operator.",
+            "`__init__`, of the operator; params of the file that `pipeline` names.",
             examples=({"width": 256},),
         ),
         Option(
@@ -675,6 +677,22 @@ ROOT: Final = Table(
             description="Tests of the pipeline, which `pipeflow test` runs: a name each, "
             "and what is given and expected.",
         ),
+        Option(
+            name="inputs",
+            types=(_LIST,),
+            default=None,
+            description="Names of the inputs of a file that is used as a stage; its stages read "
+            "them as they read each other. Such a file is not run by itself.",
+            examples=(["images"],),
+        ),
+        Option(
+            name="outputs",
+            types=(_MAPPING,),
+            default=None,
+            description="The outputs of a file that is used as a stage: the name of a port, and "
+            "the `stage` or `stage.port` whose items it gives. Such a file is not run by itself.",
+            examples=({"out": "shrink", "masks": "segment.masks"},),
+        ),
         *(
             Option(name=name, types=(_ANY,), default=None, description=words, later=True)
             for name, words in (
@@ -682,14 +700,16 @@ ROOT: Final = Table(
                 ("delivery", "What is promised when a process dies."),
                 ("checkpoint", "How often the state of the run is saved, and where."),
                 ("restart", "How often a run may begin again after a crash."),
-                ("inputs", "Names of the inputs of a file that is used as a stage."),
-                ("outputs", "The outputs of a file that is used as a stage."),
             )
         ),
     ),
     within={"defaults": DEFAULTS, "limits": LIMITS},
     each={"params": PARAM, "stages": STAGE, "tests": TEST},
 )
+
+#: What a stage that runs another file may say beside ``pipeline``: the rest is for processes, and
+#: those are the inner file's.
+BESIDE_PIPELINE: Final = frozenset({"pipeline", "with", "inputs", "enabled", "description"})
 
 #: Every table, outermost first; for the reference page.
 TABLES: Final = (
