@@ -87,6 +87,8 @@ def _located(finding: Finding, file: str, ask: Asked, entries: Sequence[Entry]) 
         return None  # it may stand there, in what could not be read
     line = finding.hint.removeprefix("--param ").replace("=", ": ", 1)
     name = line.partition(":")[0]
+    if any(did_you_mean(entry.key, [name]) for entry in entries):
+        return None  # a slip of it, which has its finding
     return replace(
         finding,
         at=ask.at,

@@ -82,10 +82,10 @@ def _block(finding: Finding, sources: Mapping[str, str], *, color: bool) -> str:
     lines += _excerpt(finding, sources.get(finding.at.file, ""), hue, color=color)
     if finding.hint:
         lines.append(f"  {_painted('hint', _CYAN, color=color)}: {visible(finding.hint)}")
-    for place in finding.at.includes():
-        line = _line_at(place, sources.get(place.file, ""))
+    for at in finding.at.includes():
+        line = _line_at(at, sources.get(at.file, ""))
         shown = f" | {_expanded(line)}" if line else ""
-        lines.append(f"  included at {_painted(visible(str(place)), _BOLD, color=color)}{shown}")
+        lines.append(f"  included at {_painted(visible(str(at)), _BOLD, color=color)}{shown}")
     return "\n".join(lines)
 
 

@@ -106,6 +106,12 @@ def _bad_input(path: TreePath, node: Node) -> Problem | None:
         hint = "${…} is not filled in here; write the stage's name, and `enabled` to choose"
     if isinstance(node, Scalar) and isinstance(node.value, str) and "," in node.text:
         hint = f"a list stands in brackets: [{node.text}]"
+    if isinstance(node, Scalar) and "/" in node.text:
+        outer, _, inner = node.text.partition("/")
+        hint = (
+            f"a file that a stage runs gives its outputs: inputs: {outer}, and in that file "
+            f"outputs: {{out: {inner}}}"
+        )
     is_text = isinstance(node, Scalar) and isinstance(node.value, str)
     return Problem(
         code="bad-value" if is_text else "wrong-type",

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pipeflow.errors import Finding, UsageError
 from pipeflow.planner.listing import listed
-from pipeflow.planner.traits import open_letters
+from pipeflow.planner.traits import AN_INPUT, open_letters
 from pipeflow.spec.pipeline import (
     ERRORS,
     OUT,
@@ -122,7 +122,7 @@ def _source(port: InPort) -> Stage:
     return Stage(
         name=port.name,
         at=port.at,
-        work=Call(module="input", attribute=port.name, facts=facts),
+        work=Call(module=AN_INPUT, attribute=port.name, facts=facts),
         work_at=port.at,
         replicas_at=port.at,
         partition_at=port.at,

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pipeflow.errors import Finding
 from pipeflow.planner.graphs import nx
 from pipeflow.planner.listing import listed
-from pipeflow.planner.traits import is_known, ports_of
+from pipeflow.planner.traits import AN_INPUT, is_known, ports_of
 from pipeflow.spec.pipeline import ERRORS, UNMATCHED, Call, Edge, Pipeline, PortRef, Stage
 from pipeflow.suggest import did_you_mean
 from pipeflow.values import dataclass, replace
@@ -149,7 +149,7 @@ def _unknown_port(stage: Stage, edge: Edge, writer: Stage) -> Finding:
             meant += "It opens with `on_error: dead_letter`. "
         problem = f"stage '{stage.name}' reads '{edge.source}', and '{name}' has no port '{port}'"
         hint = f"{meant}The ports of '{name}' are: {listed(ports_of(writer))}."
-        if not meant and isinstance(writer.work, Call):
+        if not meant and isinstance(writer.work, Call) and writer.work.module != AN_INPUT:
             hint += f" Write `outputs: [{port}]` there if it sends to one."
         code = "unknown-port"
     return Finding(at=edge.at, code=code, problem=problem, hint=hint, length=len(str(edge.source)))

@@ -6,11 +6,15 @@ What a stage is together with its neighbours is in ``graph``, ``joins`` and ``ch
 from __future__ import annotations
 
 from enum import Enum
+from typing import Final
 
 from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED, Call, Pipeline, PortRef, Stage, Use
 from pipeflow.spec.policies import Balance, Broadcast, OnError
 from pipeflow.spec.stage_type import Role, Shape
 from pipeflow.values import replace
+
+#: Stands for the module of what stands in for an input of a file; it is never imported.
+AN_INPUT: Final = "input"
 
 
 class Blocker(Enum):
