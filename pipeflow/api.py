@@ -241,7 +241,7 @@ def read(
         expect(loaded.pipeline)
     from pipeflow.planner.checks import check  # loads networkx, which takes a while
 
-    graph = check(loaded.pipeline) if loaded.pipeline is not None else ()
+    graph = check(loaded.pipeline, complete=loaded.complete) if loaded.pipeline is not None else ()
     if not loaded.complete:
         # What was left out for its mistakes may be all that a doubt rests on.
         graph = tuple(each for each in graph if each.severity is Severity.ERROR)

@@ -20,6 +20,7 @@ from pipeflow.config.interpolate import Scope, fill
 from pipeflow.config.literal import literal_paths
 from pipeflow.config.meant import as_meant
 from pipeflow.config.nodes import Map
+from pipeflow.config.param_options import param_options
 from pipeflow.config.params import Params, read_params
 from pipeflow.config.part import Asked, params_by_with
 from pipeflow.config.problem import Problem
@@ -225,7 +226,9 @@ def read_one(tree: Map, origin: Origin, asked: AskedFor, below: Below) -> One:
     findings += _news(findings, [*shape.findings, *wrong_values])
     own = {file: known.masked(file, text) for file, text in asked.sources.items()}
     return One(
-        pipeline=replace(pipeline, lacking=lacking),
+        pipeline=replace(
+            pipeline, lacking=lacking, declared=param_options(shape.tree.get("params"))
+        ),
         findings=tuple(findings),
         sources=own | below.sources,
         params=known,

@@ -19,9 +19,10 @@ _PARAM: Final = re.compile(r"\$\{params\.([A-Za-z_][A-Za-z0-9_-]*)")
 class Kind(Enum):
     """What a name is."""
 
-    STAGE = "stage"  #: a stage's own name, or one that an edge reads
+    STAGE = "stage"  #: a stage's own name, or an input's of the file, or one that an edge reads
     CALL = "call"  #: ``module:attribute``
     USE = "use"  #: an operator
+    FILE = "file"  #: another pipeline file
     PARAM = "param"  #: a parameter's own name, or one that a value refers to
 
 
@@ -116,6 +117,7 @@ def _names(root: Map) -> Iterator[Name]:
         yield _of_key(Kind.STAGE, entry)
         if isinstance(entry.value, Map):
             yield from _in_stage(entry.key, entry.value)
+    yield from _ports(root)
     tests = root.get("tests")
     for entry in tests.entries if isinstance(tests, Map) else ():
         if isinstance(entry.value, Map):
@@ -124,6 +126,19 @@ def _names(root: Map) -> Iterator[Name]:
         if isinstance(node, Scalar) and isinstance(node.value, str):
             in_stage = path[:1] == ("stages",) and len(path) > 2
             yield from _params_in(node, str(path[1]) if in_stage else "")
+
+
+def _ports(root: Map) -> Iterator[Name]:
+    """An input of the file is named as a stage is; an output names a stage."""
+    inputs, outputs = root.get("inputs"), root.get("outputs")
+    for item in inputs.items if isinstance(inputs, Seq) else ():
+        if isinstance(item, Scalar) and isinstance(item.value, str):
+            name = _of_value(Kind.STAGE, item, item.value, item.value)
+            yield replace(name, defines=True)
+    for entry in outputs.entries if isinstance(outputs, Map) else ():
+        source = entry.value
+        if isinstance(source, Scalar) and isinstance(source.value, str):
+            yield _of_value(Kind.STAGE, source, source.value.partition(".")[0], "")
 
 
 def _in_test(node: Map) -> Iterator[Name]:
@@ -136,7 +151,7 @@ def _in_test(node: Map) -> Iterator[Name]:
 
 
 def _in_stage(stage: str, node: Map) -> Iterator[Name]:
-    for key, kind in (("call", Kind.CALL), ("use", Kind.USE)):
+    for key, kind in (("call", Kind.CALL), ("use", Kind.USE), ("pipeline", Kind.FILE)):
         value = node.get(key)
         if isinstance(value, Scalar) and isinstance(value.value, str):
             yield _of_value(kind, value, value.value, stage)

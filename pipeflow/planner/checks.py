@@ -18,16 +18,20 @@ from pipeflow.planner.rules import doubts, network_rules, nothing_starts, stage_
 from pipeflow.spec.pipeline import Pipeline, Stage
 
 
-def check(pipeline: Pipeline) -> tuple[Finding, ...]:
+def check(pipeline: Pipeline, *, complete: bool = True) -> tuple[Finding, ...]:
     """Find every mistake and every doubt, sorted by place; nothing is raised.
 
     A pipeline that earns no error here can be planned, as far as limits allow. Each file is judged
     by itself, in its own names; then all of them as the one graph that they make.
+
+    Args:
+        pipeline: As far as it could be read.
+        complete: All of its files could be read; else there is no such graph.
     """
     findings = [*_file(pipeline, part=pipeline.ports_at is not None)]
     for inner in _inner_files(pipeline):
         findings += [*_file(inner, part=True, included=True), *limits_unused(inner)]
-    if runs_files(pipeline) and not errors_of(tuple(findings)):
+    if complete and runs_files(pipeline) and not errors_of(tuple(findings)):
         expanded = expand(pipeline)
         findings += expanded.findings
         told = {(finding.at, finding.code) for finding in findings}

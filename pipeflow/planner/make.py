@@ -132,7 +132,9 @@ def only_to(pipeline: Pipeline, stage: str) -> Pipeline:
     kept = _leading_to(stage, running)
     stages = tuple(each for each in running.stages if each.name in kept)
     read = {edge.source for each in stages for edge in each.edges}
-    return replace(running, stages=tuple(without_letters(each, read) for each in stages))
+    # Tests speak of the whole file.
+    stages = tuple(without_letters(each, read) for each in stages)
+    return replace(running, stages=stages, tests=())
 
 
 def _leading_to(stage: str, pipeline: Pipeline) -> set[str]:

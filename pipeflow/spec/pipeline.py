@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from pipeflow.errors import Finding, Location
+from pipeflow.spec.options import Option
 from pipeflow.spec.policies import (
     STOP,
     ArrayMode,
@@ -285,6 +286,7 @@ class Pipeline:
         outputs: Of a file that is used as a stage.
         ports_at: Where ``inputs`` or ``outputs`` stands; ``None``: the file runs by itself.
         ports_known: ``False``: a mistake hides some of its inputs or outputs.
+        declared: Its ``params`` as they are declared, for editors.
         lacking: Parameters without a value; whoever uses the file as a stage must give one, so
             that is no mistake of the file itself.
         run_id: What ``${run.id}`` was filled in with, and what the run is called; empty: it gets
@@ -307,5 +309,6 @@ class Pipeline:
     outputs: tuple[OutPort, ...] = ()
     ports_at: Location | None = None
     ports_known: bool = True
+    declared: tuple[Option, ...] = ()
     lacking: tuple[Finding, ...] = ()
     run_id: str = field(default="", compare=False)
