@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -13,6 +14,8 @@ from pipeflow.errors import Finding, Location, Severity
 _WIDEST: Final = 160
 
 _TAB: Final = 4
+
+_COMMENT: Final = re.compile(r"\s+#.*")
 
 _BOLD: Final = "\x1b[1m"
 _RED: Final = "\x1b[1;31m"
@@ -92,7 +95,8 @@ def _block(finding: Finding, sources: Mapping[str, str], *, color: bool) -> str:
 def _line_at(at: Location, source: str) -> str:
     """The line of a place, as far as it is worth showing."""
     lines = source.split("\n")
-    return lines[at.line - 1].strip()[:_WIDEST] if at.line <= len(lines) else ""
+    line = lines[at.line - 1] if at.line <= len(lines) else ""
+    return _COMMENT.sub("", line).strip()[:_WIDEST]
 
 
 def _excerpt(finding: Finding, source: str, hue: str, *, color: bool) -> list[str]:
