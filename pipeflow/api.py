@@ -69,9 +69,11 @@ class Reading:
             InvalidPipeline: Any finding is an error, or the file is to get params as a stage of
                 another file and has none now.
         """
-        if self.pipeline is None or self.pipeline.lacking:
-            lacking = self.pipeline.lacking if self.pipeline else ()
-            raise InvalidPipeline(sort_findings([*self.findings, *lacking]), dict(self.sources))
+        if self.pipeline is None:
+            raise InvalidPipeline(self.findings, dict(self.sources))
+        if self.pipeline.lacking:
+            findings = sort_findings([*self.findings, *self.pipeline.lacking])
+            raise InvalidPipeline(findings, dict(self.sources))
         return self.pipeline
 
 

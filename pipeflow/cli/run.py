@@ -107,13 +107,14 @@ def _warm(executor: Executor, start_method: str, world: World) -> Iterator[None]
 
 
 def _run(arguments: argparse.Namespace, world: World, executor: Executor) -> int:
-    from pipeflow.cli.reading import read_file, show_findings
+    from pipeflow.cli.reading import read_file, show_findings, with_sources
 
     reading = read_file(arguments.file, arguments, world, _expect(executor, arguments))
     pipeline = reading.require()
     if arguments.until is not None:
         pipeline = _cut(pipeline, arguments.until, arguments.take or FEW)
-    plan = _plan(pipeline, world, fusion=arguments.fuse)
+    with with_sources(reading):
+        plan = _plan(pipeline, world, fusion=arguments.fuse)
     _prepare(executor, plan)
     # Imported while the launch server imports what the stages share.
     from pipeflow.cli.displays import Quiet
