@@ -72,6 +72,8 @@ _LANGUAGE: Final[Mapping[str, str]] = {
     "(replicas, on_error, env and the like) is written in the file that it runs. A param of that "
     "file lets each stage that runs it choose. `with`, `inputs`, `enabled` and `description` may "
     "stand beside `pipeline`.",
+    "bad-timeout": "`timeout` bounds the time in your function for one item, so it needs a stage "
+    "that is called with single items: no source and no stream function.",
     "bad-value": "The value is none of those that are allowed here.",
     "call-or-use": "A stage has exactly one kind of work: `call` for your own Python, or `use` for "
     "an operator, or `pipeline` for another file.",

@@ -132,6 +132,7 @@ class StagePlan:
         keeps_state: As planned; a worker whose code turns out otherwise refuses to start.
         on_error: What follows when an item fails.
         on_error_at: Where the file says so; ``None``: it comes from no file.
+        timeout_s: Longest time in the function for one item, in seconds; ``None``: no bound.
         env: Variables for its workers; ``${replica}`` is still in the values.
         cpus: Processors to be bound to; empty: all.
         gpus: Replica *i* sees one of these.
@@ -141,6 +142,8 @@ class StagePlan:
         level: Longest path from a source, in edges; for showing only.
         stdin: Whether its worker keeps the standard input of the command.
         home: The file that it comes from, if that is not the plan's own.
+        isolated: Whether each worker has its code run by a process beside its own, so that an item
+            that kills that process, or takes too long, is an item that has failed.
     """
 
     index: int
@@ -160,6 +163,7 @@ class StagePlan:
     keeps_state: bool = False
     on_error: ErrorPolicy = STOP
     on_error_at: Location | None = None
+    timeout_s: float | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     cpus: tuple[int, ...] = ()
     gpus: tuple[int, ...] = ()
@@ -169,6 +173,7 @@ class StagePlan:
     level: int = 0
     stdin: bool = False
     home: Home | None = None
+    isolated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,8 +242,22 @@ class Plan:
 
     @property
     def processes(self) -> int:
-        """How many processes run its workers."""
-        return len({worker.process for worker in self.workers})
+        """How many processes run its workers, and what these have run beside them."""
+        beside = [worker for worker in self.workers if self.stages[worker.stage].isolated]
+        return len({worker.process for worker in self.workers}) + len(beside)
+
+    @property
+    def stage_of_pool(self) -> tuple[int, ...]:
+        """For each pool of shared memory the number of the stage: workers, then runners."""
+        own = tuple(worker.stage for worker in self.workers)
+        return own + tuple(stage for stage in own if self.stages[stage].isolated)
+
+    def code_pool(self, worker: int) -> int:
+        """The pool of the process that runs a worker's code."""
+        if not self.stages[self.workers[worker].stage].isolated:
+            return worker
+        before = self.workers[:worker]
+        return len(self.workers) + sum(self.stages[each.stage].isolated for each in before)
 
     def sharing(self, worker: int) -> tuple[WorkerPlan, ...]:
         """The workers in one process, writers before readers; most are alone."""
