@@ -27,7 +27,7 @@ from pipeflow.config.problem import Problem
 from pipeflow.config.reader import Document, read_file
 from pipeflow.config.shape import check_shape
 from pipeflow.config.suggest import misspelt
-from pipeflow.errors import Finding, Location, Severity
+from pipeflow.errors import Finding, Location
 from pipeflow.spec.language import ROOT
 from pipeflow.spec.pipeline import Pipeline
 from pipeflow.spec.stage_type import StageType
@@ -38,6 +38,12 @@ MOST_LEVELS: Final = 16
 
 #: Files that are read for one pipeline: a file that runs another twice doubles what that runs.
 MOST_FILES: Final = 500
+
+#: Characters of all these files together.
+MOST_TEXT: Final = 8_000_000
+
+#: What a file may be called: messages show lines of it, and no other file is to be shown by them.
+_SUFFIXES: Final = (".yaml", ".yml", ".json")
 
 #: Mistakes of the stage that names a file, not of the file.
 _NOT_THERE: Final = frozenset({"file-missing", "directory", "unreadable"})
@@ -89,6 +95,7 @@ class Inclusion:
         search_path: Where modules are looked for behind a file's folder.
         run_id: For ``${run.id}``.
         files: How many files were read below the first.
+        text: How many characters they had.
     """
 
     environ: Mapping[str, str]
@@ -96,6 +103,7 @@ class Inclusion:
     search_path: Sequence[str]
     run_id: str
     files: int = 0
+    text: int = 0
 
     def below(self, file: str, *, on_disk: bool) -> Below:
         """What stands below the first file."""
@@ -136,7 +144,8 @@ class Below:
             return None
         self.shared.files += 1
         document = read_file(file, via=ask.node.at)
-        found = tuple(_at_the_name(each, named, ask) for each in document.findings)
+        self.shared.text += len(document.text)
+        found = tuple(_at_the_name(each, ask) for each in document.findings)
         self.sources.setdefault(file, document.text)
         if document.root is None:
             findings.found += found
@@ -152,8 +161,23 @@ class Below:
         return one.pipeline
 
     def _refused(self, named: str, file: str) -> Problem | None:
-        if "\0" in named or not named.strip():
-            return Problem(code="bad-value", problem="'pipeline' must be the path of a file")
+        if "${" in named:
+            return Problem(
+                code="bad-value",
+                problem="${…} is not filled in here: 'pipeline' is the path of a file as it is",
+                hint="write the path; `enabled` chooses between two stages",
+            )
+        if "\0" in named or not named.endswith(_SUFFIXES):
+            folder = not named or os.path.isdir(file)  # noqa: PTH112 - "" is no Path
+            kind = "the path of a file, and this is a folder" if folder else "a pipeline file"
+            return Problem(
+                code="bad-value",
+                problem=f"'pipeline' must be {kind}",
+                hint="its name ends in .yaml, .yml or .json",
+            )
+        if os.path.exists(file) and not os.path.isfile(file):  # noqa: PTH110, PTH113 - as above
+            # A pipe or a terminal would be waited for.
+            return Problem(code="unreadable", problem=f"'{file}' is no regular file")
         real = os.path.realpath(file)
         circle = [level.shown for level in self.levels]
         if any(level.real == real for level in self.levels):
@@ -169,10 +193,11 @@ class Below:
                 problem=f"files in files, more than {MOST_LEVELS} levels deep",
                 hint="a stage can run any file, so some of these levels can be left out",
             )
-        if self.shared.files >= MOST_FILES:
+        if self.shared.files >= MOST_FILES or self.shared.text > MOST_TEXT:
             return Problem(
                 code="too-many-files",
-                problem=f"the stages of this pipeline run more than {MOST_FILES} files",
+                problem=f"the stages of this pipeline run more than {MOST_FILES} files, or more "
+                f"than {MOST_TEXT // 10**6} MB of them",
                 hint="a file that runs another twice doubles all that the other runs",
             )
         return None
@@ -242,16 +267,11 @@ def _params(tree: Map, origin: Origin, asked: AskedFor, scope: Scope) -> Params:
     return params_by_with(tree.get("params"), origin.file, asked.by_stage, scope)
 
 
-def _at_the_name(finding: Finding, named: str, ask: Asked) -> Finding:
+def _at_the_name(finding: Finding, ask: Asked) -> Finding:
     """A file that is not there is the mistake of the stage that names it."""
     if finding.code not in _NOT_THERE:
         return finding
-    hint = finding.hint
-    if "${" in named:
-        hint = "${…} is not filled in here; write the file's path, and `enabled` to choose"
-    return replace(
-        finding, at=ask.node.at, length=ask.node.length, hint=hint, severity=Severity.ERROR
-    )
+    return replace(finding, at=ask.node.at, length=ask.node.length)
 
 
 def _news(said: Iterable[Finding], more: Sequence[Finding]) -> list[Finding]:

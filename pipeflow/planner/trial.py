@@ -158,7 +158,9 @@ def _reference(
             code="unknown-port",
             problem=f"test '{test.name}' names '{port}', and '{port.stage}' has no port "
             f"'{port.port}'",
-            hint=f"{meant}The ports of '{port.stage}' are: {listed(ports)}.",
+            hint=f"{meant}The ports of '{port.stage}' are: {listed(ports)}."
+            if ports
+            else "it gives nothing: name the stage before it, or test the file that it runs",
             length=len(str(port)),
         )
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
+from pipeflow.api import Settings, read
 from pipeflow.config.inclusion import MOST_FILES, MOST_LEVELS
 from pipeflow.config.render import render_json, render_text
 from pipeflow.errors import Severity
@@ -176,9 +178,12 @@ def test_defaults_do_not_reach_into_the_file(tmp_path: Path) -> None:
     [
         ("prat.yaml", ("file-missing", "did you mean")),
         ("none/part.yaml", ("file-missing", "")),
-        (".", ("directory", "it holds")),
-        ("'${params.x}'", ("file-missing", "${…} is not filled in here")),
-        ("''", ("bad-value", "")),
+        (".", ("bad-value", "its name ends in .yaml")),
+        ("folder.yaml", ("unreadable", "")),
+        ("pipe.yaml", ("unreadable", "")),
+        ("/etc/passwd", ("bad-value", "its name ends in .yaml")),
+        ("'${params.x}.yaml'", ("bad-value", "write the path")),
+        ("''", ("bad-value", "its name ends in .yaml")),
         ('"a\\0b"', ("bad-value", "")),
     ],
 )
@@ -187,6 +192,8 @@ def test_a_file_that_is_not_there_is_the_mistake_of_who_names_it(
 ) -> None:
     outer = f"{OUTER}  part: {{pipeline: {named}, inputs: numbers}}\n{SHOW}"
     write(tmp_path, part=DOUBLE, outer=outer)
+    (tmp_path / "folder.yaml").mkdir()
+    os.mkfifo(tmp_path / "pipe.yaml")
 
     (found,) = reading(tmp_path).findings
     assert (found.code, found.hint.startswith(expected[1])) == (expected[0], True)
@@ -357,6 +364,31 @@ def test_an_output_of_a_file_counts_as_read(tmp_path: Path) -> None:
     assert [each.problem for each in found if each.code == "unread-output"] == [
         "nothing reads the output 'twice.edges'"
     ]
+
+
+def test_a_mapping_finds_its_files_where_the_command_was_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, part=DOUBLE)
+    monkeypatch.chdir(tmp_path)
+    stages = {
+        "numbers": {"use": "range", "with": {"stop": 2}},
+        "part": {"pipeline": "part.yaml", "inputs": "numbers"},
+        "show": {"use": "print", "inputs": "part"},
+    }
+
+    assert read({"stages": stages}, Settings(), {}).findings == ()
+
+
+def test_files_of_any_length_are_bounded_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeflow.config.inclusion.MOST_TEXT", 200)
+    outer = f"{OUTER}  part: {{pipeline: part.yaml, inputs: numbers}}\n"
+    outer += "".join(f"  p{n}: {{pipeline: part.yaml, inputs: part}}\n" for n in range(4))
+    write(tmp_path, part=DOUBLE, outer=outer)
+
+    assert {each.code for each in reading(tmp_path).findings} >= {"too-many-files"}
 
 
 def test_limits_of_an_inner_file_are_not_used_and_that_is_said(tmp_path: Path) -> None:
