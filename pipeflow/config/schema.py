@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from pipeflow.config.schema_edges import A_PORT, edge_schema, inputs_schema
+from pipeflow.config.schema_edges import edge_schema, inputs_schema
 from pipeflow.config.schema_nodes import (
     MANUAL,
     OR_REFERENCE,
@@ -32,11 +32,11 @@ from pipeflow.config.schema_nodes import (
     plain_text,
     reference,
 )
+from pipeflow.config.schema_parts import closed_part, part_inputs, part_outputs
 from pipeflow.config.schema_tests import test_schema, tests_schema
 from pipeflow.config.snippets import NEW_FILE, NEW_STAGE, error_policies
 from pipeflow.spec.language import (
     ARGUMENT_PATTERN,
-    BESIDE_PIPELINE,
     DEFAULTS,
     EDGE,
     NAME_PATTERN,
@@ -177,8 +177,8 @@ def _root(own: Own) -> Schema:
         "params": params,
         "stages": _stages(),
         "tests": tests_schema(),
-        "inputs": _part_inputs(),
-        "outputs": _part_outputs(own.ports),
+        "inputs": part_inputs(),
+        "outputs": part_outputs(own.ports),
     }
     root = closed(ROOT, made)
     words = "The schema of this file, for editors; pipeflow does not look at it."
@@ -202,36 +202,6 @@ def _root(own: Own) -> Schema:
         "description": about,
         "markdownDescription": f"{about}\n\n[Manual]({MANUAL}/language)",
         "defaultSnippets": NEW_FILE,
-    }
-
-
-def _part_inputs() -> Schema:
-    node = option_schema(_option(ROOT, "inputs"), "language#files-as-stages")
-    name = {
-        **both("input", "Name of an input: stages of this file read it."),
-        "type": "string",
-        "pattern": f"^{NAME_PATTERN}$",
-        "errorMessage": "must be a name: a letter, then letters, digits, '-' or '_'",
-    }
-    members = [*node["allOf"], not_empty("array", "must name an input at least")]
-    return {**node, "items": name, "allOf": members}
-
-
-def _part_outputs(ports: Mapping[str, str]) -> Schema:
-    node = option_schema(_option(ROOT, "outputs"), "language#files-as-stages")
-    source = {
-        **both("output", "The items that it gives: those of `stage`, or `stage.port`."),
-        "anyOf": listed(ports) if ports else [{}],
-        "allOf": [{"type": "string", **A_PORT}],
-    }
-    return {
-        **node,
-        "propertyNames": {
-            "pattern": f"^{NAME_PATTERN}$",
-            "errorMessage": "a port's name is a letter, then letters, digits, '-' or '_'",
-        },
-        "additionalProperties": source,
-        "allOf": [*node["allOf"], not_empty("object", "must name an output at least")],
     }
 
 
@@ -347,19 +317,8 @@ def _one_work() -> Sequence[Schema]:
                 "errorMessage": "a stage has either 'call' or 'use'",
             },
         },
-        {
-            "if": has("pipeline"),
-            "then": {
-                "properties": dict.fromkeys(_not_beside_pipeline(), False),
-                "errorMessage": "a stage with 'pipeline' has 'with', 'inputs', 'enabled', "
-                "'description'; the rest stands in the file that it names",
-            },
-        },
+        closed_part(),
     )
-
-
-def _not_beside_pipeline() -> Sequence[str]:
-    return [each.name for each in STAGE.options if each.name not in BESIDE_PIPELINE]
 
 
 def _operators(stage_types: Mapping[str, StageType]) -> Schema:

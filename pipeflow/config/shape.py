@@ -13,6 +13,7 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeflow.config.accept import accepts
+from pipeflow.config.beside import beside_pipeline
 from pipeflow.config.nodes import Entry, Map, Node, Scalar, Seq, TreePath, at_path, plain, walk
 from pipeflow.config.problem import Problem
 from pipeflow.config.readings import other_readings, with_readings
@@ -31,7 +32,6 @@ from pipeflow.config.wording import (
     wrong_quantity,
 )
 from pipeflow.errors import Finding, Location
-from pipeflow.spec.language import BESIDE_PIPELINE, STAGE
 from pipeflow.spec.options import Option
 from pipeflow.spec.stage_type import StageType
 from pipeflow.spec.table import expected
@@ -317,7 +317,7 @@ class _Retelling:
                     ),
                 )
         if path[0:1] == ("stages",) and "pipeline" in node:
-            yield from self._beside_pipeline(path, node)
+            yield from beside_pipeline(path, node)
             return
         use = node.entry("use")
         if use is not None and "call" in node:
@@ -329,32 +329,6 @@ class _Retelling:
                     problem=f"stage '{path[-1]}' has both 'call' and 'use'",
                     hint="'call' is your own function, 'use' an operator: keep one of them",
                     length=use.key_length,
-                ),
-            )
-
-    def _beside_pipeline(self, path: TreePath, node: Map) -> Iterator[tuple[TreePath, Finding]]:
-        """Settings of processes, where the processes are those of another file."""
-        for entry in node.entries:
-            if entry.key in BESIDE_PIPELINE or STAGE.option(entry.key) is None:
-                continue
-            name, work = path[-1], entry.key in {"call", "use", "run"}
-            hint = f"'pipeline' is another file, '{entry.key}' work of this one: keep one of them"
-            if not work:
-                hint = (
-                    f"write '{entry.key}' in that file, where it is due; what differs from use to "
-                    "use can be one of its params, given by 'with'"
-                )
-            problem = f"stage '{name}' has both 'pipeline' and '{entry.key}'"
-            if not work:
-                problem = f"stage '{name}' runs another file, so it has no '{entry.key}' of its own"
-            yield (
-                (*path, entry.key),
-                Finding(
-                    at=entry.key_at,
-                    code="call-or-use" if work else "beside-pipeline",
-                    problem=problem,
-                    hint=hint,
-                    length=entry.key_length,
                 ),
             )
 

@@ -23,7 +23,19 @@ NEW_FILE: Final[list[Snippet]] = [
                 "${8:show}": {"use": "print", "inputs": "${5:work}"},
             },
         },
-    }
+    },
+    {
+        "label": "new file for use as a stage",
+        "description": "What it takes, what it gives, and a stage between the two.",
+        "body": {
+            "version": 1,
+            "inputs": ["${1:items}"],
+            "outputs": {"out": "${2:work}"},
+            "stages": {
+                "${2:work}": {"call": "${3:module}:${4:function}", "inputs": "${1:items}"},
+            },
+        },
+    },
 ]
 
 #: A stage, under ``stages``: nothing else proposes a new key there.
@@ -45,6 +57,13 @@ NEW_STAGE: Final[list[Snippet]] = [
         "description": "A built-in operator, or one of a plug-in.",
         "body": {
             "${1:name}": {"use": "${2:print}", "inputs": "${3:stage}"},
+        },
+    },
+    {
+        "label": "stage: another file",
+        "description": "A pipeline file as one stage: its params, and what feeds its inputs.",
+        "body": {
+            "${1:name}": {"pipeline": "${2:part}.yaml", "inputs": "${3:stage}"},
         },
     },
     {

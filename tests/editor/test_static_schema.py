@@ -26,19 +26,24 @@ SHOW: Final = NUMBERS + "  show:\n    use: print\n    inputs: numbers\n"
 
 OFFERS: Final = {
     "an-empty-file": Offer(
-        "¦", ("stages", "params", "limits", "tests", "new pipeline"), ("shared", "$schema")
+        "¦",
+        ("stages", "params", "limits", "tests", "inputs", "outputs", "new pipeline"),
+        ("shared", "$schema"),
     ),
     "a-new-stage": Offer(
         NUMBERS + "  ¦",
         (
             *("stage: your own function", "stage: your own source", "stage: an operator"),
-            *("stage: a join of named inputs", "stage: keeps dead letters"),
+            *("stage: a join of named inputs", "stage: keeps dead letters", "stage: another file"),
         ),
     ),
     "an-empty-stage": Offer(
         "stages:\n  a:\n    ¦",
-        ("call", "use", "with", "inputs", "error policy: dead letters", "error policy: skip"),
-        ("workers", "batch", "timeout", "run", "a stage"),
+        (
+            *("call", "use", "pipeline", "timeout", "with", "inputs"),
+            *("error policy: dead letters", "error policy: skip"),
+        ),
+        ("workers", "batch", "run", "a stage"),
     ),
     "a-new-test": Offer(SHOW + "tests:\n  ¦", ("test: what goes in, what comes out",)),
     "an-empty-test": Offer(
