@@ -35,14 +35,14 @@ def read_file(
 
 
 def require_pipeline(file: str, arguments: argparse.Namespace, world: World) -> Pipeline:
-    """Read one pipeline file; show its warnings.
+    """Read one pipeline file to look at it, with or without all its params; show its warnings.
 
     Raises:
         InvalidPipeline: It has mistakes.
         UsageError: ``--param`` or ``--set`` cannot be understood.
     """
     reading = read_file(file, arguments, world)
-    pipeline = reading.require()
+    pipeline = reading.pipeline or reading.require()
     show_findings(reading.findings, reading.sources, world)
     return pipeline
 

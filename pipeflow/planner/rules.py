@@ -14,6 +14,7 @@ from pipeflow.planner.traits import (
     always_alone,
     answers,
     is_zip,
+    letter_ports,
     needs_partition,
     operator_role,
     ports_of,
@@ -156,17 +157,20 @@ def _unread_errors(network: Network, maybe_read: frozenset[str]) -> Iterator[Fin
     for name, stage in network.stages.items():
         if name in maybe_read:
             continue
-        errors = PortRef(stage.name, ERRORS)
-        if ERRORS not in ports_of(stage) or errors in network.readers:
-            continue
-        skip = f"write `on_error: skip` in {stage.inner.file}" if stage.inner else ""
-        yield Finding(
-            at=stage.at if stage.inner else stage.on_error_at,
-            code="unread-errors",
-            problem=f"nothing reads '{errors}', where the dead letters of '{stage.name}' go",
-            hint=f"add a stage with `inputs: {errors}`, or {skip or 'write `on_error: skip`'}",
-            length=len(stage.name) if stage.inner else 1,
-        )
+        for errors in (PortRef(stage.name, port) for port in letter_ports(stage)):
+            if errors not in network.readers:
+                yield _unread_letters(stage, errors)
+
+
+def _unread_letters(stage: Stage, errors: PortRef) -> Finding:
+    where = f" in {stage.inner.file}" if stage.inner else ""
+    return Finding(
+        at=stage.at if stage.inner else stage.on_error_at,
+        code="unread-errors",
+        problem=f"nothing reads '{errors}', where the dead letters of '{stage.name}' go",
+        hint=f"add a stage with `inputs: {errors}`, or write `on_error: skip`{where}",
+        length=len(stage.name) if stage.inner else 1,
+    )
 
 
 def _shared_stdin(network: Network) -> Iterator[Finding]:

@@ -164,15 +164,30 @@ def ports_of(stage: Stage) -> tuple[str, ...]:
 
 
 def open_letters(pipeline: Pipeline) -> tuple[PortRef, ...]:
-    """The ports ``errors`` in a file that no stage of it reads: they come out of the file."""
+    """The ports of dead letters in a file that no stage of it reads: they come out of the file."""
     read = {edge.source for stage in pipeline.stages for edge in stage.edges}
     read |= {port.source for port in pipeline.outputs}
     ports = (
-        PortRef(stage.name, ERRORS)
+        PortRef(stage.name, port)
         for stage in pipeline.stages
-        if stage.enabled and ERRORS in ports_of(stage)
+        if stage.enabled
+        for port in letter_ports(stage)
     )
     return tuple(port for port in ports if port not in read)
+
+
+def letter_ports(stage: Stage) -> tuple[str, ...]:
+    """The ports by which dead letters leave; a file may give them out under names of its own."""
+    if stage.inner is None:
+        return (ERRORS,) if stage.on_error.then is OnError.DEAD_LETTER else ()
+    inside = {each.name: each for each in stage.inner.stages}
+    named = (
+        port.name
+        for port in stage.inner.outputs
+        if port.source.stage in inside
+        and port.source.port in letter_ports(inside[port.source.stage])
+    )
+    return (*named, *((ERRORS,) if open_letters(stage.inner) else ()))
 
 
 def answers(stage: Stage) -> bool | None:

@@ -113,6 +113,18 @@ def test_dead_letters_that_nobody_reads_inside_must_be_read_outside(tmp_path: Pa
     assert told(tmp_path, "part") == []
 
 
+def test_dead_letters_that_a_file_gives_out_by_name_must_be_read_too(tmp_path: Path) -> None:
+    part = (PART % "").replace("side: a.side", "lost: a.errors")
+    outer = (
+        f"{NUMBERS}  part: {{pipeline: part.yaml, inputs: numbers}}\n"
+        "  show: {use: print, inputs: [part, part.errors]}\n"
+    )
+    write(tmp_path, part=part.replace(", outputs: [side]", ""), outer=outer)
+
+    (found,) = reading(tmp_path).findings
+    assert found.problem.startswith("nothing reads 'part.lost', where the dead letters")
+
+
 def test_dead_letters_that_are_read_inside_stay_there(tmp_path: Path) -> None:
     part = PART % "" + "  lost: {use: 'null', inputs: [a.errors, b.errors]}\n"
     outer = (
@@ -306,3 +318,20 @@ def test_a_command_line_may_name_stages_inside_and_outside(
         port_in(expanded, "part.errors")
     with pytest.raises(UsageError, match=r"there is no output 'part\.x'"):
         port_in(expanded, "part.x")
+
+
+def test_dead_letters_pass_through_a_file_that_does_not_read_them(tmp_path: Path) -> None:
+    part = (PART % "").replace("side: a.side", "lost: a.errors").replace(", outputs: [side]", "")
+    middle = "inputs: [ys]\noutputs: {out: it}\nstages:\n  it: {pipeline: part.yaml, inputs: ys}\n"
+    outer = (
+        f"{NUMBERS}  middle: {{pipeline: middle.yaml, inputs: numbers}}\n"
+        "  show: {use: print, inputs: [middle, middle.errors]}\n"
+    )
+    write(tmp_path, part=part, middle=middle, outer=outer)
+
+    assert told(tmp_path) == []
+    assert edges(flat(tmp_path))["show"] == [
+        "middle/it/b",
+        "middle/it/a.errors",
+        "middle/it/b.errors",
+    ]
