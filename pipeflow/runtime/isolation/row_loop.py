@@ -68,16 +68,15 @@ class RowLoop(CallLoop):
         row[RECEIVED] += 1
         try:
             result = call(calls.payloads[at])
+            if result is not None and not (_is_plain(result) and self.outbox.is_read(OUT)):
+                return Halt(at, result=result)
+            if not self.put_quick(result):
+                return Halt(at, result=result)
         except BaseException as error:  # the user's code, sys.exit too: a boundary
             return Halt(at, error=error)
+        row[PROCESSED] += 1
         if result is None:
             row[EMPTY] += 1
-        elif not _is_plain(result) or not self.outbox.is_read(OUT):
-            return Halt(at, result=result)
-        row[PROCESSED] += 1
-        if not self.put_quick(result):
-            row[PROCESSED] -= 1
-            return Halt(at, result=result)
         return None
 
 
