@@ -56,8 +56,15 @@ _YAML: Final[Mapping[str, str]] = {
 }
 
 _LANGUAGE: Final[Mapping[str, str]] = {
+    "async-stream": "A stream function pulls its items one after the other, so it is an ordinary "
+    "function. An `async def` function is called with each item, and many of its calls wait at the "
+    "same time.",
     "bad-expression": "The text is no Python expression. Expressions see `item`, `params`, the "
     "builtins, math, re, json and datetime.",
+    "bad-batch": "`batch` gives a function of your own its items in lists. Operators take them one "
+    "by one, a stream function pulls them itself, and a source has none.",
+    "bad-concurrency": "`concurrency` says how many items an `async def` function has in flight in "
+    "one worker. Other functions have one; more of them at a time is what `replicas` is for.",
     "bad-join": "`join` says how named inputs are paired.",
     "bad-name": "Names begin with a letter and hold letters, digits, - and _; at most 64.",
     "bad-on-error": "`on_error` is stop, skip or dead_letter, or a mapping with `then`, `retries`, "
@@ -107,6 +114,8 @@ _LANGUAGE: Final[Mapping[str, str]] = {
     "pipeline needs.",
     "unclosed-reference": "${ is closed by }; $$ is a $ that begins nothing.",
     "unknown-param": "The file declares no param of that name.",
+    "bad-parameter": "Parameters of the operator do not go together: one is missing that another "
+    "needs, or two say different things.",
     "unknown-parameter": "The function, class or operator has no such parameter.",
     "unreadable": "The file cannot be read.",
     "unset-variable": "The environment has no such variable. ${env.NAME:-default} gives a default.",
@@ -133,6 +142,8 @@ _GRAPH: Final[Mapping[str, str]] = {
     "cycle": "Stages feed each other in a circle, so none could begin. Remove one of the edges.",
     "duplicate-input": "A stage reads the same port twice.",
     "errors-not-open": "Port `errors` exists only on stages with `on_error: dead_letter`.",
+    "file-twice": "Two stages write one file, and each would replace what the other has written. "
+    "Tables of one SQLite database may be written by several stages that say `live: true`.",
     "item-types": "The annotations of the two functions disagree: who gives the item names one "
     "type, who takes it another. One of them is wrong, or a stage between the two is missing.",
     "join-drops": "A join by position pairs the n-th item of each input, so nothing on the way may "

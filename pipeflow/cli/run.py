@@ -307,6 +307,7 @@ def _conclude(
     report: Report, plan: Plan, narrator: Narrator, display: Display, *, quiet: bool
 ) -> None:
     """Say how it ended: what was not told yet, doubts, and the summary."""
+    from pipeflow.cli.outputs import outputs, unfinished
     from pipeflow.cli.summary import doubts, summary
     from pipeflow.telemetry.report import Status
 
@@ -317,7 +318,11 @@ def _conclude(
     if report.run.status is Status.SUCCEEDED:
         for doubt in doubts(report, plan):
             display.say(f"pipeflow: warning: {doubt}")
+    for left in unfinished(report, plan):
+        display.say(f"pipeflow: {left}")
     if not quiet:
+        for written in outputs(report, plan):
+            display.say(written)
         display.say(summary(report, plan))
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from pipeflow.cli.arguments import Command, suggestion
 from pipeflow.cli.world import Exit, World
 from pipeflow.errors import UsageError
-from pipeflow.spec.stage_type import Role, StageType
+from pipeflow.spec.stage_type import BUILT_IN, Role, StageType
 
 _HEADINGS: Final = {
     Role.SOURCE: "Sources",
@@ -41,15 +41,23 @@ def _execute(arguments: argparse.Namespace, world: World) -> int:
 
 def _listing(known: Mapping[str, StageType]) -> str:
     width = max((len(name) for name in known), default=0)
+    all_of_them = list(known.values())
     blocks: list[str] = []
     for role, heading in _HEADINGS.items():
-        rows = [
-            f"  {each.name:{width}}  {each.summary}" for each in known.values() if each.role is role
-        ]
-        if rows:
-            blocks.append("\n".join([heading, *sorted(rows)]))
+        ours = [each for each in all_of_them if each.role is role and each.origin == BUILT_IN]
+        if ours:
+            blocks.append(_block(f"{heading} ({BUILT_IN})", ours, width))
+    for origin in sorted({each.origin for each in all_of_them} - {BUILT_IN}):
+        theirs = [each for each in all_of_them if each.origin == origin]
+        blocks.append(_block(f"From {origin}", theirs, width))
     blocks.append("'pipeflow stages NAME' shows an operator's manual page.")
     return "\n\n".join(blocks)
+
+
+def _block(heading: str, operators: Iterable[StageType], width: int) -> str:
+    return "\n".join(
+        [heading, *sorted(f"  {each.name:{width}}  {each.summary}" for each in operators)]
+    )
 
 
 COMMAND: Final = Command(

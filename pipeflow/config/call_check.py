@@ -250,4 +250,4 @@ def _name(facts: CallFacts) -> str:
 
 
 def _is_class(facts: CallFacts) -> bool:
-    return facts.shape is Shape.CLASS
+    return facts.is_class

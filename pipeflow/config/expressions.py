@@ -6,6 +6,7 @@ import ast
 import builtins
 import re
 import warnings
+from collections.abc import Sequence
 from typing import Final
 
 from pipeflow.config.nodes import Scalar
@@ -14,16 +15,26 @@ from pipeflow.errors import Location, Severity
 from pipeflow.suggest import did_you_mean
 from pipeflow.values import replace
 
-#: What an expression sees beside the builtins.
-NAMES: Final = ("item", "params", "math", "re", "json", "datetime")
+#: What an expression sees beside the builtins and what it is over.
+NAMES: Final = ("params", "math", "re", "json", "datetime")
+#: What most expressions are over.
+ITEM: Final = ("item",)
 
 _KNOWN: Final = frozenset({*NAMES, *dir(builtins)})
 _REFERENCE: Final = re.compile(r"(?<!\$)\$\{[^{}]*\}")
 _IN_PYTHON: Final = "an expression reads params.NAME; what else it needs comes by a param"
 
 
-def check_expression(key: str, node: Scalar) -> tuple[Problem, Location, int] | None:
-    """What is wrong with an expression, where, and for how many characters; ``None`` if nothing."""
+def check_expression(
+    key: str, node: Scalar, over: Sequence[str] = ITEM
+) -> tuple[Problem, Location, int] | None:
+    """What is wrong with an expression, where, and for how many characters; ``None`` if nothing.
+
+    Args:
+        key: What it is the value of.
+        node: The value.
+        over: The names that it is over.
+    """
     text = str(node.value) if isinstance(node.value, str) else node.text
     if node.comment and not node.quoted:
         whole = f"{text} {node.comment}"
@@ -47,11 +58,11 @@ def check_expression(key: str, node: Scalar) -> tuple[Problem, Location, int] | 
             compile(text.strip(), "<expression>", "eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return _syntax(key, node, text, error)
-    doubt = _doubt(key, text)
+    doubt = _doubt(key, text, over)
     return None if doubt is None else (doubt, node.at, node.length)
 
 
-def _doubt(key: str, text: str) -> Problem | None:
+def _doubt(key: str, text: str, over: Sequence[str]) -> Problem | None:
     """What can hardly be meant, though Python takes it."""
     reference = _REFERENCE.search(text)
     if reference is not None:
@@ -61,26 +72,27 @@ def _doubt(key: str, text: str) -> Problem | None:
             hint=_IN_PYTHON,
             severity=Severity.WARNING,
         )
-    unknown = _first_unknown(text)
+    unknown = _first_unknown(text, over)
     if unknown is None:
         return None
-    near = did_you_mean(unknown.id, NAMES)
+    names = (*over, *NAMES)
+    near = did_you_mean(unknown.id, names)
     return Problem(
         code="unknown-name",
         problem=f"the expression of '{key}' names '{unknown.id}', which is not there",
         hint=(f"did you mean '{near}'? " if near else "")
-        + f"there are {', '.join(NAMES)} and the builtins",
+        + f"there are {', '.join(names)} and the builtins",
         severity=Severity.WARNING,
     )
 
 
-def _first_unknown(text: str) -> ast.Name | None:
+def _first_unknown(text: str, over: Sequence[str]) -> ast.Name | None:
     """The first name that is neither given to every expression nor made in this one."""
     inside = list(ast.walk(ast.parse(text.strip(), mode="eval")))
     names = [one for one in inside if isinstance(one, ast.Name)]
     made = {one.id for one in names if isinstance(one.ctx, ast.Store)}
     made |= {one.arg for one in inside if isinstance(one, ast.arg)}
-    unknown = [one for one in names if one.id not in made | _KNOWN]
+    unknown = [one for one in names if one.id not in made | _KNOWN.union(over)]
     return min(unknown, key=lambda one: (one.lineno, one.col_offset), default=None)
 
 

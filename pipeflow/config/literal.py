@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from pipeflow.config.nodes import Node, Scalar, TreePath, at_path
-from pipeflow.spec.options import OptionType
+from pipeflow.spec.options import EXPRESSION_TYPES
 from pipeflow.spec.stage_type import StageType
 
 #: Keys of a stage under which nothing is filled in.
@@ -26,7 +26,7 @@ def literal_paths(tree: Node, stage_types: Mapping[str, StageType]) -> Callable[
                 return True
             case ("stages", _, "partition" | "join", "key", *_):
                 return True
-            case ("stages", str() as stage, "with", str() as name):
+            case ("stages", str() as stage, "with", str() as name, *_):
                 return _is_expression(tree, stage, name, stage_types)
             case _:
                 return False
@@ -43,4 +43,6 @@ def _is_expression(tree: Node, stage: str, name: str, stage_types: Mapping[str, 
     use = at_path(tree, ("stages", stage, "use"))
     stage_type = stage_types.get(str(use.value)) if isinstance(use, Scalar) else None
     options = stage_type.options if stage_type else ()
-    return any(option.name == name and OptionType.EXPRESSION in option.types for option in options)
+    return any(
+        option.name == name and not EXPRESSION_TYPES.isdisjoint(option.types) for option in options
+    )

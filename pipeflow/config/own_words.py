@@ -8,7 +8,7 @@ from pipeflow.spec.stage_type import CallFacts, Parameter, Shape
 _KINDS = {
     Shape.STREAM: "A stream function: it takes the whole stream.",
     Shape.CLASS: "A class: an object for each worker, called with each item.",
-    Shape.ASYNC: "An `async def` function.",
+    Shape.ASYNC: "`async def`: called with each item, many at once (`concurrency`).",
 }
 
 
@@ -18,7 +18,7 @@ def signature(facts: CallFacts) -> str:
     if facts.open_ended and facts.parameters:
         made = f"{made}, **"
     answer = f" -> {facts.returns}" if facts.returns else ""
-    if facts.shape is Shape.CLASS:
+    if facts.is_class:
         called = ", ".join(_declared(one) for one in facts.item_parameters)
         return f"class {facts.name}({made})\n__call__({called}){answer}"
     return f"{facts.name or 'lambda'}({made}){answer}"

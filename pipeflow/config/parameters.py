@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pipeflow.config.annotations import fitted
 from pipeflow.config.cursor import Cursor, Findings
 from pipeflow.config.expressions import check_expression
-from pipeflow.config.nodes import Node, Scalar, plain
+from pipeflow.config.nodes import Map, Node, Scalar, plain
 from pipeflow.config.problem import Problem
 from pipeflow.config.units import duration, size
 from pipeflow.errors import Location
@@ -34,6 +34,8 @@ def operator_parameters(stage: Cursor, operator: StageType) -> Parameters:
     """Read the parameters of an operator; the schema has judged names and types already."""
     given = stage.inner("with")
     if given is None:
+        if not stage.tried("with"):
+            _judge_together(stage, operator, {})
         return Parameters()
     options = {option.name: option for option in operator.options}
     values: dict[str, object] = {}
@@ -46,6 +48,8 @@ def operator_parameters(stage: Cursor, operator: StageType) -> Parameters:
         else:
             values[entry.key] = _option_value(option, entry.value, stage.findings)
         places[entry.key] = entry.value.at
+    if values.keys() == tried_for(stage):
+        _judge_together(stage, operator, values)
     return Parameters(values, places)
 
 
@@ -78,18 +82,30 @@ def tried_for(stage: Cursor) -> frozenset[str]:
     return frozenset(given.node) | refused
 
 
+def _judge_together(stage: Cursor, operator: StageType, values: Mapping[str, object]) -> None:
+    """Tell what is wrong with parameters each of which is right alone."""
+    for misuse in operator.judge(values):
+        given, use = stage.node.get("with"), stage.node.get("use")
+        entry = given.entry(misuse.parameter) if isinstance(given, Map) else None
+        at = entry or use
+        assert at is not None
+        stage.findings.error(at, "bad-parameter", misuse.problem, misuse.hint)
+
+
 def _option_value(option: Option, node: Node, findings: Findings) -> object:
+    if isinstance(node, Map) and OptionType.EXPRESSIONS in option.types:
+        for entry in node.entries:
+            if isinstance(entry.value, Scalar):
+                _check_expression(entry.key, entry.value, option, findings)
     if not isinstance(node, Scalar):
         return plain(node)
     kinds, value = option.types, node.value
     if isinstance(value, str):
         for kind, read in ((OptionType.DURATION, duration), (OptionType.SIZE, size)):
             if kind in kinds:
-                return _quantity(node, read(value), findings)
+                return _quantity(option, kind, node, read(value), findings)
         if OptionType.EXPRESSION in kinds:
-            problem = check_expression(option.name, node)
-            if problem is not None:
-                findings.add(*problem)
+            _check_expression(option.name, node, option, findings)
     if isinstance(value, float) and not math.isfinite(value):
         findings.error(node, "out-of-range", f"'{option.name}' must be finite, got {node.text}")
     elif (
@@ -99,10 +115,23 @@ def _option_value(option: Option, node: Node, findings: Findings) -> object:
     return value
 
 
-def _quantity(node: Scalar, read: float | Problem, findings: Findings) -> object:
-    if node.quantity is not None:
-        return node.quantity
-    if isinstance(read, Problem):
-        findings.add(read, node.at, node.length)
+def _check_expression(key: str, node: Scalar, option: Option, findings: Findings) -> None:
+    problem = check_expression(key, node, option.names)
+    if problem is not None:
+        findings.add(*problem)
+
+
+def _quantity(
+    option: Option, kind: OptionType, node: Scalar, read: float | Problem, findings: Findings
+) -> object:
+    quantity = read if node.quantity is None else node.quantity
+    if isinstance(quantity, Problem):
+        findings.add(quantity, node.at, node.length)
         return node.value
-    return read
+    if option.minimum is not None and quantity < option.minimum:
+        least = f"{option.minimum:g} bytes"
+        if kind is OptionType.DURATION:
+            least = f"{option.minimum:g}s" if option.minimum >= 1 else f"{option.minimum * 1e3:g}ms"
+        problem = f"'{option.name}' must be at least {least}, got {node.text}"
+        findings.error(node, "out-of-range", problem)
+    return quantity

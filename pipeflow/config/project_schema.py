@@ -19,7 +19,7 @@ from pipeflow.config.schema_nodes import Schema, both, described, has, one_of, o
 from pipeflow.spec.language import STAGE
 from pipeflow.spec.pipeline import ERRORS, UNMATCHED, Pipeline, PortRef
 from pipeflow.spec.policies import OnError
-from pipeflow.spec.stage_type import CallFacts, Parameter, Shape, StageType
+from pipeflow.spec.stage_type import CallFacts, Parameter, StageType
 from pipeflow.values import replace
 
 #: By what is no part of a name: editors take ``\w`` for ASCII alone, Python does not.
@@ -75,7 +75,7 @@ def _documented(operator: StageType, project: Project) -> StageType:
 def _by_use(plugin: tuple[str, CallFacts]) -> Schema:
     """What ``with`` may hold for an operator of a plug-in; defaults may stand elsewhere."""
     name, facts = plugin
-    takes = [one for one in facts.parameters if facts.shape is Shape.CLASS or not one.positional]
+    takes = [one for one in facts.parameters if facts.is_class or not one.positional]
     then = _with(name, facts, takes or facts.parameters, required=False)
     return {"if": has("use", {"const": name}), "then": then}
 
@@ -172,7 +172,7 @@ def _by_call(known: Mapping[str, CallFacts]) -> Schema:
 
 def _parameters(call: str, facts: CallFacts) -> Schema:
     """Which parameters are free depends on how the items come."""
-    if facts.shape is Shape.CLASS:
+    if facts.is_class:
         return _with(call, facts, facts.parameters)
     positional = [one for one in facts.parameters if one.positional][:1]
     rest = [one for one in facts.parameters if one not in positional]

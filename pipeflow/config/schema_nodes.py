@@ -39,6 +39,19 @@ _JSON_TYPES: Final[Mapping[OptionType, str]] = {
     OptionType.BOOLEAN: "boolean",
     OptionType.LIST: "array",
     OptionType.MAPPING: "object",
+    OptionType.EXPRESSIONS: "object",
+}
+
+#: Forms that hold others.
+_NESTED: Final = {OptionType.LIST, OptionType.MAPPING, OptionType.EXPRESSIONS}
+_ONLY_MAPPINGS: Final = ((OptionType.MAPPING,), (OptionType.EXPRESSIONS,))
+#: Every value of the mapping is an expression; its keys are the user's.
+_EXPRESSIONS: Final[Schema] = {
+    "minProperties": 1,
+    "additionalProperties": {
+        "type": ["string", "number", "boolean"],
+        "errorMessage": "must be a Python expression as text",
+    },
 }
 
 #: Forms for which any text is right; without one of them a text must hold a reference.
@@ -64,9 +77,9 @@ def option_schema(option: Option, page: str = "keys") -> Schema:
     if OptionType.ANY in kinds:
         # So that an editor puts a colon behind the key: this never fails.
         return {**node, "anyOf": [{}]}
-    scalars = [kind for kind in kinds if kind not in {OptionType.LIST, OptionType.MAPPING}]
+    scalars = [kind for kind in kinds if kind not in _NESTED]
     # Text first, if only for a reference (a param may be a list): an editor would write a zero.
-    texts = ["string"] if kinds != (OptionType.MAPPING,) else []
+    texts = ["string"] if kinds not in _ONLY_MAPPINGS else []
     types = list(dict.fromkeys([*texts, *(_JSON_TYPES.get(kind, "string") for kind in kinds)]))
     message = f"must be {expected(option)}"
     members: list[Schema] = []
@@ -82,7 +95,7 @@ def option_schema(option: Option, page: str = "keys") -> Schema:
     if len(scalars) == len(kinds):
         node |= {"type": types, "errorMessage": message}
         return {**node, "allOf": members} if members else node
-    if kinds == (OptionType.MAPPING,):
+    if kinds in _ONLY_MAPPINGS:
         node["properties"] = {}
     else:
         node.setdefault("anyOf", [{}])
@@ -90,6 +103,8 @@ def option_schema(option: Option, page: str = "keys") -> Schema:
     kind = {"title": option.name, "type": types, "errorMessage": message}
     if not scalars and texts:
         kind["pattern"] = REFERENCE
+    if OptionType.EXPRESSIONS in kinds:
+        kind |= _EXPRESSIONS
     return {**node, "allOf": [kind, *members]}
 
 

@@ -64,6 +64,7 @@ def function_facts(node: Function, place: Place, *, skip_first: bool = False) ->
             shape = Shape.STREAM if streams else Shape.UNKNOWN
             return CallFacts(
                 shape=shape,
+                is_async=isinstance(node, ast.AsyncFunctionDef),
                 name=node.name,
                 file=place.file,
                 line=node.lineno,
@@ -79,6 +80,7 @@ def function_facts(node: Function, place: Place, *, skip_first: bool = False) ->
         shape = Shape.GENERATOR if yields else Shape.FUNCTION
     return CallFacts(
         shape=shape,
+        is_async=isinstance(node, ast.AsyncFunctionDef),
         name=node.name,
         file=place.file,
         line=node.lineno,
@@ -134,6 +136,8 @@ def class_facts(
     known = not call.decorator_list
     return CallFacts(
         shape=Shape.ASYNC if isinstance(call, ast.AsyncFunctionDef) else Shape.CLASS,
+        is_class=True,
+        is_async=isinstance(call, ast.AsyncFunctionDef),
         name=node.name,
         file=place.file,
         line=node.lineno,
@@ -164,7 +168,7 @@ def takes_no_items(line: Sequence[ast.ClassDef], place: Place) -> bool:
             return False
         if not all(isinstance(statement, plain) for statement in one.body):
             return False
-        if {"__call__", "__iter__"} & _methods(one).keys():
+        if {"__call__", "__iter__", "__aiter__"} & _methods(one).keys():
             return False
     return True
 

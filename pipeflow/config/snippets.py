@@ -48,6 +48,29 @@ NEW_STAGE: Final[list[Snippet]] = [
         },
     },
     {
+        "label": "stage: your own function, in batches",
+        "description": "It gets lists of items and returns one result for each.",
+        "body": {
+            "${1:name}": {
+                "call": "${2:module}:${3:function}",
+                "inputs": "${4:stage}",
+                "batch": {"size": "${5:64}", "wait": "${6:50ms}"},
+            },
+        },
+    },
+    {
+        "label": "stage: your own async function",
+        "description": "`async def`: many items are awaited at once in one worker.",
+        "body": {
+            "${1:name}": {
+                "call": "${2:module}:${3:function}",
+                "inputs": "${4:stage}",
+                "concurrency": "${5:16}",
+                "timeout": "${6:10s}",
+            },
+        },
+    },
+    {
         "label": "stage: your own source",
         "description": "A function without inputs: what it returns or yields are the items.",
         "body": {"${1:name}": {"call": "${2:module}:${3:function}"}},

@@ -6,9 +6,11 @@ rest of the graph, and every mistake of a file shows at once.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 
 from pipeflow.config.call_check import Complaint, check_parameters
+from pipeflow.config.calling import with_calling
 from pipeflow.config.cursor import Cursor, Findings
 from pipeflow.config.edges import EdgeSettings, Inputs, edge_settings, read_inputs
 from pipeflow.config.expressions import check_expression
@@ -27,7 +29,7 @@ from pipeflow.config.source import inspect_call
 from pipeflow.config.timeout import read_timeout, timeout_of
 from pipeflow.config.wording import unknown_operator
 from pipeflow.errors import Location
-from pipeflow.spec.language import ERROR_POLICY, STAGE
+from pipeflow.spec.language import ERROR_POLICY, NAME_PATTERN, STAGE
 from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED, Call, Pipeline, Stage, Use
 from pipeflow.spec.policies import (
     Balance,
@@ -138,7 +140,7 @@ def read_stage(entry: Entry, cursor: Cursor, around: Surroundings) -> Stage:
         edges=inputs.edges,
         named_inputs=inputs.named,
         outputs=_outputs(cursor, work),
-        ports_known=_ports_known(cursor),
+        ports_known=_ports_known(cursor, work),
         ordered=cursor.boolean("ordered", default=True),
         resources=_resources(cursor.inner("resources"), around.defaults.resources),
         env={**around.defaults.env, **_env(cursor.inner("env"))},
@@ -146,6 +148,7 @@ def read_stage(entry: Entry, cursor: Cursor, around: Surroundings) -> Stage:
         description=cursor.text("description"),
     )
     _check_join(cursor, inputs)
+    stage = with_calling(cursor, stage)
     stage = _with_partition(cursor, stage)
     stage = _with_replicas(cursor, stage, around.defaults)
     stage = _with_on_error(cursor, stage, around.defaults)
@@ -193,15 +196,7 @@ def _call(cursor: Cursor, node: Scalar, around: Surroundings) -> Call:
         return UNKNOWN_WORK
     for doubt in found.problems:
         cursor.findings.add(doubt, node.at, node.length)
-    facts = found.facts
-    if facts.shape is Shape.ASYNC:
-        cursor.findings.error(
-            node,
-            "not-yet",
-            f"{attribute}() is an 'async def' function, and those come in a later version",
-            "write it as an ordinary function; 'replicas' lets several wait at once",
-        )
-    return Call(module=module, attribute=attribute, facts=facts)
+    return Call(module=module, attribute=attribute, facts=found.facts)
 
 
 def _parameters(cursor: Cursor, work: Call | Use, inputs: Inputs) -> Parameters:
@@ -238,8 +233,12 @@ def _place_of(cursor: Cursor, one: Complaint, call: Node) -> tuple[Location, int
     return entry.key_at, entry.key_length
 
 
-def _ports_known(cursor: Cursor) -> bool:
+def _ports_known(cursor: Cursor, work: Call | Use) -> bool:
     """Whether what opens ports could be read."""
+    given = cursor.inner("with")
+    named_by = work.operator.ports_by if isinstance(work, Use) else ""
+    if named_by and not isinstance(given.get(named_by) if given else None, Map):
+        return False
     policy = cursor.inner("on_error")
     opens = not any(cursor.unread(key, STAGE) for key in ("outputs", "on_error"))
     return opens and (policy is None or not policy.unread("then", ERROR_POLICY))
@@ -247,6 +246,8 @@ def _ports_known(cursor: Cursor) -> bool:
 
 def _outputs(cursor: Cursor, work: Call | Use) -> tuple[str, ...]:
     node = cursor.get("outputs")
+    if isinstance(work, Use) and work.operator.ports_by:
+        return _ports_by(cursor, work.operator.ports_by)
     if not isinstance(node, Seq):
         return ()
     if isinstance(work, Use):
@@ -286,6 +287,31 @@ def _check_join(cursor: Cursor, inputs: Inputs) -> None:
             "'join' is for named inputs, and this stage has none",
             "name the inputs, one argument each: inputs: {image: decode, mask: segment}",
         )
+
+
+def _ports_by(cursor: Cursor, parameter: str) -> tuple[str, ...]:
+    """Output ports whose names are the keys of a parameter."""
+    given = cursor.inner("with")
+    node = given.get(parameter) if given else None
+    names: list[str] = []
+    for entry in node.entries if isinstance(node, Map) else ():
+        if entry.key in {OUT, ERRORS, UNMATCHED}:
+            cursor.findings.error(
+                entry,
+                "bad-output",
+                f"output port '{entry.key}' belongs to pipeflow",
+                "choose another name for it",
+            )
+        elif not re.fullmatch(NAME_PATTERN, entry.key):
+            cursor.findings.error(
+                entry,
+                "bad-name",
+                f"'{entry.key}' is no name of a port",
+                "a letter, then letters, digits, '_' and '-', 64 at most",
+            )
+        else:
+            names.append(entry.key)
+    return tuple(names)
 
 
 def _with_partition(cursor: Cursor, stage: Stage) -> Stage:

@@ -189,7 +189,7 @@ def unknown_operator(name: str, stage_types: Mapping[str, StageType]) -> Problem
         )
     near = did_you_mean(name, stage_types)
     listing = "the built-in ones are: " + ", ".join(builtin)
-    hint = f"did you mean '{near}'? {listing}" if near else listing
+    hint = f"did you mean '{near}'? 'pipeflow stages' lists them all" if near else listing
     if "${" in name:
         hint = "${…} is not filled in here; write the operator's name, and `enabled` to choose"
     elif ":" in name:

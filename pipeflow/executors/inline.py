@@ -8,18 +8,19 @@ edge, so a reader's copy is its own, arrays are read-only, and what cannot be pi
 
 from __future__ import annotations
 
+import math
 import os
 import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pipeflow.executors.base import Listener, RunOptions
 from pipeflow.executors.coroutine import Baton, Steps
 from pipeflow.executors.interrupts import Interrupts
-from pipeflow.executors.pauses import Pause, pause
+from pipeflow.executors.pauses import NAP_S, Pause, await_input, pause
 from pipeflow.executors.printed import Printed
 from pipeflow.executors.timed import within
 from pipeflow.executors.turns import Order, Turn
@@ -32,7 +33,8 @@ from pipeflow.runtime.flow.mailbox import Mailbox
 from pipeflow.runtime.flow.refused import ReadersGone
 from pipeflow.runtime.flow.targets import Target
 from pipeflow.runtime.flow.wiring import ChannelPlan, wire
-from pipeflow.runtime.loops.base import GOES_ON, WAITS, DrainInterrupt, StageLoop, failure_of
+from pipeflow.runtime.loading import check_fit
+from pipeflow.runtime.loops.base import GOES_ON, WAITS, StageLoop, failure_of
 from pipeflow.runtime.loops.pick import make_loop
 from pipeflow.runtime.messages import Failed, Failure, Logged, WorkerReport
 from pipeflow.runtime.progress import events_of, progress
@@ -40,7 +42,7 @@ from pipeflow.runtime.reporting import RunEnd, error_facts, make_report, silence
 from pipeflow.runtime.watch.root_cause import Cause
 from pipeflow.stages.context import StageContext, enter
 from pipeflow.stages.loading import load_work
-from pipeflow.stages.work import Work
+from pipeflow.stages.work import DrainInterrupt, Work
 from pipeflow.telemetry import events
 from pipeflow.telemetry.masking import masker
 from pipeflow.telemetry.report import Report
@@ -49,8 +51,14 @@ from pipeflow.transports.codec import Decoder, Encoder
 from pipeflow.transports.inline import InlineChannel, InlineReceiver, InlineSender
 from pipeflow.values import replace
 
+if TYPE_CHECKING:
+    from pipeflow.runtime.loops.events import Events
+
 #: Nothing waits for room here: readers have their turn before the next item is made.
 _NO_LIMIT: Final = 2**60
+
+#: How long the tasks of one of several ``async`` stages go on before those of the next, in seconds.
+SLICE_S: Final = 0.001
 
 #: The longest turn of a stage to which nobody is an alternative, in steps; then we look up.
 _STEPS: Final = 64
@@ -104,6 +112,7 @@ class _InlineRun:
             for channel in self._channels
         }
         self._order = Order(self._turns)
+        self._timed: list[Turn] = []
 
     def run(self) -> Report:
         """The run, from start to report."""
@@ -130,7 +139,8 @@ class _InlineRun:
             replica=worker.replica,
             replicas=stage.replicas,
             seed=self._options.seed,
-            stopping=lambda: self._board.draining,
+            stopping=self._is_stopping,
+            rest=self._rest,
             stdout=self._stdout,
             parameters=self._plan.values_for(stage),
             input_names=tuple(edge.input for edge in edges if edge.input),
@@ -172,11 +182,14 @@ class _InlineRun:
             input_names=context.input_names,
             imported=turn.note_import,
         )
-        if stage.timeout_s is not None and work.call is not None:
+        check_fit(work, stage)
+        if stage.timeout_s is not None and work.call is not None and not work.awaits:
             work.call = within(work.call, stage.timeout_s)
         loop = self._make_loop(turn, work)
         turn.loop = loop
         context.item_id = loop.item_in_hand
+        if turn.stage.batch is not None or work.due is not None:
+            self._timed.append(turn)
         turn.runner = Baton(loop.steps) if work.stream is not None else Steps(loop.steps())
 
     def _make_loop(self, turn: Turn, work: Work) -> StageLoop:
@@ -214,7 +227,7 @@ class _InlineRun:
             outbox=outbox,
             row=turn.row,
             tell=lambda report: self._hear(turn, report),
-            waits=_Waits(turn, self._back_off),
+            waits=_Waits(turn, self._back_off, self._run_tasks),
             mask=masker(self._plan.secrets),
             stopping=lambda: self._board.draining,
             mates=self._board.mates(turn.index),
@@ -224,6 +237,49 @@ class _InlineRun:
         """Nobody has anything to do meanwhile that could not be done after it."""
         interrupts = self._interrupts
         self._pause(seconds, lambda: self._board.draining or bool(interrupts.number))
+
+    def _let_time_pass(self) -> bool:
+        """Nobody can go on before it is later; whether anybody can then."""
+        alarms = [
+            turn.loop.alarm
+            for turn in self._timed
+            if turn.loop is not None and turn.loop.alarm is not None
+        ]
+        left_s = max(0.0, min(alarms) - time.monotonic()) if alarms else NAP_S
+        if any(turn.awaits() for turn in self._turns):
+            self._run_tasks(min(left_s, NAP_S))
+            self._order.ask_everybody()
+        elif alarms:
+            self._back_off(left_s)
+        else:
+            return False
+        return True
+
+    def _run_tasks(self, longest_s: float = NAP_S) -> None:
+        """Let the tasks of all ``async`` stages go on, until one has something to tell."""
+        waiting = [turn for turn in self._turns if turn.awaits()]
+        for turn in waiting:
+            assert turn.events is not None
+            before = enter(turn.context)
+            self._printed.turn_to(turn.context)
+            try:
+                turn.events.wait(longest_s if len(waiting) == 1 else min(longest_s, SLICE_S))
+            finally:
+                enter(before)
+                if before is not None:
+                    self._printed.turn_to(before)
+            turn.goes_on = turn.goes_on or turn.events.news
+
+    def _is_stopping(self) -> bool:
+        """What a stage's code is told: a signal may have come in the turn that it has now."""
+        return self._board.draining or bool(self._interrupts.number)
+
+    def _rest(self, seconds: float | None, fd: int) -> None:
+        """A source waits for the world: all others have done what they could."""
+        if fd >= 0:
+            await_input(fd, seconds, self._is_stopping)
+        else:
+            self._pause(math.inf if seconds is None else seconds, self._is_stopping)
 
     def _decode(self, packet: Packet, private: bool) -> list[object]:
         return self._decoder.decode(packet, private=private)
@@ -240,8 +296,12 @@ class _InlineRun:
                     self._tell(events.Draining(signal=interrupts.name))
                 if interrupts.insisted:
                     return
+                if any(turn.is_due() for turn in self._timed):
+                    self._order.ask_everybody()
                 turn = self._order.next()
                 if turn is None:
+                    if self._let_time_pass():
+                        continue
                     self._fail(None, _stuck(self._turns))
                     return
                 self._give(turn, interrupts)
@@ -410,9 +470,15 @@ class _InlineRun:
 class _Waits:
     """How a stage waits here; a stream function for input: the baton goes back until it comes."""
 
-    def __init__(self, turn: Turn, back_off: Callable[[float], None]) -> None:
+    def __init__(
+        self, turn: Turn, back_off: Callable[[float], None], for_tasks: Callable[[], None]
+    ) -> None:
         self._turn = turn
         self.back_off = back_off
+        self.for_tasks = for_tasks
+
+    def attend(self, events: Events) -> None:
+        self._turn.events = events
 
     def for_input(self, timeout_s: float | None) -> None:
         del timeout_s  # nobody waits in time here

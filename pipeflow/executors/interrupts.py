@@ -7,8 +7,9 @@ import threading
 from types import FrameType, TracebackType
 from typing import Final, Self
 
-from pipeflow.runtime.loops.base import DrainInterrupt, StageLoop
+from pipeflow.runtime.loops.base import StageLoop
 from pipeflow.runtime.loops.source import SourceLoop
+from pipeflow.stages.work import DrainInterrupt
 
 _ASK_TO_END: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from pipeflow.executors.coroutine import Baton, Steps
 from pipeflow.planner.plan import StagePlan
@@ -12,6 +14,9 @@ from pipeflow.runtime.loops.base import StageLoop
 from pipeflow.stages.context import StageContext
 from pipeflow.transports.inline import InlineChannel
 from pipeflow.values import dataclass, field
+
+if TYPE_CHECKING:
+    from pipeflow.runtime.loops.events import Events
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -33,6 +38,7 @@ class Turn:
         outlets: The channels that it writes and whose readers have not closed.
         readers: Who reads them.
         place: Among all, furthest downstream first.
+        events: The asyncio loop of its ``async`` code, if it has any.
         imported: Its module is imported; what fails from here on is its constructor.
     """
 
@@ -50,6 +56,7 @@ class Turn:
     outlets: list[InlineChannel] = field(default_factory=list)
     readers: list[Turn] = field(default_factory=list)
     place: int = 0
+    events: Events | None = None
     imported: bool = False
 
     def note_import(self) -> None:
@@ -62,6 +69,8 @@ class Turn:
             return False
         if self.goes_on:
             return True
+        if self.is_due():
+            return True
         # Plain loops: this is asked several times for every item.
         for inlet in self.inlets:
             if not inlet.over and inlet.receiver.ready():
@@ -70,6 +79,15 @@ class Turn:
             if not outlet.readers_open:
                 return True
         return False
+
+    def is_due(self) -> bool:
+        """Whether it has more to do by now though nothing has come."""
+        alarm = None if self.loop is None else self.loop.alarm
+        return alarm is not None and alarm <= time.monotonic()
+
+    def awaits(self) -> bool:
+        """Whether its function is at work in tasks."""
+        return self.events is not None and self.events.in_flight > 0
 
     def is_overtaken(self) -> bool:
         """Whether somebody further downstream can do something by now."""

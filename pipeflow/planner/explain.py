@@ -8,7 +8,8 @@ from pipeflow.errors import Finding
 from pipeflow.planner.drawing import graph_dot, graph_mermaid, graph_text
 from pipeflow.planner.memory import size
 from pipeflow.planner.plan import EdgePlan, Join, Plan, Route, StagePlan
-from pipeflow.spec.policies import ArrayMode, Budget, ErrorPolicy, OnError, Overflow
+from pipeflow.spec.policies import ArrayMode, Batching, Budget, ErrorPolicy, OnError, Overflow
+from pipeflow.spec.stage_type import Shape
 
 __all__ = ["graph_dot", "graph_mermaid", "graph_text", "plan_json", "plan_text"]
 
@@ -72,6 +73,8 @@ def _stage_row(plan: Plan, stage: StagePlan) -> tuple[str, ...]:
     inputs = ", ".join(_input_text(plan, plan.edges[index]) for index in stage.edges_in)
     more = [
         f"<- {inputs}{_join_text(stage.join)}" if inputs else "",
+        _batch_text(stage.batch),
+        f"{stage.concurrency} in flight" if stage.shape is Shape.ASYNC and inputs else "",
         f"at most {stage.timeout_s:g} s an item" if stage.timeout_s is not None else "",
         _policy_text(stage.on_error),
         "isolated" if stage.isolated else "",
@@ -85,6 +88,14 @@ def _stage_row(plan: Plan, stage: StagePlan) -> tuple[str, ...]:
         _count(stage.threads, "thread") + (" each" if stage.replicas > 1 else ""),
         "; ".join(filter(None, more)),
     )
+
+
+def _batch_text(batch: Batching | None) -> str:
+    """``batches of 64, sent after 0.05 s, stacked``; empty for single items."""
+    if batch is None:
+        return ""
+    wait = "" if batch.wait_s is None else f", sent after {batch.wait_s:g} s"
+    return f"batches of {batch.size}{wait}" + (", stacked" if batch.stack else "")
 
 
 def _policy_text(policy: ErrorPolicy) -> str:
@@ -170,9 +181,17 @@ def _stage_json(plan: Plan, stage: StagePlan) -> dict[str, object]:
         "backoff_s": stage.on_error.backoff_s if stage.on_error.retries else None,
         "budget": _budget_json(stage.on_error.budget),
         "timeout_s": stage.timeout_s,
+        "batch": _batch_json(stage.batch),
+        "concurrency": stage.concurrency if stage.shape is Shape.ASYNC and stage.edges_in else None,
         "isolated": stage.isolated,
         "at": str(stage.at),
     }
+
+
+def _batch_json(batch: Batching | None) -> dict[str, object] | None:
+    if batch is None:
+        return None
+    return {"size": batch.size, "wait_s": batch.wait_s, "stack": batch.stack}
 
 
 def _budget_json(budget: Budget | None) -> int | str | None:

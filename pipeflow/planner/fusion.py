@@ -6,6 +6,8 @@ where a worker runs changes, and how the bytes of the edges between such workers
 
 from __future__ import annotations
 
+from typing import Final
+
 from pipeflow.planner.listing import listed
 from pipeflow.planner.plan import EdgePlan, Join, Plan, Route, StagePlan
 from pipeflow.spec.pipeline import OUT
@@ -15,6 +17,8 @@ from pipeflow.values import replace
 
 #: Code that is called with each item, as far as reading tells.
 _CALLED = frozenset({Shape.FUNCTION, Shape.CLASS})
+#: Operators that wait with an item in hand: all that share their process would wait with them.
+_WAITING: Final = frozenset({"throttle", "delay"})
 
 
 def fuse(plan: Plan) -> Plan:
@@ -71,6 +75,8 @@ def _one_to_one(stage: StagePlan) -> bool:
         and len(stage.edges_in) == 1
         and stage.shape in _CALLED
         and not stage.keeps_state
+        and stage.batch is None
+        and stage.operator not in _WAITING
         and not stage.isolated
     )
 

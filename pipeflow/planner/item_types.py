@@ -15,7 +15,10 @@ from pipeflow.spec.pipeline import ERRORS, OUT, Call, Edge, Stage, Use
 from pipeflow.spec.stage_type import CallFacts, Parameter, Shape
 from pipeflow.values import dataclass
 
-_STREAMS: Final = frozenset({"Iterator", "Generator", "Iterable", "AsyncIterator"})
+_STREAMS: Final = frozenset(
+    {"Iterator", "Generator", "Iterable", "AsyncIterator", "AsyncGenerator", "AsyncIterable"}
+)
+_LISTS: Final = frozenset({"list", "Sequence"})
 _WHOLE: Final = frozenset({"list", "set", "frozenset", "tuple", "Sequence"})
 
 #: What each type lets in beside itself.
@@ -97,6 +100,8 @@ def _given(stage: Stage, port: str) -> _Side | None:
             return _side("dict", "dict", "a dead letter")
         case Call(facts=facts) if port == OUT:
             side = _side(facts.returns, facts.returns_resolved, _where(facts))
+            if stage.batch is not None:
+                return _of_list(side)
             return None if side is None else _one_result(side, facts, source=not stage.edges)
         case _:
             return None
@@ -115,6 +120,14 @@ def _one_result(side: _Side, facts: CallFacts, *, source: bool) -> _Side | None:
     return side
 
 
+def _of_list(side: _Side | None) -> _Side | None:
+    """One item of a batch; ``None`` where the annotation does not tell."""
+    if side is None:
+        return None
+    name, inside = _generic(side.tree)
+    return _of_stream(side, inside[0]) if name in _LISTS | _STREAMS and inside else None
+
+
 def _of_stream(side: _Side, member: ast.expr) -> _Side:
     """One item of a stream; with own classes resolved it could not be shown."""
     shown = ast.unparse(member)
@@ -129,6 +142,8 @@ def _taken(stage: Stage, edge: Edge) -> _Side | None:
     if parameter is None:
         return None
     side = _side(parameter.annotation, parameter.resolved, _where(facts))
+    if stage.batch is not None:
+        return _of_list(side)
     if side is None or facts.shape is not Shape.STREAM:
         return side
     name, inside = _generic(side.tree)
@@ -138,7 +153,7 @@ def _taken(stage: Stage, edge: Edge) -> _Side | None:
 def _parameter(facts: CallFacts, edge: Edge) -> Parameter | None:
     """The parameter that gets the item; ``None`` if reading cannot tell."""
     takers: Sequence[Parameter] = facts.parameters
-    if facts.item_parameters or facts.shape is Shape.CLASS:
+    if facts.item_parameters or facts.is_class:
         takers = facts.item_parameters
     if edge.input:
         return next((one for one in takers if one.name == edge.input), None)

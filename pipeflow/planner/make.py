@@ -36,14 +36,16 @@ from pipeflow.planner.plan import (
     WorkerPlan,
 )
 from pipeflow.planner.traits import (
+    LIVE,
     is_isolated,
     keeps_state,
+    may_be_live,
     ports_of,
     reads_stdin,
     shape_of,
     without_letters,
 )
-from pipeflow.spec.pipeline import ERRORS, Call, Pipeline, Stage, Use
+from pipeflow.spec.pipeline import ERRORS, Call, Edge, Pipeline, Stage, Use
 from pipeflow.spec.policies import DEFAULT_CAPACITY_ITEMS, ByKey
 from pipeflow.spec.stage_type import Role
 from pipeflow.suggest import did_you_mean
@@ -114,6 +116,7 @@ def make_plan(pipeline: Pipeline, machine: Machine, *, fusion: bool = False) -> 
             *trimmed.notes,
             *auto_notes(running, replicas, machine.cores),
             *order_notes(running, units, replicas),
+            *_capacity_notes(running),
         ),
     )
     decided = fuse(plan) if fusion else plan
@@ -199,7 +202,7 @@ def _edges(
                     target=target,
                     input=edge.input,
                     transport=transport_for(edge.transport, way.route),
-                    capacity_items=edge.capacity.items or DEFAULT_CAPACITY_ITEMS,
+                    capacity_items=_capacity(edge, stage),
                     capacity_bytes=budget.capacities[len(edges)],
                     overflow=edge.overflow,
                     arrays=edge.arrays,
@@ -215,6 +218,23 @@ def _edges(
             # The inputs of a zip are held side by side; merged ones one after the other.
             lane_base += lanes if units[stage.name].join is Join.MERGE else 0
     return tuple(edges)
+
+
+def _capacity(edge: Edge, reader: Stage) -> int:
+    """Items that an edge holds for each reading replica: always room for one batch."""
+    asked = edge.capacity.items or DEFAULT_CAPACITY_ITEMS
+    return asked if reader.batch is None else max(asked, reader.batch.size)
+
+
+def _capacity_notes(running: Network) -> tuple[str, ...]:
+    """A sentence for each edge whose capacity was raised."""
+    return tuple(
+        f"capacity of the edge from '{edge.source}' to '{name}' is raised from "
+        f"{edge.capacity.items} to {_capacity(edge, stage)} items: a batch always has room"
+        for name, stage in running.stages.items()
+        for edge in stage.edges
+        if edge.capacity.items and _capacity(edge, stage) > edge.capacity.items
+    )
 
 
 def _key(stage: Stage, route: Route) -> str:
@@ -265,13 +285,16 @@ def _stages(
             operator=work.operator.name if isinstance(work, Use) else "",
             role=_role(stage, edges_out.get(index, {})),
             shape=shape_of(stage),
-            parameters=stage.parameters,
+            parameters=_parameters(stage),
             join=units[stage.name].join,
             edges_in=tuple(edges_in.get(index, ())),
             edges_out=edges_out.get(index, {}),
             ports=ports_of(stage),
             replicas=replicas[stage.name],
             numbering=units[stage.name].numbering,
+            in_order=units[stage.name].in_order,
+            batch=stage.batch,
+            concurrency=stage.concurrency,
             keeps_state=keeps_state(stage),
             on_error=stage.on_error,
             on_error_at=stage.on_error_at,
@@ -289,6 +312,14 @@ def _stages(
         )
         for index, stage in enumerate(running.stages.values())
     )
+
+
+def _parameters(stage: Stage) -> Mapping[str, object]:
+    """Its ``with``; a file of dead letters is there whatever becomes of the run."""
+    takes_letters = any(edge.source.port == ERRORS for edge in stage.edges)
+    if takes_letters and may_be_live(stage):
+        return {**stage.parameters, LIVE: True}
+    return stage.parameters
 
 
 def _role(stage: Stage, edges_out: Mapping[str, tuple[int, ...]]) -> Role:

@@ -26,6 +26,7 @@ class Units:
         lanes_in: Lanes that it reads, over all inputs; 0 for a source.
         lanes_out: Lanes of each edge that reads it.
         ordered: Whether its readers wait for its units in their order.
+        in_order: Whether a worker of it sends results in the order of its items.
     """
 
     join: Join
@@ -33,6 +34,7 @@ class Units:
     lanes_in: int
     lanes_out: int
     ordered: bool
+    in_order: bool
 
 
 def number(network: Network, zips: Zips, replicas: Mapping[str, int]) -> Mapping[str, Units]:
@@ -55,6 +57,7 @@ def number(network: Network, zips: Zips, replicas: Mapping[str, int]) -> Mapping
             lanes_in=lanes_in,
             lanes_out=max(1, lanes_in) if keeps else 1,
             ordered=name in forced or not as_it_comes,
+            in_order=stage.ordered or name in forced,
         )
     return units
 

@@ -16,7 +16,15 @@ from enum import Enum
 
 from pipeflow.errors import Finding, Location
 from pipeflow.spec.pipeline import Home
-from pipeflow.spec.policies import STOP, ArrayMode, ErrorPolicy, Overflow, TransportKind
+from pipeflow.spec.policies import (
+    DEFAULT_CONCURRENCY,
+    STOP,
+    ArrayMode,
+    Batching,
+    ErrorPolicy,
+    Overflow,
+    TransportKind,
+)
 from pipeflow.spec.stage_type import Role, Shape
 from pipeflow.values import dataclass, field
 
@@ -129,6 +137,9 @@ class StagePlan:
         ports: All output ports it has: ``out``, its own, and ``errors``, ``unmatched``.
         replicas: Workers, at least 1.
         numbering: Where its results' units come from.
+        in_order: Whether a worker's results leave in the order of its items; else as they come.
+        batch: Its function gets many items at once; ``None``: one.
+        concurrency: Items, or batches, in flight in one worker, where its function is ``async``.
         keeps_state: As planned; a worker whose code turns out otherwise refuses to start.
         on_error: What follows when an item fails.
         on_error_at: Where the file says so; ``None``: it comes from no file.
@@ -160,6 +171,9 @@ class StagePlan:
     ports: tuple[str, ...] = ("out",)
     replicas: int = 1
     numbering: Numbering = Numbering.PER_PORT
+    in_order: bool = True
+    batch: Batching | None = None
+    concurrency: int = DEFAULT_CONCURRENCY
     keeps_state: bool = False
     on_error: ErrorPolicy = STOP
     on_error_at: Location | None = None

@@ -11,7 +11,7 @@ from pipeflow.errors import Finding
 from pipeflow.planner.graphs import nx
 from pipeflow.planner.listing import listed
 from pipeflow.planner.traits import AN_INPUT, is_known, ports_of
-from pipeflow.spec.pipeline import ERRORS, UNMATCHED, Call, Edge, Pipeline, PortRef, Stage
+from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED, Call, Edge, Pipeline, PortRef, Stage
 from pipeflow.suggest import did_you_mean
 from pipeflow.values import dataclass, replace
 
@@ -141,6 +141,12 @@ def _unknown_port(stage: Stage, edge: Edge, writer: Stage) -> Finding:
     elif port == UNMATCHED:
         problem = f"stage '{name}' has no port 'unmatched': it does not join several named inputs"
         hint = f"its ports are: {listed(ports_of(writer))}"
+        code = "unknown-port"
+    elif port == OUT:
+        problem = f"stage '{stage.name}' reads '{name}', which has no port 'out'"
+        hint = "name one of its ports: " + listed(
+            str(PortRef(name, one)) for one in ports_of(writer)
+        )
         code = "unknown-port"
     else:
         near = did_you_mean(port, dict.fromkeys((*ports_of(writer), ERRORS)))

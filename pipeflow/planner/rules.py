@@ -13,6 +13,7 @@ from pipeflow.planner.listing import listed
 from pipeflow.planner.traits import (
     always_alone,
     answers,
+    file_written,
     is_zip,
     letter_ports,
     needs_partition,
@@ -20,9 +21,10 @@ from pipeflow.planner.traits import (
     ports_of,
     reads_stdin,
     shape_of,
+    share_a_database,
     title,
 )
-from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED, Pipeline, PortRef, Stage
+from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED, Pipeline, PortRef, Stage, Use
 from pipeflow.spec.policies import Balance, OnError
 from pipeflow.spec.stage_type import Role, Shape
 
@@ -123,6 +125,7 @@ def network_rules(
     if not part:
         yield from _unread_errors(network, maybe_read)
     yield from _shared_stdin(network)
+    yield from _shared_files(network)
 
 
 def nothing_starts(pipeline: Pipeline) -> Finding:
@@ -184,6 +187,28 @@ def _shared_stdin(network: Network) -> Iterator[Finding]:
         )
 
 
+def _shared_files(network: Network) -> Iterator[Finding]:
+    first: dict[str, Stage] = {}
+    for stage in network.stages.values():
+        file = file_written(stage) if stage.enabled else ""
+        if not file:
+            continue
+        other = first.setdefault(file, stage)
+        if other is stage or share_a_database(other, stage):
+            continue
+        hint = (
+            f"give '{stage.name}' a file of its own, or let one stage read both: `inputs: [a, b]`"
+        )
+        if "table" in other.parameters and "table" in stage.parameters:
+            hint = "with `live: true` each of them writes its table of one database"
+        yield Finding(
+            at=stage.parameter_at.get("path", stage.work_at),
+            code="file-twice",
+            problem=f"stages '{other.name}' and '{stage.name}' both write '{file}'",
+            hint=hint,
+        )
+
+
 def doubts(network: Network, whole: Network, maybe_read: frozenset[str]) -> Iterator[Finding]:
     """Warnings on what will run: results that nobody reads, readers that will get nothing.
 
@@ -214,13 +239,14 @@ def _unread_outputs(stage: Stage, read: list[str]) -> Iterator[Finding]:
     if stage.inner is not None:
         yield from _unread_file(stage, read)
         return
+    named_in = stage.work.operator.ports_by if isinstance(stage.work, Use) else "outputs"
     for port in stage.outputs:
         if port not in read:
             yield Finding(
                 at=stage.at,
                 code="unread-output",
                 problem=f"nothing reads the output '{stage.name}.{port}'",
-                hint=f"read it with `inputs: {stage.name}.{port}`, or take it out of `outputs`",
+                hint=f"read it with `inputs: {stage.name}.{port}`, or take it out of `{named_in}`",
                 severity=Severity.WARNING,
                 length=len(stage.name),
             )

@@ -5,6 +5,7 @@ What a stage is together with its neighbours is in ``graph``, ``joins`` and ``ch
 
 from __future__ import annotations
 
+import posixpath
 from enum import Enum
 from typing import Final
 
@@ -15,6 +16,9 @@ from pipeflow.values import replace
 
 #: Stands for the module of what stands in for an input of a file; it is never imported.
 AN_INPUT: Final = "input"
+
+#: The parameter by which a sink writes its file under its own name.
+LIVE: Final = "live"
 
 
 class Blocker(Enum):
@@ -54,8 +58,9 @@ def shape_of(stage: Stage) -> Shape:
 
 
 def operator_role(stage: Stage) -> Role | None:
-    """Where an operator may stand; ``None`` for the user's own code, which may stand anywhere."""
-    return stage.work.operator.role if isinstance(stage.work, Use) else None
+    """Where an operator may stand; ``None`` for other code, which may stand anywhere."""
+    known = isinstance(stage.work, Use) and stage.work.operator.shape is not Shape.UNKNOWN
+    return stage.work.operator.role if isinstance(stage.work, Use) and known else None
 
 
 def is_zip(stage: Stage) -> bool:
@@ -88,11 +93,16 @@ def is_isolated(stage: Stage) -> bool:
     That is so where a time limit asks for it, or where ``on_error`` goes on, as far as another
     process could go on where one has died.
     """
-    if not stage.edges or shape_of(stage) is Shape.STREAM:
+    if not stage.edges or shape_of(stage) is Shape.STREAM or has_many_in_hand(stage):
         return False
     goes_on = stage.on_error.then is not OnError.STOP or stage.on_error.retries > 0
     own = isinstance(stage.work, Call) and not keeps_state(stage)
     return stage.timeout_s is not None or (goes_on and own)
+
+
+def has_many_in_hand(stage: Stage) -> bool:
+    """Whether its code has several items at a time: in a list, or awaited."""
+    return stage.batch is not None or (isinstance(stage.work, Call) and stage.work.facts.is_async)
 
 
 def always_alone(stage: Stage) -> bool:
@@ -145,7 +155,8 @@ def blocker(stage: Stage) -> Blocker | None:
         case Use(operator=operator):
             return Blocker.STATE if operator.keeps_state else Blocker.FLAT_MAP
         case Call(facts=facts) if facts.shape is Shape.GENERATOR or facts.yields:
-            return Blocker.FLAT_MAP
+            # One that gets batches yields one result for each item.
+            return Blocker.FLAT_MAP if stage.batch is None else None
         case Call(facts=facts):
             return Blocker.STATE if facts.keeps_state else None
 
@@ -159,8 +170,10 @@ def ports_of(stage: Stage) -> tuple[str, ...]:
         letters = (ERRORS,) if open_letters(stage.inner) else ()
         return (*(port.name for port in stage.inner.outputs), *letters)
     errors = (ERRORS,) if stage.on_error.then is OnError.DEAD_LETTER else ()
-    unmatched = (UNMATCHED,) if is_zip(stage) else ()
-    return (OUT, *stage.outputs, *errors, *unmatched)
+    own = stage.work.operator.ports if isinstance(stage.work, Use) else (OUT,)
+    unmatched = (UNMATCHED,) if is_zip(stage) or UNMATCHED in own else ()
+    main = (port for port in own if port != UNMATCHED)
+    return (*main, *stage.outputs, *errors, *unmatched)
 
 
 def open_letters(pipeline: Pipeline) -> tuple[PortRef, ...]:
@@ -196,7 +209,27 @@ def answers(stage: Stage) -> bool | None:
         case Call(facts=facts):
             return True if facts.yields else facts.answers
         case Use(operator=operator):
-            return operator.role is not Role.SINK
+            return None if operator.shape is Shape.UNKNOWN else operator.role is not Role.SINK
+
+
+def may_be_live(stage: Stage) -> bool:
+    """Whether it is an operator that can write a file under its own name from the start."""
+    return isinstance(stage.work, Use) and LIVE in {o.name for o in stage.work.operator.options}
+
+
+def file_written(stage: Stage) -> str:
+    """The file that an operator writes, as a plain path; empty if it writes none, or a device."""
+    path = stage.parameters.get("path")
+    if operator_role(stage) is not Role.SINK or not isinstance(path, str):
+        return ""
+    path = posixpath.normpath(path)
+    return "" if path == "-" or path.startswith("/dev/") else path
+
+
+def share_a_database(one: Stage, other: Stage) -> bool:
+    """Whether two stages that write one file write tables of it, as only databases let them."""
+    both = (one.parameters, other.parameters)
+    return all(parameters.get(LIVE) is True and "table" in parameters for parameters in both)
 
 
 def reads_stdin(stage: Stage) -> bool:
@@ -204,6 +237,8 @@ def reads_stdin(stage: Stage) -> bool:
     if stage.edges or not isinstance(stage.work, Use):
         return False
     defaults = {option.name: option.default for option in stage.work.operator.options}
+    if stage.work.operator.uses_stdin and "path" not in defaults:
+        return True
     return stage.parameters.get("path", defaults.get("path")) == "-"
 
 

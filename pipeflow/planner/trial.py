@@ -348,7 +348,7 @@ def _collector(key: str, expected: Expected, way: _Way, names: Mapping[PortRef, 
     work = Call(
         module=STAND_INS,
         attribute="Collector",
-        facts=CallFacts(shape=Shape.CLASS, answers=False),
+        facts=CallFacts(shape=Shape.CLASS, is_class=True, answers=False),
     )
     parameters = {"collection": key}
     if expected.port in way.sinks:
@@ -387,8 +387,10 @@ def _fed(stage: Stage, way: _Way, names: Mapping[PortRef, str]) -> Stage:
         for edge in stage.edges
         if way.feeds(edge)
     )
-    # Between two tries there is nothing to wait for here.
-    return replace(stage, edges=edges, on_error=replace(stage.on_error, backoff_s=0.0))
+    # Between two tries there is nothing to wait for here, and what is given comes at once.
+    batch = None if stage.batch is None else replace(stage.batch, wait_s=None)
+    on_error = replace(stage.on_error, backoff_s=0.0)
+    return replace(stage, edges=edges, on_error=on_error, batch=batch)
 
 
 def _finding(named: Given | Expected, code: str, problem: str, hint: str) -> Finding:

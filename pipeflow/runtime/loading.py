@@ -38,12 +38,24 @@ def load_stage(stage: StagePlan, plan: Plan, context: StageContext, row: Words) 
         input_names=names,
         imported=lambda: note(State.BUILDING),
     )
+    check_fit(work, stage)
     if work.keeps_state and not stage.keeps_state and stage.replicas > 1:
         raise TypeError(
             f"stage '{stage.name}' keeps state, so its {stage.replicas} replicas need "
             "`partition: {key: …}` or `broadcast`"
         )
     return work
+
+
+def check_fit(work: Work, stage: StagePlan) -> None:
+    """See that the code, now that it is loaded, is of a form that gets lists, if it is to.
+
+    Raises:
+        TypeError: It is not.
+    """
+    if stage.batch is not None and work.call is None:
+        what = "a stream function takes the whole stream" if work.stream else "a source takes none"
+        raise TypeError(f"stage '{stage.name}' cannot get its items in batches: {what}")
 
 
 def make_context(

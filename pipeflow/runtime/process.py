@@ -6,12 +6,13 @@ visible on the board, and watch the neighbours' ends: a reader that closed or di
 
 from __future__ import annotations
 
+import math
 import select
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeflow.runtime.board import (
     BUSY_NS,
@@ -33,6 +34,7 @@ from pipeflow.runtime.flow.outbox import Outbox
 from pipeflow.runtime.flow.targets import OutChannel, Target
 from pipeflow.runtime.flow.threads import Linger, Postman
 from pipeflow.runtime.flow.wiring import ChannelPlan
+from pipeflow.runtime.loops.base import DAY_S
 from pipeflow.transports.allocator import keep_freed_memory
 from pipeflow.transports.base import Packet, Sender
 from pipeflow.transports.bell import Bell
@@ -41,7 +43,10 @@ from pipeflow.transports.codec import Decoder, Encoder
 from pipeflow.transports.inline import InlineChannel
 from pipeflow.transports.pause import SHORT_S, SPIN_S, LookOut
 from pipeflow.transports.shm import Arena
-from pipeflow.transports.waiting import await_room, room_poll
+from pipeflow.transports.waiting import Poll, await_room, room_poll
+
+if TYPE_CHECKING:
+    from pipeflow.runtime.loops.events import Events
 
 #: How often a zip whose shortest input has ended looks at the rest, in seconds.
 REST_LOOK_S = 0.1
@@ -131,8 +136,10 @@ class Process:
         self._room_look = LookOut(SPIN_S if spins else SHORT_S)
         #: Called before the process waits for room: what others in it hold back must leave first.
         self.before_wait: Callable[[], None] = lambda: None
-        self._input_poll = select.poll()
-        self._room_poll = select.poll()
+        self._events: Events | None = None
+        self._input_poll: Poll = select.poll()
+        self._room_poll: Poll = select.poll()
+        self._task_poll: tuple[int, Poll, frozenset[int]] | None = None
         self._room_fds: list[int] = []
         self._polled = (-1, -1)
         self._watched: frozenset[int] = frozenset()
@@ -181,12 +188,16 @@ class Process:
         """
         inbox = self.inbox
         assert inbox is not None
-        self._row[HAND_DEPTH] = 0
-        self._row[BUSY_NS] += self._enter_state(State.WAITING_IN, inbox.waits_for())
+        busy = self._awaits()  # its function is at work, whatever else is waited for
+        if busy:
+            self._row[BUSY_NS] += self._enter_state(State.BUSY, 0)
+        else:
+            self._row[HAND_DEPTH] = 0
+            self._row[BUSY_NS] += self._enter_state(State.WAITING_IN, inbox.waits_for())
         if inbox.no_more_calls():
             timeout_s = REST_LOOK_S
         ready = [] if inbox.ready() else self._poll(timeout_s)
-        self._row[WAIT_IN_NS] += self._enter_state(State.BUSY, 0)
+        self._row[BUSY_NS if busy else WAIT_IN_NS] += self._enter_state(State.BUSY, 0)
         for fd, _ in ready:
             if fd in self._watched:
                 self.outbox.check_readers(frozenset([each for each, _ in ready]))
@@ -257,22 +268,61 @@ class Process:
         poll = self._poll_for_input()
         look = self._input_look
         # A frame is counted first and written then: the second look is for what is on its way.
-        if timeout_s is None and look.sees(inbox.is_sent_more) and look.sees(lambda: poll.poll(0)):
+        looks = timeout_s is None and not self._awaits()
+        if looks and look.sees(inbox.is_sent_more) and look.sees(lambda: poll.poll(0)):
             return poll.poll(0)
-        idle = timeout_s is None and (self._share.pool.lends() or inbox.parks())
-        if not idle:
+        until = None if timeout_s is None else time.monotonic() + timeout_s
+        if not (self._share.pool.lends() or inbox.parks()):
             return poll.poll(None if timeout_s is None else timeout_s * 1000)
-        while not (ready := poll.poll(TIDY_S * 1000)):
+        left_s = TIDY_S
+        while left_s > 0:
+            if (ready := poll.poll(min(left_s, TIDY_S) * 1000)) or self._has_news():
+                return ready
             self._share.pool.tidy()
             inbox.help_writers()
-        return ready
+            left_s = TIDY_S if until is None else until - time.monotonic()
+        return []
 
-    def _poll_for_input(self) -> select.poll:
+    def attend(self, events: Events) -> None:
+        """From now on the tasks of an asyncio loop go on during every wait."""
+        self._events = events
+        self._polled, self._room_fds, self._task_poll = (-1, -1), [], None
+
+    def _awaits(self) -> bool:
+        """Whether the user's function is at work in tasks."""
+        return self._events is not None and self._events.in_flight > 0
+
+    def _has_news(self) -> bool:
+        return self._events is not None and self._events.news
+
+    def _make_poll(self, *, heeds_news: bool = True) -> Poll:
+        if self._events is None:
+            return select.poll()
+        return self._events.poll(heeds_news=heeds_news)
+
+    def for_tasks(self) -> None:
+        """Wait until a task has something to tell, a reader has closed, or the bell is rung.
+
+        Raises:
+            ReadersGone: Nobody needs the results any more.
+        """
+        ends = self.outbox.open_ends()
+        if self._task_poll is None or self._task_poll[0] != ends:
+            self._task_poll = (ends, *self._poll_for_bell())
+        _, poll, watched = self._task_poll
+        ready = frozenset(fd for fd, _ in poll.poll(TIDY_S * 1000))
+        if ready:
+            self._bell.clear()
+            if not watched.isdisjoint(ready):
+                self.outbox.check_readers(ready)
+        self._share.pool.tidy()
+
+    def _poll_for_input(self) -> Poll:
         """What to wait on, readers' ends among it; made anew on a change."""
         assert self.inbox is not None
         ends = (self.inbox.open_ends(), self.outbox.open_ends())
         if ends != self._polled:  # they only ever become fewer
-            self._input_poll, self._polled = select.poll(), ends
+            self._input_poll, self._polled = self._make_poll(), ends
             for fd in self.inbox.descriptors():
                 self._input_poll.register(fd, select.POLLIN)
             self._watched = frozenset(self.outbox.watched())
@@ -322,19 +372,51 @@ class Process:
         finally:
             self._row[BUSY_NS] += self._enter_state(State.BUSY, 0)
 
-    def _poll_for_bell(self) -> tuple[select.poll, frozenset[int]]:
+    def rest(self, seconds: float | None, fd: int) -> None:
+        """Wait for the clock or the world, on behalf of a source; see ``StageContext.rest``.
+
+        The bell ends it when the run is drained; what the source gave before leaves meanwhile.
+
+        Raises:
+            ReadersGone: Nobody needs the results any more.
+        """
+        until = None if seconds is None else time.monotonic() + seconds
+        came = False
+        self._row[BUSY_NS] += self._enter_state(State.RESTING, 0)
+        try:
+            while not came and not self._draining():
+                left_s = math.inf if until is None else min(DAY_S, until - time.monotonic())
+                if left_s <= 0:
+                    break
+                if self._share.pool.lends():
+                    left_s = min(left_s, TIDY_S)
+                poll, watched = self._poll_for_bell()
+                if fd >= 0:
+                    poll.register(fd, select.POLLIN)
+                found = poll.poll(None if left_s == math.inf else left_s * 1000)
+                ready = frozenset(each for each, _ in found)
+                came = fd in ready
+                self._bell.clear()
+                if not watched.isdisjoint(ready):
+                    self.outbox.check_readers(ready)
+                self._share.pool.tidy()
+        finally:
+            self._row[WAIT_IN_NS] += self._enter_state(State.BUSY, 0)
+
+    def _poll_for_bell(self) -> tuple[Poll, frozenset[int]]:
         """What to wait on when nothing is due, and which of it are readers' ends."""
-        poll, watched = select.poll(), frozenset(self.outbox.watched())
+        poll, watched = self._make_poll(), frozenset(self.outbox.watched())
         poll.register(self._bell.fileno(), select.POLLIN)
         for fd in watched:
             poll.register(fd, 0)
         return poll, watched
 
-    def _poll_for_room(self, senders: Sequence[Sender]) -> select.poll:
+    def _poll_for_room(self, senders: Sequence[Sender]) -> Poll:
         """What to wait on for room; made anew on a change."""
         fds = [sender.fileno() for sender in senders]
         if fds != self._room_fds:
-            self._room_poll, self._room_fds = room_poll(senders, self._bell), fds
+            empty = self._make_poll(heeds_news=False)
+            self._room_poll, self._room_fds = room_poll(senders, self._bell, poll=empty), fds
         return self._room_poll
 
     def end(self) -> None:

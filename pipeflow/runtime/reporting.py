@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from pipeflow.planner.plan import Plan
@@ -10,7 +10,7 @@ from pipeflow.runtime.account import WorkerRecord, edge_facts, stage_facts
 from pipeflow.runtime.board import Board
 from pipeflow.runtime.flow.wiring import ChannelPlan
 from pipeflow.runtime.watch.root_cause import Cause, root_cause
-from pipeflow.spec.pipeline import OUT
+from pipeflow.spec.pipeline import ERRORS, OUT
 from pipeflow.telemetry.bottleneck import find_bottleneck
 from pipeflow.telemetry.events import LogLine
 from pipeflow.telemetry.ledger import check_ledger
@@ -102,11 +102,22 @@ def error_facts(plan: Plan, cause: Cause) -> ErrorFacts:
 
 
 def silence_warnings(plan: Plan, report: Report) -> tuple[LogLine, ...]:
-    """Stages whose every item was answered by None although they are read: a forgotten return?"""
+    """Items that went no further, though nobody may have meant that: what is worth a look."""
     text = "every item was answered by None, so nothing was passed on: a forgotten return?"
-    return tuple(
+    silent = tuple(
         LogLine(stage=stage.name, replica=0, level="warning", text=text)
         for stage, facts in zip(plan.stages, report.stages, strict=True)
         if stage.call and OUT in stage.edges_out and facts.empty and facts.empty == facts.processed
         if not any(facts.emitted.values())
     )
+    return (*silent, *_unread_warnings(plan, report))
+
+
+def _unread_warnings(plan: Plan, report: Report) -> Iterator[LogLine]:
+    """Items that an operator sent to a port beside ``out`` that nobody reads."""
+    for stage, facts in zip(plan.stages, report.stages, strict=True):
+        for port, count in facts.emitted.items() if stage.operator else ():
+            if count and port not in stage.edges_out and port not in {OUT, ERRORS}:
+                what = "1 item" if count == 1 else f"{count:,} items"
+                text = f"{what} left by '{stage.name}.{port}', which nobody reads"
+                yield LogLine(stage=stage.name, replica=0, level="warning", text=text)

@@ -25,9 +25,10 @@ from pipeflow.runtime.brief import WorkerBrief
 from pipeflow.runtime.flow.refused import ReadersGone
 from pipeflow.runtime.flow.wiring import ChannelPlan
 from pipeflow.runtime.loading import load_stage, make_context, start_failure
-from pipeflow.runtime.loops.base import WAITS, DrainInterrupt, StageLoop, failure_of
+from pipeflow.runtime.loops.base import WAITS, StageLoop, failure_of
 from pipeflow.runtime.loops.pick import make_loop
 from pipeflow.runtime.loops.source import SourceLoop
+from pipeflow.runtime.loops.starving import starved
 from pipeflow.runtime.messages import (
     EXIT_FAILED,
     EXIT_VICTIM,
@@ -41,7 +42,7 @@ from pipeflow.runtime.messages import (
 )
 from pipeflow.runtime.process import Process
 from pipeflow.stages.context import StageContext, enter
-from pipeflow.stages.work import Work
+from pipeflow.stages.work import DrainInterrupt, Work
 from pipeflow.telemetry.masking import masker
 
 #: Sent by the supervisor to a source whose grace is over: leave the blocking call.
@@ -95,7 +96,7 @@ def run_loop(
         for wants in steps:
             if wants is WAITS:
                 try:
-                    process.for_input(None)
+                    process.for_input(loop.patience_s())
                 except ReadersGone:
                     loop.unneeded = True
                     break
@@ -171,10 +172,12 @@ def loop_of(
         waits=process,
         stopping=board.stopping(),
         mates=board.mates(brief.worker),
+        starved=starved(plan, brief.worker, board),
         mask=masker(plan.secrets),
     )
     context.item_id = loop.item_in_hand
     context.empty = process.empty
+    context.rest = process.rest
     return loop
 
 

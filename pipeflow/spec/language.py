@@ -9,7 +9,13 @@ from __future__ import annotations
 from typing import Final
 
 from pipeflow.spec.options import Option, OptionType
-from pipeflow.spec.policies import ArrayMode, OnError, Overflow, TransportKind
+from pipeflow.spec.policies import (
+    DEFAULT_CONCURRENCY,
+    ArrayMode,
+    OnError,
+    Overflow,
+    TransportKind,
+)
 from pipeflow.spec.table import LaterForm, Table
 
 #: Version of the language that this pipeflow reads.
@@ -187,6 +193,41 @@ PARTITION: Final = Table(
             description="Items for which this Python expression over `item` gives equal values "
             "meet in one replica.",
             examples=('item["user"]',),
+        ),
+    ),
+)
+
+BATCH: Final = Table(
+    name="batch",
+    title="a batch",
+    options=(
+        Option(
+            name="size",
+            types=(_INTEGER,),
+            unit="items",
+            minimum=1,
+            maximum=10**6,
+            aliases=("items", "count", "max", "batch_size"),
+            description="How many items the function gets at once; fewer at the end.",
+            examples=(64,),
+        ),
+        Option(
+            name="wait",
+            types=(_DURATION,),
+            default=None,
+            unit="seconds",
+            aliases=("timeout", "linger", "max_wait", "period"),
+            description="How long after its first item a batch goes to the function, however few "
+            "it has then; for ever when left out.",
+            examples=("50ms",),
+        ),
+        Option(
+            name="stack",
+            types=(_BOOLEAN,),
+            default=False,
+            aliases=("stacked", "array"),
+            description="Whether the function gets one array, with the items along its first axis, "
+            "in place of a list of arrays; it may return such an array.",
         ),
     ),
 )
@@ -515,16 +556,24 @@ STAGE: Final = Table(
             types=(_INTEGER, _MAPPING),
             default=None,
             unit="items",
-            description="The function gets a list of that many items.",
-            later=True,
+            minimum=1,
+            maximum=10**6,
+            aliases=("batch_size", "chunk", "chunk_size"),
+            description="Your function gets a list of that many items, and returns a list with one "
+            "result for each, `None` for nothing.",
+            examples=(64, {"size": 64, "wait": "50ms"}),
         ),
         Option(
             name="concurrency",
             types=(_INTEGER,),
-            default=16,
+            default=DEFAULT_CONCURRENCY,
             unit="items",
-            description="Items in flight in one worker of an `async def` function.",
-            later=True,
+            minimum=1,
+            maximum=10**6,
+            aliases=("max_concurrency", "in_flight", "max_in_flight"),
+            description="Items, or batches, in flight in one worker of an `async def` function; "
+            "results leave in the order of the items, unless `ordered: false`.",
+            examples=(100,),
         ),
         Option(
             name="join",
@@ -555,7 +604,12 @@ STAGE: Final = Table(
         LaterForm(key="join", words="a join by key"),
         LaterForm(key="join", words="the join 'latest'", text="latest"),
     ),
-    within={"on_error": ERROR_POLICY, "resources": RESOURCES, "partition": PARTITION},
+    within={
+        "on_error": ERROR_POLICY,
+        "resources": RESOURCES,
+        "partition": PARTITION,
+        "batch": BATCH,
+    },
 )
 
 EXPECTATION: Final = Table(
@@ -723,6 +777,7 @@ TABLES: Final = (
     EDGE,
     CAPACITY,
     PARTITION,
+    BATCH,
     ERROR_POLICY,
     RESOURCES,
     TEST,

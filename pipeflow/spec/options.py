@@ -24,9 +24,14 @@ class OptionType(Enum):
     SIZE = "size"
     PERCENT = "percent"  #: ``1%``
     EXPRESSION = "expression"  #: Python over ``item``; never interpolated
+    EXPRESSIONS = "expressions"  #: a mapping from names of the user's to expressions
     LIST = "list"
     MAPPING = "mapping"
     ANY = "any"
+
+
+#: Values of these kinds are taken as they are: ``${…}`` is not filled in there.
+EXPRESSION_TYPES: Final = frozenset({OptionType.EXPRESSION, OptionType.EXPRESSIONS})
 
 
 class Missing(Enum):
@@ -53,7 +58,9 @@ class Option:
         minimum: Least number allowed.
         maximum: Greatest number allowed.
         pattern: Regular expression that a text must match as a whole.
+        form: What a text is that matches it, in words behind "must be".
         examples: Values as they would stand in a file.
+        names: What an expression sees, beside ``params`` and the modules.
         later: A word of the language that this version does not have yet.
         secret: Never shown.
         aliases: What people who come from other tools write instead; only hints know these.
@@ -69,7 +76,9 @@ class Option:
     minimum: float | None = None
     maximum: float | None = None
     pattern: str = ""
+    form: str = ""
     examples: tuple[object, ...] = ()
+    names: tuple[str, ...] = ("item",)
     later: bool = False
     secret: bool = False
     aliases: tuple[str, ...] = ()

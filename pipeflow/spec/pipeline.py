@@ -12,9 +12,11 @@ from typing import Final
 from pipeflow.errors import Finding, Location
 from pipeflow.spec.options import Option
 from pipeflow.spec.policies import (
+    DEFAULT_CONCURRENCY,
     STOP,
     ArrayMode,
     Balance,
+    Batching,
     Capacity,
     ErrorPolicy,
     Limits,
@@ -136,6 +138,8 @@ class Stage:
         partition: How items spread over the replicas.
         partition_at: Where ``partition`` stands, else ``at``.
         ordered: Whether what comes out has the order that one worker would give.
+        batch: Its function gets many items at once; ``None``: one.
+        concurrency: Items, or batches, in flight in one worker, where its function is ``async``.
         on_error: What follows when an item fails.
         on_error_at: Where ``on_error`` stands, else ``at``.
         timeout_s: Longest time in the function for one item, in seconds; ``None``: no bound.
@@ -163,6 +167,8 @@ class Stage:
     partition: Partition = field(default_factory=Balance)
     partition_at: Location
     ordered: bool = True
+    batch: Batching | None = None
+    concurrency: int = DEFAULT_CONCURRENCY
     on_error: ErrorPolicy = STOP
     on_error_at: Location
     timeout_s: float | None = None

@@ -12,6 +12,7 @@ from pipeflow.values import dataclass, field
 DEFAULT_CAPACITY_ITEMS: Final = 256
 DEFAULT_CAPACITY_BYTES: Final = 64 * 2**20
 DEFAULT_BACKOFF_S: Final = 0.2
+DEFAULT_CONCURRENCY: Final = 16
 
 
 class OnError(Enum):
@@ -73,6 +74,25 @@ class ErrorPolicy:
 
 #: What holds where nothing is said.
 STOP: Final = ErrorPolicy()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batching:
+    """``batch``, in its long form or its short one: the function gets many items at once.
+
+    Attributes:
+        size: So many; fewer at the end of the input.
+        wait_s: Seconds after its first item when a batch goes, however few it has; ``None``: never.
+        stack: The function gets one array, with the items along its first axis.
+    """
+
+    size: int
+    wait_s: float | None = None
+    stack: bool = False
+
+    def __post_init__(self) -> None:
+        if self.size < 1 or (self.wait_s is not None and self.wait_s < 0):
+            raise ValueError(f"batches of {self.size} items, sent after {self.wait_s} s")
 
 
 class TransportKind(Enum):

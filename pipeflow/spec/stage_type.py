@@ -6,10 +6,15 @@ The registry makes a ``StageType`` from an operator's declaration; ``config.sour
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
+from typing import Final, TypeAlias
 
 from pipeflow.spec.options import Option
 from pipeflow.values import dataclass
+
+#: Where our own operators come from.
+BUILT_IN: Final = "built in"
 
 
 class Role(Enum):
@@ -25,10 +30,35 @@ class Shape(Enum):
 
     FUNCTION = "function"  #: one call an item
     GENERATOR = "generator"  #: one call an item, any number of results
-    ASYNC = "async"  #: ``async def``
+    ASYNC = "async"  #: ``async def``, or a class whose ``__call__`` is
     STREAM = "stream"  #: ``@pipeflow.stream``: one call, the whole stream
     CLASS = "class"  #: an object per worker, called with each item
     UNKNOWN = "unknown"  #: decorated, re-exported or conditional: seen only when it runs
+
+
+@dataclass(frozen=True, slots=True)
+class Misuse:
+    """What is wrong with the parameters of an operator, though each of them is right alone.
+
+    Attributes:
+        parameter: The one to change; empty when one is missing.
+        problem: What is wrong.
+        hint: What to write instead.
+    """
+
+    parameter: str
+    problem: str
+    hint: str = ""
+
+
+#: Judges the parameters that a stage gives to an operator. Reads them only: nothing is run.
+Judge: TypeAlias = Callable[[Mapping[str, object]], Sequence[Misuse]]
+
+
+def nothing_wrong(given: Mapping[str, object]) -> Sequence[Misuse]:
+    """The judge of operators whose parameters say nothing of each other."""
+    del given
+    return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +78,10 @@ class StageType:
         single: It has one replica always (sources, file sinks).
         uses_stdin: It reads standard input when its ``path`` is ``-``.
         gives: Annotation of its results; empty when they depend on what it gets.
-        origin: ``"built in"`` or the distribution that brings it.
+        ports: The output ports that it always has.
+        ports_by: A parameter whose keys are names of further output ports, or empty.
+        judge: Judges its parameters together.
+        origin: ``BUILT_IN``, or the distribution that brings it, with its version.
     """
 
     name: str
@@ -63,7 +96,10 @@ class StageType:
     single: bool = False
     uses_stdin: bool = False
     gives: str = ""
-    origin: str = "built in"
+    ports: tuple[str, ...] = ("out",)
+    ports_by: str = ""
+    judge: Judge = nothing_wrong
+    origin: str = BUILT_IN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +138,8 @@ class CallFacts:
 
     Attributes:
         shape: ``UNKNOWN`` when reading cannot tell.
+        is_class: An object of it does the work, and its ``__call__`` takes the items.
+        is_async: The function, or ``__call__``, is ``async def``.
         name: What the definition is called, for messages; empty when it is not known.
         file: The file that defines it, or empty.
         line: Its line there, from 1, or 0.
@@ -120,6 +158,8 @@ class CallFacts:
     """
 
     shape: Shape = Shape.UNKNOWN
+    is_class: bool = False
+    is_async: bool = False
     name: str = ""
     file: str = ""
     line: int = 0

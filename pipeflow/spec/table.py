@@ -66,7 +66,7 @@ def expected(option: Option) -> str:
 def _expected_form(option: Option, kind: OptionType) -> str:
     match kind:
         case OptionType.STRING:
-            return "text"
+            return option.form or "text"
         case OptionType.INTEGER:
             return "a whole number" + _range(option)
         case OptionType.NUMBER:
@@ -74,7 +74,7 @@ def _expected_form(option: Option, kind: OptionType) -> str:
         case OptionType.BOOLEAN:
             return "true or false"
         case OptionType.PATH:
-            return "a path"
+            return option.form or "a path"
         case OptionType.DURATION:
             return "a duration such as 500ms or 2s"
         case OptionType.SIZE:
@@ -83,6 +83,8 @@ def _expected_form(option: Option, kind: OptionType) -> str:
             return "a percentage such as 1%"
         case OptionType.EXPRESSION:
             return "a Python expression as text"
+        case OptionType.EXPRESSIONS:
+            return "a mapping from names to Python expressions"
         case OptionType.LIST:
             return "a list"
         case OptionType.MAPPING:

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
-from pipeflow.stages.context import StageContext, current
+from pipeflow.stages.context import StageContext, current, in_hand
 from pipeflow.stages.work import Routed
 
 if TYPE_CHECKING:
@@ -68,6 +68,11 @@ def rng() -> np.random.Generator:
     context = current()
     if context is None:
         return np.random.default_rng()
+    hand = in_hand()
+    if hand is not None:
+        if hand.drawn is None:
+            hand.drawn = np.random.default_rng(_seeds(context, hand.item))
+        return hand.drawn
     item = context.item_id()
     if context.drawn is None or context.drawn[0] != item:
         context.drawn = (item, np.random.default_rng(_seeds(context, item)))

@@ -8,6 +8,7 @@ process; in the inline executor the current one changes with the worker whose tu
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pipeflow.values import dataclass, field
@@ -26,6 +27,8 @@ class StageContext:
         replicas: How many there are.
         seed: Of the run.
         stopping: Whether the run is being drained.
+        rest: Waits so many seconds (``None``: any), or until a descriptor (-1: none) can be read;
+            no longer than until the run is drained. It ends the stage if nobody reads it any more.
         empty: Makes an array in shared memory: shape and dtype as for ``np.empty``.
         log: Takes a level and a text.
         item_id: Gives the id of the item in hand as numbers, for ``rng``.
@@ -42,6 +45,7 @@ class StageContext:
     replicas: int = 1
     seed: int = 0
     stopping: Callable[[], bool] = lambda: False
+    rest: Callable[[float | None, int], None] | None = None
     empty: Callable[[Any, Any], np.ndarray[Any, Any]] | None = None
     log: Callable[[str, str], None] = lambda _level, _text: None
     item_id: Callable[[], tuple[int, ...]] = lambda: ()
@@ -52,7 +56,26 @@ class StageContext:
     drawn: tuple[tuple[int, ...], np.random.Generator] | None = None
 
 
+class InHand:
+    """An item that a task of an ``async`` function has in hand.
+
+    Args:
+        item: Its id.
+
+    Attributes:
+        drawn: Its random generator, once it was asked for.
+    """
+
+    __slots__ = ("drawn", "item")
+
+    def __init__(self, item: tuple[int, ...]) -> None:
+        self.item = item
+        self.drawn: np.random.Generator | None = None
+
+
 _current: StageContext | None = None
+#: Tasks take turns, and each has an item of its own.
+_in_hand: ContextVar[InHand | None] = ContextVar("pipeflow_in_hand", default=None)
 
 
 def current() -> StageContext | None:
@@ -65,3 +88,19 @@ def enter(context: StageContext | None) -> StageContext | None:
     global _current  # one stage runs at a time in a process: this is its name
     before, _current = _current, context
     return before
+
+
+def draw_anew() -> None:
+    """Each try of an item draws its random numbers from the first one on."""
+    if _current is not None:
+        _current.drawn = None
+
+
+def begin_item(item: tuple[int, ...]) -> None:
+    """The task that runs now has this item in hand, and tries it anew."""
+    _in_hand.set(InHand(item))
+
+
+def in_hand() -> InHand | None:
+    """The item of the task that runs now; ``None``: it is no task, so it is the replica's."""
+    return _in_hand.get()

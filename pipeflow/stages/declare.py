@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from pipeflow.spec.options import Option, OptionType
-from pipeflow.spec.stage_type import Role, Shape, StageType
+from pipeflow.spec.stage_type import BUILT_IN, Judge, Role, Shape, StageType, nothing_wrong
 from pipeflow.stages.author import STREAM_MARK
 from pipeflow.stages.convert import Misfit, convert, seconds
-from pipeflow.stages.expression import compile_expression
+from pipeflow.stages.expression import Expression, compile_expression
 from pipeflow.suggest import did_you_mean
 from pipeflow.values import dataclass, field, replace
 
@@ -24,6 +24,9 @@ T = TypeVar("T", bound=Callable[..., Any])
 
 #: The attribute that holds an operator's declaration.
 DECLARATION: Final = "__pipeflow_operator__"
+
+#: The text of a file, or what makes its bytes, in the library that will read them.
+ExampleFile = str | Callable[[], bytes]
 
 #: What a value of each type becomes; the rest need more than a conversion.
 _ANNOTATIONS: Final[Mapping[OptionType, Any]] = {
@@ -51,13 +54,17 @@ class Declaration:
         details: What else a reader needs, Markdown.
         options: Its parameters; the code gets all of them by name.
         example: A whole pipeline file that runs.
-        example_files: Name to text of the files that the example reads.
+        example_files: Name to contents of the files that the example reads, text, or a function
+            that makes it; ``-`` stands for standard input.
         keeps_state: One replica only, unless partitioned by key or broadcast.
         one_to_one: Each item gives at most one result, with its id.
         may_drop: It may answer an item with nothing.
         single: It has one replica always.
         uses_stdin: It reads standard input when its ``path`` is ``-``.
         gives: Annotation of its results; empty when they depend on what it gets.
+        ports: The output ports that it always has.
+        ports_by: A parameter whose keys are names of further output ports, or empty.
+        judge: Judges its parameters together.
     """
 
     name: str
@@ -67,15 +74,18 @@ class Declaration:
     details: str = ""
     options: tuple[Option, ...] = ()
     example: str = ""
-    example_files: Mapping[str, str] = field(default_factory=dict)
+    example_files: Mapping[str, ExampleFile] = field(default_factory=dict)
     keeps_state: bool = False
     one_to_one: bool = False
     may_drop: bool = False
     single: bool = False
     uses_stdin: bool = False
     gives: str = ""
+    ports: tuple[str, ...] = ("out",)
+    ports_by: str = ""
+    judge: Judge = nothing_wrong
 
-    def stage_type(self) -> StageType:
+    def stage_type(self, origin: str = BUILT_IN) -> StageType:
         """The operator as the planner and the manual know it."""
         from pipeflow.stages.manual import render
 
@@ -91,6 +101,10 @@ class Declaration:
             single=self.single,
             uses_stdin=self.uses_stdin,
             gives=self.gives,
+            ports=self.ports,
+            ports_by=self.ports_by,
+            judge=self.judge,
+            origin=origin,
         )
         return replace(bare, manual=render(bare, self.details, self.example))
 
@@ -117,6 +131,8 @@ class Declaration:
         missing = [o.name for o in self.options if o.required and o.name not in given]
         if missing:
             raise TypeError(f"{self.name} needs {', '.join(missing)}")
+        for misuse in self.judge(given):
+            raise ValueError(f"{self.name}: {misuse.problem}; {misuse.hint}".removesuffix("; "))
         return {
             option.name: _argument(option, given[option.name], params)
             if option.name in given
@@ -133,13 +149,16 @@ def operator(
     details: str = "",
     options: tuple[Option, ...] = (),
     example: str = "",
-    example_files: Mapping[str, str] | None = None,
+    example_files: Mapping[str, ExampleFile] | None = None,
     keeps_state: bool = False,
     one_to_one: bool = False,
     may_drop: bool = False,
     single: bool = False,
     uses_stdin: bool = False,
     gives: str = "",
+    ports: tuple[str, ...] = ("out",),
+    ports_by: str = "",
+    judge: Judge = nothing_wrong,
 ) -> Callable[[T], T]:
     """Declare a class or function to be an operator. It gets all its options by name.
 
@@ -163,6 +182,9 @@ def operator(
             single=single,
             uses_stdin=uses_stdin,
             gives=gives,
+            ports=ports,
+            ports_by=ports_by,
+            judge=judge,
         )
         setattr(target, DECLARATION, declaration)
         return target
@@ -197,7 +219,7 @@ def _argument(option: Option, value: object, params: Mapping[str, object]) -> ob
     problems = []
     for kind in option.types:
         try:
-            result = _converted(kind, value, option.name, params)
+            result = _converted(kind, value, option, params)
             _check(option, value)
         except Misfit as error:
             problems.append(str(error))
@@ -206,14 +228,17 @@ def _argument(option: Option, value: object, params: Mapping[str, object]) -> ob
     raise Misfit("; or ".join(problems))
 
 
-def _converted(kind: OptionType, value: object, name: str, params: Mapping[str, object]) -> object:
+def _converted(
+    kind: OptionType, value: object, option: Option, params: Mapping[str, object]
+) -> object:
+    name = option.name
     match kind:
         case OptionType.EXPRESSION:
-            # YAML reads 1 and true as what they are; as expressions they mean the same.
-            text = str(value) if isinstance(value, bool | int | float) else value
-            if not isinstance(text, str):
-                raise Misfit(f"parameter {name!r} takes a Python expression as text")
-            return compile_expression(text, params)
+            return _expression(value, option, params)
+        case OptionType.EXPRESSIONS:
+            if not isinstance(value, dict) or not value:
+                raise Misfit(f"parameter {name!r} takes a mapping from names to expressions")
+            return {key: _expression(each, option, params) for key, each in value.items()}
         case OptionType.DURATION:
             span = seconds(value) if isinstance(value, str) else value
             if span is None:
@@ -223,6 +248,14 @@ def _converted(kind: OptionType, value: object, name: str, params: Mapping[str, 
             return convert(value, int, name)
         case _:
             return convert(value, _ANNOTATIONS[kind], name)
+
+
+def _expression(value: object, option: Option, params: Mapping[str, object]) -> Expression:
+    # YAML reads 1 and true as what they are; as expressions they mean the same.
+    text = str(value) if isinstance(value, bool | int | float) else value
+    if not isinstance(text, str):
+        raise Misfit(f"parameter {option.name!r} takes a Python expression as text")
+    return compile_expression(text, params, option.names)
 
 
 def _check(option: Option, value: object) -> None:

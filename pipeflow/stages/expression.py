@@ -8,12 +8,12 @@ import json
 import linecache
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import CodeType
 from typing import Any, Final
 
-#: A compiled expression: takes the item.
-Expression = Callable[[Any], Any]
+#: A compiled expression: takes the item, or whatever else it is said to be over.
+Expression = Callable[..., Any]
 
 FILENAME: Final = "<expression>"
 #: What an expression sees beside ``item``, ``params`` and the builtins.
@@ -62,28 +62,39 @@ class Params:
         return f"params({self._values!r})"
 
 
-def compile_expression(text: str, params: Mapping[str, object]) -> Expression:
+def compile_expression(
+    text: str, params: Mapping[str, object], over: Sequence[str] = ("item",)
+) -> Expression:
     """Compile an expression into a function of the item.
+
+    Args:
+        text: The expression.
+        params: The pipeline's ``params``.
+        over: The names of what the function takes, in its order.
 
     Raises:
         SyntaxError: It is not one Python expression.
     """
     names = {**MODULES, "params": Params(params)}
-    function: Expression = eval(_lambda(text), names)  # noqa: S307 - a pipeline file is a program
+    function: Expression = eval(_lambda(text, over), names)  # noqa: S307 - a pipeline file is a program
     return function
 
 
-def _lambda(text: str) -> CodeType:
+def _lambda(text: str, over: Sequence[str]) -> CodeType:
     """The code of ``lambda item: TEXT``, made from the tree: text could break out of brackets."""
     source = text.strip()
     try:
         # Compiled as it stands first, which refuses what only a function may hold, as ``yield``.
         compile(source, FILENAME, "eval")
         tree = ast.parse(source, FILENAME, "eval")
-        item = ast.arguments(
-            posonlyargs=[], args=[ast.arg("item")], kwonlyargs=[], kw_defaults=[], defaults=[]
+        taken = ast.arguments(
+            posonlyargs=[],
+            args=[ast.arg(name) for name in over],
+            kwonlyargs=[],
+            kw_defaults=[],
+            defaults=[],
         )
-        tree.body = ast.copy_location(ast.Lambda(args=item, body=tree.body), tree.body)
+        tree.body = ast.copy_location(ast.Lambda(args=taken, body=tree.body), tree.body)
         return compile(ast.fix_missing_locations(tree), _file_of(source), "eval")
     except ValueError as error:
         # Python 3.11 says so of a NUL character.

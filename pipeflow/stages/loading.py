@@ -51,7 +51,6 @@ def load_work(
         UnknownOperator: There is no such operator.
         TypeError: Parameters are missing or unknown, or the code is of no form that can run.
         ValueError: A parameter's value is not of the annotated type.
-        NotImplementedError: It is ``async``, which this version does not run.
     """
     if operator:
         target = load_operator(operator)
@@ -76,25 +75,29 @@ def load_target(
         raise TypeError(f"{name} is a {type(target).__name__}, not a function or class")
     if inspect.isclass(target):
         return _class_work(target, name, parameters, source, input_names)
-    _refuse_async(target, name)
+    awaits = _is_async(target)
     if getattr(target, STREAM_MARK, False):
+        if awaits:
+            raise TypeError(
+                f"{name} is a stream function, and those are no `async def`: take @pipeflow.stream"
+                " off, and it is called with each item, many at once"
+            )
         return _stream_work(target, name, parameters, source, input_names)
     items = 0 if source else 1
     arguments = _arguments(target, name, parameters, items, input_names)
     if source:
         return _source_work(partial(target, **arguments), name)
-    return Work(call=_per_item(target, arguments, input_names))
+    return Work(call=_per_item(target, arguments, input_names), awaits=awaits)
 
 
 def _class_work(
     kind: Any, name: str, parameters: Mapping[str, object], source: bool, inputs: tuple[str, ...]
 ) -> Work:
     callable_objects = any("__call__" in base.__dict__ for base in kind.__mro__)
-    if not callable_objects and not (source and hasattr(kind, "__iter__")):
+    iterable = hasattr(kind, "__iter__") or hasattr(kind, "__aiter__")
+    if not callable_objects and not (source and iterable):
         wanted = "__call__ or __iter__" if source else "__call__"
         raise TypeError(f"{name} is a class without {wanted}, so its object cannot run")
-    if callable_objects:
-        _refuse_async(kind.__call__, name)
     instance = kind(**_arguments(kind, name, parameters, 0, ()))
     if source:
         work = _source_work(instance if callable_objects else lambda: instance, name)
@@ -102,9 +105,12 @@ def _class_work(
             work.total = getattr(instance, "total", work.total)
     else:
         _check_items(instance.__call__, name, inputs)
-        work = Work(call=_per_item(instance.__call__, {}, inputs))
+        awaits = _is_async(instance.__call__)
+        work = Work(call=_per_item(instance.__call__, {}, inputs), awaits=awaits)
         if hasattr(instance, "finish"):
             work.finish = partial(_results, instance.finish, f"{name}: finish()")
+    if declaration_of(kind) is not None and getattr(instance, "timed", False):
+        work.due, work.tick = instance.due, instance.tick
     work.close = getattr(instance, "close", None)
     work.keeps_state = not source and (hasattr(kind, "finish") or hasattr(kind, "snapshot"))
     return work
@@ -153,6 +159,8 @@ def _iterable(result: Any, name: str) -> Iterable[Any]:
         return ()
     if isinstance(result, list | tuple | range):
         return result
+    if hasattr(result, "__aiter__") or hasattr(result, "__await__"):
+        return result  # type: ignore[no-any-return]  # the loop sees to what is `async`
     try:
         items: Iterator[Any] = iter(result)  # of an array, too, which is neither true nor false
     except TypeError:
@@ -163,12 +171,9 @@ def _iterable(result: Any, name: str) -> Iterable[Any]:
     return items
 
 
-def _refuse_async(target: Any, name: str) -> None:
+def _is_async(target: Any) -> bool:
     run = _function(target)
-    if inspect.iscoroutinefunction(run) or inspect.isasyncgenfunction(run):
-        raise NotImplementedError(
-            f"{name} is async, and this version does not run async functions yet: use def"
-        )
+    return inspect.iscoroutinefunction(run) or inspect.isasyncgenfunction(run)
 
 
 def _per_item(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeflow.spec.options import Option, OptionType
-from pipeflow.spec.stage_type import Role, StageType
+from pipeflow.spec.stage_type import BUILT_IN, Role, StageType
 
 _WORDS = {
     OptionType.STRING: "text",
@@ -14,6 +14,8 @@ _WORDS = {
     OptionType.DURATION: "duration",
     OptionType.SIZE: "size",
     OptionType.EXPRESSION: "expression over `item`",
+    OptionType.EXPRESSIONS: "mapping from names to expressions",
+    OptionType.PERCENT: "percentage",
     OptionType.LIST: "list",
     OptionType.MAPPING: "mapping",
     OptionType.ANY: "anything",
@@ -24,7 +26,13 @@ def manual_page(stage_type: StageType) -> str:
     """The manual page of an operator, Markdown that also reads well as plain text."""
     if stage_type.manual:
         return stage_type.manual
-    lines = [f"# {stage_type.name}", "", stage_type.summary or f"From {stage_type.origin}."]
+    lines = [
+        f"# {stage_type.name}",
+        "",
+        stage_type.summary,
+        "",
+        f"It comes from {stage_type.origin}.",
+    ]
     return "\n".join([*lines, *_parameters(stage_type.options)]) + "\n"
 
 
@@ -33,6 +41,8 @@ def render(operator: StageType, details: str, example: str) -> str:
     lines = [f"# {operator.name}", "", operator.summary]
     if details:
         lines += ["", details.strip()]
+    if operator.origin != BUILT_IN:
+        lines += ["", f"It comes from {operator.origin}."]
     lines += ["", "## Ports", "", *_ports(operator)]
     lines += _parameters(operator.options)
     if example:
@@ -47,7 +57,7 @@ def _ports(operator: StageType) -> list[str]:
             lines.append("A source: it has no inputs; its items leave by `out`.")
             lines.append("A record that it cannot read is handled as its `on_error` says.")
         case Role.OPERATOR:
-            lines.append("It reads its inputs; results leave by `out`.")
+            lines.append(f"It reads its inputs; {_leave_by(operator)}.")
         case Role.SINK:
             lines.append("A sink: it reads its inputs and passes nothing on.")
     if operator.one_to_one:
@@ -57,9 +67,18 @@ def _ports(operator: StageType) -> list[str]:
         lines.append("It has one replica.")
     elif operator.keeps_state:
         lines.append("It keeps state: one replica, or more with `partition` by key or `broadcast`.")
-    if operator.uses_stdin:
+    if operator.uses_stdin and any(option.name == "path" for option in operator.options):
         lines.append('With `path: "-"` it reads standard input.')
     return lines
+
+
+def _leave_by(operator: StageType) -> str:
+    """Which way its results go."""
+    main, *others = operator.ports
+    words = f"results leave by `{main}`" if main == "out" else f"what is left leaves by `{main}`"
+    if operator.ports_by:
+        words = f"items leave by the ports named in `{operator.ports_by}`; {words}"
+    return " and ".join([words, *(f"by `{port}`" for port in others)])
 
 
 def _parameters(options: tuple[Option, ...]) -> list[str]:
@@ -74,7 +93,9 @@ def _parameters(options: tuple[Option, ...]) -> list[str]:
 
 
 def _kind(option: Option) -> str:
-    parts = [" or ".join(_WORDS[kind] for kind in option.types)]
+    words = [_WORDS[kind] for kind in option.types]
+    over = " and ".join(f"`{name}`" for name in option.names)
+    parts = [" or ".join(word.replace("`item`", over) for word in words)]
     if option.unit:
         parts.append(f"in {option.unit}")
     if option.choices and not option.choice_docs:

@@ -1,7 +1,7 @@
 """The operators there are, by name; the code of each is imported when it is asked for.
 
 Built-in names have no slash. Plug-ins add theirs by the entry points ``pipeflow.operators``, named
-``plugin/operator``; they are listed from metadata, without running their code.
+``plugin/operator``; they are listed from metadata and source, without running their code.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pipeflow.spec.stage_type import Role, Shape, StageType
+from pipeflow.spec.stage_type import StageType
 from pipeflow.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -30,16 +30,44 @@ BUILT_IN: Final[Mapping[str, str]] = {
     "lines": "pipeflow.stages.sources.lines:Lines",
     "jsonl.read": "pipeflow.stages.sources.jsonl:ReadJsonLines",
     "csv.read": "pipeflow.stages.sources.csv:ReadCsv",
+    "parquet.read": "pipeflow.stages.sources.parquet:ReadParquet",
+    "npy.read": "pipeflow.stages.sources.npy:ReadNpy",
+    "sqlite.read": "pipeflow.stages.sources.sqlite:ReadSqlite",
+    "http.get": "pipeflow.stages.sources.http:Get",
+    "stdin": "pipeflow.stages.sources.stdin:Stdin",
+    "timer": "pipeflow.stages.sources.timer:Timer",
+    "watch": "pipeflow.stages.sources.watch:Watch",
+    "random": "pipeflow.stages.sources.random:Random",
     "range": "pipeflow.stages.sources.range:numbers",
     "map": "pipeflow.stages.operators.map:Map",
+    "flat_map": "pipeflow.stages.operators.flat_map:FlatMap",
     "filter": "pipeflow.stages.operators.filter:Filter",
+    "route": "pipeflow.stages.operators.route:Route",
     "take": "pipeflow.stages.operators.take:take",
+    "skip": "pipeflow.stages.operators.skip:Skip",
+    "sample": "pipeflow.stages.operators.sample:Sample",
+    "distinct": "pipeflow.stages.operators.distinct:Distinct",
+    "batch": "pipeflow.stages.operators.batch:Batch",
+    "unbatch": "pipeflow.stages.operators.unbatch:unbatch",
+    "window": "pipeflow.stages.operators.window:Window",
     "count": "pipeflow.stages.operators.count:Count",
+    "reduce": "pipeflow.stages.operators.reduce:Reduce",
+    "group": "pipeflow.stages.operators.group:Group",
     "top": "pipeflow.stages.operators.top:Top",
+    "sort": "pipeflow.stages.operators.sort:Sort",
+    "join": "pipeflow.stages.operators.join:JoinTable",
+    "throttle": "pipeflow.stages.operators.throttle:Throttle",
+    "delay": "pipeflow.stages.operators.delay:Delay",
+    "log": "pipeflow.stages.operators.log:LogItems",
     "print": "pipeflow.stages.sinks.print:Print",
     "null": "pipeflow.stages.sinks.null:null",
+    "lines.write": "pipeflow.stages.sinks.lines:WriteLines",
     "jsonl.write": "pipeflow.stages.sinks.jsonl:WriteJsonLines",
     "csv.write": "pipeflow.stages.sinks.csv:WriteCsv",
+    "parquet.write": "pipeflow.stages.sinks.parquet:WriteParquet",
+    "npy.write": "pipeflow.stages.sinks.npy:WriteNpy",
+    "sqlite.write": "pipeflow.stages.sinks.sqlite:WriteSqlite",
+    "http.post": "pipeflow.stages.sinks.http:Post",
 }
 
 
@@ -56,11 +84,11 @@ def stage_types() -> Mapping[str, StageType]:
 
 
 def find(name: str) -> StageType | None:
-    """One operator by name, or ``None``. A plug-in's is known by its metadata alone."""
+    """One operator by name, or ``None``. A plug-in's is read from its source, never run."""
     if name in BUILT_IN:
         return _built_in_type(name)
     if "/" in name and name in _plugins():
-        return _minimal(name, _plugins()[name])
+        return _plugin_type(name)
     return None
 
 
@@ -110,9 +138,16 @@ def examples() -> dict[str, str]:
     return {name: _built_in(name).example for name in BUILT_IN}
 
 
-def example_files(name: str) -> Mapping[str, str]:
-    """The files that an operator's example reads: name to text, for the folder that it runs in."""
-    return _built_in(name).example_files
+def example_files(name: str) -> Mapping[str, bytes]:
+    """The files that an operator's example reads: name to contents, for the folder that it runs in.
+
+    ``-`` stands for standard input.
+    """
+    files = _built_in(name).example_files
+    return {
+        path: contents.encode() if isinstance(contents, str) else contents()
+        for path, contents in files.items()
+    }
 
 
 @cache
@@ -159,9 +194,14 @@ def _any_announced(path: Sequence[str]) -> bool:
     return False
 
 
-def _minimal(name: str, point: EntryPoint) -> StageType:
-    return StageType(name=name, role=Role.OPERATOR, shape=Shape.UNKNOWN, origin=_origin(point))
+@cache
+def _plugin_type(name: str) -> StageType:
+    from pipeflow.stages.plugins import plugin_type  # for files that use one
+
+    point = _plugins()[name]
+    return plugin_type(name, point.value, _origin(point))
 
 
 def _origin(point: EntryPoint) -> str:
-    return point.dist.name if point.dist is not None else point.value
+    dist = point.dist
+    return f"{dist.name} {dist.version}" if dist is not None else point.value

@@ -107,8 +107,42 @@ def _lenient(value: Any) -> object:
         return repr(value)
 
 
-_STRICT = json.JSONEncoder(ensure_ascii=False, default=plain)
-_LENIENT = json.JSONEncoder(ensure_ascii=False, default=_lenient)
+class _Encoder:
+    """A ``json.JSONEncoder`` that does not make its inner one anew for each item: twice as fast.
+
+    Attributes:
+        default: What is asked about objects that JSON does not know.
+    """
+
+    def __init__(self, default: Callable[[Any], object]) -> None:
+        self.default = default
+        self._slow = json.JSONEncoder(ensure_ascii=False, default=default)
+        self._quick = self._make()
+
+    def encode(self, item: object) -> str:
+        """See ``JSONEncoder.encode``."""
+        if self._quick is None:
+            return self._slow.encode(item)
+        try:
+            return "".join(self._quick(item, 0))
+        except BaseException:
+            # It keeps what it was in the midst of, and would take it for a circle the next time.
+            self._quick = self._make()
+            raise
+
+    def _make(self) -> Callable[[object, int], Iterable[str]] | None:
+        make: Any = getattr(json.encoder, "c_make_encoder", None)
+        if make is None:
+            return None  # a Python without the part that is written in C
+        text = json.encoder.encode_basestring
+        quick: Callable[[object, int], Iterable[str]] = make(
+            {}, self.default, text, None, ": ", ", ", False, False, True
+        )
+        return quick
+
+
+_STRICT: Final = _Encoder(plain)
+_LENIENT: Final = _Encoder(_lenient)
 
 
 def _with_text_keys(item: Any, default: Callable[[Any], Any]) -> Any:

@@ -29,6 +29,10 @@ class BadRecord:
     error: Exception
 
 
+class DrainInterrupt(BaseException):
+    """Leaves the blocking call of a source: its grace is over, or the call knows of the drain."""
+
+
 class OutputClosed(Exception):
     """Nobody reads our standard output any more: a writer to it closes its edge; no failure."""
 
@@ -38,21 +42,29 @@ class Work:
     """Exactly one of ``source``, ``call`` and ``stream`` is there.
 
     Attributes:
-        source: Starts a source: the iterable of its items.
+        source: Starts a source: the iterable of its items, or something ``async`` that gives them.
         call: Takes the payload (with named inputs: one positional payload for each input, in the
             order of the names given to ``load_work``) and returns the result: ``None``, an object
             with ``__next__`` for many, or one item, maybe ``Routed``.
         stream: Takes an iterator over the payloads, returns an iterable of results.
-        finish: Results at the end of input, or ``None``.
-        close: Called always, last, or ``None``.
+        finish: Results at the end of input, or ``None``; may be ``async`` too.
+        close: Called always, last, or ``None``; may be ``async`` too.
+        due: When ``tick`` is to be called though nothing has come (``time.monotonic``; ``None``:
+            not before the next item); ``None`` for work that is never woken.
+        tick: Results that are due.
+        awaits: ``source``, or ``call``, is ``async``: what it gives is awaited, or iterated over by
+            ``async for``.
         keeps_state: As the loaded code shows it.
         total: How many items a source will give, when it knows; asked once, after ``source()``.
     """
 
-    source: Callable[[], Iterable[Any]] | None = None
+    source: Callable[[], Any] | None = None
     call: Callable[..., Any] | None = None
     stream: Callable[[Iterator[Any]], Iterable[Any]] | None = None
-    finish: Callable[[], Iterable[Any] | None] | None = None
-    close: Callable[[], None] | None = None
+    finish: Callable[[], Any] | None = None
+    close: Callable[[], object] | None = None
+    due: Callable[[], float | None] | None = None
+    tick: Callable[[], Iterable[Any]] | None = None
+    awaits: bool = False
     keeps_state: bool = False
     total: Callable[[], int | None] | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import select
 import time
 from collections.abc import Collection, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from pipeflow.transports.base import Bell, Receiver, Sender
 
@@ -14,11 +14,34 @@ from pipeflow.transports.base import Bell, Receiver, Sender
 BACKSTOP_S: Final = 0.1
 
 
+class Poll(Protocol):
+    """What ``select.poll`` can do; who waits by other means has one of its own."""
+
+    def register(self, fd: int, eventmask: int, /) -> object:
+        """Watch a descriptor; errors are always reported."""
+        ...
+
+    def poll(self, timeout_ms: float | None = None, /) -> list[tuple[int, int]]:
+        """What is ready, within so many milliseconds."""
+        ...
+
+
 def room_poll(
-    senders: Sequence[Sender], bell: Bell, extra_fds: Collection[int] = ()
-) -> select.poll:
-    """What ``await_room`` waits on, for who waits for the same ends again and again."""
-    poll = select.poll()
+    senders: Sequence[Sender],
+    bell: Bell,
+    extra_fds: Collection[int] = (),
+    *,
+    poll: Poll | None = None,
+) -> Poll:
+    """What ``await_room`` waits on, for who waits for the same ends again and again.
+
+    Args:
+        senders: Those that may get room.
+        bell: Of this process.
+        extra_fds: What else ends the wait.
+        poll: Takes them; ``select.poll`` if there is none.
+    """
+    poll = poll or select.poll()
     for fd in (bell.fileno(), *extra_fds):
         poll.register(fd, select.POLLIN)
     for sender in senders:
@@ -33,7 +56,7 @@ def await_room(
     deadline_s: float | None = None,
     *,
     extra_fds: Collection[int] = (),
-    poll: select.poll | None = None,
+    poll: Poll | None = None,
 ) -> set[int]:
     """Wait until one of the senders has room, its readers are gone, or the bell is rung.
 

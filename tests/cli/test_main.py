@@ -117,7 +117,7 @@ def test_operators_are_listed_and_each_has_a_page() -> None:
     codes = [main(["stages"], theatre.world), main(["stages", "jsonl.read"], page.world)]
 
     assert codes == [0, 0]
-    assert theatre.out.startswith("Sources\n")
+    assert theatre.out.startswith("Sources (built in)\n")
     assert "jsonl.read" in theatre.out
     assert "path" in page.out
 

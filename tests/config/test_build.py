@@ -13,6 +13,7 @@ from pipeflow.spec.pipeline import Call, Edge, Pipeline, PortRef, Stage, Use
 from pipeflow.spec.policies import (
     ArrayMode,
     Balance,
+    Batching,
     Broadcast,
     Budget,
     ByKey,
@@ -45,6 +46,11 @@ def rolling(items, window: int = 3):
 
 async def fetch(item):
     return item
+
+
+@pipeflow.stream
+async def rolled(items):
+    yield 1
 
 
 class Count:
@@ -318,7 +324,7 @@ def test_an_expression_of_several_lines_says_in_which_line_it_is_wrong() -> None
 
 
 def test_an_expression_knows_what_it_sees_when_it_runs() -> None:
-    assert {"item", "params", *MODULES} == set(NAMES)
+    assert {"params", *MODULES} == set(NAMES)
 
 
 def test_nothing_is_filled_in_inside_an_expression() -> None:
@@ -433,15 +439,52 @@ def test_a_join_needs_named_inputs() -> None:
     assert codes("call: steps:clean\ninputs: load\njoin: zip") == ["bad-join"]
 
 
-def test_an_async_function_comes_in_a_later_version() -> None:
-    assert codes("call: steps:fetch\ninputs: load") == ["not-yet"]
+def test_an_async_function_is_a_stage_like_others() -> None:
+    made = stage("call: steps:fetch\ninputs: load\nconcurrency: 4")
+
+    assert isinstance(made.work, Call)
+    assert made.work.facts.is_async
+    assert (made.concurrency, stage("call: steps:fetch\ninputs: load").concurrency) == (4, 16)
+
+
+@pytest.mark.parametrize(
+    ("text", "batch"),
+    [
+        ("64", Batching(size=64)),
+        ("{size: 64}", Batching(size=64)),
+        ("{size: 8, wait: 50ms, stack: true}", Batching(size=8, wait_s=0.05, stack=True)),
+    ],
+)
+def test_a_batch_has_a_short_form_and_a_long_one(text: str, batch: Batching) -> None:
+    assert stage(f"call: steps:clean\ninputs: load\nbatch: {text}").batch == batch
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("call: steps:load\nbatch: 4", "bad-batch"),
+        ("call: steps:rolling\ninputs: load\nbatch: 4", "bad-batch"),
+        ("use: print\ninputs: load\nbatch: 4", "bad-batch"),
+        ("call: steps:clean\ninputs: load\nbatch: 0", "out-of-range"),
+        ("call: steps:clean\ninputs: load\nbatch: {wait: 1s}", "missing-key"),
+        ("call: steps:clean\ninputs: load\nbatch: {size: 2, wait: 3}", "duration"),
+        ("call: steps:clean\ninputs: load\nbatch: {size: 2, linger: 3s}", "unknown-key"),
+        ("call: steps:clean\ninputs: load\nbatch: many", "bad-value"),
+        ("call: steps:clean\ninputs: load\nconcurrency: 4", "bad-concurrency"),
+        ("call: steps:rolling\ninputs: load\nconcurrency: 4", "bad-concurrency"),
+        ("use: print\ninputs: load\nconcurrency: 4", "bad-concurrency"),
+        ("call: steps:fetch\ninputs: load\nconcurrency: 0", "out-of-range"),
+        ("call: steps:rolled\ninputs: load", "async-stream"),
+        ("call: steps:clean\ninputs: load\nbatch: 2\ntimeout: 3s", "not-yet"),
+    ],
+)
+def test_what_cannot_get_lists_or_cannot_wait_for_many_says_so(text: str, code: str) -> None:
+    assert codes(text) == [code]
 
 
 @pytest.mark.parametrize(
     "line",
     [
-        "batch: 64",
-        "concurrency: 4",
         "join: latest",
         "join: {key: item}",
         "run: [cat]",

@@ -168,6 +168,8 @@ def test_every_example_of_the_language_fits_its_own_declaration() -> None:
         {"call": "m:f", "replicas": "${params.workers}"},
         {"call": "m:f", "ordered": "${env.ORDERED}"},
         {"call": "m:f", "partition": {"key": "item[0]"}},
+        {"call": "m:f", "batch": 8, "concurrency": 100},
+        {"call": "m:f", "batch": {"size": "${params.size}", "wait": "50ms", "stack": True}},
         {"call": "m:f", "x-mine": [1, 2]},
         {"call": "m:f", "with": {"anything": {"goes": [1]}}},
         {"use": "range", "with": {"stop": 3}},
@@ -197,7 +199,10 @@ def test_a_stage_of_the_language_fits(schema: dict[str, Any], stage: dict[str, A
         {"call": "m:f", "on_error": {"retries": -1}},
         {"call": "m:f", "on_error": {"then": "skip", "budget": "many"}},
         {"call": "m:f", "on_error": {"then": "skip", "retry": 2}},
-        {"call": "m:f", "batch": 8},
+        {"call": "m:f", "batch": 0},
+        {"call": "m:f", "batch": {"wait": "1s"}},
+        {"call": "m:f", "batch": {"size": 4, "linger": "1s"}},
+        {"call": "m:f", "concurrency": "many"},
         {"call": "m:f", "partition": {"kye": "item"}},
         {"use": "rnage", "with": {"stop": 3}},
         {"use": "range", "with": {"stpo": 3}},
@@ -212,8 +217,7 @@ def test_words_of_later_versions_are_declared_but_not_offered() -> None:
     later = {option.name for table in (ROOT, STAGE) for option in table.options if option.later}
 
     assert later == {
-        *("shared", "delivery", "checkpoint", "restart"),
-        *("run", "batch", "concurrency"),
+        *("shared", "delivery", "checkpoint", "restart", "run"),
     }
 
 

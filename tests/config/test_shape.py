@@ -131,7 +131,7 @@ def test_an_unknown_built_in_operator_and_an_unknown_plug_in_differ() -> None:
     near = shape("stages:\n  it: {use: pikc}\n").findings[0]
 
     assert near.problem == "no operator 'pikc'"
-    assert near.hint == "did you mean 'pick'? the built-in ones are: pick"
+    assert near.hint == "did you mean 'pick'? 'pipeflow stages' lists them all"
 
 
 def test_both_call_and_use_is_one_mistake() -> None:

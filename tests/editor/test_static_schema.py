@@ -35,15 +35,16 @@ OFFERS: Final = {
         (
             *("stage: your own function", "stage: your own source", "stage: an operator"),
             *("stage: a join of named inputs", "stage: keeps dead letters", "stage: another file"),
+            *("stage: your own function, in batches", "stage: your own async function"),
         ),
     ),
     "an-empty-stage": Offer(
         "stages:\n  a:\n    ¦",
         (
-            *("call", "use", "pipeline", "timeout", "with", "inputs"),
+            *("call", "use", "pipeline", "with", "inputs", "batch", "concurrency"),
             *("error policy: dead letters", "error policy: skip"),
         ),
-        ("workers", "batch", "run", "a stage"),
+        ("workers", "run", "a stage"),
     ),
     "a-new-test": Offer(SHOW + "tests:\n  ¦", ("test: what goes in, what comes out",)),
     "an-empty-test": Offer(
@@ -60,6 +61,19 @@ OFFERS: Final = {
         "stages:\n  a:\n    use: range\n    with:\n      ¦",
         ("start", "stop", "step", "range with stop"),
         ("path", "format"),
+    ),
+    "parameters-of-http.get": Offer(
+        "stages:\n  a:\n    use: http.get\n    with:\n      ¦",
+        ("url", "format", "every", "headers", "http.get with url"),
+        ("path", "stop"),
+    ),
+    "forms-of-http.get": Offer(
+        "stages:\n  a:\n    use: http.get\n    with:\n      format: ¦", ("lines", "jsonl", "bytes")
+    ),
+    "parameters-of-sqlite.write": Offer(
+        SHOW.replace("print", "sqlite.write") + "    with:\n      ¦",
+        ("path", "table", "live", "sqlite.write with path, table"),
+        ("query",),
     ),
     "parameters-of-print": Offer(
         SHOW + "    with:\n      ¦", ("format", "end"), ("stop", "path", "print with")
@@ -211,7 +225,7 @@ TOLD: Final = {
         SHOW + "    workers: 3\n",
         ["9:5 'workers' is called 'replicas' here"],
     ),
-    "word-for-later": (SHOW + "    batch: 3\n", ["9:5 'batch' comes in a later version"]),
+    "word-for-later": (SHOW + "    run: [a]\n", ["9:5 'run' comes in a later version"]),
     "a-number-too-small": (SHOW + "    replicas: 0\n", ["9:15 Value is below the minimum of 1."]),
     "a-word-that-is-none": (
         SHOW + "    replicas: many\n",

@@ -66,10 +66,12 @@ class Drawing:
 
     Args:
         draw: Of hypothesis.
+        many: Stages may get lists, or be awaited.
     """
 
-    def __init__(self, draw: st.DrawFn) -> None:
+    def __init__(self, draw: st.DrawFn, *, many: bool = False) -> None:
         self.draw = draw
+        self.many = many
         self.graph = Graph()
         self.flows: list[Flow] = []
 
@@ -116,8 +118,19 @@ class Drawing:
             settings["with"] = {"by": self.number(0, 4)}
         if call == "fail":
             settings["on_error"] = self.policy("skip")
-        name = self.add(call, self.edge(flow), **settings)
+        name = self.add(call + self.way_of_calling(settings), self.edge(flow), **settings)
         return self.after(flow, name, drops=flow.drops or call in {"sift", "fail"})
+
+    def way_of_calling(self, settings: dict[str, Any]) -> str:
+        """Single calls, lists, many at once, or lists at once: what the function's name ends in."""
+        if not self.many:
+            return ""
+        way: str = self.draw(st.sampled_from(["", "", "_many", "_later", "_many_later"]))
+        if "many" in way:
+            settings["batch"] = self.draw(st.sampled_from([1, 2, 5, 40]))
+        if "later" in way:
+            settings["concurrency"] = self.draw(st.sampled_from([1, 3, 50]))
+        return way
 
     def after(self, flow: Flow, port: str, **changes: Any) -> Flow:
         values = {name: getattr(flow, name) for name in flow.__dataclass_fields__}
@@ -131,25 +144,26 @@ class Drawing:
     def step_fan(self, flow: Flow) -> list[Flow]:
         by = {"by": self.number(0, 3)}
         settings = {"replicas": self.number(1, 3), "on_error": self.policy("stop")}
-        name = self.add("fan", self.edge(flow), **{"with": by}, **settings)
+        call = self.draw(st.sampled_from(["fan", "fan_later"])) if self.many else "fan"
+        name = self.add(call, self.edge(flow), **{"with": by}, **settings)
         return [self.after(flow, name, items=flow.items * 3, drops=True)]
 
     def step_dead_letters(self, flow: Flow) -> list[Flow]:
         call = self.draw(st.sampled_from(["fail", "fan_and_fail"]))
-        name = self.add(
-            call,
-            self.edge(flow),
-            on_error=self.policy("dead_letter"),
-            **{"with": {"by": self.number(0, 4)}, "replicas": self.number(1, 3)},
-        )
+        settings = {"with": {"by": self.number(0, 4)}, "replicas": self.number(1, 3)}
+        if call == "fail":
+            call += self.way_of_calling(settings)
+        policy = self.policy("dead_letter")
+        name = self.add(call, self.edge(flow), on_error=policy, **settings)
         out = self.after(flow, name, items=flow.items * 3, drops=True, letters=True)
         letters = self.after(out, f"{name}.errors", items=flow.items)
         saved = self.add("salvage", self.edge(letters), replicas=self.number(1, 2))
         return [out, self.after(letters, saved)]
 
     def step_keyed_function(self, flow: Flow) -> list[Flow]:
-        settings = {"replicas": self.number(2, 3), "partition": {"key": KEY}}
-        name = self.add("affine", self.edge(flow), **settings, **{"with": {"by": 2}})
+        settings: dict[str, Any] = {"replicas": self.number(2, 3), "partition": {"key": KEY}}
+        call = "affine" + self.way_of_calling(settings)
+        name = self.add(call, self.edge(flow), **settings, **{"with": {"by": 2}})
         return [self.after(flow, name)]
 
     def step_broadcast(self, flow: Flow) -> list[Flow]:
@@ -247,7 +261,9 @@ class Drawing:
             self.step_dead_letters,
         ]
         if flow.items <= MOST_ITEMS:
-            kinds += [self.step_fan, self.step_broadcast]
+            kinds.append(self.step_fan)
+        if flow.items <= MOST_ITEMS and not self.many:  # it has nothing to do with lists
+            kinds.append(self.step_broadcast)
         if flow.exact:
             kinds += [self.step_stateful, self.step_stateful]
         if flow.exact and not flow.letters:
@@ -280,9 +296,13 @@ class Drawing:
 
 
 @st.composite
-def graphs(draw: st.DrawFn) -> Graph:
-    """Pipelines whose results do not depend on the time that anything takes."""
-    return Drawing(draw).run()
+def graphs(draw: st.DrawFn, *, many: bool = False) -> Graph:
+    """Pipelines whose results do not depend on the time that anything takes.
+
+    Args:
+        many: Some of their stages get lists, or are awaited.
+    """
+    return Drawing(draw, many=many).run()
 
 
 def by_way(

@@ -251,3 +251,20 @@ def test_the_plan_shows_what_shares_a_process(tmp_path: Path) -> None:
     assert [edge.way for edge in plan.edges] == ["pipe", "pipe", "fused", "pipe"]
     assert plan.processes == 4
     assert plan.notes[0] == "stages record, total run in one process (`--fuse`)"
+
+
+def test_what_waits_with_an_item_in_hand_has_a_process_of_its_own(tmp_path: Path) -> None:
+    file = tmp_path / "pipeline.yaml"
+    file.write_text(
+        "stages:\n"
+        "  count: {use: range, with: {stop: 5}}\n"
+        "  even: {use: filter, inputs: count, with: {where: item}}\n"
+        "  slow: {use: throttle, inputs: even, with: {rate: 1}}\n"
+        "  told: {use: log, inputs: slow}\n"
+        "  next: {use: map, inputs: told, with: {expr: item}}\n"
+        "  show: {use: print, inputs: next}\n"
+    )
+
+    plan = pipeflow.plan(file, fuse=True)
+
+    assert [edge.way for edge in plan.edges] == ["pipe", "pipe", "pipe", "fused", "pipe"]

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pipeflow
 from pipeflow.executors.base import RunOptions
 from pipeflow.executors.inline import InlineExecutor
-from pipeflow.executors.pauses import NAP_S, pause
+from pipeflow.executors.pauses import NAP_S, await_input, pause
 from pipeflow.telemetry.report import Status
 
 
@@ -65,3 +66,25 @@ def test_an_inline_run_pauses_before_each_further_try(tmp_path: Path) -> None:
     assert report.run.status is Status.SUCCEEDED
     (work,) = [stage for stage in report.stages if stage.name == "work"]
     assert (work.skipped, work.retried) == (2, 6)
+
+
+def test_a_wait_for_input_ends_when_it_comes_when_time_is_up_and_when_there_is_no_more_need() -> (
+    None
+):
+    reading, writing = os.pipe()
+    looks: list[int] = []
+
+    def enough() -> bool:
+        looks.append(1)
+        return len(looks) == 2
+
+    try:
+        await_input(reading, 0.01, lambda: False)
+        await_input(reading, None, enough)
+        os.write(writing, b"x")
+        await_input(reading, None, lambda: False)
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+    assert len(looks) == 2

@@ -42,6 +42,18 @@ def drawn(examples: int) -> settings:
 @drawn(30)
 @given(graph=graphs(), fuse=booleans())
 def test_local_fused_or_not_gives_exactly_what_inline_gives(graph: Graph, fuse: bool) -> None:
+    compare(graph, fuse=fuse)
+
+
+@pytest.mark.timeout(600 if not _MANY else 0)
+@drawn(15)
+@given(graph=graphs(many=True))
+def test_lists_and_tasks_change_nothing_of_that(graph: Graph) -> None:
+    compare(graph, fuse=False)
+
+
+def compare(graph: Graph, *, fuse: bool) -> None:
+    """Run a graph both ways, and see that nothing differs that must not."""
     with tempfile.TemporaryDirectory() as folder:
         expected = allowed(Path(folder), graph)
         got = run(Path(folder), graph.stages, "local", fuse=fuse)

@@ -101,6 +101,8 @@ def test_the_json_goes_by_names_and_can_be_written() -> None:
         "backoff_s": None,
         "budget": None,
         "timeout_s": None,
+        "batch": None,
+        "concurrency": None,
         "isolated": True,
         "at": "p.yaml:3:3",
     }

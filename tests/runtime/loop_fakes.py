@@ -7,14 +7,27 @@ from typing import Any
 
 from pipeflow.errors import Location
 from pipeflow.planner.plan import Join, StagePlan
-from pipeflow.runtime.board import WORKER_WORDS, Words
+from pipeflow.runtime.board import (
+    DEAD_LETTERED,
+    EMPTY,
+    FAILED,
+    PROCESSED,
+    RECEIVED,
+    RETRIED,
+    SKIPPED,
+    WORKER_WORDS,
+    Words,
+)
 from pipeflow.runtime.flow.joins import Call, Lone, Origin, UnitEnd
 from pipeflow.runtime.flow.refused import ReadersGone
+from pipeflow.runtime.loops.events import Events
 from pipeflow.runtime.loops.pick import make_loop
 from pipeflow.runtime.messages import Barrier, EndOfInput, ItemId, WorkerReport
 from pipeflow.spec.policies import ErrorPolicy, OnError
 from pipeflow.stages.work import Work
 
+#: Tasks that have nothing to tell for so long hang.
+TASKS_S = 10.0
 AT = Location("pipeline.yaml", 3, 3)
 
 
@@ -31,12 +44,17 @@ class Inbox:
         self.delivered_ids: list[ItemId] = []
         self.closed = False
         self.settled = 0
+        self.held: list[tuple[ItemId, int]] = []
 
     def take(self) -> Any:
         return self.messages.pop(0) if self.messages else EndOfInput({0: 0})
 
     def delivered(self, call: Call) -> None:
         self.delivered_ids.append(call.id)
+
+    def hold(self, call: Call, size: int) -> Call:
+        self.held.append((call.id, size))
+        return call
 
     def unmatched(self, lone: Lone) -> None:
         self.delivered_ids.append(lone.id)
@@ -98,13 +116,19 @@ class Run:
         ports: tuple[str, ...] = ("out", "errors"),
         readers_leave_after: int | None = None,
         stopping: Iterator[bool] | None = None,
+        **more: Any,
     ) -> None:
         self.inbox = Inbox(messages or [])
         self.outbox = Outbox(readers_leave_after)
         self.row: Words = memoryview(bytearray(8 * WORKER_WORDS)).cast("Q")
+        self.events: Events | None = None
+        #: Items in flight at most, as far as waits for tasks have seen.
+        self.most = 0
         self.reports: list[WorkerReport] = []
         policy = ErrorPolicy(then=on_error) if isinstance(on_error, OnError) else on_error
-        stage = StagePlan(index=4, name="stage", at=AT, on_error=policy, join=join, ports=ports)
+        stage = StagePlan(
+            index=4, name="stage", at=AT, on_error=policy, join=join, ports=ports, **more
+        )
         self.loop = make_loop(
             work,
             stage=stage,
@@ -122,11 +146,27 @@ class Run:
     def for_input(self, timeout_s: float | None) -> None:
         self.outbox.log.append("wait")
 
+    def attend(self, events: Events) -> None:
+        self.events = events
+
+    def for_tasks(self) -> None:
+        assert self.events is not None
+        self.most = max(self.most, self.events.in_flight)
+        self.events.wait(TASKS_S)
+
     def back_off(self, seconds: float) -> None:
         self.outbox.log.append(("back off", seconds))
 
     def go(self) -> Run:
-        for _ in self.loop.steps():
-            pass
-        self.loop.wind_up()
+        try:
+            for _ in self.loop.steps():
+                pass
+            self.loop.wind_up()
+        finally:
+            self.loop.abandon()
         return self
+
+    def counts(self) -> tuple[int, ...]:
+        """Received, processed, empty, skipped, dead-lettered, failed, retried."""
+        cells = (RECEIVED, PROCESSED, EMPTY, SKIPPED, DEAD_LETTERED, FAILED, RETRIED)
+        return tuple(self.row[cell] for cell in cells)

@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 
 from pipeflow.errors import ItemNotSerializable
-from pipeflow.planner.plan import Join
+from pipeflow.planner.plan import Join, Numbering
 from pipeflow.runtime.board import DEAD_LETTERED, EMPTY, FAILED, PROCESSED, RECEIVED, SKIPPED, hand
 from pipeflow.runtime.flow.joins import Call, Origin, UnitEnd
 from pipeflow.runtime.flow.refused import ResultNotSerializable
-from pipeflow.runtime.loops.base import DrainInterrupt, StageStopped
+from pipeflow.runtime.loops.base import StageStopped
 from pipeflow.runtime.messages import Barrier, EndOfInput, ItemGivenUp, ItemId
 from pipeflow.spec.policies import OnError
-from pipeflow.stages.work import BadRecord, OutputClosed, Routed, Work
+from pipeflow.stages.work import BadRecord, DrainInterrupt, OutputClosed, Routed, Work
 from pipeflow.telemetry.masking import masker
 from tests.runtime.loop_fakes import Run, call
 
@@ -164,6 +164,32 @@ def test_finish_comes_after_all_items_and_counts_anew() -> None:
     assert run.outbox.sent == ["a", "b"]
     assert run.outbox.ids == [(4, 0), (4, 1)]
     assert run.outbox.log[-1] == UnitEnd(0, 10, 1, free=True)
+
+
+def test_what_is_due_is_given_though_nothing_has_come() -> None:
+    held: list[int] = []
+    work = Work(
+        call=held.append,
+        due=lambda: 0.0 if held else None,
+        tick=lambda: [held.pop()],
+        finish=lambda: ["end"],
+        keeps_state=True,
+    )
+
+    run = Run(work, [call(7, 0), None, call(8, 1)]).go()
+
+    assert run.outbox.log[:2] == [("out", 7), "flush"]
+    assert run.outbox.sent == [7, 8, "end"]
+    assert run.outbox.ids == [(4, 0), (4, 1), (4, 2)]
+    assert run.loop.alarm is None
+
+
+def test_replicas_give_nothing_between_the_units_of_others() -> None:
+    work = Work(call=lambda item: None, due=lambda: 0.0, tick=lambda: ["early"], keeps_state=True)
+
+    run = Run(work, [call(7, 0), None], numbering=Numbering.KEEP).go()
+
+    assert run.outbox.sent == []
 
 
 def test_a_failing_finish_ends_the_run() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,6 +43,12 @@ async def fetch(url): return url
 async def feed():
     yield 1
 
+fetching = functools.partial(fetch)
+
+@pipeflow.stream
+async def drifting(xs):
+    yield 1
+
 @pipeflow.stream
 def rolling(xs, window: int):
     for x in xs:
@@ -79,6 +86,9 @@ class Camera:
 
 class Tape:
     def __iter__(self): return iter("ab")
+
+class AsyncTape:
+    def __aiter__(self): return feed()
 
 class Inert: pass
 class Eager:
@@ -283,17 +293,10 @@ def test_named_inputs_come_by_name_in_any_order(folder: Path) -> None:
         ),
         ("value", {}, TypeError, "authored:value is a int, not a function or class"),
         (
-            "fetch",
+            "drifting",
             {},
-            NotImplementedError,
-            "authored:fetch is async, and this version does not run",
-        ),
-        ("feed", {"source": True}, NotImplementedError, "authored:feed is async, and this version"),
-        (
-            "Eager",
-            {},
-            NotImplementedError,
-            "authored:Eager is async, and this version does not run",
+            TypeError,
+            "authored:drifting is a stream function, and those are no `async def`: take",
         ),
         ("sqare", {}, AttributeError, "has no 'sqare'; did you mean 'square'?"),
     ],
@@ -305,6 +308,29 @@ def test_what_cannot_run_is_refused_with_a_sentence(
         load(folder, target, **arguments)
 
     assert message in str(caught.value)
+
+
+def test_what_is_async_is_known_as_that(folder: Path) -> None:
+    loaded = {name: load(folder, name) for name in ("fetch", "fetching", "Eager", "square")}
+
+    assert {name: work.awaits for name, work in loaded.items()} == {
+        "fetch": True,
+        "fetching": True,
+        "Eager": True,
+        "square": False,
+    }
+
+
+@pytest.mark.parametrize("name", ["feed", "AsyncTape"])
+def test_an_async_source_gives_what_is_iterated_over_by_async_for(folder: Path, name: str) -> None:
+    source = load(folder, name, source=True).source
+    assert source is not None
+
+    async def all_of_it() -> list[Any]:
+        given: Any = source()
+        return [item async for item in given]
+
+    assert asyncio.run(all_of_it()) == [1]
 
 
 def test_results_that_are_no_iterable_are_refused_when_they_come(folder: Path) -> None:

@@ -24,7 +24,10 @@ def results(operator: str, items: list[Any], **parameters: object) -> list[Any]:
     work = load(operator, **parameters)
     assert work.call is not None
     sent = [result for item in items if (result := work.call(item)) is not None]
-    return sent + list((work.finish and work.finish()) or ())
+    sent += list((work.finish and work.finish()) or ())
+    if work.close is not None:
+        work.close()
+    return sent
 
 
 def test_map_gives_the_value_of_its_expression() -> None:

@@ -4,32 +4,41 @@ from __future__ import annotations
 
 import importlib.metadata
 import inspect
+import json
+import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
 from pipeflow.spec.stage_type import Role, Shape
 from pipeflow.stages import registry
 from pipeflow.stages.author import STREAM_MARK
-from pipeflow.stages.loading import load_work
 from pipeflow.stages.manual import manual_page
 from pipeflow.stages.registry import BUILT_IN, examples, find, load_operator, stage_types
+from tests.stages.sites import Site
 
 NAMES = sorted(BUILT_IN)
 
 
 def test_the_operators_of_the_language_are_there() -> None:
-    assert list(stage_types())[:14] == [
-        "files", "lines", "jsonl.read", "csv.read", "range",
+    assert set(BUILT_IN) >= {
+        "files", "lines", "jsonl.read", "csv.read", "parquet.read", "npy.read", "sqlite.read",
+        "http.get", "stdin", "timer", "watch", "random", "range",
         "map", "filter", "take", "count", "top",
-        "print", "null", "jsonl.write", "csv.write",
-    ]  # fmt: skip
+        "print", "null", "lines.write", "jsonl.write", "csv.write", "parquet.write", "npy.write",
+        "sqlite.write", "http.post",
+    }  # fmt: skip
+    assert list(stage_types())[: len(BUILT_IN)] == list(BUILT_IN)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -45,7 +54,7 @@ def test_a_declaration_says_what_the_code_is(name: str) -> None:
 
     assert taken == [option.name for option in stage_type.options]
     assert stage_type.name == name
-    assert stage_type.keeps_state == with_state
+    assert stage_type.keeps_state >= with_state
     assert stage_type.single or stage_type.role is not Role.SOURCE
     assert stage_type.summary.endswith(".")
     assert all(option.description.endswith(".") for option in stage_type.options)
@@ -101,57 +110,97 @@ SHOWN = {
     "   3      2     14\n",
     "print": "number  square\n------  ------\n     0       0\n     1       1\n     2       4\n",
     "null": "",
+    "flat_map": "a\nb\nc\nb\nc\nc\n",
+    "route": "0\n1\n2\n4\n",
+    "skip": "3\n4\n5\n",
+    "sample": "0\n4\n6\n7\n9\n",
+    "distinct": "0\n1\n2\n3\n",
+    "batch": "[0, 1, 2]\n[3, 4, 5]\n[6, 7]\n",
+    "unbatch": "0\n1\n2\n3\n4\n",
+    "window": "[0, 1, 2]\n[2, 3, 4]\n[4, 5]\n"
+    '{"start": 0, "end": 4, "items": [0, 1, 2]}\n{"start": 4, "end": 8, "items": [3, 4, 5]}\n',
+    "reduce": "120\n",
+    "group": "remainder  numbers  total  max\n---------  -------  -----  ---\n"
+    "        0        4     18    9\n        1        3     12    7\n"
+    "        2        3     15    8\n",
+    "sort": "2\n5\n1\n4\n0\n3\n",
+    "join": '{"customer": 2, "price": 30, "name": "Grace"}\n',
+    "throttle": "0\n1\n2\n3\n4\n",
+    "delay": "0\n1\n2\n",
+    "log": "0\n1\n2\n3\n4\n5\n6\n7\n8\n9\n",
+    "parquet.read": '{"number": 2, "square": 4}\n{"number": 3, "square": 9}\n',
+    "npy.read": "3\n12\n",
+    "sqlite.read": '{"name": "Ada", "age": 36}\n',
+    "http.get": '{"name": "Ada", "age": 36}\n{"name": "Tim", "age": 7}\n',
+    "stdin": "the fog comes\nlittle\n",
+    "timer": "0\n1\n2\n",
+    "watch": "inbox/a.txt\ninbox/b.txt\n",
+    "random": "6\n1\n2\n1\n",
+    "lines.write": "THE FOG COMES\nON LITTLE CAT FEET.\n",
+    "parquet.write": "[{'number': 0, 'square': 0}, {'number': 1, 'square': 1}, "
+    "{'number': 2, 'square': 4}]",
+    "npy.write": "[[0, 0], [1, 1], [2, 4]]",
+    "sqlite.write": "[(0, 0), (1, 1), (2, 4)]",
+    "http.post": '{"number": 0}\n{"number": 1}\n{"number": 2}\n',
     "jsonl.write": '{"number": 0, "square": 0}\n{"number": 1, "square": 1}\n'
     '{"number": 2, "square": 4}\n',
     "csv.write": "number,square\n0,0\n1,1\n2,4\n",
 }
 
 
-def run_chain(stages: dict[str, Any]) -> None:
-    """Run stages that read one another in the order of the file, all of one before the next."""
-    items: list[Any] = []
-    for number, stage in enumerate(stages.values()):
-        work = load_work(
-            call="",
-            operator=stage["use"],
-            folder=".",
-            parameters=stage.get("with", {}),
-            source=number == 0,
-            input_names=(),
-        )
-        if work.source is not None:
-            results = list(work.source())
-        elif work.stream is not None:
-            results = list(work.stream(iter(items)))
-        else:
-            assert work.call is not None
-            results = [work.call(item) for item in items]
-        results += list((work.finish and work.finish()) or ())
-        if work.close is not None:
-            work.close()
-        items = [result for result in results if result is not None]
+def written(folder: Path) -> str:
+    """What an example has written, as people would look at it."""
+    told = []
+    for path in sorted(folder.glob("out/*")):
+        match path.suffix:
+            case ".parquet":
+                told.append(str(pq.read_table(path).to_pylist()))
+            case ".npy":
+                told.append(str(np.load(path).tolist()))
+            case ".db":
+                with closing(sqlite3.connect(path)) as database:
+                    told.append(str(list(database.execute("SELECT * FROM squares"))))
+            case _:
+                told.append(path.read_text())
+    return "".join(told)
 
 
+@pytest.mark.processes
+@pytest.mark.parametrize("executor", ["inline", "local"])
 @pytest.mark.parametrize("name", NAMES)
-def test_an_example_does_what_its_page_says(
-    name: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+def test_an_example_does_what_its_page_says_in_one_process_and_in_many(
+    name: str, executor: str, tmp_path: Path, site: Site
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    for file, text in registry.example_files(name).items():
-        Path(file).parent.mkdir(parents=True, exist_ok=True)
-        Path(file).write_text(text)
+    files = dict(registry.example_files(name))
+    typed = files.pop("-", b"")
+    site.files |= {f"/{path}": data for path, data in files.items()}
+    for path, data in files.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(data)
+    (tmp_path / "example.yaml").write_text(examples()[name])
 
-    run_chain(yaml.safe_load(examples()[name])["stages"])
+    command = ("run", "example.yaml", "--executor", executor, "--report", "report.json")
+    ended = subprocess.run(
+        [sys.executable, "-m", "pipeflow", *command],
+        cwd=tmp_path,
+        input=typed,
+        capture_output=True,
+        env={**os.environ, "SITE": site.url},
+        timeout=50,
+        check=False,
+    )
 
-    written = "".join(path.read_text() for path in tmp_path.glob("out/*"))
-    assert capsys.readouterr().out + written == SHOWN[name]
+    assert ended.returncode == 0, ended.stderr.decode()
+    told = ended.stdout.decode() + written(tmp_path) + site.told()
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert told == SHOWN[name]
+    assert report["ledger"] == {"balanced": True, "findings": []}
+    assert "warning" not in ended.stderr.decode()
 
 
 def test_the_files_that_an_example_reads_are_given() -> None:
     assert registry.example_files("csv.read").keys() == {"people.csv"}
+    assert registry.example_files("npy.read")["table.npy"].startswith(b"\x93NUMPY")
     assert registry.example_files("range") == {}
 
 
@@ -178,7 +227,7 @@ def plugin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_plugins_are_listed_without_running_their_code(plugin: None) -> None:
     listed = stage_types()
 
-    assert list(listed)[14:] == ["acme/broken", "acme/kafka.read"]
+    assert list(listed)[len(BUILT_IN) :] == ["acme/broken", "acme/kafka.read"]
     assert listed["acme/broken"].shape is Shape.UNKNOWN
     assert listed["acme/broken"].origin == "no_such_module:x"
     assert find("acme/kafka.read") == listed["acme/kafka.read"]

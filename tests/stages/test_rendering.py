@@ -83,3 +83,17 @@ def test_a_table_sets_numbers_right_and_the_rest_left() -> None:
         " 1  aa    1.5",
         "10  True  2.0",
     ]
+
+
+def test_an_item_that_has_no_form_is_no_circle_the_next_time() -> None:
+    inner: list[object] = [object()]
+    item = {"inner": inner}
+
+    with pytest.raises(TypeError):
+        json_text(item)
+    inner[0] = 1
+
+    assert json_text(item) == '{"inner": [1]}'
+    inner[0] = item
+    with pytest.raises(ValueError, match="Circular reference"):
+        json_text(item)

@@ -8,6 +8,7 @@ import json
 import os
 import resource
 import threading
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -19,8 +20,10 @@ import pytest
 
 from pipeflow.stages.context import StageContext, enter
 from pipeflow.stages.loading import load_work
+from pipeflow.stages.sinks import files as files_module
 from pipeflow.stages.sinks import print as print_module
 from pipeflow.stages.work import OutputClosed, Work
+from tests.stages.working import until_true
 
 
 def sink(operator: str, **parameters: object) -> Work:
@@ -392,3 +395,66 @@ def test_what_csv_write_wrote_csv_read_reads(tmp_path: Path) -> None:
     reader.close()
 
     assert seen == rows
+
+
+def test_lines_are_written_as_text(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    work = sink("lines.write", path=str(path))
+    assert work.call is not None
+
+    for broken in ("one\ntwo", "one\r", b"\xff"):
+        with pytest.raises(ValueError, match=r"line break|invalid start byte"):
+            work.call(broken)
+    feed(work, ["ä", 1.5, b"bytes", {"a": 1}, ""])
+
+    assert path.read_text() == 'ä\n1.5\nbytes\n{"a": 1}\n\n'
+
+
+def test_a_compressed_file_can_be_followed_while_no_items_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files_module, "FLUSH_S", 0.01)
+    path = tmp_path / "a.jsonl.gz"
+    work = sink("jsonl.write", path=str(path), live=True)
+    assert work.call is not None
+    work.call({"a": 1})
+
+    until_true(lambda: zlib.decompressobj(wbits=31).decompress(path.read_bytes()) != b"")
+    feed(work, [2])
+
+    assert gzip.decompress(path.read_bytes()) == b'{"a": 1}\n2\n'
+
+
+def test_a_compressed_file_of_a_failed_run_has_all_that_was_written(tmp_path: Path) -> None:
+    feed(sink("jsonl.write", path=str(tmp_path / "a.jsonl.gz")), [1, 2], whole=False)
+
+    assert gzip.decompress((tmp_path / "a.jsonl.gz.partial").read_bytes()) == b"1\n2\n"
+
+
+def test_what_went_wrong_while_nobody_wrote_is_raised_by_the_next_write() -> None:
+    flushed: list[int] = []
+
+    def flush() -> None:
+        flushed.append(1)
+        raise OSError("the disk is full")
+
+    flusher = files_module.EverySecond(flush)
+    with flusher:
+        pass
+    until_true(lambda: bool(flushed))
+
+    flusher.stop()
+    with pytest.raises(OSError, match="the disk is full"), flusher:
+        pass
+    flusher.raise_late()  # once is enough
+
+    assert flushed == [1]
+
+
+def test_writers_count_their_records_for_the_report(tmp_path: Path) -> None:
+    context = StageContext(stage="save", replica=0)
+    before = enter(context)
+    feed(sink("csv.write", path=str(tmp_path / "a.csv")), [{"a": 1}, {"a": 2}])
+    enter(before)
+
+    assert context.metrics == {"written": 2}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -336,3 +339,52 @@ def test_range_counts_and_knows_its_total() -> None:
 def test_range_refuses_a_step_of_nothing() -> None:
     with pytest.raises(ValueError, match="'step' may not be 0"):
         given("range", stop=3, step=0)
+
+
+def test_a_bad_row_of_a_csv_is_its_own_text_alone(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b'n,t\nx"y,1\n1,"two\nlines"\n\n2,\xff\n3\n4,ok\n')
+
+    items = given("csv.read", path=str(path))
+
+    assert [item for item in items if isinstance(item, dict)] == [
+        {"n": 'x"y', "t": "1"},
+        {"n": "1", "t": "two\nlines"},
+        {"n": "4", "t": "ok"},
+    ]
+    assert bad(items) == [
+        (b"2,\xff", f"{path}, line 6: byte 0xff cannot be decoded"),
+        ("3", f"{path}, line 7: 1 fields, but there are 2 columns"),
+    ]
+
+
+def test_a_first_row_that_cannot_be_read_names_no_columns(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text('"a"b,1\nc,2\n')
+
+    items = given("csv.read", path=str(path), header=False)
+
+    assert items[1:] == [{"1": "c", "2": "2"}]
+    assert bad(items) == [('"a"b,1', f"{path}, line 1: ',' expected after '\"'")]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "word", "pack"),
+    [(".gz", "gzip", gzip.compress), (".bz2", "bzip2", bz2.compress), (".xz", "xz", lzma.compress)],
+)
+def test_packed_files_are_read_by_suffix_or_by_word(
+    tmp_path: Path, suffix: str, word: str, pack: Callable[[bytes], bytes]
+) -> None:
+    packed = pack(b"a,b\n1,2\n")
+    for name in (f"x.csv{suffix}", "x.csv", f"short{suffix}", f"plain{suffix}"):
+        (tmp_path / name).write_bytes(packed)
+    (tmp_path / f"short{suffix}").write_bytes(packed[:-5])
+    (tmp_path / f"plain{suffix}").write_bytes(b"not packed at all")
+
+    by_suffix = given("csv.read", path=str(tmp_path / f"x.csv{suffix}"))
+    by_word = given("csv.read", path=str(tmp_path / "x.csv"), compression=word)
+
+    assert by_suffix == by_word == [{"a": "1", "b": "2"}]
+    for name in ("short", "plain"):
+        with pytest.raises(OSError, match=f"{name}{suffix} cannot be unpacked: "):
+            given("lines", path=str(tmp_path / f"{name}{suffix}"))

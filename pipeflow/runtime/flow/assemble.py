@@ -120,6 +120,7 @@ def _in_port(
                 first_writer=0 if aligned else channel.writers[0] - first_worker,
                 writers=len(channel.writers),
                 lot=max(1, min(LOT_MOST, channel.spec.capacity // LOT_SHARE)),
+                share=channel.spec.capacity // len(channel.readers),
                 on_demand=edge.overflow is not Overflow.BLOCK,
             )
             for channel in mine

@@ -41,6 +41,7 @@ class InChannel:
         first_writer: Number, within the edge, of the channel's writer 0.
         writers: How many writers it has.
         lot: Items delivered before the writer is told, if nothing else tells it.
+        share: Credits that each writer has for this reader alone.
         on_demand: The writers send only what was asked for.
         wanted: Items asked for that have not come.
         over: No more frames come.
@@ -52,6 +53,7 @@ class InChannel:
     first_writer: int
     writers: int
     lot: int = 1
+    share: int = 2**60
     on_demand: bool = False
     wanted: int = 0
     over: bool = False
@@ -138,6 +140,11 @@ class _FrameNote:
         self.channel.receiver.took(self.writer, 1, nbytes)
 
 
+def _has_room(note: _FrameNote | None, size: int) -> bool:
+    """Whether there is room for a batch while an item of this frame is held."""
+    return note is None or (note.channel.share >= size and not note.nbytes)
+
+
 @dataclass(slots=True)
 class Inbox:
     """The inputs of one worker.
@@ -214,6 +221,21 @@ class Inbox:
                 note.give_back()
             elif note.owed == 1:
                 self._owing[id(note)] = note
+
+    def hold(self, call: Call, size: int) -> Call:
+        """A call waits for others, to make a batch of so many with them.
+
+        Its credit goes back at once where the rest of the batch may need it: a writer's share may
+        be smaller than a batch, and nobody knows how many bytes the others have.
+        """
+        if all(_has_room(origin.frame, size) for origin in call.origins):
+            return call
+        for origin in call.origins:
+            if origin.frame is not None:
+                self._pay(origin.frame)
+        return call._replace(
+            origins=tuple([origin._replace(frame=None) for origin in call.origins])
+        )
 
     def lot(self, calls: Calls) -> int:
         """How many calls may be made before the writer is told."""

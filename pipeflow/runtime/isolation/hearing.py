@@ -187,8 +187,10 @@ class HearingLoop(StageLoop):
                 assert_never(act)
 
     def _count_emitted(self, port: str) -> None:
-        if port == UNMATCHED:
-            self._docket.pass_by(Lone)
+        lone = self._docket.pass_by(Lone) if port == UNMATCHED else None
+        if isinstance(lone, Lone):
+            assert self.inbox is not None
+            self.inbox.unmatched(lone)
         else:
             self._docket.emitted += 1
 
@@ -222,8 +224,6 @@ class HearingLoop(StageLoop):
                     row[RECEIVED] += count
                     inbox.delivered_in(task, count)
                     inbox.pay(task, count)
-                case Lone():
-                    inbox.unmatched(task)
         call = self._docket.in_hand()
         if call is not None:
             put_hand(row, call.id)

@@ -124,7 +124,7 @@ class ReplacingLoop(HearingLoop):
         self._deaths += not late
         tried = docket.tried() + 1 + self._tries_in(child, call) if call is not None else 0
         found = Situation(
-            in_hand=call is not None,
+            in_hand=docket.held(),
             died=not late,
             tried=tried,
             emitted=docket.emitted,
@@ -142,12 +142,14 @@ class ReplacingLoop(HearingLoop):
             case Follows.GIVE_UP:
                 assert call is not None
                 self._give_up_call(call, failure)
-                self._succeed(0.0, tried=None)
+                self._succeed(docket.restart(tried=None))
             case Follows.TRY_AGAIN:
                 self.row[RETRIED] += _count(call)
-                self._succeed(verdict.wait_s, tried=tried)
+                self._succeed(docket.restart(tried=tried), verdict.wait_s)
+            case Follows.ONE_BY_ONE:
+                self._succeed(docket.restart_alone())
             case Follows.GO_ON:
-                self._succeed(0.0, tried=None)
+                self._succeed(docket.restart(tried=None))
             case _:
                 assert_never(verdict.follows)
 
@@ -187,13 +189,8 @@ class ReplacingLoop(HearingLoop):
         self._give_up_for(failure, _count(call), (call.lane, call.unit))
         self.hand, self._payload = (), None
 
-    def _succeed(self, wait_s: float, *, tried: int | None) -> None:
-        """Another runner takes the place of the one that is gone, and gets what is not done.
-
-        Args:
-            wait_s: Seconds to wait before.
-            tried: How often the call that was in hand was tried; ``None``: it is given up.
-        """
+    def _succeed(self, left: Sequence[Entry], wait_s: float = 0.0) -> None:
+        """Another runner takes the place of the one that is gone, and gets what is left."""
         child = self._at_hand()
         self.around.bury_runner()
         child.close()
@@ -202,7 +199,6 @@ class ReplacingLoop(HearingLoop):
         self.outbox.flush()
         if wait_s > 0:
             self.around.back_off(wait_s)
-        left = self._docket.restart(tried=tried)
         self._given = 0
         self._keep.clear()
         self._begin()

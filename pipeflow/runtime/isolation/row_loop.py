@@ -41,7 +41,6 @@ class RowLoop(CallLoop):
             if self.link.cells[Cell.LEAVE]:
                 raise ReadersGone
             if deep:
-                self.link.begin(timed=True)
                 many = self._call(calls.single(at))
                 told = False
             else:
@@ -64,7 +63,7 @@ class RowLoop(CallLoop):
         for place, part in enumerate(calls.prefix):
             row[HAND + place] = part
         row[HAND + depth], row[HAND_DEPTH] = calls.ordinals[at], depth + 1
-        self.link.begin(timed=True)
+        self.link.begin()
         row[RECEIVED] += 1
         try:
             result = call(calls.payloads[at])

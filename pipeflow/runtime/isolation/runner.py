@@ -124,8 +124,13 @@ def _check(work: Work) -> None:
     """See that what was loaded has single items.
 
     Raises:
-        TypeError: It takes the whole stream.
+        TypeError: It takes the whole stream, or many items at once.
     """
+    if work.awaits:
+        raise TypeError(
+            "an `async def` function is known as one by its source, and this one is not: name the"
+            " function itself, not what was made of it"
+        )
     if work.stream is not None:
         raise TypeError(
             "a stream function is not called with single items: it knows no `timeout`, and no"

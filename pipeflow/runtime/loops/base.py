@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterator, Sequence
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from pipeflow.errors import ItemNotLoadable, MemoryLimitReached, PipeflowError
 from pipeflow.planner.plan import StagePlan
@@ -41,12 +41,18 @@ from pipeflow.runtime.messages import (
 from pipeflow.runtime.spending import Spending
 from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED
 from pipeflow.spec.policies import OnError
-from pipeflow.stages.work import OutputClosed, Routed, Work
+from pipeflow.stages.work import DrainInterrupt, OutputClosed, Routed, Work
 from pipeflow.values import dataclass, field, replace
+
+if TYPE_CHECKING:
+    from pipeflow.runtime.loops.events import Events
 
 #: How long what the longer inputs of a zip still bring is counted, after the shortest has ended.
 REST_S: Final = 1.0
 
+
+#: The longest single wait: the system's own bound is some days further.
+DAY_S: Final = 86400.0
 
 #: What a step yields: something must come first, or not.
 WAITS: Final = True
@@ -63,10 +69,6 @@ class StageStopped(PipeflowError):
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure)
         self.failure = failure
-
-
-class DrainInterrupt(BaseException):
-    """Raised in a source's blocking call when its grace is over."""
 
 
 class Cancelled(BaseException):
@@ -96,6 +98,18 @@ class Waits(Protocol):
         """
         ...
 
+    def attend(self, events: Events) -> None:
+        """From now on the tasks of an asyncio loop go on during every wait."""
+        ...
+
+    def for_tasks(self) -> None:
+        """Until one of these tasks has something to tell, or a moment.
+
+        Raises:
+            ReadersGone: Nobody needs the results any more.
+        """
+        ...
+
 
 @dataclass(slots=True, kw_only=True)
 class StageLoop(ABC):
@@ -119,6 +133,7 @@ class StageLoop(ABC):
         unneeded: It is being ended because all its readers have closed, not because of a failure.
         asking: The user's code is being asked for its next item.
         hand: Id of the item in hand; in a row of calls it is in the board alone.
+        alarm: It has more to do at this time (``time.monotonic``) though nothing has come.
     """
 
     stage: StagePlan
@@ -138,20 +153,30 @@ class StageLoop(ABC):
     unneeded: bool = False
     asking: bool = False
     hand: ItemId = ()
+    alarm: float | None = None
     _payload: Any = None
     _ordinal: int = 0
     _emitted: int = 0
     _attempt: int = 1
     _given_up: Failure | None = None
     _spending: Spending = field(init=False)
+    _own_ports: frozenset[str] = field(init=False)
+    _events: Events | None = None
 
     def __post_init__(self) -> None:
+        # What has no partner goes to `unmatched` by itself; an operator may send there.
+        others = {ERRORS} if self.stage.operator else {ERRORS, UNMATCHED}
+        self._own_ports = frozenset(self.stage.ports) - others
         budget = self.stage.on_error.budget
         self._spending = Spending(self.stage.name, budget, self.row, self.mates or (self.row,))
 
     def item_in_hand(self) -> ItemId:
         """Id of the item that is being worked on; empty for none."""
         return self.hand or hand(self.row)
+
+    def patience_s(self) -> float | None:
+        """How long it waits at most for something to come, in seconds; ``None``: for ever."""
+        return None if self.alarm is None else min(DAY_S, max(0.0, self.alarm - time.monotonic()))
 
     def steps(self) -> Generator[bool, None, None]:
         """Do everything there is to do; yields ``WAITS`` or ``GOES_ON``.
@@ -179,8 +204,30 @@ class StageLoop(ABC):
             StageStopped: The user's ``close`` failed.
         """
         self._close_work()
+        self._close_events()
         if self.inbox is not None:
             self.inbox.close()
+
+    # ------------------------------------------------------------------ what is awaited
+
+    def _own_events(self) -> Events:
+        """The asyncio loop for what is ``async`` in the user's code; made when it is needed."""
+        if self._events is None:
+            from pipeflow.runtime.loops.events import Events  # few stages need it, and asyncio
+
+            self._events = Events()
+            self.waits.attend(self._events)
+        return self._events
+
+    def _items_of(self, given: Any) -> Iterable[Any]:
+        """What the user's code gave in order to be iterated over, ``async`` or not."""
+        if hasattr(given, "__await__") or hasattr(given, "__aiter__"):
+            return self._own_events().items_of(given)
+        return given or ()
+
+    def _close_events(self) -> None:
+        if self._events is not None:
+            self._events.close()
 
     # ------------------------------------------------------------------ results
 
@@ -200,10 +247,8 @@ class StageLoop(ABC):
         port = OUT
         if type(result) is Routed:
             port, result = result.port, result.item
-            if port not in self.stage.ports or port in {ERRORS, UNMATCHED}:
-                known = ", ".join(
-                    name for name in self.stage.ports if name not in {ERRORS, UNMATCHED}
-                )
+            if port not in self._own_ports:
+                known = ", ".join(sorted(self._own_ports, key=self.stage.ports.index))
                 raise ValueError(
                     f"stage '{self.stage.name}' has no output port '{port}'; it has: {known}."
                     f" A port of your own is listed: `outputs: [{port}]`"
@@ -351,7 +396,9 @@ class StageLoop(ABC):
     def _guard(self, phase: str, action: Callable[[], object]) -> None:
         """Run a closing call of the user's; its failure ends the run."""
         try:
-            action()
+            given = action()
+            if hasattr(given, "__await__"):
+                self._own_events().run(given)  # `async def close`
         except Exception as error:  # the user's code: a boundary
             raise self._stopped(error, phase) from None
 
@@ -367,6 +414,7 @@ class StageLoop(ABC):
             self._close_work()
         except StageStopped as second:
             self.tell(Logged("error", f"close() failed as well: {second.failure.message}"))
+        self._close_events()
 
 
 def failure_of(

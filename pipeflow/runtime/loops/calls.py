@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, assert_never
 
-from pipeflow.errors import PipeflowError
-from pipeflow.planner.plan import Join
+from pipeflow.errors import ItemNotSerializable, PipeflowError
+from pipeflow.planner.plan import Join, Numbering
 from pipeflow.runtime.board import (
     EMPTY,
     FAILED,
@@ -26,14 +26,14 @@ from pipeflow.runtime.loops.base import (
     GOES_ON,
     WAITS,
     Cancelled,
-    DrainInterrupt,
     StageLoop,
 )
+from pipeflow.runtime.loops.copies import as_it_is
 from pipeflow.runtime.loops.rows import Halt, call_into, call_only
-from pipeflow.runtime.messages import Barrier, EndOfInput
+from pipeflow.runtime.messages import Barrier, EndOfInput, ItemId
 from pipeflow.spec.pipeline import OUT
 from pipeflow.spec.policies import OnError
-from pipeflow.stages.work import OutputClosed
+from pipeflow.stages.work import DrainInterrupt, OutputClosed, Routed
 from pipeflow.values import dataclass, field
 
 #: Types of results that are surely no iterators.
@@ -61,7 +61,11 @@ class CallLoop(StageLoop):
         inbox = self.inbox
         assert inbox is not None
         rest_until: float | None = None
+        # Who keeps the units of others may send nothing between them.
+        timed = self.work.due is not None and self.stage.numbering is not Numbering.KEEP
         while True:
+            if timed:
+                yield from self._give_due()
             message = inbox.take()
             if type(message) is Calls:
                 yield from self._call_all(message)
@@ -271,20 +275,63 @@ class CallLoop(StageLoop):
         self.row[HAND_DEPTH] = 0
         self._payload = None
 
+    def _held(self, result: Any, item: ItemId) -> Any:
+        """One of many results, as it is now; what would be wrong with it later is found here."""
+        port, payload = self._port_of(result)
+        try:
+            kept = as_it_is(payload)
+        except ItemNotSerializable as error:
+            raise ResultNotSerializable(item, error) from error
+        return Routed(port, kept) if type(result) is Routed else kept
+
+    def _back_off(self, seconds: float) -> None:
+        """Wait before another try. Nobody else waits for what is here meanwhile.
+
+        Raises:
+            ReadersGone: Nobody needs the results any more.
+        """
+        assert self.inbox is not None
+        self.outbox.flush()
+        self.inbox.settle()
+        if seconds > 0:
+            self.waits.back_off(seconds)
+
+    def _give_due(self) -> Iterator[bool]:
+        """What is due by now though no item has come, and when there is more."""
+        due, tick = self.work.due, self.work.tick
+        assert due is not None
+        assert tick is not None
+        self.alarm = due()
+        if self.alarm is None or self.alarm > time.monotonic():
+            return
+        yield from self._give(tick, (0, 0), "item")
+        self.alarm = due()
+
     def _finish(self, units: Mapping[int, int]) -> Iterator[bool]:
         """All input was worked on: what the stage still has to say."""
         place = (0, units.get(0, 0))
+        self.alarm = None
         self._judge_at_end()
         if self.work.finish is not None:
-            self.hand, self._payload, self.row[HAND_DEPTH] = (), None, 0
-            try:
-                for result in self.work.finish() or ():
-                    if result is not None:
-                        self._emit(result, self._new_id(), place)
-                        yield GOES_ON
-            except CONTROL:
-                raise
-            except BaseException as error:  # the user's code: a boundary
-                raise self._stopped(error, "finish") from None
+            yield from self._give(self.work.finish, place, "finish")
         if self.work.keeps_state:
             self.outbox.end_unit(*place, 1, free=True)
+
+    def _give(
+        self, results: Callable[[], Any], place: tuple[int, int], phase: str
+    ) -> Iterator[bool]:
+        """Send what the stage gives that is no answer to an item.
+
+        Raises:
+            StageStopped: The user's code failed.
+        """
+        self.hand, self._payload, self.row[HAND_DEPTH] = (), None, 0
+        try:
+            for result in self._items_of(results()):
+                if result is not None:
+                    self._emit(result, self._new_id(), place)
+                    yield GOES_ON
+        except CONTROL:
+            raise
+        except BaseException as error:  # the user's code: a boundary
+            raise self._stopped(error, phase) from None

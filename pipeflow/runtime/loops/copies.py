@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from typing import Any, Final
 
-from pipeflow.runtime.flow.runs import UNCHANGING
+from pipeflow.runtime.flow.runs import OURS, UNCHANGING
 from pipeflow.transports.codec import Encoder
 
 _ENCODER: Final = Encoder()
@@ -44,6 +45,22 @@ def as_it_is(result: Any) -> Any:
         _ENCODER.encode([result])  # says what is wrong with it, if it cannot travel
         return result
     return moment.again()
+
+
+def is_fresh(result: Any, references: int) -> bool:
+    """Whether a result is an array that nobody else can reach, so that it stays as it is.
+
+    Args:
+        result: Any result.
+        references: What ``sys.getrefcount`` says of it where it has one name.
+    """
+    numpy = sys.modules.get("numpy")
+    if numpy is None or type(result) is not numpy.ndarray or references > OURS:
+        return False
+    if result.dtype.hasobject:
+        return False
+    base = result.base  # of an array of ``pipeflow.empty``: the slot, as an array that views share
+    return base is None or (type(base) is numpy.ndarray and sys.getrefcount(base) <= OURS + 1)
 
 
 class _Moment:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from pipeflow.planner.plan import StagePlan
@@ -13,11 +14,32 @@ from pipeflow.runtime.loops.tries import TryLoop
 from pipeflow.stages.work import Work
 
 
-def make_loop(work: Work, *, stage: StagePlan, **settings: Any) -> StageLoop:
-    """The loop for this work and its stage; ``settings`` are the fields of ``StageLoop``."""
+def make_loop(
+    work: Work,
+    *,
+    stage: StagePlan,
+    starved: Callable[[], bool] | None = None,
+    **settings: Any,
+) -> StageLoop:
+    """The loop for this work and its stage.
+
+    Args:
+        work: The stage's code.
+        stage: The stage.
+        starved: See ``ManyLoop``.
+        settings: The fields of ``StageLoop``.
+    """
     if work.source is not None:
         return SourceLoop(work=work, stage=stage, **settings)
     if work.stream is not None:
         return StreamLoop(work=work, stage=stage, **settings)
+    if work.awaits:
+        from pipeflow.runtime.loops.tasks import TaskLoop  # few stages need it, and asyncio
+
+        return TaskLoop(work=work, stage=stage, starved=starved, **settings)
+    if stage.batch is not None:
+        from pipeflow.runtime.loops.batches import BatchLoop  # few stages need it
+
+        return BatchLoop(work=work, stage=stage, starved=starved, **settings)
     kind = TryLoop if stage.on_error.retries else CallLoop
     return kind(work=work, stage=stage, **settings)

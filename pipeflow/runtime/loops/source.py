@@ -7,9 +7,9 @@ from typing import Any
 
 from pipeflow.runtime.board import HAND_DEPTH, RECEIVED, TOTAL, put_hand
 from pipeflow.runtime.flow.refused import ResultNotSerializable
-from pipeflow.runtime.loops.base import CONTROL, GOES_ON, DrainInterrupt, StageLoop
+from pipeflow.runtime.loops.base import CONTROL, GOES_ON, StageLoop
 from pipeflow.runtime.messages import ItemId
-from pipeflow.stages.work import BadRecord
+from pipeflow.stages.work import BadRecord, DrainInterrupt
 from pipeflow.values import dataclass
 
 
@@ -24,7 +24,7 @@ class SourceLoop(StageLoop):
         try:
             try:
                 self.asking = True
-                items = iter(start() or ())
+                items = iter(self._items_of(start()))
                 self._note_total()
             except DrainInterrupt:
                 return
@@ -103,5 +103,7 @@ class SourceLoop(StageLoop):
     def _give_up_record(self, record: BadRecord, item: ItemId) -> None:
         """A record that a built-in source could not read."""
         self.row[RECEIVED] += 1
-        self._payload, self.hand = record.item, item
+        # The address of a server may have a key in it.
+        found = self.mask(record.item) if isinstance(record.item, str) else record.item
+        self._payload, self.hand = found, item
         self._give_up(record.error, "item", count=1, place=(0, 0))

@@ -9,17 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from pipeflow.errors import ItemNotSerializable
 from pipeflow.runtime.board import RETRIED
 from pipeflow.runtime.flow.joins import Call, Calls
 from pipeflow.runtime.flow.refused import ResultNotSerializable
 from pipeflow.runtime.loops.base import CONTROL
 from pipeflow.runtime.loops.calls import CallLoop, is_many
-from pipeflow.runtime.loops.copies import AsItCame, as_it_is
+from pipeflow.runtime.loops.copies import AsItCame
 from pipeflow.runtime.messages import ItemId
 from pipeflow.runtime.retry import wait_before_next
-from pipeflow.stages.context import current
-from pipeflow.stages.work import Routed
+from pipeflow.stages.context import draw_anew
 from pipeflow.values import dataclass
 
 
@@ -45,7 +43,7 @@ class TryLoop(CallLoop):
                 if self._attempt > before + 1:
                     self._back_off(wait_s)
                     self.row[RETRIED] += len(call.origins)
-                    _draw_anew()
+                    draw_anew()
                 self._emitted, self._payload = 0, item.take()
                 for each, result in self._results(self._payload, call):
                     self._emit(result, each, place)
@@ -79,37 +77,9 @@ class TryLoop(CallLoop):
                 close()
         return held
 
-    def _held(self, result: Any, item: ItemId) -> Any:
-        """One of many results, as it is now; what would be wrong with it later is found here."""
-        port, payload = self._port_of(result)
-        try:
-            kept = as_it_is(payload)
-        except ItemNotSerializable as error:
-            raise ResultNotSerializable(item, error) from error
-        return Routed(port, kept) if type(result) is Routed else kept
-
     def _wait_after(self, error: BaseException) -> float | None:
         """Seconds to wait before the next try; ``None``: there is none."""
         ours = isinstance(error, CONTROL) and not isinstance(error, ResultNotSerializable)
         if ours or self._emitted:  # what has left cannot be taken back
             return None
         return wait_before_next(self.stage.on_error, self._attempt)
-
-    def _back_off(self, seconds: float) -> None:
-        """Wait before another try. Nobody else waits for what is here meanwhile.
-
-        Raises:
-            ReadersGone: Nobody needs the results any more.
-        """
-        assert self.inbox is not None
-        self.outbox.flush()
-        self.inbox.settle()
-        if seconds > 0:
-            self.waits.back_off(seconds)
-
-
-def _draw_anew() -> None:
-    """Each try draws the random numbers of its item from the first one on."""
-    context = current()
-    if context is not None:
-        context.drawn = None

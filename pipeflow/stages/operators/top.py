@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeflow.spec.options import REQUIRED, Option, OptionType
-from pipeflow.spec.stage_type import Role
+from pipeflow.spec.stage_type import Misuse, Role
 from pipeflow.stages.declare import operator
 from pipeflow.stages.expression import Expression
+
+
+def _judge(given: Mapping[str, object]) -> Sequence[Misuse]:
+    """What is counted already has its values and its numbers."""
+    if not given.get("counts") or (given.get("by") is None and given.get("value") is None):
+        return []
+    return [Misuse("counts", "parameter 'counts' goes with neither 'by' nor 'value'")]
 
 
 @operator(
@@ -55,6 +62,7 @@ from pipeflow.stages.expression import Expression
         ),
     ),
     keeps_state=True,
+    judge=_judge,
     example="""
 stages:
   numbers:
@@ -82,8 +90,6 @@ class Top:
     def __init__(
         self, n: int, by: Expression | None, value: Expression | None, counts: bool
     ) -> None:
-        if counts and (by is not None or value is not None):
-            raise ValueError("parameter 'counts' goes with neither 'by' nor 'value'")
         self._n = n
         self._by = by
         self._value = value

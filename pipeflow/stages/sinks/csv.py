@@ -5,13 +5,16 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pipeflow.spec.options import Option, OptionType
 from pipeflow.spec.stage_type import Role
 from pipeflow.stages.declare import operator
 from pipeflow.stages.rendering import field_text
 from pipeflow.stages.sinks.output import COMPRESSION, LIVE, PATH, open_output
+
+#: What ``csv`` itself writes as ``field_text`` would.
+_AS_THEY_ARE: Final = frozenset({str, int, float, type(None)})
 
 
 @operator(
@@ -44,6 +47,7 @@ from pipeflow.stages.sinks.output import COMPRESSION, LIVE, PATH, open_output
             default=",",
             description="The character between two fields.",
             pattern=r"(?s:.)",
+            form="one character",
             examples=(";", "\t"),
         ),
         LIVE,
@@ -104,7 +108,11 @@ class WriteCsv:
         """Close the file."""
         self._output.close()
 
-    def _values(self, item: Any) -> list[str]:
+    def _values(self, item: Any) -> list[Any]:
+        if type(item) is dict and list(item) == self._columns:
+            values = list(item.values())
+            if _AS_THEY_ARE.issuperset(map(type, values)):
+                return values  # the most usual row, in a third of the time
         if isinstance(item, Mapping):
             return self._values_of_mapping(item)
         if isinstance(item, list | tuple) or hasattr(item, "tolist"):
@@ -126,10 +134,10 @@ class WriteCsv:
 
     def _write_header(self) -> None:
         if self._header_due and self._columns is not None:
-            self._output.write(self._line(self._columns))
+            self._output.write(self._line(self._columns), records=0)
         self._header_due = False
 
-    def _line(self, values: list[str]) -> str:
+    def _line(self, values: list[Any]) -> str:
         line: str = self._writer.writerow(values)
         return line
 

@@ -56,6 +56,7 @@ _TYPES: Final[Mapping[str, Callable[[str], Any]]] = {
             default=",",
             description="The character between two fields.",
             pattern=r"(?s:.)",
+            form="one character",
             examples=(";", "\t"),
         ),
         Option(
@@ -144,23 +145,28 @@ class ReadCsv:
 
     def _rows(self, records: _Records) -> Iterator[dict[str, Any] | BadRecord]:
         names = self._names_of_header(records) if self._header else self._columns
-        for record in records:
+        plain = not self._types and (not self._header or self._columns is None)
+        for fields in records:
             try:
-                fields = record.fields()
+                if not records.sound:
+                    records.check()
                 if names is None:
                     names = [str(number) for number in range(1, len(fields) + 1)]
-                yield self._row(names, fields)
+                if plain and len(fields) == len(names):
+                    yield dict(zip(names, fields, strict=True))
+                else:
+                    yield self._row(names, fields)
             except ValueError as error:
-                place = f"{self._input.name}, line {record.line}"
-                item = _as_found(record.text, self._encoding)
+                place = f"{self._input.name}, line {records.line}"
+                item = _as_found(records.text, self._encoding)
                 yield BadRecord(item, ValueError(f"{place}: {error}"))
 
     def _names_of_header(self, records: _Records) -> list[str]:
         """The first row; what is wrong with it is wrong with the file, and ends the run."""
-        first = next(records, None)
-        if first is None:
+        names = next(iter(records), None)
+        if names is None:
             return []
-        names = first.fields()
+        records.check()
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"{self._input.name}: two columns are named {twice[0]!r}")
@@ -186,52 +192,60 @@ class ReadCsv:
         return row
 
 
-class _Record:
-    """One row as it was found.
+class _Records:
+    """The rows of a text, and the text that the last one was made from; empty lines are skipped.
 
     Attributes:
-        text: Its line, or lines when a field spans several.
-        line: Number of its last line, from 1.
+        sound: The last row is one line of plain ASCII, with no error in it.
     """
-
-    def __init__(self, text: str, line: int, result: list[str] | csv.Error) -> None:
-        self.text, self.line, self._result = text, line, result
-
-    def fields(self) -> list[str]:
-        """Its fields.
-
-        Raises:
-            ValueError: It cannot be read.
-        """
-        if isinstance(self._result, csv.Error):
-            raise ValueError(str(self._result))  # noqa: TRY004 - of the text, not of a type
-        if not self.text.isascii() and (bad := _UNDECODED.search(self.text)):
-            raise ValueError(f"byte 0x{ord(bad[0]) - 0xDC00:02x} cannot be decoded")
-        return self._result
-
-
-class _Records:
-    """The rows of a text, each with the text that it was made from; empty lines are skipped."""
 
     def __init__(self, lines: io.TextIOWrapper, delimiter: str) -> None:
         self._lines = lines
         self._taken: list[str] = []
+        self._error: csv.Error | None = None
         # Strict: sloppy quotes are an error of the row, never silently another text.
         self._reader = csv.reader(self._remembered(), delimiter=delimiter, strict=True)
+        self.sound = False
 
-    def __iter__(self) -> _Records:
-        return self
-
-    def __next__(self) -> _Record:
+    def __iter__(self) -> Iterator[list[str]]:
+        """The fields of each row; none of one that cannot be split, see ``check``."""
+        taken = self._taken
         while True:
-            self._taken.clear()
+            self._error = None
+            taken.clear()
             try:
-                fields: list[str] | csv.Error = next(self._reader)
+                for fields in self._reader:
+                    if fields:
+                        self.sound = len(taken) == 1 and taken[0].isascii()
+                        yield fields
+                    taken.clear()
             except csv.Error as error:
-                fields = error
-            if fields or isinstance(fields, csv.Error):
-                text = "".join(self._taken).rstrip("\r\n")
-                return _Record(text, self._reader.line_num, fields)
+                self._error, self.sound = error, False
+                yield []
+            else:
+                return
+
+    @property
+    def text(self) -> str:
+        """The line of the last row, or its lines when a field spans several."""
+        return "".join(self._taken).rstrip("\r\n")
+
+    @property
+    def line(self) -> int:
+        """Number of the last line of the last row, from 1."""
+        return self._reader.line_num
+
+    def check(self) -> None:
+        """See that the last row could be read.
+
+        Raises:
+            ValueError: It could not.
+        """
+        if self._error is not None:
+            raise ValueError(str(self._error))
+        text = self.text
+        if not text.isascii() and (bad := _UNDECODED.search(text)):
+            raise ValueError(f"byte 0x{ord(bad[0]) - 0xDC00:02x} cannot be decoded")
 
     def _remembered(self) -> Iterator[str]:
         for line in self._lines:

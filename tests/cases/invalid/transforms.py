@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 raise RuntimeError("a module of the user was imported by validate")
 
@@ -58,3 +58,8 @@ LIMIT = 3
 @pipeflow.stream
 def rolling(items: Iterator[float]) -> Iterator[float]:
     yield from items
+
+
+@pipeflow.stream
+async def drifting(items: object) -> AsyncIterator[object]:
+    yield items

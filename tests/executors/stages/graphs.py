@@ -6,8 +6,9 @@ An item stands for a value and a mark: ``mark * MODULUS + value``. Stages change
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,65 @@ def fail(item: Any, by: int) -> Any:
     if value_of(item) % 5 == by % 5:
         raise ValueError(f"no {value_of(item)}")
     return item
+
+
+def affine_many(items: list[Any], by: int) -> list[Any]:
+    return [affine(item, by) for item in items]
+
+
+def same_many(items: list[Any]) -> Iterator[Any]:
+    yield from items
+
+
+def sift_many(items: list[Any], by: int) -> list[Any]:
+    return [sift(item, by) for item in items]
+
+
+def fail_many(items: list[Any], by: int) -> list[Any]:
+    return [fail(item, by) for item in items]
+
+
+async def affine_later(item: Any, by: int) -> Any:
+    await asyncio.sleep(value_of(item) % 3 / 2000)
+    return affine(item, by)
+
+
+async def same_later(item: Any) -> Any:
+    return item
+
+
+async def sift_later(item: Any, by: int) -> Any:
+    await asyncio.sleep(0)
+    return sift(item, by)
+
+
+async def fail_later(item: Any, by: int) -> Any:
+    await asyncio.sleep(value_of(item) % 2 / 1000)
+    return fail(item, by)
+
+
+async def affine_many_later(items: list[Any], by: int) -> list[Any]:
+    await asyncio.sleep(len(items) % 3 / 2000)
+    return affine_many(items, by)
+
+
+async def same_many_later(items: list[Any]) -> list[Any]:
+    return items
+
+
+async def sift_many_later(items: list[Any], by: int) -> list[Any]:
+    return sift_many(items, by)
+
+
+async def fail_many_later(items: list[Any], by: int) -> list[Any]:
+    await asyncio.sleep(0)
+    return fail_many(items, by)
+
+
+async def fan_later(item: Any, by: int) -> AsyncIterator[Any]:
+    for each in fan(item, by):
+        await asyncio.sleep(0)
+        yield each
 
 
 def fan_and_fail(item: Any, by: int) -> Iterator[Any]:

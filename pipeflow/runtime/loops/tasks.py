@@ -1,0 +1,244 @@
+"""The loop of an ``async def`` function: many items awaited at once, in one thread."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from sys import getrefcount
+from typing import Any, Final
+
+from pipeflow.runtime.board import RETRIED
+from pipeflow.runtime.loops.attempts import (
+    Answer,
+    Attempt,
+    Pause,
+    arguments_of,
+    results_of,
+    script,
+)
+from pipeflow.runtime.loops.base import GOES_ON
+from pipeflow.runtime.loops.calls import is_many
+from pipeflow.runtime.loops.copies import is_fresh
+from pipeflow.runtime.loops.events import Events
+from pipeflow.runtime.loops.leaving import AsTheyCome
+from pipeflow.runtime.loops.many import ManyLoop
+from pipeflow.runtime.messages import ItemId
+from pipeflow.spec.policies import OnError
+from pipeflow.stages.context import begin_item
+from pipeflow.values import dataclass, field
+
+#: Results of one item that wait while those of items before it are due; then its generator waits.
+RESULTS_MOST: Final = 64
+#: Items that are begun and have not left, for each that may be in flight: one that is slow holds up
+#: the results of as many others, no more.
+AHEAD: Final = 2
+
+
+@dataclass(slots=True, kw_only=True)
+class TaskLoop(ManyLoop):
+    """An ``async def`` function at work: a task for each item, or for each batch."""
+
+    _loop: Events = field(init=False)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    #: What was begun and has not left, oldest first.
+    _begun: dict[Answer, None] = field(default_factory=dict)
+    _rooms: dict[Answer, asyncio.Future[None]] = field(default_factory=dict)
+    _failed: Answer | None = None
+    _over: bool = False
+    _drained: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        ManyLoop.__post_init__(self)
+        self._loop = self._own_events()
+        if not self.stage.in_order:
+            self._leaving = AsTheyCome()
+
+    # ----------------------------------------------------------------- the step side
+
+    def _make_way(self) -> Iterator[bool]:
+        self._settle_all()
+        ahead = AHEAD * self.stage.concurrency * self._size
+        while len(self._tasks) >= self.stage.concurrency or len(self._begun) >= ahead:
+            self._await_tasks()
+            self._settle_all()
+            yield GOES_ON
+
+    def _has_more(self) -> bool:
+        self._loop.turn()  # what was begun gets its first turn before anybody sleeps
+        return self._loop.news
+
+    def _complete(self) -> Iterator[bool]:
+        yield from self._begin()
+        self._settle_all()
+        while self._begun or self._tasks:
+            self._await_tasks()
+            self._settle_all()
+            yield GOES_ON
+
+    def _await_tasks(self) -> None:
+        """Wait until one of the tasks has something to tell, or a moment."""
+        if self.stopping():
+            self._drained.set()  # nobody waits before a further try any more
+        self.waits.for_tasks()
+
+    def _work_on(self, answers: Sequence[Answer]) -> Iterator[bool]:
+        if not self._begun:
+            self._note_hand(answers[0])
+        for one in answers:
+            self._begun[one] = None
+        self._tasks.add(self._loop.loop.create_task(self._see_to(answers)))
+        self._loop.in_flight += 1
+        yield from ()
+
+    def _settle_all(self) -> None:
+        self._loop.news = False
+        self._settle()
+        if self._failed is not None:
+            self._account(self._failed)  # the run ends: what came before need not be waited for
+        self._note_hand(next(iter(self._begun), None))
+
+    def _have_left(self, answer: Answer) -> None:
+        if answer.done:
+            del self._begun[answer]
+        room = self._rooms.pop(answer, None)
+        if room is not None and not room.done():
+            room.set_result(None)
+
+    def _drop_all(self) -> None:
+        self._over = True
+        self._loop.cancel(set(self._tasks))
+        self._note_hand(None)
+
+    # ----------------------------------------------------------------- the task side
+
+    async def _see_to(self, answers: Sequence[Answer]) -> None:
+        """All that is to be done for some items; what goes wrong is in their answers."""
+        try:
+            for step in script(answers, self.stage.on_error):
+                match step:
+                    case Attempt(some):
+                        await self._try(some)
+                    case Pause(some, seconds):
+                        self._tell(answers)
+                        await self._pause(seconds)
+                        self.row[RETRIED] += sum([len(one.call.origins) for one in some])
+        except asyncio.CancelledError as error:
+            if not self._over:
+                self._give_up_all(answers, error)
+        finally:
+            task = asyncio.current_task()
+            assert task is not None
+            self._tasks.discard(task)
+            self._loop.in_flight -= 1
+            if self.stage.on_error.then is OnError.STOP and self._failed is None:
+                self._failed = next((one for one in answers if one.error is not None), None)
+            self._tell(answers)
+
+    def _tell(self, answers: Sequence[Answer]) -> None:
+        self._leaving.touch(answers)
+        self._loop.tell()
+
+    def _give_up_all(self, answers: Sequence[Answer], error: BaseException) -> None:
+        for one in answers:
+            if not one.done:
+                one.error, one.done = error, True
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait before another try; no longer than until the run is drained."""
+        if seconds > 0 and not self._drained.is_set():
+            try:
+                await asyncio.wait_for(self._drained.wait(), seconds)
+            except TimeoutError:
+                return  # the whole wait
+
+    async def _try(self, some: Sequence[Answer]) -> None:
+        """Await the function once, and note what it gives."""
+        begin_item(some[0].call.id)
+        try:
+            if self.stage.timeout_s is None:
+                await self._call_once(some)
+            else:
+                await self._call_in_time(some, self.stage.timeout_s)
+        except asyncio.CancelledError:
+            if self._over:
+                raise
+            self._note_failure(some, asyncio.CancelledError("the user's code cancelled it"))
+        except BaseException as error:  # the user's code, sys.exit too: a boundary
+            self._note_failure(some, error)
+
+    async def _call_in_time(self, some: Sequence[Answer], limit_s: float) -> None:
+        """The same; what takes too long is cancelled, and has failed."""
+        bound = asyncio.timeout(limit_s)
+        try:
+            async with bound:
+                await self._call_once(some)
+        except TimeoutError:
+            if not bound.expired():
+                raise  # the user's own
+            name = self.stage.name
+            text = f"it took longer than its timeout of {limit_s:g} s, so stage '{name}' ended it"
+            raise TimeoutError(text) from None
+
+    async def _call_once(self, some: Sequence[Answer]) -> None:
+        assert self.work.call is not None
+        batch = self.stage.batch
+        if batch is None:
+            payload = some[0].payload()
+            await self._take(self.work.call(*(payload if self._joined else (payload,))), some[0])
+            return
+        payloads = [one.payload() for one in some]
+        given = self.work.call(*arguments_of(payloads, joined=self._joined, stack=batch.stack))
+        if hasattr(type(given), "__anext__"):
+            given = [each async for each in given]
+        else:
+            given = await given
+        self._keep(some, results_of(given, len(some), self.stage.name))
+
+    async def _take(self, given: Any, answer: Answer) -> None:
+        """Take what the function gives for one item: one result, or any number of them."""
+        if not hasattr(type(given), "__anext__"):
+            result = await given
+            if result is None:
+                return
+            if not is_many(result):
+                # A fresh array, maybe in shared memory already, need not be copied.
+                references = getrefcount(result)
+                fresh = is_fresh(result, references)
+                kept = result if fresh else self._held(result, answer.call.id)
+                answer.results.append((answer.call.id, kept))
+                return
+            given = _stepwise(result)
+        count = 0
+        try:
+            async for each in given:
+                if each is not None:
+                    item = (*answer.call.id, count)
+                    count += 1
+                    answer.results.append((item, self._held(each, item)))
+                    await self._await_room(answer)
+        finally:
+            await given.aclose()
+
+    def _kept(self, result: Any, item: ItemId) -> Any:
+        """A result as it is now: others have their turn before it leaves."""
+        return self._held(result, item)
+
+    async def _await_room(self, answer: Answer) -> None:
+        """Results leave as they come; one whose turn has not come waits with some of its own."""
+        if answer.copy is not None:
+            return  # they are held
+        self._tell((answer,))
+        if len(answer.results) >= RESULTS_MOST:
+            room = self._rooms[answer] = self._loop.loop.create_future()
+            await room
+
+
+async def _stepwise(results: Iterator[Any]) -> Any:
+    """A plain iterator that an ``async`` function returned."""
+    try:
+        for each in results:
+            yield each
+    finally:
+        close = getattr(results, "close", None)
+        if close is not None:
+            close()

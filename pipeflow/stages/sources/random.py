@@ -1,0 +1,149 @@
+"""random: numbers or arrays drawn from a distribution, the same in every run with one seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+from pipeflow.spec.options import Option, OptionType
+from pipeflow.spec.stage_type import Role
+from pipeflow.stages.author import rng
+from pipeflow.stages.declare import operator
+
+if TYPE_CHECKING:
+    import numpy as np
+
+#: Numbers that are drawn at a time; one by one each costs a microsecond.
+_DRAWN_AT_ONCE: Final = 1000
+
+
+@operator(
+    name="random",
+    role=Role.SOURCE,
+    summary="Random numbers or arrays; a run with the same `--seed` gives the same ones.",
+    details="They depend on the seed and the name of the stage, and not on the executor.",
+    options=(
+        Option(
+            name="count",
+            types=(OptionType.INTEGER,),
+            default=None,
+            description="How many items to give; without it, items without end.",
+            unit="items",
+            minimum=0,
+            examples=(1000,),
+        ),
+        Option(
+            name="kind",
+            types=(OptionType.STRING,),
+            default="uniform",
+            description="What to draw from.",
+            choices=("uniform", "normal", "integer"),
+            choice_docs=(
+                "numbers from `low` to just below `high`, all as likely",
+                "the bell curve around `mean`, as wide as `deviation`",
+                "whole numbers from `low` to `high`, both among them",
+            ),
+        ),
+        Option(
+            name="low",
+            types=(OptionType.NUMBER,),
+            default=0,
+            description="The least number, of `uniform` and `integer`.",
+        ),
+        Option(
+            name="high",
+            types=(OptionType.NUMBER,),
+            default=1,
+            description="The greatest number, of `uniform` and `integer`.",
+        ),
+        Option(
+            name="mean",
+            types=(OptionType.NUMBER,),
+            default=0,
+            description="The middle of `normal`.",
+        ),
+        Option(
+            name="deviation",
+            types=(OptionType.NUMBER,),
+            default=1,
+            description="The standard deviation of `normal`.",
+            minimum=0,
+        ),
+        Option(
+            name="shape",
+            types=(OptionType.LIST,),
+            default=None,
+            description="Give numpy arrays of this shape, slowest axis first, and not numbers.",
+            examples=([480, 640],),
+        ),
+    ),
+    single=True,
+    example="""
+stages:
+  dice:
+    use: random
+    with:
+      kind: integer
+      low: 1
+      high: 6
+      count: 4
+
+  show:
+    use: print
+    inputs: dice
+""",
+)
+class Random:
+    """Draws from one generator, which is made before the first item."""
+
+    def __init__(
+        self,
+        count: int | None,
+        kind: str,
+        low: float,
+        high: float,
+        mean: float,
+        deviation: float,
+        shape: list[Any] | None,
+    ) -> None:
+        if kind != "normal" and (high < low or (high == low and kind == "uniform")):
+            raise ValueError(f"parameter 'high' is {high:g}, and 'low' {low:g}: nothing is between")
+        if kind == "integer" and not (float(low).is_integer() and float(high).is_integer()):
+            raise ValueError("parameters 'low' and 'high' of whole numbers are whole numbers")
+        self._count, self._kind = count, kind
+        self._low, self._high, self._mean, self._deviation = low, high, mean, deviation
+        self._shape = None if shape is None else tuple(_axis(length) for length in shape)
+
+    def __call__(self) -> Iterator[Any]:
+        draw = self._drawer(rng())
+        left = self._count
+        at_once = _DRAWN_AT_ONCE if self._shape is None else 1
+        while left is None or left > 0:
+            drawn = at_once if left is None else min(at_once, left)
+            if self._shape is None:
+                yield from draw((drawn,)).tolist()
+            else:
+                yield draw(self._shape)
+            left = None if left is None else left - drawn
+
+    def total(self) -> int | None:
+        """How many there will be."""
+        return self._count
+
+    def _drawer(
+        self, generator: np.random.Generator
+    ) -> Callable[[tuple[int, ...]], np.ndarray[Any, Any]]:
+        match self._kind:
+            case "normal":
+                return lambda shape: generator.normal(self._mean, self._deviation, shape)
+            case "integer":
+                low, high = int(self._low), int(self._high)
+                return lambda shape: generator.integers(low, high, shape, endpoint=True)
+            case _:
+                return lambda shape: generator.uniform(self._low, self._high, shape)
+
+
+def _axis(length: object) -> int:
+    if not isinstance(length, int) or isinstance(length, bool) or length < 0:
+        raise ValueError(f"parameter 'shape' is a list of whole numbers, and has {length!r}")
+    return length
