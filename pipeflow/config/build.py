@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pipeflow.config.cursor import Cursor, Findings
 from pipeflow.config.file_tests import read_tests
 from pipeflow.config.nodes import Map, TreePath
+from pipeflow.config.shared import read_shared
 from pipeflow.config.source import hidden_modules
 from pipeflow.config.stage import Surroundings, broken_stage, read_defaults, read_stage
 from pipeflow.errors import Finding, Location
@@ -76,6 +77,7 @@ def build(
         stages_at=stages_at,
         limits=_limits(limits),
         limits_at=_key_place(tree, "limits", start),
+        shared=read_shared(root),
         parameters=parameters,
         secrets=tuple(secrets),
         tests=read_tests(root),

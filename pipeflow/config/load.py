@@ -104,7 +104,13 @@ def load(
     )
     known = read_params(tree.get("params"), params or {}, scope)
     lost = "params" not in tree and misspelt("params", tree, ROOT)
-    scope = replace(scope, params=known.nodes, failed=known.failed, params_lost=lost)
+    scope = replace(
+        scope,
+        params=known.nodes,
+        failed=known.failed,
+        params_lost=lost,
+        shared=_shared_names(tree),
+    )
     tree, unfilled = fill(tree, scope, literal_paths(tree, stage_types))
     findings += [*more, *slips, *known.findings, *unfilled]
     findings += param_findings(tree.get("tests"), tree.get("params"), scope)
@@ -172,6 +178,14 @@ def _for_people(
     if given:
         shown[FROM_PARAM] = known.as_given(given)
     return shown
+
+
+def _shared_names(tree: Map) -> tuple[str, ...] | None:
+    """What ``shared`` declares; ``None``: a mistake hides it."""
+    block = tree.get("shared")
+    if isinstance(block, Map):
+        return block.keys()
+    return None if block is not None or misspelt("shared", tree, ROOT) else ()
 
 
 def _without_params(sets: Sequence[str]) -> str:

@@ -32,6 +32,7 @@ from pipeflow.config.schema_nodes import (
     plain_text,
     reference,
 )
+from pipeflow.config.schema_shared import shared_schema, state_schema
 from pipeflow.config.schema_tests import test_schema, tests_schema
 from pipeflow.config.snippets import NEW_FILE, NEW_STAGE, error_policies
 from pipeflow.spec.language import (
@@ -91,6 +92,7 @@ def pipeline_schema(stage_types: Mapping[str, StageType], own: Own | None = None
             "edge": edge_schema(own.ports),
             "resources": _resources(),
             "env": _env(),
+            "shared": state_schema(),
             "test": test_schema(own.ports),
             **own.definitions,
         },
@@ -171,7 +173,13 @@ def _root() -> Schema:
         # A bare value is its default.
         "additionalProperties": {"title": "param", "allOf": [reference("param")]},
     }
-    made = {"version": version, "params": params, "stages": _stages(), "tests": tests_schema()}
+    made = {
+        "version": version,
+        "params": params,
+        "shared": shared_schema(),
+        "stages": _stages(),
+        "tests": tests_schema(),
+    }
     root = closed(ROOT, made)
     words = "The schema of this file, for editors; pipeflow does not look at it."
     root["properties"]["$schema"] = {

@@ -39,6 +39,7 @@ from pipeflow.runtime.reporting import RunEnd, error_facts, make_report, silence
 from pipeflow.runtime.watch.root_cause import Cause
 from pipeflow.stages.context import StageContext, enter
 from pipeflow.stages.loading import load_work
+from pipeflow.stages.shared_state import InlineShares, with_state
 from pipeflow.stages.work import Work
 from pipeflow.telemetry import events
 from pipeflow.telemetry.masking import masker
@@ -85,6 +86,7 @@ class _InlineRun:
         words = memoryview(bytearray(8 * Board.size(plan, self._channels))).cast("Q")
         self._board = Board(plan, self._channels, words)
         self._names = tuple(stage.name for stage in plan.stages)
+        self._shares = InlineShares(plan.shared)
         self._encoder = Encoder(None)
         self._decoder = Decoder(None)
         self._stdout = open(options.stdout_fd, "wb", buffering=0, closefd=False)  # noqa: SIM115 - closed in run
@@ -165,7 +167,9 @@ class _InlineRun:
             call=stage.call,
             operator=stage.operator,
             folder=self._plan.folder,
-            parameters=stage.parameters,
+            parameters=with_state(
+                stage.parameters, lambda name: self._shares.give(name, _name(turn))
+            ),
             source=turn.source,
             input_names=context.input_names,
             imported=turn.note_import,
@@ -414,6 +418,12 @@ class _Waits:
         del timeout_s  # nobody waits in time here
         assert isinstance(self._turn.runner, Baton)
         self._turn.runner.wait()
+
+
+def _name(turn: Turn) -> str:
+    """A replica as people see it."""
+    several = turn.context.replicas > 1
+    return f"{turn.stage.name}[{turn.context.replica}]" if several else turn.stage.name
 
 
 def _never_waits(_targets: Sequence[Target]) -> None:

@@ -13,6 +13,7 @@ from pipeflow.planner.memory import demands_of, limit_findings
 from pipeflow.planner.placement import place, process_findings
 from pipeflow.planner.references import resolve
 from pipeflow.planner.rules import doubts, network_rules, nothing_starts, stage_rules
+from pipeflow.planner.shared import manager_count, unused_findings
 from pipeflow.spec.pipeline import Pipeline, Stage
 
 
@@ -39,11 +40,13 @@ def check(pipeline: Pipeline) -> tuple[Finding, ...]:
     findings += _spread_zips(running, zips)
     findings += doubts(running, whole, resolved.maybe_read)
     findings += item_types(running)
+    findings += unused_findings(pipeline)
     if not resolved.findings:
         findings += _of_tests(pipeline)
     # On any machine there are at least so many; make_plan asks again with what ``auto`` gives.
     fewest = place(running, zips, cores=1)
-    findings += process_findings(pipeline, sum(fewest.values()))
+    processes = sum(fewest.values()) + manager_count(pipeline)
+    findings += process_findings(pipeline, processes)
     findings += limit_findings(pipeline, demands_of(running, fewest))
     return by_place(findings)
 

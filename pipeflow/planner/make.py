@@ -33,6 +33,7 @@ from pipeflow.planner.plan import (
     StagePlan,
     WorkerPlan,
 )
+from pipeflow.planner.shared import manager_count, used_by, with_stages
 from pipeflow.planner.traits import (
     keeps_state,
     ports_of,
@@ -73,12 +74,12 @@ def make_plan(pipeline: Pipeline, machine: Machine, *, fusion: bool = False) -> 
     workers = sum(replicas.values())
     units = number(running, zips, replicas)
     ways = find_ways(running, units, replicas)
-    budget = share_memory(pipeline, demands_of(running, replicas), machine)
+    budget = share_memory(trimmed.pipeline, demands_of(running, replicas), machine)
     findings = by_place(
         [
             *findings,
             *budget.findings,
-            *process_findings(pipeline, workers),
+            *process_findings(pipeline, workers + manager_count(trimmed.pipeline)),
             *_lane_findings(running, units),
         ]
     )
@@ -86,7 +87,8 @@ def make_plan(pipeline: Pipeline, machine: Machine, *, fusion: bool = False) -> 
         raise InvalidPipeline(findings)
     edges = _edges(running, units, ways, budget)
     descriptors = descriptors_for(workers, _count_channels(edges, replicas, units))
-    check_machine(machine, workers=workers, descriptors=descriptors)
+    manager = manager_count(trimmed.pipeline)
+    check_machine(machine, workers=workers + manager, descriptors=descriptors)
     place_of = {name: index for index, name in enumerate(running.stages)}
     plan = Plan(
         pipeline=pipeline.name,
@@ -98,6 +100,7 @@ def make_plan(pipeline: Pipeline, machine: Machine, *, fusion: bool = False) -> 
         workers=_workers(tuple(replicas.values())),
         start_order=tuple(place_of[name] for name in start_order(running.graph)),
         stop_order=tuple(place_of[name] for name in stop_order(running.graph)),
+        shared=used_by(pipeline, running.stages.values()),
         parameters=pipeline.parameters,
         secrets=pipeline.secrets,
         cores=machine.cores,
@@ -129,7 +132,7 @@ def only_to(pipeline: Pipeline, stage: str) -> Pipeline:
     kept = _leading_to(stage, running)
     stages = tuple(each for each in running.stages if each.name in kept)
     read = {edge.source for each in stages for edge in each.edges}
-    return replace(running, stages=tuple(without_letters(each, read) for each in stages))
+    return with_stages(running, tuple(without_letters(each, read) for each in stages))
 
 
 def _leading_to(stage: str, pipeline: Pipeline) -> set[str]:

@@ -14,6 +14,7 @@ from typing import Final
 from pipeflow.errors import Finding, InvalidPipeline, Location
 from pipeflow.planner.graph import without_disabled
 from pipeflow.planner.listing import listed
+from pipeflow.planner.shared import with_stages
 from pipeflow.planner.traits import answers, ports_of, without_letters
 from pipeflow.spec.pipeline import (
     ERRORS,
@@ -98,7 +99,7 @@ def decide_trial(pipeline: Pipeline, test: FileTest) -> Trial:
     read = {edge.source for stage in (*running, *collectors) for edge in stage.edges}
     stages = (*sources, *(without_letters(stage, read) for stage in running), *collectors)
     return Trial(
-        pipeline=replace(pipeline, stages=stages, tests=()),
+        pipeline=replace(with_stages(pipeline, stages), tests=()),
         collected=collected,
         at_input=way.sinks,
     )

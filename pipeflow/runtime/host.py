@@ -34,6 +34,7 @@ from pipeflow.runtime.worker import (
     loop_of,
     make_context,
     map_board,
+    shares_of,
     start_failure,
 )
 from pipeflow.stages.context import StageContext, enter
@@ -105,13 +106,14 @@ def run_workers(briefs: Sequence[WorkerBrief], channels: tuple[ChannelPlan, ...]
         for channel in channels
         if plan.edges[channel.edge].fused and inside.issuperset(channel.writers)
     }
+    shares = shares_of(briefs)
     for brief, report in zip(briefs, reports, strict=True):
         worker = plan.workers[brief.worker]
         stage = plan.stages[worker.stage]
         context = make_context(brief, stage, board, report)
         _turn_to(context, brief.print_fd)
         try:
-            work = load_stage(stage, plan.folder, context, board.worker(brief.worker))
+            work = load_stage(stage, plan.folder, context, board.worker(brief.worker), shares)
         except BaseException as error:  # the user's module or constructor: a boundary
             failure = start_failure(error, board.worker(brief.worker))
             _fail(reports, brief.worker, briefs, failure)
@@ -119,6 +121,8 @@ def run_workers(briefs: Sequence[WorkerBrief], channels: tuple[ChannelPlan, ...]
         # Each closes its own hold of the memory.
         arena = replace(brief.arena, fd=os.dup(brief.arena.fd)) if members else brief.arena
         process = Process(replace(brief, arena=arena), board, channels, links)
+        if shares is not None:
+            shares.mark_waits(stage.name, process.for_lock)
         loop = loop_of(work, process, context, report, brief, board)
         members.append(
             _Member(

@@ -17,8 +17,9 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeflow.errors import ChannelError
 from pipeflow.planner.plan import StagePlan
@@ -47,6 +48,9 @@ from pipeflow.stages.loading import load_work
 from pipeflow.stages.work import Work
 from pipeflow.telemetry.masking import masker
 
+if TYPE_CHECKING:
+    from pipeflow.runtime.shared.give import ProcessShares
+
 #: Sent by the supervisor to a source whose grace is over: leave the blocking call.
 DRAIN_SIGNAL = signal.SIGUSR1
 #: A worker whose neighbours ended says that it is a victim; the root cause lies elsewhere.
@@ -69,12 +73,15 @@ def run_worker(brief: WorkerBrief, channels: tuple[ChannelPlan, ...]) -> int:
     board = Board(plan, channels, map_board(brief.board_fd))
     context = make_context(brief, stage, board, reports)
     enter(context)
+    shares = shares_of((brief,))
     try:
-        work = load_stage(stage, plan.folder, context, board.worker(brief.worker))
+        work = load_stage(stage, plan.folder, context, board.worker(brief.worker), shares)
     except BaseException as error:  # the user's module or constructor: a boundary
         reports.tell(Failed(start_failure(error, board.worker(brief.worker))))
         return EXIT_FAILED
     process = Process(brief, board, channels)
+    if shares is not None:
+        shares.mark_waits(stage.name, process.for_lock)
     loop = loop_of(work, process, context, reports, brief, board)
     _leave_blocking_calls_on_signal(loop)
     reports.tell(Ready())
@@ -146,7 +153,22 @@ class Reports:
             self.tell(line)
 
 
-def load_stage(stage: StagePlan, folder: str, context: StageContext, row: Words) -> Work:
+def shares_of(briefs: Sequence[WorkerBrief]) -> ProcessShares | None:
+    """What the stages of this process share with others; few pipelines have any."""
+    if all(brief.shared is None for brief in briefs):
+        return None
+    from pipeflow.runtime.shared.give import ProcessShares
+
+    return ProcessShares(briefs)
+
+
+def load_stage(
+    stage: StagePlan,
+    folder: str,
+    context: StageContext,
+    row: Words,
+    shares: ProcessShares | None,
+) -> Work:
     """Import and build the stage's code, and see that it is what was planned.
 
     How far it has come, and since when, stands in the worker's row of the board.
@@ -162,7 +184,7 @@ def load_stage(stage: StagePlan, folder: str, context: StageContext, row: Words)
         call=stage.call,
         operator=stage.operator,
         folder=folder,
-        parameters=stage.parameters,
+        parameters=shares.fill(stage.parameters, context) if shares else stage.parameters,
         source=not stage.edges_in,
         input_names=names,
         imported=lambda: note(State.BUILDING),

@@ -9,13 +9,19 @@ from typing import Final
 from pipeflow.planner.plan import Plan
 from pipeflow.runtime import board as cells
 from pipeflow.runtime.board import Board, State
-from pipeflow.runtime.watch.deadlock import Link, Look, Wait, find_circle, say_wait
+from pipeflow.runtime.watch.deadlock import Link, Lock, Look, Wait, find_circle, say_wait
 
 #: So many looks must be the same before a circle is believed: a busy machine may leave a worker
 #: whose items have come without processor for a second.
 _SAME_LOOKS: Final = 12
 
-_WAITS: Final = {State.WAITING_IN: Wait.ITEMS, State.WAITING_OUT: Wait.ROOM}
+_WAITS: Final = {
+    State.WAITING_IN: Wait.ITEMS,
+    State.WAITING_OUT: Wait.ROOM,
+    State.WAITING_LOCK: Wait.LOCK,
+}
+
+_NOBODY: Final = memoryview(b"").cast("Q")
 
 
 class Stalls:
@@ -23,9 +29,12 @@ class Stalls:
 
     Args:
         plan: What runs.
+        holders: Number of a piece of shared state to the worker that holds its lock, plus 1.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, holders: cells.Words = _NOBODY) -> None:
+        self._shared = tuple(each.name for each in plan.shared)
+        self._holders = holders
         self._looks: deque[Mapping[int, Look]] = deque(maxlen=_SAME_LOOKS)
         self._links = tuple(
             Link(
@@ -50,7 +59,9 @@ class Stalls:
         """
         now = {number: look for number in alive if (look := _look(board.worker(number)))}
         enough = len(self._looks) == _SAME_LOOKS
-        circle = find_circle(self._looks[0], now, self._links, self._names) if enough else ""
+        circle = ""
+        if enough:
+            circle = find_circle(self._looks[0], now, self._links, self._names, self._locks())
         self._looks.append(now)
         return circle
 
@@ -58,10 +69,14 @@ class Stalls:
         """Who waits for what just now, in words."""
         now = {number: look for number in alive if (look := _look(board.worker(number)))}
         return [
-            say_wait(number, look, self._links, self._names)
+            say_wait(number, look, self._links, self._names, self._locks())
             for number, look in now.items()
             if look.wait is not Wait.NOT
         ]
+
+    def _locks(self) -> list[Lock]:
+        """Who holds which lock just now."""
+        return [Lock(name, self._holders[number] - 1) for number, name in enumerate(self._shared)]
 
 
 def _look(row: cells.Words) -> Look | None:
