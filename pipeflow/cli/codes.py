@@ -66,7 +66,8 @@ _LANGUAGE: Final[Mapping[str, str]] = {
     "dead-lettered.",
     "bad-output": "`outputs` lists the stage's own ports. out, errors and unmatched belong to "
     "pipeflow.",
-    "bad-reference": "${...} names params.NAME, env.NAME, file.dir or run.id; $$ is a $.",
+    "bad-reference": "${...} names params.NAME, env.NAME, file.dir, run.id, or under `with` "
+    "shared.NAME; $$ is a $.",
     "bad-set": "--set takes a path and a value: stages.shrink.replicas=4.",
     "bad-value": "The value is none of those that are allowed here.",
     "call-or-use": "A stage has exactly one kind of work: `call` for your own Python, or `use` for "
@@ -97,6 +98,7 @@ _LANGUAGE: Final[Mapping[str, str]] = {
     "unclosed-reference": "${ is closed by }; $$ is a $ that begins nothing.",
     "unknown-param": "The file declares no param of that name.",
     "unknown-parameter": "The function, class or operator has no such parameter.",
+    "unknown-shared": "`shared` declares no state of that name.",
     "unreadable": "The file cannot be read.",
     "unset-variable": "The environment has no such variable. ${env.NAME:-default} gives a default.",
     "wrong-type": "The value is of another type than the setting takes.",
@@ -156,6 +158,7 @@ _GRAPH: Final[Mapping[str, str]] = {
     "unread-errors": "Dead letters must be read: let a stage have `inputs: NAME.errors`, or say "
     "`on_error: skip`.",
     "unread-output": "Nobody reads what this port gives.",
+    "unused-shared": "No stage gets this state; a stage gets it by ${shared.NAME} under `with`.",
 }
 
 _MACHINE: Final[Mapping[str, str]] = {

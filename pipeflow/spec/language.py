@@ -707,6 +707,16 @@ ROOT: Final = Table(
             examples=({"memory": "4GiB", "processes": 64},),
         ),
         Option(
+            name="shared",
+            types=(_MAPPING,),
+            default=None,
+            aliases=("state", "globals"),
+            description="State that stages share, which reaches a function by "
+            '`with: {seen: "${shared.seen}"}`: an object with `.value` or `.array` that is also a '
+            "context manager holding its lock.",
+            examples=({"seen": {"type": "dict"}},),
+        ),
+        Option(
             name="stages",
             types=(_MAPPING,),
             aliases=("steps", "tasks", "nodes", "jobs", "services", "components", "pipeline"),
@@ -718,16 +728,6 @@ ROOT: Final = Table(
             default=None,
             description="Tests of the pipeline, which `pipeflow test` runs: a name each, "
             "and what is given and expected.",
-        ),
-        Option(
-            name="shared",
-            types=(_MAPPING,),
-            default=None,
-            aliases=("state", "globals"),
-            description="State that stages share, which reaches a function by "
-            '`with: {seen: "${shared.seen}"}`: an object with `.value` or `.array` that is also a '
-            "context manager holding its lock.",
-            examples=({"seen": {"type": "dict"}},),
         ),
         *(
             Option(name=name, types=(_ANY,), default=None, description=words, later=True)

@@ -107,7 +107,7 @@ def misfit(value: object, dtype: str) -> str:
     if letter not in "efd" and not isinstance(value, int):
         return "it is a whole number"
     try:
-        struct.pack(letter, value)
+        struct.pack(f"={letter}", value)
     except (struct.error, OverflowError):
         return "it does not fit"
     return ""

@@ -52,7 +52,7 @@ class SharedValue(_State):
     def __init__(self, shared: Shared, hold: Hold, memory: memoryview) -> None:
         super().__init__(shared.name, hold)
         self._dtype = shared.dtype
-        self._format = struct.Struct(DTYPES[shared.dtype][1])
+        self._format = struct.Struct("=" + DTYPES[shared.dtype][1])
         self._memory = memory
 
     @property

@@ -26,7 +26,9 @@ SHOW: Final = NUMBERS + "  show:\n    use: print\n    inputs: numbers\n"
 
 OFFERS: Final = {
     "an-empty-file": Offer(
-        "¦", ("stages", "params", "limits", "tests", "new pipeline"), ("shared", "$schema")
+        "¦",
+        ("stages", "params", "limits", "shared", "tests", "new pipeline"),
+        ("restart", "$schema"),
     ),
     "a-new-stage": Offer(
         NUMBERS + "  ¦",

@@ -42,7 +42,7 @@ class ManagerLink:
                 body = self._exchange(request)
             except BaseException:
                 # An answer that nobody waits for any more must not meet the next question.
-                self._close()
+                self.close()
                 raise
         went_well, result = pickle.loads(body)
         if not went_well:
@@ -61,8 +61,12 @@ class ManagerLink:
     def _enter(self) -> socket.socket:
         """Send an end of a new socket through the door."""
         ours, theirs = socket.socketpair()
-        with theirs, socket.socket(fileno=os.dup(self._door)) as door:
-            socket.send_fds(door, [b"\0"], [theirs.fileno()])
+        try:
+            with theirs, socket.socket(fileno=os.dup(self._door)) as door:
+                socket.send_fds(door, [b"\0"], [theirs.fileno()])
+        except BaseException:
+            ours.close()
+            raise
         return ours
 
     def _receive(self, end: socket.socket) -> bytes:
@@ -75,7 +79,8 @@ class ManagerLink:
                 return body
         raise _lost()
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Leave; the next question opens the way anew."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
