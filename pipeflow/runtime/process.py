@@ -142,9 +142,13 @@ class Process:
         """An array in this worker's own pool."""
         return self._share.pool.empty(shape, dtype)
 
-    def begin(self) -> None:
-        """The loop begins."""
-        if "numpy" in sys.modules:
+    def begin(self, *, guest: bool = False) -> None:
+        """The loop begins.
+
+        Args:
+            guest: The process is not ours: how it keeps its memory is its own affair.
+        """
+        if "numpy" in sys.modules and not guest:
             keep_freed_memory()
         self._since = time.monotonic_ns()
         self._enter_state(State.BUSY, 0)

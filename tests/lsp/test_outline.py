@@ -84,7 +84,9 @@ def test_what_a_call_names_is_not_renamed_here() -> None:
     file = outline(TEXT)
     name = Name(kind=Kind.CALL, text="mod:fun", line=6, column=11)
 
-    assert renamed(name, "other", file) == "only stages, params and shared state can be renamed here"
+    assert (
+        renamed(name, "other", file) == "only stages, params and shared state can be renamed here"
+    )
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
