@@ -9,10 +9,11 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 from typing import Any, Final
 
+from pipeflow.stages.author import stream
 from pipeflow.stages.context import current
 
 #: The id of an item as numbers, and the item; for named inputs a mapping of them.
@@ -70,6 +71,14 @@ class Collector:
 
     def __call__(self, *items: object, **named: object) -> None:
         self._kept.append(named or items[0])
+
+
+@stream
+def first(items: Iterator[object], count: int, collection: str) -> Iterator[object]:
+    """Keeps the first items, and needs no more."""
+    kept = _collections[collection]
+    kept.extend(islice(items, count))
+    return iter(())
 
 
 class Noter:
