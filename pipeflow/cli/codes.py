@@ -69,6 +69,8 @@ _LANGUAGE: Final[Mapping[str, str]] = {
     "bad-reference": "${...} names params.NAME, env.NAME, file.dir, run.id, or under `with` "
     "shared.NAME; $$ is a $.",
     "bad-set": "--set takes a path and a value: stages.shrink.replicas=4.",
+    "bad-timeout": "`timeout` bounds the time in your function for one item, so it needs a stage "
+    "that is called with single items: no source and no stream function.",
     "bad-value": "The value is none of those that are allowed here.",
     "call-or-use": "A stage has exactly one kind of work: `call` for your own Python, or `use` for "
     "an operator.",

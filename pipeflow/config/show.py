@@ -109,6 +109,8 @@ def _merged(stage: Stage, own: Mapping[str, Any], defaults: Map, shower: _Shower
         given["replicas"] = "auto" if stage.replicas is None else stage.replicas
     if "on_error" in defaults and "on_error" not in own and stage.on_error_at != stage.at:
         given["on_error"] = _policy(stage.on_error)
+    if "timeout" in defaults and "timeout" not in own and stage.timeout_s is not None:
+        given["timeout"] = f"{stage.timeout_s:.15g}s"
     for key in ("resources", "env"):
         base = defaults.get(key)
         if isinstance(base, Map):

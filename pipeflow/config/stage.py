@@ -23,6 +23,7 @@ from pipeflow.config.parameters import (
 )
 from pipeflow.config.problem import Problem
 from pipeflow.config.source import inspect_call
+from pipeflow.config.timeout import read_timeout, timeout_of
 from pipeflow.config.wording import unknown_operator
 from pipeflow.errors import Location
 from pipeflow.spec.language import ERROR_POLICY, STAGE
@@ -51,6 +52,7 @@ class StageDefaults:
         replicas_at: Where it stands.
         on_error: Given there, or ``None``.
         on_error_at: Where it stands.
+        timeout_s: Given there, or ``None``.
         resources: Merged into those of each stage.
         env: Merged into that of each stage.
         edge: Settings of every edge that has none of its own.
@@ -60,6 +62,7 @@ class StageDefaults:
     replicas_at: Location | None = None
     on_error: ErrorPolicy | None = None
     on_error_at: Location | None = None
+    timeout_s: float | None = None
     resources: Resources = field(default_factory=Resources)
     env: Mapping[str, str] = field(default_factory=dict)
     edge: EdgeSettings = field(default_factory=EdgeSettings)
@@ -92,6 +95,7 @@ def read_defaults(cursor: Cursor | None) -> StageDefaults:
         replicas_at=replicas.at if replicas else None,
         on_error=read_policy(cursor),
         on_error_at=place_of_policy(cursor),
+        timeout_s=read_timeout(cursor),
         resources=_resources(cursor.inner("resources"), Resources()),
         env=_env(cursor.inner("env")),
         edge=edge_settings(cursor.inner("edge"), EdgeSettings()),
@@ -139,7 +143,8 @@ def read_stage(entry: Entry, cursor: Cursor, around: Surroundings) -> Stage:
     _check_join(cursor, inputs)
     stage = _with_partition(cursor, stage)
     stage = _with_replicas(cursor, stage, around.defaults)
-    return _with_on_error(cursor, stage, around.defaults)
+    stage = _with_on_error(cursor, stage, around.defaults)
+    return replace(stage, timeout_s=timeout_of(cursor, stage, around.defaults.timeout_s))
 
 
 def _work(entry: Entry, cursor: Cursor, around: Surroundings) -> tuple[Call | Use, Location]:

@@ -21,6 +21,7 @@ from pipeflow.executors.coroutine import Baton, Steps
 from pipeflow.executors.interrupts import Interrupts
 from pipeflow.executors.pauses import Pause, pause
 from pipeflow.executors.printed import Printed
+from pipeflow.executors.timed import within
 from pipeflow.executors.turns import Order, Turn
 from pipeflow.planner.plan import Plan
 from pipeflow.runtime.account import WorkerRecord
@@ -174,6 +175,8 @@ class _InlineRun:
             input_names=context.input_names,
             imported=turn.note_import,
         )
+        if stage.timeout_s is not None and work.call is not None:
+            work.call = within(work.call, stage.timeout_s)
         loop = self._make_loop(turn, work)
         turn.loop = loop
         context.item_id = loop.item_in_hand

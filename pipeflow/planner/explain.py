@@ -100,7 +100,9 @@ def _stage_row(plan: Plan, stage: StagePlan) -> tuple[str, ...]:
     inputs = ", ".join(_input_text(plan, plan.edges[index]) for index in stage.edges_in)
     more = [
         f"<- {inputs}{_join_text(stage.join)}" if inputs else "",
+        f"at most {stage.timeout_s:g} s an item" if stage.timeout_s is not None else "",
         _policy_text(stage.on_error),
+        "isolated" if stage.isolated else "",
     ]
     return (
         stage.name,
@@ -195,6 +197,8 @@ def _stage_json(plan: Plan, stage: StagePlan) -> dict[str, object]:
         "retries": stage.on_error.retries,
         "backoff_s": stage.on_error.backoff_s if stage.on_error.retries else None,
         "budget": _budget_json(stage.on_error.budget),
+        "timeout_s": stage.timeout_s,
+        "isolated": stage.isolated,
         "at": str(stage.at),
     }
 

@@ -61,13 +61,17 @@ def _joins(edge: EdgePlan, plan: Plan) -> bool:
 
 
 def _one_to_one(stage: StagePlan) -> bool:
-    """Whether it is known to answer each item by itself, and is neither source nor sink."""
+    """Whether it is known to answer each item by itself, and is neither source nor sink.
+
+    One whose failures must not take others along stays by itself.
+    """
     return (
         stage.role is Role.OPERATOR
         and stage.join is Join.MERGE
         and len(stage.edges_in) == 1
         and stage.shape in _CALLED
         and not stage.keeps_state
+        and not stage.isolated
     )
 
 

@@ -35,6 +35,7 @@ from pipeflow.planner.plan import (
 )
 from pipeflow.planner.shared import manager_count, used_by, with_stages
 from pipeflow.planner.traits import (
+    is_isolated,
     keeps_state,
     ports_of,
     reads_stdin,
@@ -72,6 +73,9 @@ def make_plan(pipeline: Pipeline, machine: Machine, *, fusion: bool = False) -> 
     zips = find_zips(running)
     replicas = place(running, zips, machine.cores)
     workers = sum(replicas.values())
+    isolated = [name for name, stage in running.stages.items() if is_isolated(stage)]
+    processes = workers + sum(replicas[name] for name in isolated)
+    processes += manager_count(trimmed.pipeline)
     units = number(running, zips, replicas)
     ways = find_ways(running, units, replicas)
     budget = share_memory(trimmed.pipeline, demands_of(running, replicas), machine)
@@ -79,7 +83,7 @@ def make_plan(pipeline: Pipeline, machine: Machine, *, fusion: bool = False) -> 
         [
             *findings,
             *budget.findings,
-            *process_findings(pipeline, workers + manager_count(trimmed.pipeline)),
+            *process_findings(pipeline, processes),
             *_lane_findings(running, units),
         ]
     )
@@ -87,8 +91,7 @@ def make_plan(pipeline: Pipeline, machine: Machine, *, fusion: bool = False) -> 
         raise InvalidPipeline(findings)
     edges = _edges(running, units, ways, budget)
     descriptors = descriptors_for(workers, _count_channels(edges, replicas, units))
-    manager = manager_count(trimmed.pipeline)
-    check_machine(machine, workers=workers + manager, descriptors=descriptors)
+    check_machine(machine, workers=processes, descriptors=descriptors)
     place_of = {name: index for index, name in enumerate(running.stages)}
     plan = Plan(
         pipeline=pipeline.name,
@@ -270,6 +273,7 @@ def _stages(
             keeps_state=keeps_state(stage),
             on_error=stage.on_error,
             on_error_at=stage.on_error_at,
+            timeout_s=stage.timeout_s,
             env=stage.env,
             cpus=stage.resources.cpus,
             gpus=stage.resources.gpus,
@@ -277,6 +281,7 @@ def _stages(
             memory=stage.resources.memory,
             spin=stage.resources.spin,
             level=level[stage.name],
+            isolated=is_isolated(stage),
             stdin=not stage.edges and (isinstance(work, Call) or reads_stdin(stage)),
         )
         for index, stage in enumerate(running.stages.values())

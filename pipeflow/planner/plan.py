@@ -132,6 +132,7 @@ class StagePlan:
         keeps_state: As planned; a worker whose code turns out otherwise refuses to start.
         on_error: What follows when an item fails.
         on_error_at: Where the file says so; ``None``: it comes from no file.
+        timeout_s: Longest time in the function for one item, in seconds; ``None``: no bound.
         env: Variables for its workers; ``${replica}`` is still in the values.
         cpus: Processors to be bound to; empty: all.
         gpus: Replica *i* sees one of these.
@@ -140,6 +141,8 @@ class StagePlan:
         spin: Whether a waiting worker may burn processor time.
         level: Longest path from a source, in edges; for showing only.
         stdin: Whether its worker keeps the standard input of the command.
+        isolated: Whether each worker has its code run by a process beside its own, so that an item
+            that kills that process, or takes too long, is an item that has failed.
     """
 
     index: int
@@ -159,6 +162,7 @@ class StagePlan:
     keeps_state: bool = False
     on_error: ErrorPolicy = STOP
     on_error_at: Location | None = None
+    timeout_s: float | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     cpus: tuple[int, ...] = ()
     gpus: tuple[int, ...] = ()
@@ -167,6 +171,7 @@ class StagePlan:
     spin: bool = False
     level: int = 0
     stdin: bool = False
+    isolated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,8 +242,10 @@ class Plan:
 
     @property
     def processes(self) -> int:
-        """How many processes run its workers, and the manager of what they share."""
-        return len({worker.process for worker in self.workers}) + self.has_manager
+        """How many processes run its workers, what these have run beside them, and the manager."""
+        beside = [worker for worker in self.workers if self.stages[worker.stage].isolated]
+        own = {worker.process for worker in self.workers}
+        return len(own) + len(beside) + self.has_manager
 
     @property
     def has_manager(self) -> bool:
@@ -249,6 +256,19 @@ class Plan:
     def manager(self) -> int:
         """Number of the manager process, behind those of the workers."""
         return len(self.workers)
+
+    @property
+    def stage_of_pool(self) -> tuple[int, ...]:
+        """For each pool of shared memory the number of the stage: workers, then runners."""
+        own = tuple(worker.stage for worker in self.workers)
+        return own + tuple(stage for stage in own if self.stages[stage].isolated)
+
+    def code_pool(self, worker: int) -> int:
+        """The pool of the process that runs a worker's code."""
+        if not self.stages[self.workers[worker].stage].isolated:
+            return worker
+        before = self.workers[:worker]
+        return len(self.workers) + sum(self.stages[each.stage].isolated for each in before)
 
     def sharing(self, worker: int) -> tuple[WorkerPlan, ...]:
         """The workers in one process, writers before readers; most are alone."""

@@ -73,6 +73,19 @@ def keeps_state(stage: Stage) -> bool:
             return operator.keeps_state
 
 
+def is_isolated(stage: Stage) -> bool:
+    """Whether its code runs in a process beside its worker's: its death must be an item's own.
+
+    That is so where a time limit asks for it, or where ``on_error`` goes on, as far as another
+    process could go on where one has died.
+    """
+    if not stage.edges or shape_of(stage) is Shape.STREAM:
+        return False
+    goes_on = stage.on_error.then is not OnError.STOP or stage.on_error.retries > 0
+    own = isinstance(stage.work, Call) and not keeps_state(stage)
+    return stage.timeout_s is not None or (goes_on and own)
+
+
 def always_alone(stage: Stage) -> bool:
     """Whether it has one replica whatever the file says: sources and file sinks."""
     return not stage.edges or (isinstance(stage.work, Use) and stage.work.operator.single)

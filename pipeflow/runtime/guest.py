@@ -27,11 +27,12 @@ from pipeflow.runtime.brief import WorkerBrief, unpack
 from pipeflow.runtime.flow.wiring import ChannelPlan
 from pipeflow.runtime.launch.launcher import Launcher
 from pipeflow.runtime.launch.messages import Exited, Launch
+from pipeflow.runtime.loading import make_context
 from pipeflow.runtime.loops.base import failure_of
 from pipeflow.runtime.loops.stream import StreamLoop
 from pipeflow.runtime.messages import EXIT_VICTIM, Failed, Ready
 from pipeflow.runtime.process import Process
-from pipeflow.runtime.worker import Reports, as_victim, finished, loop_of, make_context, map_board
+from pipeflow.runtime.worker import Reports, as_victim, finished, loop_of, map_board
 from pipeflow.stages.context import StageContext
 from pipeflow.stages.work import Work
 from pipeflow.values import replace
@@ -75,7 +76,7 @@ class Guest:
         stage = self._plan.stages[self._plan.workers[self.worker].stage]
         process = Process(brief, board, channels)
         work = Work(stream=iter)  # never started: the caller pulls
-        context = make_context(brief, stage, board, reports)
+        context = make_context(brief, stage, board, reports.log)
         loop = loop_of(work, process, context, reports, brief, board)
         assert isinstance(loop, StreamLoop)
         # What the process owns it closes itself.
@@ -169,7 +170,7 @@ class Guest:
         failure = failure_of(
             error,
             tuple(stage.name for stage in self._plan.stages),
-            tuple(worker.stage for worker in self._plan.workers),
+            self._plan.stage_of_pool,
         )
         self._reports.tell(Failed(as_victim(failure) if victim else failure))
         self._leave(EXIT_VICTIM)

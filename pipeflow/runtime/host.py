@@ -22,6 +22,7 @@ from pipeflow.runtime.board import BUSY_NS, HAND_DEPTH, Board
 from pipeflow.runtime.brief import WorkerBrief
 from pipeflow.runtime.flow.refused import ReadersGone
 from pipeflow.runtime.flow.wiring import ChannelPlan
+from pipeflow.runtime.loading import load_stage, make_context, shares_of, start_failure
 from pipeflow.runtime.loops.base import WAITS, StageLoop, failure_of
 from pipeflow.runtime.messages import EXIT_FAILED, EXIT_VICTIM, Failed, Failure, Ready
 from pipeflow.runtime.process import TIDY_S, Process
@@ -30,12 +31,8 @@ from pipeflow.runtime.worker import (
     Reports,
     as_victim,
     finished,
-    load_stage,
     loop_of,
-    make_context,
     map_board,
-    shares_of,
-    start_failure,
 )
 from pipeflow.stages.context import StageContext, enter
 from pipeflow.transports.inline import InlineChannel
@@ -110,7 +107,7 @@ def run_workers(briefs: Sequence[WorkerBrief], channels: tuple[ChannelPlan, ...]
     for brief, report in zip(briefs, reports, strict=True):
         worker = plan.workers[brief.worker]
         stage = plan.stages[worker.stage]
-        context = make_context(brief, stage, board, report)
+        context = make_context(brief, stage, board, report.log)
         _turn_to(context, brief.print_fd)
         try:
             work = load_stage(stage, plan.folder, context, board.worker(brief.worker), shares)
@@ -247,7 +244,7 @@ class _Host:
         """A member has failed: the others are its victims."""
         plan = member.brief.plan
         names = tuple(stage.name for stage in plan.stages)
-        failure = failure_of(error, names, tuple(worker.stage for worker in plan.workers))
+        failure = failure_of(error, names, plan.stage_of_pool)
         victim = isinstance(error, VICTIM_ERRORS)
         if victim:
             failure = as_victim(failure)

@@ -1,4 +1,4 @@
-"""Last words: where each worker's Python stack goes when a fatal signal ends it, or we ask for it.
+"""Last words: where a process's Python stack goes when a fatal signal ends it, or we ask for it.
 
 One block of shared memory without a name. Each process writes to a part of its own, through a
 descriptor with an offset of its own (``faulthandler`` only appends): nobody can make it wait, and
@@ -31,11 +31,18 @@ _FATAL: Final = re.compile(r"Fatal Python error: .*")
 _BOOT: Final = os.path.join("runtime", "launch", "boot.py")  # noqa: PTH118 - an end of a path
 
 
-def leave_last_words(fd: int, worker: int) -> None:
-    """Have this process write its stack there: when it dies of a signal, and when it is asked."""
-    own = os.open(f"/proc/self/fd/{fd}", os.O_WRONLY) if sys.platform == "linux" else 2
+def leave_last_words(fd: int, part: int) -> None:
+    """Have this process write its stack there: when it dies of a signal, and when it is asked.
+
+    Args:
+        fd: The block's descriptor.
+        part: Number of its part; what another process had written there is wiped away.
+    """
+    own = os.open(f"/proc/self/fd/{fd}", os.O_RDWR) if sys.platform == "linux" else 2
     if own != 2:
-        os.lseek(own, worker * ROOM, os.SEEK_SET)
+        before = len(os.pread(own, ROOM, part * ROOM).partition(b"\0")[0])
+        os.pwrite(own, bytes(before), part * ROOM)
+        os.lseek(own, part * ROOM, os.SEEK_SET)
     # Of the one thread that matters: ours would only be noise.
     faulthandler.enable(file=own, all_threads=False)
     faulthandler.register(WHERE_SIGNAL, file=own, all_threads=False)
@@ -50,17 +57,22 @@ class LastWords:
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
-        self._read: dict[int, int] = {}
+        self._before: dict[int, str] = {}
 
-    def take(self, worker: int) -> str:
-        """What a worker has written since the last time."""
+    def read(self, part: int) -> str:
+        """All that a process has written to its part."""
         if sys.platform != "linux":
             return ""  # it went to standard error
-        begin = self._read.get(worker, 0)
-        data = os.pread(self._fd, ROOM - begin, worker * ROOM + begin)
+        data = os.pread(self._fd, ROOM, part * ROOM)
         words = data.partition(b"\0")[0]  # what nobody has written reads as zeros
-        self._read[worker] = begin + len(words)
         return words.decode("utf-8", "replace")
+
+    def take(self, part: int) -> str:
+        """What was written to a part since the last time."""
+        words, before = self.read(part), self._before.get(part, "")
+        self._before[part] = words
+        # What another process had written there may have been wiped away.
+        return words.removeprefix(before)
 
 
 def stack_of(words: str) -> str:

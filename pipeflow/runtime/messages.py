@@ -151,7 +151,35 @@ class Finished:
     peak_rss_bytes: int = 0
 
 
-WorkerReport = Ready | Failed | ItemGivenUp | Logged | Finished
+@dataclass(frozen=True, slots=True)
+class RunnerStarted:
+    """A process beside the worker's own runs the stage's code from now on."""
+
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerReady:
+    """A process that took the place of another has loaded the stage, and goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerDied:
+    """That process is gone, and the run goes on all the same.
+
+    Attributes:
+        status: Exit status; negative numbers are signals.
+        item: Id of the item that it had in hand, or empty.
+    """
+
+    pid: int
+    status: int
+    item: str
+
+
+WorkerReport = (
+    Ready | Failed | ItemGivenUp | Logged | Finished | RunnerStarted | RunnerReady | RunnerDied
+)
 
 _LENGTH: Final = struct.Struct("<I")
 

@@ -35,7 +35,7 @@ from pipeflow.runtime.flow.targets import OutChannel, Target
 from pipeflow.runtime.flow.threads import Linger, Postman
 from pipeflow.runtime.flow.wiring import ChannelPlan
 from pipeflow.transports.allocator import keep_freed_memory
-from pipeflow.transports.base import Sender
+from pipeflow.transports.base import Packet, Sender
 from pipeflow.transports.bell import Bell
 from pipeflow.transports.channel import open_receiver, open_sender
 from pipeflow.transports.codec import Decoder, Encoder
@@ -72,7 +72,8 @@ class Process:
         self._share = Arena.attach(brief.arena, brief.worker)
         self._bell = Bell.attach(brief.bells[brief.worker])
         self._draining = board.stopping()
-        decoder = Decoder(self._share.views)
+        decoder = self._decoder = Decoder(self._share.views)
+        self._encoder = Encoder(self._share.pool)
 
         def receiver(channel: ChannelPlan, reader: int) -> Any:
             if channel.spec.number in links:
@@ -117,7 +118,7 @@ class Process:
             channels,
             board,
             sender,
-            Encoder(self._share.pool),
+            self._encoder,
             self.for_room,
         )
         self._share.pool.before_wait = self.outbox.flush_if_free
@@ -142,17 +143,19 @@ class Process:
         """An array in this worker's own pool."""
         return self._share.pool.empty(shape, dtype)
 
-    def begin(self, *, guest: bool = False) -> None:
+    def begin(self, *, lingers: bool = True, guest: bool = False) -> None:
         """The loop begins.
 
         Args:
+            lingers: It may be long at one item; else it flushes before it waits, all the time.
             guest: The process is not ours: how it keeps its memory is its own affair.
         """
         if "numpy" in sys.modules and not guest:
             keep_freed_memory()
         self._since = time.monotonic_ns()
         self._enter_state(State.BUSY, 0)
-        self._linger.start()
+        if lingers:
+            self._linger.start()
         if self._postman is not None:
             self._postman.start()
 
@@ -190,6 +193,61 @@ class Process:
             if fd in self._watched:
                 self.outbox.check_readers(frozenset([each for each, _ in ready]))
                 break
+
+    def for_news(
+        self,
+        also: Sequence[tuple[int, int]],
+        has_news: Callable[[], bool],
+        *,
+        with_input: bool,
+        idle: bool,
+        timeout_s: float | None,
+    ) -> None:
+        """Wait for what has to do with a process beside this one; everything was flushed before.
+
+        Args:
+            also: Descriptors, and what to poll them for.
+            has_news: Whether there is any; asked before.
+            with_input: Whether frames that come end the wait as well.
+            idle: There is nothing to do before something comes.
+            timeout_s: Longest time, in seconds; ``None``: any.
+
+        Raises:
+            ReadersGone: Nobody needs the results any more.
+        """
+        inbox = self.inbox
+        assert inbox is not None
+        if idle:
+            self._row[HAND_DEPTH] = 0
+            self._row[BUSY_NS] += self._enter_state(State.WAITING_IN, inbox.waits_for())
+        watched = frozenset(self.outbox.watched())
+        ready: list[tuple[int, int]] = []
+        if not (has_news() or (with_input and inbox.ready())):
+            poll = select.poll()
+            for fd, events in also:
+                poll.register(fd, events)
+            for fd in inbox.descriptors() if with_input else ():
+                poll.register(fd, select.POLLIN)
+            for fd in watched:
+                poll.register(fd, 0)
+            limit_s = TIDY_S if timeout_s is None else min(timeout_s, TIDY_S)
+            ready = poll.poll(limit_s * 1000)
+            if not ready:
+                self._share.pool.tidy()
+                inbox.help_writers()
+        if idle:
+            self._row[WAIT_IN_NS] += self._enter_state(State.BUSY, 0)
+        gone = watched.intersection([fd for fd, _ in ready])
+        if gone:
+            self.outbox.check_readers(gone)
+
+    def encode(self, payloads: list[Any]) -> Packet:
+        """Pickle items for a process beside this one."""
+        return self._encoder.encode(payloads)
+
+    def decode(self, packet: Packet) -> list[Any]:
+        """Make items of what such a process has sent."""
+        return self._decoder.decode(packet)
 
     def _poll(self, timeout_s: float | None) -> list[tuple[int, int]]:
         """Wait, and do from time to time what others may need to go on.

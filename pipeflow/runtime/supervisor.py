@@ -40,6 +40,9 @@ from pipeflow.runtime.messages import (
     ItemGivenUp,
     Logged,
     Ready,
+    RunnerDied,
+    RunnerReady,
+    RunnerStarted,
     WorkerReport,
 )
 from pipeflow.runtime.progress import events_of, progress
@@ -80,6 +83,7 @@ from pipeflow.telemetry.events import (
     StageFinished,
     WorkerDied,
     WorkerReady,
+    WorkerRestarted,
     WorkerStarted,
 )
 from pipeflow.values import replace
@@ -122,6 +126,7 @@ class Supervisor:
                 plan=worker,
                 stage=plan.stages[worker.stage].name,
                 alone=len(plan.sharing(worker.index)) == 1,
+                isolated=plan.stages[worker.stage].isolated,
                 is_source=not plan.stages[worker.stage].edges_in,
             )
             for worker in plan.workers
@@ -132,6 +137,7 @@ class Supervisor:
         self._ending = Ending(launcher)
         self._stalls = Stalls(plan, wires.holders)
         self._starting = Starting(
+            plan,
             wires.board,
             wires.last_words,
             ending=self._ending,
@@ -173,6 +179,9 @@ class Supervisor:
             for worker in self._plan.sharing(number):
                 watched = self._workers[worker.index]
                 watched.pid = pid
+                if watched.isolated:
+                    continue  # it will say which process runs the user's code
+                watched.runs_code = True
                 self._tell(WorkerStarted(stage=watched.stage, replica=worker.replica, pid=pid))
             self._starting.begin(self._workers[number], self._clock.monotonic())
         self._launcher.all_launched()
@@ -282,10 +291,24 @@ class Supervisor:
                 watched.see(Happening.FINISHED)
                 watched.finished = report
                 self._alarms.set(Alarm.LINGER, self._clock.monotonic() + LINGER_S, number)
+            case RunnerStarted(pid):
+                self._note_runner(watched, pid)
+            case RunnerReady():
+                self._tell(WorkerReady(stage=watched.stage, replica=replica, pid=watched.pid))
+            case RunnerDied(pid, status, item):
+                self._tell(_died(watched, pid, status, item))
             case ItemGivenUp() | Logged():
                 self._tell_all(report, watched)
             case _:
                 assert_never(report)
+
+    def _note_runner(self, watched: Watched, pid: int) -> None:
+        """Another process runs the user's code now."""
+        stage, replica, before = watched.stage, watched.plan.replica, watched.runs_code
+        watched.pid, watched.runs_code = pid, True
+        if before:
+            self._tell(WorkerRestarted(stage=stage, replica=replica, pid=pid))
+        self._tell(WorkerStarted(stage=stage, replica=replica, pid=pid))
 
     def _tell_all(self, report: WorkerReport, watched: Watched) -> None:
         for event in events_of(report, watched.stage, watched.plan.replica):
@@ -357,24 +380,16 @@ class Supervisor:
                 item=item,
                 out_of_memory=self._ran_out_of_memory(),
                 started=before is not Life.STARTING,
-                stack=stack_of(self._wires.last_words.take(watched.plan.process)),
+                stack=stack_of(
+                    self._wires.last_words.take(self._plan.code_pool(watched.plan.process))
+                ),
             )
             together = {each.index for each in self._plan.sharing(number)}
             if any(cause.worker in together for cause in self._causes):
                 failure = replace(failure, victim=True)  # the process died of what a mate did
             self._causes.append(Cause(worker=number, failure=failure, order=self._moment))
         if life is Life.FAILED and not (watched.excused or self._is_victim(number)):
-            exitcode, name = split_status(exited.status)
-            self._tell(
-                WorkerDied(
-                    stage=watched.stage,
-                    replica=watched.plan.replica,
-                    pid=exited.pid,
-                    exitcode=exitcode,
-                    signal=name,
-                    item=item,
-                )
-            )
+            self._tell(_died(watched, exited.pid, exited.status, item))
         mates = [w for w in self._workers.values() if w.plan.stage == watched.plan.stage]
         if all(mate.life is Life.DONE or (mate.excused and mate.ended) for mate in mates):
             self._tell(StageFinished(stage=watched.stage))
@@ -549,6 +564,19 @@ class Supervisor:
             signal=self._asked_by,
             causes=tuple(self._causes),
             records={
-                number: watched.record(pools[number]) for number, watched in self._workers.items()
+                number: watched.record(pools[self._plan.code_pool(number)])
+                for number, watched in self._workers.items()
             },
         )
+
+
+def _died(watched: Watched, pid: int, status: int, item: str) -> WorkerDied:
+    exitcode, name = split_status(status)
+    return WorkerDied(
+        stage=watched.stage,
+        replica=watched.plan.replica,
+        pid=pid,
+        exitcode=exitcode,
+        signal=name,
+        item=item,
+    )

@@ -16,18 +16,15 @@ import resource
 import signal
 import sys
 import threading
-import time
-from collections.abc import Sequence
 from types import FrameType
-from typing import TYPE_CHECKING, Any
 
 from pipeflow.errors import ChannelError
-from pipeflow.planner.plan import StagePlan
-from pipeflow.runtime.board import SINCE_NS, STATE, Board, State, Words
+from pipeflow.planner.plan import Plan
+from pipeflow.runtime.board import Board, Words
 from pipeflow.runtime.brief import WorkerBrief
-from pipeflow.runtime.failures import kind_of, message_of, traceback_of
 from pipeflow.runtime.flow.refused import ReadersGone
 from pipeflow.runtime.flow.wiring import ChannelPlan
+from pipeflow.runtime.loading import load_stage, make_context, shares_of, start_failure
 from pipeflow.runtime.loops.base import WAITS, DrainInterrupt, StageLoop, failure_of
 from pipeflow.runtime.loops.pick import make_loop
 from pipeflow.runtime.loops.source import SourceLoop
@@ -44,12 +41,8 @@ from pipeflow.runtime.messages import (
 )
 from pipeflow.runtime.process import Process
 from pipeflow.stages.context import StageContext, enter
-from pipeflow.stages.loading import load_work
 from pipeflow.stages.work import Work
 from pipeflow.telemetry.masking import masker
-
-if TYPE_CHECKING:
-    from pipeflow.runtime.shared.give import ProcessShares
 
 #: Sent by the supervisor to a source whose grace is over: leave the blocking call.
 DRAIN_SIGNAL = signal.SIGUSR1
@@ -71,8 +64,12 @@ def run_worker(brief: WorkerBrief, channels: tuple[ChannelPlan, ...]) -> int:
     plan = brief.plan
     stage = plan.stages[plan.workers[brief.worker].stage]
     board = Board(plan, channels, map_board(brief.board_fd))
-    context = make_context(brief, stage, board, reports)
+    context = make_context(brief, stage, board, reports.log)
     enter(context)
+    if stage.isolated:
+        from pipeflow.runtime.isolation.run import run_keeper  # others need not load it
+
+        return run_keeper(brief, channels, board, context, reports)
     shares = shares_of((brief,))
     try:
         work = load_stage(stage, plan.folder, context, board.worker(brief.worker), shares)
@@ -85,15 +82,17 @@ def run_worker(brief: WorkerBrief, channels: tuple[ChannelPlan, ...]) -> int:
     loop = loop_of(work, process, context, reports, brief, board)
     _leave_blocking_calls_on_signal(loop)
     reports.tell(Ready())
-    status = _run(loop, process, reports, plan)
+    status = run_loop(loop, process, reports, plan)
     if status == 0:
         reports.tell(finished(context))
     return status
 
 
-def _run(loop: StageLoop, process: Process, reports: Reports, plan: Any) -> int:
-    """Run the loop to its end, and tell a failure if there is one."""
-    process.begin()
+def run_loop(
+    loop: StageLoop, process: Process, reports: Reports, plan: Plan, *, lingers: bool = True
+) -> int:
+    """Run the loop to its end, and tell a failure if there is one; the exit status."""
+    process.begin(lingers=lingers)
     steps = loop.steps()
     try:
         for wants in steps:
@@ -111,7 +110,7 @@ def _run(loop: StageLoop, process: Process, reports: Reports, plan: Any) -> int:
         failure = failure_of(
             error,
             tuple(each.name for each in plan.stages),
-            tuple(worker.stage for worker in plan.workers),
+            plan.stage_of_pool,
         )
         if victim:
             failure = as_victim(failure)
@@ -153,50 +152,6 @@ class Reports:
             self.tell(line)
 
 
-def shares_of(briefs: Sequence[WorkerBrief]) -> ProcessShares | None:
-    """What the stages of this process share with others; few pipelines have any."""
-    if all(brief.shared is None for brief in briefs):
-        return None
-    from pipeflow.runtime.shared.give import ProcessShares
-
-    return ProcessShares(briefs)
-
-
-def load_stage(
-    stage: StagePlan,
-    folder: str,
-    context: StageContext,
-    row: Words,
-    shares: ProcessShares | None,
-) -> Work:
-    """Import and build the stage's code, and see that it is what was planned.
-
-    How far it has come, and since when, stands in the worker's row of the board.
-    """
-
-    def note(state: State) -> None:
-        row[SINCE_NS] = time.monotonic_ns()
-        row[STATE] = state
-
-    names = tuple(context.input_names)
-    note(State.STARTING)
-    work = load_work(
-        call=stage.call,
-        operator=stage.operator,
-        folder=folder,
-        parameters=shares.fill(stage.parameters, context) if shares else stage.parameters,
-        source=not stage.edges_in,
-        input_names=names,
-        imported=lambda: note(State.BUILDING),
-    )
-    if work.keeps_state and not stage.keeps_state and stage.replicas > 1:
-        raise TypeError(
-            f"stage '{stage.name}' keeps state, so its {stage.replicas} replicas need "
-            "`partition: {key: …}` or `broadcast`"
-        )
-    return work
-
-
 def loop_of(
     work: Work,
     process: Process,
@@ -226,41 +181,10 @@ def loop_of(
     return loop
 
 
-def make_context(
-    brief: WorkerBrief, stage: StagePlan, board: Board, reports: Reports
-) -> StageContext:
-    """What the stage's code may ask of its run."""
-    edges = [brief.plan.edges[number] for number in stage.edges_in]
-    return StageContext(
-        stage=stage.name,
-        replica=brief.plan.workers[brief.worker].replica,
-        replicas=stage.replicas,
-        seed=brief.seed,
-        stopping=lambda: board.draining,
-        log=reports.log,
-        stdout=None if brief.stdout_fd < 0 else _open_stdout(brief.stdout_fd),
-        parameters=brief.plan.parameters,
-        input_names=tuple(edge.input for edge in edges if edge.input),
-    )
-
-
-def _open_stdout(fd: int) -> Any:
-    return open(fd, "wb", buffering=0, closefd=False)
-
-
 def map_board(fd: int) -> Words:
     """The board's memory."""
     size = os.fstat(fd).st_size
     return memoryview(mmap.mmap(fd, size)).cast("Q")
-
-
-def start_failure(error: BaseException, row: Words) -> Failure:
-    """What stage code that cannot be loaded or built is told as."""
-    importing = row[STATE] == State.STARTING or isinstance(error, ImportError | SyntaxError)
-    phase = "import" if importing else "constructor"
-    return Failure(
-        phase=phase, kind=kind_of(error), message=message_of(error), traceback=traceback_of(error)
-    )
 
 
 def as_victim(failure: Failure) -> Failure:
@@ -285,12 +209,15 @@ def _leave_blocking_calls_on_signal(loop: StageLoop) -> None:
         signal.signal(DRAIN_SIGNAL, leave)
 
 
-def finished(context: StageContext, cpu_s: float | None = None) -> Finished:
+def finished(
+    context: StageContext, cpu_s: float | None = None, *, with_children: bool = False
+) -> Finished:
     """What a worker says when it is done, with what its process has used.
 
     Args:
         context: Its own.
         cpu_s: What it has used itself, if others are in its process.
+        with_children: Its code ran in children of its process.
     """
     own = resource.getrusage(resource.RUSAGE_SELF)
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -300,5 +227,5 @@ def finished(context: StageContext, cpu_s: float | None = None) -> Finished:
         cpu_s=own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
         if cpu_s is None
         else cpu_s,
-        peak_rss_bytes=own.ru_maxrss * scale,
+        peak_rss_bytes=max(own.ru_maxrss, children.ru_maxrss if with_children else 0) * scale,
     )

@@ -377,9 +377,11 @@ _TIMEOUT: Final = Option(
     types=(_DURATION,),
     default=None,
     unit="seconds",
-    description="Longest time in your function for one item.",
+    aliases=("time_limit", "deadline", "max_time"),
+    description="Longest time in your function for one item (one batch, one attempt); waits for "
+    "edges do not count. An item that takes longer has failed, and `on_error` says what follows. "
+    "Not for sources and stream functions.",
     examples=("30s",),
-    later=True,
 )
 _RESOURCES: Final = Option(
     name="resources",

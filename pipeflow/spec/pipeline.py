@@ -121,6 +121,7 @@ class Stage:
         ordered: Whether what comes out has the order that one worker would give.
         on_error: What follows when an item fails.
         on_error_at: Where ``on_error`` stands, else ``at``.
+        timeout_s: Longest time in the function for one item, in seconds; ``None``: no bound.
         resources: What its processes may use.
         env: Variables for its processes; ``${replica}`` is still in the values.
         enabled: ``False`` takes the stage out.
@@ -145,6 +146,7 @@ class Stage:
     ordered: bool = True
     on_error: ErrorPolicy = STOP
     on_error_at: Location
+    timeout_s: float | None = None
     resources: Resources = field(default_factory=Resources)
     env: Mapping[str, str] = field(default_factory=dict)
     enabled: bool = True

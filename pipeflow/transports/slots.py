@@ -188,6 +188,19 @@ class SlotPool:
             return None
         return SlotRef(ref.pool, ref.slot, ref.offset + start, high - low), keeper
 
+    def adopt(self) -> None:
+        """Go on where a process has died that had this pool before; ahead of all else.
+
+        What it had lent, and others still hold, comes back as if we had lent it.
+        """
+        with self._lock:
+            for number, offset, nbytes in self._maps.described(self._worker):
+                shelf = self._shelves.setdefault(nbytes, Shelf())
+                shelf.lent.append(Slot(number, offset, nbytes, nbytes))
+                self._count = max(self._count, number + 1)
+                self._top = max(self._top, offset + nbytes)
+                self._note_lent(nbytes)
+
     def watch(self, sender: InFlight) -> None:
         """Ask ``sender`` to settle before fresh memory is taken, and keep what it has in flight."""
         self._senders.append(sender)

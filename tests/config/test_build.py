@@ -348,6 +348,15 @@ def test_a_source_of_ones_own_and_a_stream_know_only_stop() -> None:
     assert codes("call: steps:load\non_error: stop") == []
 
 
+def test_a_timeout_is_for_stages_that_are_called_with_single_items() -> None:
+    assert stage("call: steps:clean\ninputs: load\ntimeout: 1m30s").timeout_s == 90.0
+    assert codes("call: steps:load\ntimeout: 3s") == ["bad-timeout"]
+    assert codes("call: steps:rolling\ninputs: load\ntimeout: 3s") == ["bad-timeout"]
+    assert codes("use: take\ninputs: load\nwith: {n: 2}\ntimeout: 3s") == ["bad-timeout"]
+    assert codes("call: steps:clean\ninputs: load\ntimeout: 0s") == ["out-of-range"]
+    assert codes("call: steps:clean\ninputs: load\ntimeout: 3") == ["duration"]
+
+
 @pytest.mark.parametrize(
     ("text", "policy"),
     [
@@ -433,7 +442,6 @@ def test_an_async_function_comes_in_a_later_version() -> None:
     [
         "batch: 64",
         "concurrency: 4",
-        "timeout: 3s",
         "join: latest",
         "join: {key: item}",
         "run: [cat]",

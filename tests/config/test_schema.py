@@ -213,7 +213,7 @@ def test_words_of_later_versions_are_declared_but_not_offered() -> None:
 
     assert later == {
         *("delivery", "checkpoint", "restart", "inputs", "outputs"),
-        *("run", "pipeline", "batch", "concurrency", "timeout"),
+        *("run", "pipeline", "batch", "concurrency"),
     }
 
 

@@ -32,13 +32,14 @@ def test_the_text_shows_processes_stages_edges_memory_and_doubts() -> None:
     assert (
         text
         == """\
-p (p.yaml): 9 processes on 4 cores
+p (p.yaml): 13 processes on 4 cores
 memory: shared arrays up to 4 GiB; all edges together up to 576 MiB
 open files: at most 190 in one process
 
 stages
   find   files        source    generator  1 worker   1 thread
-  load   work:load    operator  function   4 workers  1 thread each  <- find; on error: dead_letter
+  load   work:load    operator  function   4 workers  1 thread each  <- find; \
+on error: dead_letter; isolated
   mask   work:mask    operator  function   1 worker   1 thread       <- load
   pair   work:pair    sink      function   1 worker   1 thread       <- a=load, b=mask (zip by id)
   bad    jsonl.write  sink      class      1 worker   1 thread       <- load.errors
@@ -54,7 +55,7 @@ edges
 
 note: stage 'off' is disabled: its readers read 'mask' instead
 note: replicas of 'load': auto = 4 of 4 cores (affinity and cgroup)
-note: 9 processes share 4 cores (affinity and cgroup): while all of them are busy each gets 44 % \
+note: 13 processes share 4 cores (affinity and cgroup): while all of them are busy each gets 31 % \
 of a core; those that wait take none of it
 
 p.yaml:8:3: warning[unread-output]: nothing reads the output of 'stats'
@@ -83,7 +84,7 @@ def test_the_json_goes_by_names_and_can_be_written() -> None:
     shown = plan_json(make_plan(photos(), MACHINE))
 
     again = json.loads(json.dumps(shown))
-    assert again["processes"] == 9
+    assert again["processes"] == 13
     assert again["cores"] == 4
     assert again["start_order"][-1] == "find"
     assert again["stages"][1] == {
@@ -102,6 +103,8 @@ def test_the_json_goes_by_names_and_can_be_written() -> None:
         "retries": 0,
         "backoff_s": None,
         "budget": None,
+        "timeout_s": None,
+        "isolated": True,
         "at": "p.yaml:3:3",
     }
     assert again["edges"][3] == {
@@ -120,7 +123,7 @@ def test_the_json_goes_by_names_and_can_be_written() -> None:
     assert [note.split(":")[0] for note in again["notes"]] == [
         "stage 'off' is disabled",
         "replicas of 'load'",
-        "9 processes share 4 cores (affinity and cgroup)",
+        "13 processes share 4 cores (affinity and cgroup)",
     ]
 
 

@@ -166,6 +166,7 @@ def test_a_worker_that_is_not_ready_is_told_and_then_given_up(
     board, alarms = make_board(plan, State.BUSY, state), Alarms()
     watched = workers(plan, ready=False)[WORK]
     starting = Starting(
+        plan,
         board,
         cast("LastWords", fakes),
         ending=cast("Ending", fakes),
@@ -197,6 +198,7 @@ def test_a_slow_start_that_came_to_its_end_is_told_and_a_quick_one_is_not(
 ) -> None:
     board, alarms = make_board(plan), Alarms()
     starting = Starting(
+        plan,
         board,
         cast("LastWords", fakes),
         ending=cast("Ending", fakes),

@@ -259,6 +259,10 @@ class Inbox:
         fds = [channel.receiver.fileno() for _, channel in self._open]
         return [fd for fd in fds if fd >= 0]  # what stays in this process has none
 
+    def is_on_demand(self) -> bool:
+        """Whether a writer sends only what was asked for."""
+        return any(channel.on_demand for _, channel in self._open)
+
     def open_ends(self) -> int:
         """How many channels may still bring something."""
         return len(self._open)

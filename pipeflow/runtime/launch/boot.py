@@ -61,7 +61,7 @@ def start(told: tuple[WorkerBrief, ...], channels: tuple[ChannelPlan, ...]) -> i
         from pipeflow.runtime.host import run_workers
 
         status = run_workers(told, channels)
-    _finish_process()
+    finish_process()
     return status
 
 
@@ -142,7 +142,7 @@ def _report_refusal(brief: WorkerBrief, error: Exception) -> None:
     os.write(brief.report_fd, pack_report(Failed(failure)))
 
 
-def _finish_process() -> None:
+def finish_process() -> None:
     """What the interpreter would do at its end; the supervisor bounds the time."""
     threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 - as multiprocessing does: joins
     atexit._run_exitfuncs()  # noqa: SLF001 - likewise

@@ -79,8 +79,8 @@ class Wires:
             self._channels,
             memoryview(mmap.mmap(self._board_fd, size)).cast("Q"),
         )
-        self._arena = Arena.create(len(self._plan.workers), self._plan.memory)
-        self._words_fd = _memory("pipeflow-words", len(self._plan.workers) * ROOM)
+        self._arena = Arena.create(len(self._plan.stage_of_pool), self._plan.memory)
+        self._words_fd = _memory("pipeflow-words", len(self._plan.stage_of_pool) * ROOM)
         self._owned.append(self._words_fd)
         self.last_words = LastWords(self._words_fd)
         self._lifeline, self._lifeline_end = os.pipe()
@@ -186,7 +186,7 @@ class Wires:
         )
 
     def pools(self) -> tuple[PoolUsage, ...]:
-        """What each worker's pool has lent, by number of the worker."""
+        """What each pool has lent, by its number: see ``Plan.code_pool``."""
         assert self._arena is not None
         return self._arena.usage()
 

@@ -114,6 +114,7 @@ class StageLoop(ABC):
         waits: How to wait.
         stopping: Whether the run is being drained.
         now: Seconds since 1970, for dead letters.
+        tried: How often the item in hand was tried before, in processes that have died.
         mask: Takes secrets out of a text that others get to see.
         unneeded: It is being ended because all its readers have closed, not because of a failure.
         asking: The user's code is being asked for its next item.
@@ -132,6 +133,7 @@ class StageLoop(ABC):
     stopping: Callable[[], object]
     mates: Sequence[Words] = ()
     now: Callable[[], float] = time.time
+    tried: Callable[[], int] = int
     mask: Callable[[str], str] = str
     unneeded: bool = False
     asking: bool = False
@@ -259,7 +261,10 @@ class StageLoop(ABC):
         Raises:
             StageStopped: The policy is ``stop``, or too many were given up.
         """
-        failure = self._failure(error, phase)
+        self._give_up_for(self._failure(error, phase), count, place)
+
+    def _give_up_for(self, failure: Failure, count: int, place: tuple[int, int]) -> None:
+        """The same, for a failure that is told already."""
         if self._spending.ahead:
             self._judge_at_mark()
         match self.stage.on_error.then:
@@ -367,14 +372,14 @@ class StageLoop(ABC):
 
 
 def failure_of(
-    error: BaseException, names: tuple[str, ...], worker_stage: tuple[int, ...]
+    error: BaseException, names: tuple[str, ...], stage_of_pool: tuple[int, ...]
 ) -> Failure:
     """What ended a worker, of all that can end one besides the user's code."""
     if isinstance(error, StageStopped):
         return error.failure
     if isinstance(error, MemoryLimitReached):
         holders = ", ".join(
-            f"stage '{names[worker_stage[worker]]}' holds {nbytes / 2**20:.0f} MiB"
+            f"stage '{names[stage_of_pool[worker]]}' holds {nbytes / 2**20:.0f} MiB"
             for worker, nbytes in error.holders[:3]
         )
         text = f"shared arrays would pass limits.memory ({error.limit / 2**20:.0f} MiB): {holders}"

@@ -38,10 +38,11 @@ class TryLoop(CallLoop):
         """Try an item until it is done, or has failed for the last time."""
         self._receive(call)
         item, place = AsItCame(call.payload), (call.lane, call.unit)
-        self._attempt, wait_s = 1, 0.0
+        before = self.tried()
+        self._attempt, wait_s = before + 1, 0.0
         while True:
             try:
-                if self._attempt > 1:
+                if self._attempt > before + 1:
                     self._back_off(wait_s)
                     self.row[RETRIED] += len(call.origins)
                     _draw_anew()

@@ -30,7 +30,8 @@ class Ending:
         """Ask them to end. Who has said that it is about to end by itself is left alone."""
         for watched in workers:
             if watched.at_work:
-                self._send(watched, signal.SIGTERM)
+                # A keeper must not take it for the death of its runner's item: it ends it itself.
+                self._send(watched, signal.SIGTERM, whole_group=not watched.isolated)
                 self._send(watched, signal.SIGCONT)  # one that is stopped hears SIGTERM only then
             watched.see(Happening.STOP)
 

@@ -104,7 +104,8 @@ class Standstill:
             if is_stopped(watched.pid):
                 text += f"; its process was stopped by a signal: kill -CONT {watched.pid}"
             text += "".join(f"\n{wait}" for wait in waits)
-            stack = stack_of(self._last_words.take(watched.plan.process)).rstrip()
+            part = self._plan.code_pool(watched.plan.process)
+            stack = stack_of(self._last_words.take(part)).rstrip()
             text += f"\n{stack}" if stack else ""
             replica = watched.plan.replica
             self._tell(LogLine(stage=watched.stage, replica=replica, level="warning", text=text))

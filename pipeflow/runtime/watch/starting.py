@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from pipeflow.planner.plan import StagePlan
+from pipeflow.planner.plan import Plan, StagePlan
 from pipeflow.runtime import board as cells
 from pipeflow.runtime.board import Board, State
 from pipeflow.runtime.last_words import LastWords, stack_of
@@ -25,6 +25,7 @@ class Starting:
     """Watches each worker from its start until it is ready.
 
     Args:
+        plan: What runs.
         board: Where each says how far it has come.
         last_words: Where each says where it is.
         ending: Asks them.
@@ -35,6 +36,7 @@ class Starting:
 
     def __init__(
         self,
+        plan: Plan,
         board: Board,
         last_words: LastWords,
         *,
@@ -43,7 +45,7 @@ class Starting:
         tell: Callable[[Event], None],
         patience_s: float,
     ) -> None:
-        self._board, self._last_words = board, last_words
+        self._plan, self._board, self._last_words = plan, board, last_words
         self._ending, self._alarms, self._tell = ending, alarms, tell
         self._patience_s = patience_s
         self._began: dict[int, float] = {}
@@ -75,7 +77,7 @@ class Starting:
         row = self._board.worker(number)
         phase, doing = _at(State(row[cells.STATE]), stage)
         since_s = time.monotonic() - row[cells.SINCE_NS] / _NS if row[cells.SINCE_NS] else took
-        stack = stack_of(self._last_words.take(watched.plan.process))
+        stack = stack_of(self._last_words.take(self._plan.code_pool(watched.plan.process)))
         text = f"not ready after {took:.0f} s: {doing} has taken {since_s:.0f} s so far"
         if is_stopped(watched.pid):
             text += f"; its process was stopped by a signal: kill -CONT {watched.pid}"

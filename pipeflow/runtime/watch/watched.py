@@ -21,8 +21,10 @@ class Watched:
         stage: Name of its stage.
         is_source: It reads no edges, so a drain stops it.
         alone: No other worker shares its process.
+        isolated: Its code runs in a process beside its own.
         life: Where it is in its life; ``see`` moves it.
-        pid: Of its process; 0 before it exists.
+        pid: Of the process that runs the user's code; 0 before it exists.
+        runs_code: That process has run, or runs, the user's code.
         reports: Cuts what it reports.
         lines: Cuts what it prints.
         finished: What it said when it was done.
@@ -36,8 +38,10 @@ class Watched:
     stage: str
     is_source: bool
     alone: bool = True
+    isolated: bool = False
     life: Life = Life.STARTING
     pid: int = 0
+    runs_code: bool = False
     reports: ReportParser = field(default_factory=ReportParser)
     lines: Lines = field(default_factory=Lines)
     finished: Finished | None = None

@@ -1,0 +1,242 @@
+"""What a keeper and its runner tell each other, as pickled tuples.
+
+Made and read by processes of one run only.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+from pipeflow.runtime import board as cells
+from pipeflow.runtime.messages import Failure, ItemId, WorkerReport
+from pipeflow.transports.base import Packet
+
+#: The counts of the loop that a record of results brings up to date. What was received is the
+#: keeper's to count: an item is delivered once, however often it is tried.
+COUNTS: Final = (
+    *(cells.PROCESSED, cells.EMPTY, cells.SKIPPED, cells.DEAD_LETTERED),
+    *(cells.FAILED, cells.RETRIED, cells.OVER),
+)
+#: Those of them that say that an item is done with.
+DONE: Final = (0, 2, 3, 4)
+
+
+class CallOrder(NamedTuple):
+    """An item to work on; its payload travels beside it.
+
+    Attributes:
+        id: Of the item. lane, unit: Its place. items: How many the call takes. tried: How often
+        it was tried before, and had to be given up because its runner died.
+    """
+
+    id: ItemId
+    lane: int
+    unit: int
+    items: int
+    tried: int
+
+
+class RowOrder(NamedTuple):
+    """Items to work on, each a unit of its own; their payloads travel beside it.
+
+    Attributes:
+        prefix: What their ids begin with. ordinals: Last parts of these. lane: Of all of them.
+        unit: Of the first; they count on.
+    """
+
+    prefix: ItemId
+    ordinals: Sequence[int]
+    lane: int
+    unit: int
+
+
+class LoneOrder(NamedTuple):
+    """An item without a partner; its payload travels beside it."""
+
+    id: ItemId
+    lane: int
+    unit: int
+
+
+class UnitOrder(NamedTuple):
+    """A unit, or a run of empty ones, is complete."""
+
+    lane: int
+    unit: int
+    span: int
+    free: bool
+
+
+class EndOrder(NamedTuple):
+    """Every input has ended.
+
+    Attributes:
+        units: Pairs of a lane and the number of units that came on it.
+    """
+
+    units: tuple[tuple[int, int], ...]
+
+
+Order = CallOrder | RowOrder | LoneOrder | UnitOrder | EndOrder
+
+
+class Orders(NamedTuple):
+    """Some orders, and the payloads of those that have one, in their order."""
+
+    orders: tuple[Order, ...]
+    packet: Packet | None
+    private: bool
+
+
+class Emitted(NamedTuple):
+    """A result; its payload travels beside it."""
+
+    port: str
+    id: ItemId
+    lane: int
+    unit: int
+
+
+class Unread(NamedTuple):
+    """A result for a port that nobody reads."""
+
+    port: str
+
+
+class Ended(NamedTuple):
+    """A unit has been passed."""
+
+    lane: int
+    unit: int
+    span: int
+    free: bool
+
+
+Act = Emitted | Unread | Ended
+
+
+class Results(NamedTuple):
+    """What the loop did since the last record.
+
+    Attributes:
+        counts: The cells of ``COUNTS``, as they are now.
+        acts: In their order.
+        packet: Payloads of what was emitted, in that order; ``None``: nothing was.
+        metrics: All of the stage's metrics; ``None``: none changed.
+    """
+
+    counts: tuple[int, ...]
+    acts: tuple[Act, ...]
+    packet: Packet | None
+    metrics: dict[str, float] | None
+
+
+class Loaded(NamedTuple):
+    """The stage's code is loaded.
+
+    Attributes:
+        keeps_state: No other runner could go on where this one stopped.
+        ends: There is something of the user's to do at the end: ``finish``, or ``close``.
+    """
+
+    keeps_state: bool
+    ends: bool
+
+
+class Told(NamedTuple):
+    """Something for the supervisor."""
+
+    report: WorkerReport
+
+
+class Over(NamedTuple):
+    """The loop has come to its end, and all that was the user's is closed.
+
+    Attributes:
+        early: It needed no more.
+    """
+
+    early: bool
+
+
+class Broken(NamedTuple):
+    """The loop was ended by a failure."""
+
+    failure: Failure
+
+
+class Quick(NamedTuple):
+    """The call in hand, of one item, is done, and gave one plain result, or none.
+
+    Most records are such. They travel in a form of their own: a byte, and a pickle.
+
+    Attributes:
+        result: What it gave; ``None``: nothing.
+    """
+
+    result: object
+
+
+Record = Results | Quick | Loaded | Told | Over | Broken
+
+#: What the records of quick results begin with; a pickle begins with another byte.
+_QUICK: Final = b"q"
+_QUICK_FORM: Final = _QUICK[0]
+
+_LENGTH_BYTES: Final = 4
+
+
+def pack_orders(orders: Orders) -> bytes:
+    """Orders as bytes of the pipe."""
+    body = pickle.dumps(tuple(orders), protocol=5)
+    return len(body).to_bytes(_LENGTH_BYTES, "little") + body
+
+
+class OrderParser:
+    """Turns the bytes of the pipe back into orders."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[Orders]:
+        """Add what was read; what is whole now."""
+        self._buffer += data
+        while len(self._buffer) >= _LENGTH_BYTES:
+            end = _LENGTH_BYTES + int.from_bytes(self._buffer[:_LENGTH_BYTES], "little")
+            if len(self._buffer) < end:
+                return
+            orders = Orders(*pickle.loads(bytes(self._buffer[_LENGTH_BYTES:end])))
+            del self._buffer[:end]
+            yield orders
+
+
+def pack_record(record: Record) -> bytes:
+    """A record as bytes."""
+    return pickle.dumps(record, protocol=5)
+
+
+def pack_quick(result: object) -> bytes:
+    """A quick result as bytes."""
+    return _QUICK + pickle.dumps(result, protocol=5)
+
+
+def unpack_record(data: bytes) -> Record:
+    """The record again."""
+    if data[0] == _QUICK_FORM:
+        return Quick(pickle.loads(memoryview(data)[1:]))
+    record: Record = pickle.loads(data)
+    return record
+
+
+def bare(packet: Packet) -> Packet:
+    """A packet as it travels: without what only its maker needs."""
+    return Packet(
+        packet.pickled, packet.buffers, packet.items, packet.shared_bytes, packet.copied_bytes
+    )
+
+
+def settled(counts: tuple[int, ...]) -> int:
+    """Items that a loop is done with, whatever came of them."""
+    return sum([counts[place] for place in DONE])

@@ -1,0 +1,330 @@
+"""What a runner's loop reads and writes: an inbox and an outbox that speak to the keeper.
+
+What was done before is told before the next order is taken in hand, and with each result of an item
+that gives many: so the keeper knows all that is done, and only the item in hand is lost with us.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import select
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+from pipeflow.errors import ItemNotSerializable
+from pipeflow.runtime.flow.joins import Call, Calls, Lone, Origin, UnitEnd
+from pipeflow.runtime.flow.refused import ReadersGone, ResultNotSerializable
+from pipeflow.runtime.isolation.link import Cell, Link
+from pipeflow.runtime.isolation.messages import (
+    COUNTS,
+    Act,
+    CallOrder,
+    Emitted,
+    Ended,
+    EndOrder,
+    LoneOrder,
+    OrderParser,
+    Orders,
+    Record,
+    Results,
+    RowOrder,
+    Told,
+    UnitOrder,
+    Unread,
+    bare,
+    pack_quick,
+    pack_record,
+)
+from pipeflow.runtime.messages import EndOfInput, ItemId, Logged, WorkerReport
+from pipeflow.stages.context import StageContext
+from pipeflow.transports.codec import Decoder, Encoder, Pile
+from pipeflow.transports.slots import SlotPool
+
+_READ_BYTES: Final = 1 << 18
+#: How long a runner waits for room before it looks again, should a bell have been missed, in ms.
+_LOOK_MS: Final = 100
+#: Stands for where an item came from: that is the keeper's to know.
+_NOWHERE: Final = Origin(0, 0, None)
+
+
+class RunnerOutbox:
+    """The outputs of a stage, as its runner sees them.
+
+    Args:
+        link: To the keeper.
+        read: Output ports that anybody reads.
+        context: The stage's, for its metrics.
+        pool: Where the arrays of results go.
+        log_level: Least level of log lines that are sent.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        *,
+        read: Iterable[str],
+        context: StageContext,
+        pool: SlotPool,
+        log_level: str,
+    ) -> None:
+        self._link, self._ring = link, link.writer()
+        self._read, self._context, self._least = frozenset(read), context, log_level
+        self._encoder = Encoder(pool)
+        self._acts: list[Act] = []
+        self._pile: Pile | None = None
+        self._counts: tuple[int, ...] = ()
+        self._metrics: dict[str, float] = {}
+        self._records = 0
+        self._keep: deque[tuple[int, tuple[object, ...]]] = deque()
+        # The author's threads may write to the log.
+        self._lock = threading.Lock()
+        pool.watch(self)
+
+    # -- what the loop asks for
+
+    def express(self, _port: str) -> None:
+        """There is no short way."""
+        return
+
+    def is_read(self, port: str) -> bool:
+        """Whether anybody reads a port."""
+        return port in self._read
+
+    def count_unread(self, port: str, count: int) -> None:
+        """So many results were given to a port that nobody reads."""
+        self._acts += [Unread(port)] * count
+
+    def emit(self, port: str, payload: Any, item: ItemId, lane: int, unit: int) -> None:
+        """Take one result; it is pickled at once.
+
+        Raises:
+            ReadersGone: Nobody needs it any more.
+            ResultNotSerializable: It cannot be pickled.
+        """
+        if self._link.cells[Cell.LEAVE]:
+            raise ReadersGone
+        if port not in self._read:
+            self._acts.append(Unread(port))
+            return
+        pile = self._pile
+        if pile is None:
+            pile = self._pile = self._encoder.pile()
+        try:
+            pile.add(payload)
+        except ItemNotSerializable as error:
+            raise ResultNotSerializable(item, error) from error
+        self._acts.append(Emitted(port, item, lane, unit))
+
+    def end_unit(self, lane: int, unit: int, span: int, *, free: bool) -> None:
+        """A unit is complete."""
+        self._acts.append(Ended(lane, unit, span, free))
+
+    def flush(self) -> None:
+        """Tell the keeper all that was done."""
+        counts = tuple([self._link.row[cell] for cell in COUNTS])
+        if not self._acts and counts == self._counts:
+            return
+        metrics = self._context.metrics
+        changed = dict(metrics) if metrics and metrics != self._metrics else None
+        packet, acts = None, tuple(self._acts)
+        with self._lock:
+            if self._pile is not None and any(type(act) is Emitted for act in acts):
+                packet = self._pile.packet()
+                if packet.keep:
+                    self._keep.append((self._records + 1, packet.keep))
+                packet = bare(packet)
+            self._put(Results(counts, acts, packet, changed))
+        self._acts.clear()
+        self._pile, self._counts = None, counts
+        if changed is not None:
+            self._metrics = changed
+        self.settle()
+
+    def put_quick(self, result: Any) -> bool:
+        """Tell that the call in hand, of one item, is done, and gave this, or nothing.
+
+        Only when all before it was told.
+
+        Returns:
+            Whether it could be pickled; if not, nothing was told.
+        """
+        try:
+            data = pack_quick(result)
+        except Exception:  # the user's own objects: whoever sends them otherwise says what is wrong
+            return False
+        with self._lock:
+            self._records += 1
+            done = self._ring.begin(data)
+            self._ring_if_asleep()
+            if not done:
+                self._write_rest()
+        return True
+
+    def tell(self, report: WorkerReport) -> None:
+        """Have the keeper tell the supervisor something."""
+        self.put(Told(report))
+
+    def log(self, level: str, text: str) -> None:
+        """Send a line of the log, if its level is asked for."""
+        line = Logged(level, text)
+        if line.is_worth(self._least):
+            self.tell(line)
+
+    def put(self, record: Record) -> None:
+        """Send a record by itself."""
+        with self._lock:
+            self._put(record)
+
+    def _put(self, record: Record) -> None:
+        self._records += 1
+        done = self._ring.begin(pack_record(record))
+        self._ring_if_asleep()
+        if not done:
+            self._write_rest()
+
+    def _write_rest(self) -> None:
+        while True:
+            self._await_room()
+            done = self._ring.go_on()
+            self._ring_if_asleep()
+            if done:
+                return
+
+    def _ring_if_asleep(self) -> None:
+        if self._link.cells[Cell.KEEPER_SLEEPS]:
+            self._link.keeper_bell.ring()
+
+    def _await_room(self) -> None:
+        link = self._link
+        link.stop_clock()
+        link.cells[Cell.RUNNER_SLEEPS] = 1
+        if not self._ring.has_room():
+            poll = select.poll()
+            poll.register(link.runner_bell.fileno(), select.POLLIN)
+            poll.poll(_LOOK_MS)
+        link.cells[Cell.RUNNER_SLEEPS] = 0
+        link.runner_bell.clear()
+        link.go_on_clock()
+
+    # -- what the pool asks for
+
+    def settle(self) -> None:
+        """Let go of arrays that the keeper holds by now."""
+        confirmed = self._link.cells[Cell.CONFIRMED]
+        while self._keep and self._keep[0][0] <= confirmed:
+            self._keep.popleft()
+
+    def kept(self) -> Iterable[object]:
+        """What the keeper may not hold yet."""
+        return [each for _, keep in self._keep for each in keep]
+
+
+class RunnerInbox:
+    """The inputs of a stage, as its runner sees them.
+
+    Args:
+        link: To the keeper.
+        decoder: Makes items of packets.
+        before: Called before an order is taken in hand.
+    """
+
+    def __init__(self, link: Link, decoder: Decoder, before: Callable[[], None]) -> None:
+        self._link, self._decoder, self._before = link, decoder, before
+        self._parser = OrderParser()
+        self._ready: deque[tuple[Any, int]] = deque()
+        #: How often the item in hand was tried before.
+        self.tried = 0
+        #: Rows are handed out whole; who takes one says of each call that it begins.
+        self.in_rows = False
+        #: The end of input was handed out.
+        self.ended = False
+
+    def take(self) -> Call | Calls | Lone | UnitEnd | EndOfInput | None:
+        """The next message, as ``flow.inbox.Inbox`` gives them.
+
+        Raises:
+            ReadersGone: The keeper needs no more.
+        """
+        self._before()
+        if self._link.cells[Cell.LEAVE]:
+            raise ReadersGone
+        if not self._ready and not self._receive():
+            return None
+        message, self.tried = self._ready.popleft()
+        self.ended = type(message) is EndOfInput
+        if type(message) is not Calls:
+            self._link.begin(timed=type(message) is Call)
+        return message  # type: ignore[no-any-return]  # one of the five
+
+    def delivered(self, call: Call) -> None:
+        """The keeper counts what is begun."""
+
+    def unmatched(self, lone: Lone) -> None:
+        """The keeper counts it."""
+
+    def no_more_calls(self) -> bool:
+        """What has no partner comes as such."""
+        return False
+
+    def settle(self) -> None:
+        """Another try begins: each has the whole time to itself."""
+        self._link.start_clock()
+
+    def close(self) -> None:
+        """Nothing here is ours to close."""
+
+    def await_orders(self) -> None:
+        """Wait until there is something to do, or the keeper needs no more."""
+        link = self._link
+        if self._ready or link.cells[Cell.LEAVE]:
+            return
+        poll = select.poll()
+        poll.register(link.orders_r, select.POLLIN)
+        poll.register(link.runner_bell.fileno(), select.POLLIN)
+        poll.poll()
+        link.runner_bell.clear()
+
+    def _receive(self) -> bool:
+        """Read what there is; whether there is anything to do."""
+        while not self._ready:
+            try:
+                data = os.read(self._link.orders_r, _READ_BYTES)
+            except BlockingIOError:
+                return False
+            if not data:
+                raise ReadersGone  # the keeper is gone: the kernel ends us in a moment
+            for orders in self._parser.feed(data):
+                self._ready.extend(self._messages(orders))
+        return True
+
+    def _messages(self, orders: Orders) -> Iterable[tuple[Any, int]]:
+        payloads: Sequence[Any] = ()
+        if orders.packet is not None:
+            payloads = self._decoder.decode(orders.packet, private=orders.private)
+        coming = iter(payloads)
+        for order in orders.orders:
+            match order:
+                case CallOrder(item, lane, unit, items, tried):
+                    yield Call(next(coming), item, lane, unit, (_NOWHERE,) * items), tried
+                case RowOrder(prefix, ordinals, lane, unit):
+                    row = Calls(
+                        prefix,
+                        ordinals,
+                        list(itertools.islice(coming, len(ordinals))),
+                        lane,
+                        unit,
+                        _NOWHERE,
+                    )
+                    if self.in_rows:
+                        yield row, 0
+                    else:
+                        yield from ((row.single(at), 0) for at in range(len(ordinals)))
+                case LoneOrder(item, lane, unit):
+                    yield Lone(next(coming), item, lane, unit, _NOWHERE), 0
+                case UnitOrder(lane, unit, span, free):
+                    yield UnitEnd(lane, unit, span, free), 0
+                case EndOrder(units):
+                    yield EndOfInput(dict(units)), 0

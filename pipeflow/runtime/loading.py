@@ -1,0 +1,94 @@
+"""A stage's code in the process that runs it: its context, its import, what ends its start."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pipeflow.planner.plan import StagePlan
+from pipeflow.runtime.board import SINCE_NS, STATE, Board, State, Words
+from pipeflow.runtime.brief import WorkerBrief
+from pipeflow.runtime.failures import kind_of, message_of, traceback_of
+from pipeflow.runtime.messages import Failure
+from pipeflow.stages.context import StageContext
+from pipeflow.stages.loading import load_work
+from pipeflow.stages.work import Work
+
+if TYPE_CHECKING:
+    from pipeflow.runtime.shared.give import ProcessShares
+
+
+def shares_of(briefs: Sequence[WorkerBrief]) -> ProcessShares | None:
+    """What the stages of this process share with others; few pipelines have any."""
+    if all(brief.shared is None for brief in briefs):
+        return None
+    from pipeflow.runtime.shared.give import ProcessShares
+
+    return ProcessShares(briefs)
+
+
+def load_stage(
+    stage: StagePlan,
+    folder: str,
+    context: StageContext,
+    row: Words,
+    shares: ProcessShares | None,
+) -> Work:
+    """Import and build the stage's code, and see that it is what was planned.
+
+    How far it has come, and since when, stands in the worker's row of the board.
+    """
+
+    def note(state: State) -> None:
+        row[SINCE_NS] = time.monotonic_ns()
+        row[STATE] = state
+
+    names = tuple(context.input_names)
+    note(State.STARTING)
+    work = load_work(
+        call=stage.call,
+        operator=stage.operator,
+        folder=folder,
+        parameters=shares.fill(stage.parameters, context) if shares else stage.parameters,
+        source=not stage.edges_in,
+        input_names=names,
+        imported=lambda: note(State.BUILDING),
+    )
+    if work.keeps_state and not stage.keeps_state and stage.replicas > 1:
+        raise TypeError(
+            f"stage '{stage.name}' keeps state, so its {stage.replicas} replicas need "
+            "`partition: {key: …}` or `broadcast`"
+        )
+    return work
+
+
+def make_context(
+    brief: WorkerBrief, stage: StagePlan, board: Board, log: Callable[[str, str], None]
+) -> StageContext:
+    """What the stage's code may ask of its run; ``log`` takes a level and a text."""
+    edges = [brief.plan.edges[number] for number in stage.edges_in]
+    return StageContext(
+        stage=stage.name,
+        replica=brief.plan.workers[brief.worker].replica,
+        replicas=stage.replicas,
+        seed=brief.seed,
+        stopping=lambda: board.draining,
+        log=log,
+        stdout=None if brief.stdout_fd < 0 else _open_stdout(brief.stdout_fd),
+        parameters=brief.plan.parameters,
+        input_names=tuple(edge.input for edge in edges if edge.input),
+    )
+
+
+def _open_stdout(fd: int) -> Any:
+    return open(fd, "wb", buffering=0, closefd=False)
+
+
+def start_failure(error: BaseException, row: Words) -> Failure:
+    """What stage code that cannot be loaded or built is told as."""
+    importing = row[STATE] == State.STARTING or isinstance(error, ImportError | SyntaxError)
+    phase = "import" if importing else "constructor"
+    return Failure(
+        phase=phase, kind=kind_of(error), message=message_of(error), traceback=traceback_of(error)
+    )

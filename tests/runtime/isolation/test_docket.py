@@ -1,0 +1,152 @@
+"""The docket: which call is in hand, and what another runner would have to be given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeflow.runtime.flow.joins import Call, Calls, Lone, Origin, UnitEnd
+from pipeflow.runtime.isolation.docket import Docket, Task
+from pipeflow.runtime.isolation.messages import CallOrder, LoneOrder, RowOrder, UnitOrder
+
+HERE = Origin(0, 0, None)
+
+
+def call(number: int, items: int = 1) -> Call:
+    return Call(f"item {number}", (0, number), 0, number, (HERE,) * items)
+
+
+def row(first: int, count: int) -> Calls:
+    payloads: list[Any] = [f"item {first + each}" for each in range(count)]
+    return Calls((0,), range(first, first + count), payloads, 0, first, HERE)
+
+
+def unit(number: int) -> UnitEnd:
+    return UnitEnd(0, number, 1, free=False)
+
+
+def lone(number: int) -> Lone:
+    return Lone(f"item {number}", (0, number), 0, number, HERE)
+
+
+def hand(docket: Docket) -> int | None:
+    """Number of the item in hand."""
+    held = docket.in_hand()
+    return None if held is None else held.id[-1]
+
+
+def numbers(docket: Docket) -> list[int]:
+    """Numbers of all items that another runner would be given."""
+    found: list[int] = []
+    for entry in docket.restart(tried=None):
+        match entry.order():
+            case CallOrder(item) | LoneOrder(item):
+                found.append(item[-1])
+            case RowOrder(_, ordinals):
+                found += ordinals
+            case _:
+                pass
+    return found
+
+
+def test_a_call_is_in_hand_from_when_it_was_begun_until_it_is_done() -> None:
+    docket = Docket()
+    docket.add([call(0), call(1)])
+
+    assert hand(docket) is None
+    assert list(docket.begin(1)) == [(call(0), 1)]
+    assert hand(docket) == 0
+    docket.settle(1)
+    assert hand(docket) is None
+    assert list(docket.begin(2)) == [(call(1), 1)]
+    assert hand(docket) == 1
+
+
+def test_a_row_is_begun_call_by_call() -> None:
+    docket = Docket()
+    docket.add([row(0, 4), call(4)])
+
+    assert [count for _, count in docket.begin(2)] == [2]
+    docket.settle(1)
+    assert hand(docket) == 1
+    docket.settle_one()
+    assert hand(docket) is None
+    assert [count for _, count in docket.begin(5)] == [2, 1]
+    assert docket.settle_one() == ((0, 2), 0, 2)
+    assert hand(docket) == 3
+    assert len(docket) == 2
+
+
+def test_calls_of_several_items_are_done_when_all_of_these_are() -> None:
+    docket = Docket()
+    docket.add([call(0, items=2), call(1, items=2)])
+    list(docket.begin(2))
+
+    docket.settle(2)
+
+    assert hand(docket) == 1
+
+
+def test_units_and_lone_items_are_done_when_they_were_passed_on() -> None:
+    docket = Docket()
+    docket.add([call(0), unit(0), lone(1), unit(1), call(2)])
+
+    assert [task for task, _ in docket.begin(4)] == [call(0), lone(1)]
+    docket.settle(1)
+    docket.pass_by(UnitEnd)
+    docket.pass_by(Lone)
+    assert len(docket) == 2
+    docket.pass_by(UnitEnd)
+    assert len(docket) == 1
+
+
+@pytest.mark.parametrize("tried", [None, 2])
+def test_the_next_runner_gets_all_that_is_not_done_the_call_in_hand_by_itself(
+    tried: int | None,
+) -> None:
+    docket = Docket()
+    docket.add([row(0, 5), unit(4), call(5)])
+    list(docket.begin(3))
+    docket.settle(2)
+    docket.emitted = 7
+
+    left = docket.restart(tried=tried)
+
+    again = [] if tried is None else [CallOrder((0, 2), 0, 2, 1, 2)]
+    rest = [RowOrder((0,), range(3, 5), 0, 3), UnitOrder(0, 4, 1, False)]
+    assert [entry.order() for entry in left] == [*again, *rest, CallOrder((0, 5), 0, 5, 1, 0)]
+    assert docket.emitted == 0
+    # It is not in the hand of the next one yet, and was delivered once for all.
+    assert hand(docket) is None
+    begun = [task for task, _ in docket.begin(1)]
+    assert (hand(docket), begun) == ((2, []) if tried else (3, [rest_of(left)]))
+    assert docket.tried() == (tried or 0)
+
+
+def rest_of(left: list[Any]) -> Task:
+    task: Task = left[0].task
+    return task
+
+
+@given(rows=st.lists(st.integers(1, 5), min_size=1, max_size=6), steps=st.lists(st.integers(0, 4)))
+def test_whatever_was_done_the_rest_is_what_is_left(rows: list[int], steps: list[int]) -> None:
+    docket, total = Docket(), 0
+    for count in rows:
+        docket.add([row(total, count) if count > 1 else call(total)])
+        total += count
+    begun = done = 0
+    for step in steps:
+        begun = min(total, max(begun, done + 1, begun + step - 2))
+        delivered = sum(count for _, count in docket.begin(begun))
+        assert delivered >= 0
+        if step and done < begun:
+            docket.settle(1)
+            done += 1
+        assert len(docket) == total - done
+    held = hand(docket)
+
+    assert held == (done if begun > done else None)
+    assert numbers(docket) == [n for n in range(done, total) if n != held]
