@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import pipeflow
-from pipeflow.telemetry.events import Event, WorkerReady, WorkerStarted
+from pipeflow.telemetry.events import Event, LogLine, WorkerReady, WorkerStarted
 from pipeflow.telemetry.report import Status
 
 pytestmark = pytest.mark.processes
@@ -75,24 +75,29 @@ class KillsManager:
 
     def __init__(self, workers: int) -> None:
         self._left = workers
-        self._pids: set[int] = set()
+        self._pids: dict[str, int] = {}
         self.killed = 0
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, WorkerStarted):
-            self._pids.add(event.pid)
+            self._pids[f"{event.stage}[{event.replica}]"] = event.pid
         if isinstance(event, WorkerReady):
             self._left -= 1
             if self._left == 0:
-                self.killed = self._find(event.pid)
+                self.killed = self._find()
                 os.kill(self.killed, signal.SIGKILL)
 
-    def _find(self, worker: int) -> int:
-        """The child of the launch server that is no worker."""
-        server = int(Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[1])
-        text = Path(f"/proc/{server}/task/{server}/children").read_text()
-        (found,) = {int(pid) for pid in text.split()} - self._pids
+    def _find(self) -> int:
+        """The child of the launch server that is no worker, and keeps no process beside it."""
+        stat = Path(f"/proc/{self._pids['source[0]']}/stat").read_text()
+        server = int(stat.rpartition(")")[2].split()[1])
+        others = set(children(server)) - set(self._pids.values())
+        (found,) = [pid for pid in others if not children(pid)]
         return found
+
+
+def children(pid: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def gone(pid: int) -> bool:
@@ -151,6 +156,41 @@ def test_who_dies_with_a_lock_in_hand_does_not_keep_it(tmp_path: Path) -> None:
     (error,) = report.errors
     assert (error.stage, error.item, error.type) == ("work", "source:50", "WorkerDied")
     assert report.ledger.balanced
+
+
+def test_when_an_item_kills_the_holder_of_a_lock_the_others_go_on_with_a_warning(
+    tmp_path: Path,
+) -> None:
+    given = {"total": "${shared.total}", "seen": "${shared.seen}"}
+    warnings: list[str] = []
+    file = write(
+        tmp_path,
+        {
+            "source": {"call": "sharing:endless", "with": {"stop": 200}},
+            "work": {
+                "call": "sharing:die_inside",
+                "inputs": "source",
+                "with": given,
+                "replicas": 3,
+                "on_error": "skip",
+            },
+            "sink": {"use": "null", "inputs": "work"},
+        },
+    )
+
+    def hear(event: Event) -> None:
+        if isinstance(event, LogLine) and event.level == "warning":
+            warnings.append(event.text)
+
+    report = pipeflow.run(file, listener=hear)
+
+    assert report.run.exit_code == 0, report.errors
+    assert report.ledger.balanced
+    work = report.stages[1]
+    assert (work.received, work.processed, work.skipped) == (200, 199, 1)
+    for name in ("total", "seen"):
+        dead = f"whoever held the lock of shared '{name}' has died"
+        assert sum(dead in text for text in warnings) == 1, warnings
 
 
 def test_a_process_that_a_stage_forks_has_its_own_way_to_the_state(tmp_path: Path) -> None:
