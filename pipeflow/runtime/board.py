@@ -39,7 +39,6 @@ class State(IntEnum):
     DONE = 4
     BACKING_OFF = 5  # before an item is tried again; its time is busy time: others wait for it
     BUILDING = 6  #: its module is imported; the object that does the work is being made
-    WAITING_LOCK = 7  # of shared state, in the user's code; its time is busy time
 
 
 # Cells of a worker's row. Plain numbers: they are used for every item.

@@ -118,8 +118,6 @@ def run_workers(briefs: Sequence[WorkerBrief], channels: tuple[ChannelPlan, ...]
         # Each closes its own hold of the memory.
         arena = replace(brief.arena, fd=os.dup(brief.arena.fd)) if members else brief.arena
         process = Process(replace(brief, arena=arena), board, channels, links)
-        if shares is not None:
-            shares.mark_waits(stage.name, process.for_lock)
         loop = loop_of(work, process, context, report, brief, board)
         members.append(
             _Member(

@@ -9,8 +9,7 @@ from __future__ import annotations
 import select
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -321,15 +320,6 @@ class Process:
                 if not watched.isdisjoint(ready):
                     self.outbox.check_readers(ready)
                 self._share.pool.tidy()
-        finally:
-            self._row[BUSY_NS] += self._enter_state(State.BUSY, 0)
-
-    @contextmanager
-    def for_lock(self, number: int) -> Iterator[None]:
-        """Around a wait for the lock of shared state, in the user's code."""
-        self._row[BUSY_NS] += self._enter_state(State.WAITING_LOCK, number + 1)
-        try:
-            yield
         finally:
             self._row[BUSY_NS] += self._enter_state(State.BUSY, 0)
 

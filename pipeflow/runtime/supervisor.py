@@ -135,7 +135,7 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._hearing = Hearing(wires, self._selector, on_report=self._note, on_line=self._print)
         self._ending = Ending(launcher)
-        self._stalls = Stalls(plan, wires.holders)
+        self._stalls = Stalls(plan, wires.lock_words)
         self._starting = Starting(
             plan,
             wires.board,

@@ -77,8 +77,6 @@ def run_worker(brief: WorkerBrief, channels: tuple[ChannelPlan, ...]) -> int:
         reports.tell(Failed(start_failure(error, board.worker(brief.worker))))
         return EXIT_FAILED
     process = Process(brief, board, channels)
-    if shares is not None:
-        shares.mark_waits(stage.name, process.for_lock)
     loop = loop_of(work, process, context, reports, brief, board)
     _leave_blocking_calls_on_signal(loop)
     reports.tell(Ready())

@@ -5,8 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -37,30 +37,37 @@ def held_by_a_child(fd: int) -> int:
     return pid
 
 
+def words(workers: int) -> tuple[memoryview, memoryview]:
+    """Two locks, and so many workers."""
+    both = memoryview(bytearray(8 * (2 + workers))).cast("Q")
+    return both[:2], both[2:]
+
+
 def test_a_lock_whose_holder_is_killed_is_taken_and_its_death_is_told(file: int) -> None:
     told: list[str] = []
-    waits: list[int] = []
+    seen: list[int] = []
     child = held_by_a_child(file)
-    holders = memoryview(bytearray(8)).cast("Q")
+    holders, waits = words(3)
     holders[0] = 8  # as the child would have noted
-
-    @contextmanager
-    def waiting(number: int) -> Iterator[None]:
-        waits.append(number)
-        os.kill(child, signal.SIGKILL)
-        yield
-
     stages = Stages(
         workers={"work": 2},
-        waiting={"work": waiting},
         log={"work": lambda level, text: told.append(f"{level}: {text}")},
     )
-    claim = FileClaim("seen", file, 0, holders, stages)
+    claim = FileClaim("seen", file, 0, (holders, waits), stages)
 
+    def kill_when_it_waits() -> None:
+        while not waits[2]:
+            pass
+        seen.append(waits[2])
+        os.kill(child, signal.SIGKILL)
+
+    thread = threading.Thread(target=kill_when_it_waits)
+    thread.start()
     claim.take("work", in_turn=True)
+    thread.join()
 
-    assert waits == [0]
-    assert holders[0] == 3
+    assert seen == [1]
+    assert (holders[0], waits[2]) == (3, 0)
     text = "whoever held the lock of shared 'seen' has died: what it keeps may be half changed"
     assert told == [f"warning: {text}"]
     claim.give()
@@ -70,8 +77,7 @@ def test_a_lock_whose_holder_is_killed_is_taken_and_its_death_is_told(file: int)
 
 def test_another_lock_is_free_meanwhile(file: int) -> None:
     child = held_by_a_child(file)
-    holders = memoryview(bytearray(16)).cast("Q")
-    claim = FileClaim("other", file, 1, holders, Stages(workers={"work": 0}))
+    claim = FileClaim("other", file, 1, words(1), Stages(workers={"work": 0}))
 
     claim.take("work", in_turn=True)
     claim.give()

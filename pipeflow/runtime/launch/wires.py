@@ -59,7 +59,9 @@ class Wires:
         self._arena: Arena | None = None
         self._shared: SharedHandles | None = None
         self.manager_door = -1  #: the manager's end
-        self.holders: Words = memoryview(b"").cast("Q")  #: who holds which lock; see ``memory``
+        nothing: Words = memoryview(b"").cast("Q")
+        #: Who holds which lock of shared state, and who waits for which; see ``shared.memory``.
+        self.lock_words = (nothing, nothing)
         self.reports: dict[int, tuple[int, int]] = {}
         self.prints: dict[int, tuple[int, int]] = {}
         try:
@@ -105,9 +107,10 @@ class Wires:
         from pipeflow.runtime.shared.memory import create, size_of  # few runs have any
 
         shared = self._plan.shared
-        fd = _memory("pipeflow-shared", size_of(shared))
+        fd = _memory("pipeflow-shared", size_of(shared, len(self._plan.workers)))
         self._lent.append(fd)
-        self.holders = create(fd, shared).holders
+        memory = create(fd, shared, len(self._plan.workers))
+        self.lock_words = (memory.holders, memory.waits)
         locks = _memory("pipeflow-locks", len(shared))
         self._lent.append(locks)
         door = -1

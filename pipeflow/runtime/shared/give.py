@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pipeflow.planner.plan import Plan
 from pipeflow.runtime.brief import WorkerBrief
 from pipeflow.runtime.shared.client import ManagerLink
-from pipeflow.runtime.shared.locks import FileClaim, Stages, Waiting
+from pipeflow.runtime.shared.locks import FileClaim, Stages
 from pipeflow.runtime.shared.memory import StateMemory
 from pipeflow.stages.context import StageContext
 from pipeflow.stages.shared_lock import Hold, Mutex
@@ -33,10 +33,13 @@ class ProcessShares:
         self._mutexes: dict[str, Mutex] = {}
         if handles is None:
             return
-        self._memory = StateMemory(handles.memory, plan.shared)
+        self._memory = StateMemory(handles.memory, plan.shared, len(plan.workers))
+        for worker in self._stages.workers.values():
+            self._memory.waits[worker] = 0  # what ran its code before us may have died in a wait
+        words = (self._memory.holders, self._memory.waits)
         self._link = ManagerLink(handles.door)
         for name, (number, _) in self._all.items():
-            claim = FileClaim(name, handles.locks, number, self._memory.holders, self._stages)
+            claim = FileClaim(name, handles.locks, number, words, self._stages)
             self._mutexes[name] = Mutex(name, claim)
 
     def fill(self, parameters: Mapping[str, object], context: StageContext) -> Mapping[str, object]:
@@ -48,7 +51,3 @@ class ProcessShares:
         number, shared = self._all[name]
         hold = Hold(self._mutexes[name], stage)
         return make_state(shared, number, hold, memory=self._memory.states[number], link=self._link)
-
-    def mark_waits(self, stage: str, waiting: Waiting) -> None:
-        """From now on the waits of a stage are marked for the supervisor."""
-        self._stages.waiting[stage] = waiting

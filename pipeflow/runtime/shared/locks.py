@@ -15,7 +15,6 @@ import errno
 import fcntl
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
 from pipeflow.runtime.board import Words
@@ -28,9 +27,6 @@ _LOOK_S: Final = 0.01
 
 _TAKEN: Final = frozenset({errno.EAGAIN, errno.EACCES})
 
-#: Marks for the supervisor that a stage waits for the lock of that number.
-Waiting = Callable[[int], AbstractContextManager[None]]
-
 
 @dataclass(slots=True, kw_only=True)
 class Stages:
@@ -38,12 +34,10 @@ class Stages:
 
     Attributes:
         workers: Name of each to the number of its worker.
-        waiting: Name to what marks its waits; those that are still being built have none.
         log: Name to what takes a level and a text.
     """
 
     workers: Mapping[str, int]
-    waiting: dict[str, Waiting] = field(default_factory=dict)
     log: dict[str, Callable[[str, str], None]] = field(default_factory=dict)
 
 
@@ -54,13 +48,16 @@ class FileClaim:
         name: Of the state.
         fd: The file.
         number: Which byte of it.
-        holders: Who holds which lock, in shared memory.
+        words: Who holds which lock, and who waits for which, in shared memory.
         stages: Whose code may take it.
     """
 
-    def __init__(self, name: str, fd: int, number: int, holders: Words, stages: Stages) -> None:
+    def __init__(
+        self, name: str, fd: int, number: int, words: tuple[Words, Words], stages: Stages
+    ) -> None:
         self._name, self._fd, self._number = name, fd, number
-        self._holders, self._stages = holders, stages
+        self._holders, self._waits = words
+        self._stages = stages
 
     def take(self, stage: str, *, in_turn: bool) -> None:
         """See ``Claim``.
@@ -68,16 +65,21 @@ class FileClaim:
         Raises:
             RuntimeError: Its holder waits for a lock that this process holds.
         """
+        worker = self._stages.workers[stage]
         try:
             fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, self._number)
         except OSError as error:
             if error.errno not in _TAKEN:
                 raise
-            mark = self._stages.waiting.get(stage) if in_turn else None
-            with mark(self._number) if mark else nullcontext():
+            if in_turn:
+                self._waits[worker] = self._number + 1
+            try:
                 self._wait()
+            finally:
+                if in_turn:
+                    self._waits[worker] = 0
         before = self._holders[self._number]
-        self._holders[self._number] = self._stages.workers[stage] + 1
+        self._holders[self._number] = worker + 1
         if before:
             self._stages.log[stage](
                 "warning",

@@ -15,13 +15,9 @@ from pipeflow.runtime.watch.deadlock import Link, Lock, Look, Wait, find_circle,
 #: whose items have come without processor for a second.
 _SAME_LOOKS: Final = 12
 
-_WAITS: Final = {
-    State.WAITING_IN: Wait.ITEMS,
-    State.WAITING_OUT: Wait.ROOM,
-    State.WAITING_LOCK: Wait.LOCK,
-}
+_WAITS: Final = {State.WAITING_IN: Wait.ITEMS, State.WAITING_OUT: Wait.ROOM}
 
-_NOBODY: Final = memoryview(b"").cast("Q")
+_NOTHING: Final = memoryview(b"").cast("Q")
 
 
 class Stalls:
@@ -29,12 +25,15 @@ class Stalls:
 
     Args:
         plan: What runs.
-        holders: Number of a piece of shared state to the worker that holds its lock, plus 1.
+        lock_words: For each piece of shared state the worker that holds its lock, and for each
+            worker the piece for whose lock its code waits; each plus 1.
     """
 
-    def __init__(self, plan: Plan, holders: cells.Words = _NOBODY) -> None:
+    def __init__(
+        self, plan: Plan, lock_words: tuple[cells.Words, cells.Words] = (_NOTHING, _NOTHING)
+    ) -> None:
         self._shared = tuple(each.name for each in plan.shared)
-        self._holders = holders
+        self._holders, self._lock_waits = lock_words
         self._looks: deque[Mapping[int, Look]] = deque(maxlen=_SAME_LOOKS)
         self._links = tuple(
             Link(
@@ -57,7 +56,7 @@ class Stalls:
             board: Where every worker says what it waits for.
             alive: Numbers of the workers whose process lives.
         """
-        now = {number: look for number in alive if (look := _look(board.worker(number)))}
+        now = {number: look for number in alive if (look := self._look(board, number))}
         enough = len(self._looks) == _SAME_LOOKS
         circle = ""
         if enough:
@@ -67,7 +66,7 @@ class Stalls:
 
     def waits(self, board: Board, alive: Collection[int]) -> list[str]:
         """Who waits for what just now, in words."""
-        now = {number: look for number in alive if (look := _look(board.worker(number)))}
+        now = {number: look for number in alive if (look := self._look(board, number))}
         return [
             say_wait(number, look, self._links, self._names, self._locks())
             for number, look in now.items()
@@ -78,10 +77,13 @@ class Stalls:
         """Who holds which lock just now."""
         return [Lock(name, self._holders[number] - 1) for number, name in enumerate(self._shared)]
 
-
-def _look(row: cells.Words) -> Look | None:
-    """What a worker does; ``None`` when it has done everything and only its process is left."""
-    state = State(row[cells.STATE])
-    if state is State.DONE:
-        return None
-    return Look(_WAITS.get(state, Wait.NOT), row[cells.WAITS_ON] - 1, row[cells.TURNS])
+    def _look(self, board: Board, number: int) -> Look | None:
+        """What a worker does; ``None``: it has done everything and only its process is left."""
+        row = board.worker(number)
+        state = State(row[cells.STATE])
+        if state is State.DONE:
+            return None
+        lock = self._lock_waits[number] if self._shared else 0
+        if lock and state is State.BUSY:
+            return Look(Wait.LOCK, lock - 1, row[cells.TURNS])
+        return Look(_WAITS.get(state, Wait.NOT), row[cells.WAITS_ON] - 1, row[cells.TURNS])
