@@ -112,8 +112,11 @@ def _hint(error: ErrorFacts, stage: StagePlan | None) -> str:
         return ""
     if stage.role is Role.SOURCE or stage.shape is Shape.STREAM:
         return ""  # they know only ``stop``
-    if error.phase not in {"item", "pickling"}:
-        return ""  # a death ends the run: workers are not replaced yet
+    covered = {"item", "pickling"}
+    if stage.call and not stage.keeps_state:
+        covered.add("death")  # another process could go on where this one stopped
+    if error.phase not in covered:
+        return ""
     key = "on_error" if stage.on_error.is_short else "then"
     where = "give the stage" if stage.on_error.is_short else "say in its on_error"
     return (

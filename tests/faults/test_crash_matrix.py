@@ -79,7 +79,7 @@ def cases() -> Iterator[Case]:
             yield Case(fault, moment, place)
 
 
-def write(folder: Path, case: Case) -> Path:
+def write(folder: Path, case: Case, policy: dict[str, Any] | None = None) -> Path:
     for file in STAGES.glob("faulty*.py"):
         shutil.copy(file, folder)
     module = dict.fromkeys(("source", "middle", "sink"), "faulty")
@@ -97,6 +97,14 @@ def write(folder: Path, case: Case) -> Path:
         "middle": middle,
         "sink": {"call": f"{module['sink']}:Sink", "inputs": "middle"},
     }
+    if policy is not None:
+        plain = {"middle": "Plain", "sink": "PlainSink"}[case.stage]
+        stages[case.stage] |= {"call": f"{module[case.stage]}:{plain}", **policy}
+        stages["bad"] = {
+            "use": "jsonl.write",
+            "inputs": f"{case.stage}.errors",
+            "with": {"path": str(folder / "bad.jsonl")},
+        }
     file = folder / "pipeline.yaml"
     file.write_text(json.dumps({"stages": stages}))
     return file
@@ -110,8 +118,8 @@ class Result:
     events: list[dict[str, Any]]
 
 
-def run(folder: Path, case: Case) -> Result:
-    file = write(folder, case)
+def run(folder: Path, case: Case, policy: dict[str, Any] | None = None) -> Result:
+    file = write(folder, case, policy)
     report, events = folder / "report.json", folder / "events.jsonl"
     program = [sys.executable, "-m", "pipeflow", "run", str(file), "--quiet"]
     # A busy machine may stop all of us for a while: only who hangs there is short of patience.
@@ -130,7 +138,7 @@ def run(folder: Path, case: Case) -> Result:
         asked = False
         for line in process.stderr:
             said += line
-            if not asked and "here it hangs" in line:
+            if not asked and policy is None and "here it hangs" in line:
                 process.send_signal(signal.SIGINT)
                 asked = True
         code = process.wait(DEADLINE_S)
@@ -164,6 +172,47 @@ def test_one_cause_is_named_the_books_are_kept_and_nothing_is_left(
     if case.fault in {"abort", "segfault"}:
         assert "faulty.py" in errors[0]["traceback"]
         assert "pipeflow/runtime" not in errors[0]["traceback"]
+
+
+#: What may happen with an item in hand, and be that item's own failure.
+OF_ITEMS = ("first item", "in the middle", "while pickling")
+
+
+def covered() -> Iterator[Case]:
+    """Cases in a stage whose policy goes on; all of them, or a selection as above."""
+    everything = itertools.product(
+        enumerate(FAULTS), enumerate(MOMENTS), enumerate(("middle", "sink"))
+    )
+    for (a, fault), (b, moment), (c, place) in everything:
+        possible = moment not in {"in finish", "while unpickling"}
+        endless = fault in ENDLESS and moment not in OF_ITEMS  # no time limit holds there
+        chosen = ALL or (a + b + c) % 2 == 0
+        if chosen and possible and not endless and (moment, place) not in IMPOSSIBLE:
+            yield Case(fault, moment, place)
+
+
+@pytest.mark.parametrize("case", tuple(covered()), ids=str)
+def test_where_the_policy_goes_on_any_fault_of_an_item_is_a_dead_letter(
+    tmp_path: Path, case: Case
+) -> None:
+    result = run(tmp_path, case, {"on_error": "dead_letter", "timeout": "700ms"})
+
+    assert result.report["ledger"]["findings"] == []
+    assert OURS not in result.said
+    if case.moment not in OF_ITEMS:
+        # Import, constructor and close belong to no item.
+        assert result.code == 1
+        (error,) = result.report["errors"]
+        assert (error["stage"], error["item"]) == (case.stage, "")
+        assert error["type"].rpartition(".")[2] == kind(case)
+        return
+    assert (result.code, result.report["errors"]) == (0, [])
+    (letter,) = [json.loads(line) for line in (tmp_path / "bad.jsonl").read_text().splitlines()]
+    assert letter["id"] == item(case)
+    told = "TimeoutError" if case.fault in ENDLESS else kind(case)
+    assert letter["error"]["type"].rpartition(".")[2] == told
+    (stage,) = [each for each in result.report["stages"] if each["name"] == case.stage]
+    assert (stage["received"], stage["processed"], stage["dead_lettered"]) == (40, 39, 1)
 
 
 def deaths(result: Result) -> list[dict[str, Any]]:

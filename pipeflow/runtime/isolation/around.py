@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from pipeflow.runtime.board import Board, Words
 from pipeflow.runtime.brief import WorkerBrief
@@ -18,6 +18,52 @@ from pipeflow.runtime.process import Process
 from pipeflow.transports.base import Packet
 from pipeflow.transports.pause import SHORT_S, LookOut
 from pipeflow.transports.shm import Arena
+
+
+class Around(Protocol):
+    """What a keeper needs of its worker's process."""
+
+    def for_news(
+        self, child: Child, *, with_input: bool, idle: bool, timeout_s: float | None
+    ) -> None:
+        """Wait until there is news of the runner, something may have come, or the time is up.
+
+        Raises:
+            ReadersGone: Nobody needs the results any more.
+        """
+        ...
+
+    def back_off(self, seconds: float) -> None:
+        """Wait before an item is tried again."""
+        ...
+
+    def end_by_signal(self) -> None:
+        """End the process as the signal would have that told it to end."""
+        ...
+
+    def begin_runner(self) -> Child:
+        """Start a runner."""
+        ...
+
+    def bury_runner(self) -> None:
+        """Let go of what a dead runner held in shared memory."""
+        ...
+
+    def encode(self, payloads: list[Any]) -> Packet:
+        """Pickle items."""
+        ...
+
+    def decode(self, packet: Packet) -> list[Any]:
+        """Make items of a packet."""
+        ...
+
+    def last_words(self) -> str:
+        """Where the runner was, as a traceback; empty if it did not say."""
+        ...
+
+    def ran_out_of_memory(self) -> bool | None:
+        """Whether the kernel has killed for want of memory in this run; ``None``: untold."""
+        ...
 
 
 class WorkerAround:

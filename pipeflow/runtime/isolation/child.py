@@ -94,7 +94,7 @@ class Child:
         return not self._reader.is_empty() or self.link.cells[Cell.BEGUN] != self._noted
 
     def begun(self) -> int:
-        """Orders that it has taken in hand; noted from now on."""
+        """Calls that it has taken in hand; noted from now on."""
         self._noted = self.link.cells[Cell.BEGUN]
         return self._noted
 

@@ -8,7 +8,7 @@ from typing import Final
 from pipeflow.runtime.messages import Failure
 from pipeflow.runtime.retry import wait_before_next
 from pipeflow.runtime.watch.root_cause import death
-from pipeflow.spec.policies import ErrorPolicy
+from pipeflow.spec.policies import ErrorPolicy, OnError
 from pipeflow.values import dataclass, replace
 
 #: Deaths in a row, with no item finished, that end the run (design 3.6).
@@ -20,6 +20,7 @@ class Follows(Enum):
 
     GO_ON = "go_on"  #: another one goes on where it stopped
     TRY_AGAIN = "try_again"  #: likewise, and the item in hand has had one of its tries
+    ONE_BY_ONE = "one_by_one"  #: likewise, and each of the items in hand goes by itself now
     GIVE_UP = "give_up"  #: likewise, without the item in hand
     END = "end"  #: the run ends
 
@@ -29,7 +30,7 @@ class Situation:
     """How a runner was found.
 
     Attributes:
-        in_hand: It had an item in hand, to which its end is put down.
+        in_hand: How many calls it had in hand: of a batch, all of it. One gets the blame.
         died: By itself; else it was killed for taking too long.
         tried: How often that item was tried by now.
         emitted: Results of that item that have left.
@@ -38,7 +39,7 @@ class Situation:
         deaths: How many have died in a row with no item finished, this one counted.
     """
 
-    in_hand: bool
+    in_hand: int
     died: bool
     tried: int
     emitted: int
@@ -73,6 +74,10 @@ def after_death(found: Situation, policy: ErrorPolicy) -> Verdict:
         return Verdict(Follows.END)
     if not found.in_hand:
         return Verdict(Follows.GO_ON)
+    if found.in_hand > 1:
+        # As a batch that fails otherwise: unless the policy is to stop, each of it has its own try.
+        goes_on = policy.then is not OnError.STOP or policy.retries > 0
+        return Verdict(Follows.ONE_BY_ONE if goes_on else Follows.END)
     # What has left cannot be taken back, so nothing of it may come twice.
     wait_s = None if found.emitted else wait_before_next(policy, found.tried)
     return Verdict(Follows.GIVE_UP) if wait_s is None else Verdict(Follows.TRY_AGAIN, wait_s)

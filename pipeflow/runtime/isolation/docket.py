@@ -30,6 +30,8 @@ class Entry:
         begun: How many of them were taken in hand.
         done: How many of them are done.
         tried: How often the first was tried in runners that have died.
+        alone: It goes to the user's function by itself: it was one of several in the hand of a
+            runner that died.
     """
 
     task: Task
@@ -37,12 +39,18 @@ class Entry:
     begun: int = 0
     done: int = 0
     tried: int = 0
+    alone: bool = False
+
+    @property
+    def is_call(self) -> bool:
+        """Whether it is a call, or a row of calls."""
+        return type(self.task) in _CALLS
 
     def order(self) -> Order:
         """What the runner is told."""
         match self.task:
             case Call(_, item, lane, unit, origins):
-                return CallOrder(item, lane, unit, len(origins), self.tried)
+                return CallOrder(item, lane, unit, len(origins), self.tried, self.alone)
             case Calls(prefix, ordinals, _, lane, unit, _):
                 whole = ordinals if isinstance(ordinals, range) else tuple(ordinals)
                 return RowOrder(prefix, whole, lane, unit)
@@ -73,7 +81,8 @@ class Docket:
     def __init__(self) -> None:
         self._entries: deque[Entry] = deque()
         self.gone = 0
-        self._begun = 0  # orders that this runner has begun
+        self._calls_gone = 0  # how many of them were calls
+        self._begun = 0  # calls that this runner has begun
         self.emitted = 0
 
     def __len__(self) -> int:
@@ -89,50 +98,45 @@ class Docket:
         self._entries += new
         return new
 
-    def begin(self, begun: int) -> Iterator[tuple[Call | Calls | Lone, int]]:
-        """The runner has taken so many orders in hand in all; those that are new.
+    def begin(self, begun: int) -> Iterator[tuple[Call | Calls, int]]:
+        """The runner has taken so many calls in hand in all; those that are new.
 
         Yields:
-            What was begun, and how many orders of it.
+            What was begun, and how many calls of it.
         """
         self._begun = begun
-        left = begun - self.gone
-        for entry in self._entries:
-            if left <= 0:
-                return
-            new = min(left, entry.size) - entry.begun
-            left -= entry.size
-            if new <= 0:
-                continue
-            entry.begun += new
-            if type(entry.task) is not UnitEnd:
-                yield entry.task, new  # type: ignore[misc]  # mypy does not see the line before
+        for entry, in_hand in self._in_hand():
+            new = in_hand - entry.begun
+            if new > 0:
+                entry.begun = in_hand
+                yield entry.task, new  # type: ignore[misc]  # it is a call
+
+    def held(self) -> int:
+        """How many calls this runner has begun and is not done with."""
+        return sum([in_hand - entry.done for entry, in_hand in self._in_hand()])
 
     def in_hand(self) -> Call | None:
-        """The call that this runner has begun and is not done with."""
+        """The first of them."""
         entry = self._at_hand()
-        if entry is None:
-            return None
-        task = entry.task
-        if type(task) is Calls:
-            return task.single(entry.done)
-        assert type(task) is Call
-        return task
+        return None if entry is None else _call_of(entry, entry.done)
 
     def tried(self) -> int:
-        """How often the call in hand was tried in runners that have died."""
+        """How often that was tried in runners that have died."""
         entry = self._at_hand()
         return entry.tried if entry is not None else 0
 
     def _at_hand(self) -> Entry | None:
-        left = self._begun - self.gone
+        return next((each for each, in_hand in self._in_hand() if each.done < in_hand), None)
+
+    def _in_hand(self) -> Iterator[tuple[Entry, int]]:
+        """Entries with calls that this runner has begun, each with how many of it."""
+        left = self._begun - self._calls_gone
         for entry in self._entries:
             if left <= 0:
-                return None
-            if entry.done < min(left, entry.size) and type(entry.task) in _CALLS:
-                return entry
-            left -= entry.size
-        return None
+                return
+            if entry.is_call:
+                yield entry, min(left, entry.size)
+                left -= entry.size
 
     def settle(self, items: int) -> None:
         """The runner is done with calls of so many items."""
@@ -167,60 +171,88 @@ class Docket:
         assert type(task) is Call
         return task.id, task.lane, task.unit
 
-    def pass_by(self, kind: type[Lone | UnitEnd]) -> None:
-        """The runner is done with the first order of a kind that is no call."""
+    def pass_by(self, kind: type[Lone | UnitEnd]) -> Task | None:
+        """The runner is done with the first order of a kind that is no call: that one."""
         for entry in self._entries:
             if type(entry.task) is kind and not entry.done:
                 entry.done = 1
-                break
-        self._drop()
+                self._drop()
+                return entry.task
+        return None
 
     def restart(self, *, tried: int | None) -> list[Entry]:
         """The runner is gone; what the next one is to be given.
 
         Args:
-            tried: How often the call that was in hand was tried by now; ``None``: it is given up.
+            tried: How often the one call that was in hand was tried by now; ``None``: it is given
+                up, if there was one.
         """
-        hit, rest = self._at_hand(), deque[Entry]()
-        for entry in self._entries:
-            rest.extend(_of_hand(entry, tried) if entry is hit else _left_of(entry))
-        self._entries, self.gone, self._begun, self.emitted = rest, 0, 0, 0
-        return list(rest)
+        hit = self._at_hand()
+        return self._begin_again(
+            [left for entry in self._entries for left in _left_of(entry, entry is hit, tried)]
+        )
+
+    def restart_alone(self) -> list[Entry]:
+        """The same, where several calls were in hand: each of them goes by itself now."""
+        held = dict(self._in_hand())
+        return self._begin_again(
+            [left for entry in self._entries for left in _alone(entry, held.get(entry, entry.done))]
+        )
+
+    def _begin_again(self, rest: list[Entry]) -> list[Entry]:
+        self._entries = deque(rest)
+        self.gone = self._calls_gone = self._begun = self.emitted = 0
+        return rest
 
     def _drop(self) -> None:
         entries = self._entries
         while entries and entries[0].done == entries[0].size:
-            self.gone += entries.popleft().size
+            entry = entries.popleft()
+            self.gone += entry.size
+            if entry.is_call:
+                self._calls_gone += entry.size
 
 
-def _of_hand(entry: Entry, tried: int | None) -> Iterator[Entry]:
-    """What is left of the entry with the call in hand."""
-    task, at = entry.task, entry.done
-    if tried is not None:
-        call = task.single(at) if type(task) is Calls else task
-        # What was begun was delivered: that is so once for all.
-        yield Entry(call, 1, begun=1, tried=tried)
-    yield from _rest_of(entry, at + 1)
+def _call_of(entry: Entry, at: int) -> Call:
+    """One call of an entry."""
+    task = entry.task
+    call = task.single(at) if type(task) is Calls else task
+    assert type(call) is Call
+    return call
 
 
-def _left_of(entry: Entry) -> Iterator[Entry]:
-    """What is left of any other."""
-    if type(entry.task) is Calls:
-        yield from _rest_of(entry, entry.done)
-    elif not entry.done:
-        yield entry
+def _left_of(entry: Entry, hit: bool, tried: int | None) -> Iterator[Entry]:
+    """What is left of an entry; ``hit``: the call in hand is the next one of it."""
+    at = entry.done
+    if hit:
+        if tried is not None:
+            # What was begun was delivered: that is so once for all.
+            yield Entry(_call_of(entry, at), begun=1, tried=tried, alone=entry.alone)
+        at += 1
+    yield from _rest_of(entry, at)
+
+
+def _alone(entry: Entry, in_hand: int) -> Iterator[Entry]:
+    """What is left of an entry, those in hand by themselves."""
+    for at in range(entry.done, in_hand):
+        yield Entry(_call_of(entry, at), begun=1, tried=entry.tried, alone=True)
+    yield from _rest_of(entry, max(entry.done, in_hand))
 
 
 def _rest_of(entry: Entry, at: int) -> Iterator[Entry]:
-    """What is left of a row from one of its calls on."""
+    """What is left of an entry from one of its orders on."""
     row = entry.task
-    if type(row) is Calls and at < entry.size:
-        rest = Calls(
-            row.prefix,
-            row.ordinals[at:],
-            row.payloads[at:],
-            row.lane,
-            row.unit + at,
-            row.origin,
-        )
-        yield Entry(rest, entry.size - at)
+    if at >= entry.size:
+        return
+    if type(row) is not Calls:
+        yield entry
+        return
+    rest = Calls(
+        row.prefix,
+        row.ordinals[at:],
+        row.payloads[at:],
+        row.lane,
+        row.unit + at,
+        row.origin,
+    )
+    yield Entry(rest, entry.size - at)

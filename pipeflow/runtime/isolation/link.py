@@ -37,7 +37,7 @@ class Cell(IntEnum):
     KEEPER_SLEEPS = RING_WORDS + 1  #: ring its bell when something is there
     LEAVE = RING_WORDS + 2  #: the keeper needs no more
     RUNNER_SLEEPS = RING_WORDS + 3  #: ring its bell when there is room
-    BEGUN = RING_WORDS + 4  #: orders that the runner has taken in hand
+    BEGUN = RING_WORDS + 4  #: calls that the runner has taken in hand
     BEGUN_NS = RING_WORDS + 5  #: when it took the last one, by the monotonic clock
     WAITED_NS = RING_WORDS + 6  #: how long it has waited since, in nanoseconds
     WAITS_SINCE_NS = RING_WORDS + 7  #: since when it waits; 0: it does not
@@ -79,18 +79,13 @@ class Link:
 
     # -- the runner's cells
 
-    def begin(self, *, timed: bool) -> None:
-        """The runner takes an order in hand.
-
-        Args:
-            timed: It is a call of the user's function.
-        """
+    def begin(self) -> None:
+        """The runner takes a call in hand."""
         cells = self.cells
-        if timed:
-            self.start_clock()
+        self.start_clock()
         # Last: whoever sees it begun sees no older clock.
         cells[Cell.BEGUN] += 1
-        if timed and cells[Cell.KEEPER_SLEEPS]:
+        if cells[Cell.KEEPER_SLEEPS]:
             self.keeper_bell.ring()
 
     def start_clock(self) -> None:

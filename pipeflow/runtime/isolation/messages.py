@@ -28,7 +28,8 @@ class CallOrder(NamedTuple):
 
     Attributes:
         id: Of the item. lane, unit: Its place. items: How many the call takes. tried: How often
-        it was tried before, and had to be given up because its runner died.
+        it was tried before, and had to be given up because its runner died. alone: It goes to the
+        user's function by itself.
     """
 
     id: ItemId
@@ -36,6 +37,7 @@ class CallOrder(NamedTuple):
     unit: int
     items: int
     tried: int
+    alone: bool
 
 
 class RowOrder(NamedTuple):

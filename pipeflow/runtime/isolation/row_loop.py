@@ -41,7 +41,6 @@ class RowLoop(CallLoop):
             if self.link.cells[Cell.LEAVE]:
                 raise ReadersGone
             if deep:
-                self.link.begin(timed=True)
                 many = self._call(calls.single(at))
                 told = False
             else:
@@ -64,20 +63,19 @@ class RowLoop(CallLoop):
         for place, part in enumerate(calls.prefix):
             row[HAND + place] = part
         row[HAND + depth], row[HAND_DEPTH] = calls.ordinals[at], depth + 1
-        self.link.begin(timed=True)
+        self.link.begin()
         row[RECEIVED] += 1
         try:
             result = call(calls.payloads[at])
+            if result is not None and not (_is_plain(result) and self.outbox.is_read(OUT)):
+                return Halt(at, result=result)
+            if not self.put_quick(result):
+                return Halt(at, result=result)
         except BaseException as error:  # the user's code, sys.exit too: a boundary
             return Halt(at, error=error)
+        row[PROCESSED] += 1
         if result is None:
             row[EMPTY] += 1
-        elif not _is_plain(result) or not self.outbox.is_read(OUT):
-            return Halt(at, result=result)
-        row[PROCESSED] += 1
-        if not self.put_quick(result):
-            row[PROCESSED] -= 1
-            return Halt(at, result=result)
         return None
 
 

@@ -234,9 +234,11 @@ class RunnerInbox:
     def __init__(self, link: Link, decoder: Decoder, before: Callable[[], None]) -> None:
         self._link, self._decoder, self._before = link, decoder, before
         self._parser = OrderParser()
-        self._ready: deque[tuple[Any, int]] = deque()
-        #: How often the item in hand was tried before.
+        self._ready: deque[tuple[Any, int, bool]] = deque()
+        #: How often the last call that was taken was tried before.
         self.tried = 0
+        #: It goes to the user's function by itself.
+        self.alone = False
         #: Rows are handed out whole; who takes one says of each call that it begins.
         self.in_rows = False
         #: The end of input was handed out.
@@ -253,14 +255,13 @@ class RunnerInbox:
             raise ReadersGone
         if not self._ready and not self._receive():
             return None
-        message, self.tried = self._ready.popleft()
+        message, self.tried, self.alone = self._ready.popleft()
         self.ended = type(message) is EndOfInput
-        if type(message) is not Calls:
-            self._link.begin(timed=type(message) is Call)
         return message  # type: ignore[no-any-return]  # one of the five
 
-    def delivered(self, call: Call) -> None:
-        """The keeper counts what is begun."""
+    def delivered(self, _call: Call) -> None:
+        """A call begins; the keeper counts it."""
+        self._link.begin()
 
     def unmatched(self, lone: Lone) -> None:
         """The keeper counts it."""
@@ -300,15 +301,15 @@ class RunnerInbox:
                 self._ready.extend(self._messages(orders))
         return True
 
-    def _messages(self, orders: Orders) -> Iterable[tuple[Any, int]]:
+    def _messages(self, orders: Orders) -> Iterable[tuple[Any, int, bool]]:
         payloads: Sequence[Any] = ()
         if orders.packet is not None:
             payloads = self._decoder.decode(orders.packet, private=orders.private)
         coming = iter(payloads)
         for order in orders.orders:
             match order:
-                case CallOrder(item, lane, unit, items, tried):
-                    yield Call(next(coming), item, lane, unit, (_NOWHERE,) * items), tried
+                case CallOrder(item, lane, unit, items, tried, alone):
+                    yield Call(next(coming), item, lane, unit, (_NOWHERE,) * items), tried, alone
                 case RowOrder(prefix, ordinals, lane, unit):
                     row = Calls(
                         prefix,
@@ -319,12 +320,12 @@ class RunnerInbox:
                         _NOWHERE,
                     )
                     if self.in_rows:
-                        yield row, 0
+                        yield row, 0, False
                     else:
-                        yield from ((row.single(at), 0) for at in range(len(ordinals)))
+                        yield from ((row.single(at), 0, False) for at in range(len(ordinals)))
                 case LoneOrder(item, lane, unit):
-                    yield Lone(next(coming), item, lane, unit, _NOWHERE), 0
+                    yield Lone(next(coming), item, lane, unit, _NOWHERE), 0, False
                 case UnitOrder(lane, unit, span, free):
-                    yield UnitEnd(lane, unit, span, free), 0
+                    yield UnitEnd(lane, unit, span, free), 0, False
                 case EndOrder(units):
-                    yield EndOfInput(dict(units)), 0
+                    yield EndOfInput(dict(units)), 0, False

@@ -141,6 +141,28 @@ class Middle(Stage):
         at("in finish", self.role)
 
 
+class Plain(Stage):
+    """Passes items on, and keeps no state: another one can go on where this one stopped."""
+
+    role = "middle"
+
+    def __call__(self, item: Any) -> Any:
+        # Whoever comes after a death begins to count anew: the item says which it is.
+        self.seen = item
+        self.step()
+        return trapped(item, self.role)
+
+
+class PlainSink(Stage):
+    """Takes items, likewise."""
+
+    role = "sink"
+
+    def __call__(self, item: Any) -> None:
+        self.seen = item
+        self.step()
+
+
 class Replica(Middle):
     """One of two."""
 

@@ -3,12 +3,14 @@
 from faulty import (  # type: ignore[import-not-found]  # beside the pipeline file in a run
     ROLE,
     Middle,
+    Plain,
+    PlainSink,
     Replica,
     Sink,
     Source,
     at,
 )
 
-__all__ = ["Middle", "Replica", "Sink", "Source"]
+__all__ = ["Middle", "Plain", "PlainSink", "Replica", "Sink", "Source"]
 
 at("import", ROLE)

@@ -18,7 +18,7 @@ from pipeflow.spec.policies import ErrorPolicy, OnError
 from pipeflow.values import replace
 
 FOUND = Situation(
-    in_hand=True, died=True, tried=1, emitted=0, replaceable=True, at_end=False, deaths=1
+    in_hand=1, died=True, tried=1, emitted=0, replaceable=True, at_end=False, deaths=1
 )
 SKIP = ErrorPolicy(then=OnError.SKIP)
 TRIES = ErrorPolicy(then=OnError.SKIP, retries=2, backoff_s=0.5)
@@ -38,13 +38,21 @@ def test_what_has_given_results_is_never_tried_again() -> None:
     assert after_death(replace(FOUND, emitted=1), TRIES) == Verdict(Follows.GIVE_UP)
 
 
+def test_of_a_batch_each_item_has_a_try_of_its_own_unless_the_policy_is_to_stop() -> None:
+    found = replace(FOUND, in_hand=64)
+
+    assert after_death(found, SKIP) == Verdict(Follows.ONE_BY_ONE)
+    assert after_death(found, TRIES) == Verdict(Follows.ONE_BY_ONE)
+    assert after_death(found, ErrorPolicy()) == Verdict(Follows.END)
+
+
 def test_a_death_between_two_items_is_nobodys_failure() -> None:
-    assert after_death(replace(FOUND, in_hand=False, tried=0), SKIP) == Verdict(Follows.GO_ON)
+    assert after_death(replace(FOUND, in_hand=0, tried=0), SKIP) == Verdict(Follows.GO_ON)
 
 
 @pytest.mark.parametrize("policy", [SKIP, TRIES])
-@pytest.mark.parametrize("in_hand", [True, False])
-def test_five_deaths_in_a_row_end_the_run(policy: ErrorPolicy, in_hand: bool) -> None:
+@pytest.mark.parametrize("in_hand", [0, 1])
+def test_five_deaths_in_a_row_end_the_run(policy: ErrorPolicy, in_hand: int) -> None:
     found = replace(FOUND, in_hand=in_hand)
 
     assert after_death(replace(found, deaths=MOST_DEATHS - 1), policy).follows is not Follows.END
@@ -59,7 +67,7 @@ def test_items_that_take_too_long_are_no_deaths_in_a_row() -> None:
 
 def test_what_keeps_state_and_what_was_at_its_end_cannot_go_on() -> None:
     assert after_death(replace(FOUND, replaceable=False), TRIES).follows is Follows.END
-    assert after_death(replace(FOUND, at_end=True, in_hand=False), TRIES).follows is Follows.END
+    assert after_death(replace(FOUND, at_end=True, in_hand=0), TRIES).follows is Follows.END
 
 
 def test_a_death_is_told_with_the_item_and_how_often_it_was_tried() -> None:

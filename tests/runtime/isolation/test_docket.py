@@ -94,10 +94,10 @@ def test_units_and_lone_items_are_done_when_they_were_passed_on() -> None:
     docket = Docket()
     docket.add([call(0), unit(0), lone(1), unit(1), call(2)])
 
-    assert [task for task, _ in docket.begin(4)] == [call(0), lone(1)]
+    assert [task for task, _ in docket.begin(1)] == [call(0)]
     docket.settle(1)
-    docket.pass_by(UnitEnd)
-    docket.pass_by(Lone)
+    assert docket.pass_by(UnitEnd) == unit(0)
+    assert docket.pass_by(Lone) == lone(1)
     assert len(docket) == 2
     docket.pass_by(UnitEnd)
     assert len(docket) == 1
@@ -115,15 +115,36 @@ def test_the_next_runner_gets_all_that_is_not_done_the_call_in_hand_by_itself(
 
     left = docket.restart(tried=tried)
 
-    again = [] if tried is None else [CallOrder((0, 2), 0, 2, 1, 2)]
+    again = [] if tried is None else [CallOrder((0, 2), 0, 2, 1, 2, False)]
     rest = [RowOrder((0,), range(3, 5), 0, 3), UnitOrder(0, 4, 1, False)]
-    assert [entry.order() for entry in left] == [*again, *rest, CallOrder((0, 5), 0, 5, 1, 0)]
+    last = CallOrder((0, 5), 0, 5, 1, 0, False)
+    assert [entry.order() for entry in left] == [*again, *rest, last]
     assert docket.emitted == 0
     # It is not in the hand of the next one yet, and was delivered once for all.
     assert hand(docket) is None
     begun = [task for task, _ in docket.begin(1)]
     assert (hand(docket), begun) == ((2, []) if tried else (3, [rest_of(left)]))
     assert docket.tried() == (tried or 0)
+
+
+def test_where_several_were_in_hand_each_goes_by_itself() -> None:
+    docket = Docket()
+    docket.add([row(0, 4), unit(3), call(4), call(5)])
+    list(docket.begin(5))
+    docket.settle(2)
+
+    assert docket.held() == 3
+    left = docket.restart_alone()
+
+    assert [entry.order() for entry in left] == [
+        CallOrder((0, 2), 0, 2, 1, 0, True),
+        CallOrder((0, 3), 0, 3, 1, 0, True),
+        UnitOrder(0, 3, 1, False),
+        CallOrder((0, 4), 0, 4, 1, 0, True),
+        CallOrder((0, 5), 0, 5, 1, 0, False),
+    ]
+    assert docket.held() == 0
+    assert [task for task, _ in docket.begin(4)] == [call(5)]
 
 
 def rest_of(left: list[Any]) -> Task:

@@ -1,0 +1,231 @@
+"""What the runner says is done by its worker: results sent, counts kept, orders let go of.
+
+Until the runner has told that an order is done the docket has it. What it tells is done with the
+worker's own outbox, in the order in which it is told.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Any, assert_never
+
+from pipeflow.runtime.board import (
+    DEAD_LETTERED,
+    EMPTY,
+    HAND_DEPTH,
+    OVER,
+    PROCESSED,
+    RECEIVED,
+    SKIPPED,
+    put_hand,
+)
+from pipeflow.runtime.flow.joins import Call, Calls, Lone, UnitEnd
+from pipeflow.runtime.flow.refused import ReadersGone
+from pipeflow.runtime.isolation.around import Around
+from pipeflow.runtime.isolation.child import Child
+from pipeflow.runtime.isolation.docket import Docket
+from pipeflow.runtime.isolation.messages import (
+    COUNTS,
+    Act,
+    Broken,
+    Emitted,
+    Ended,
+    EndOrder,
+    Loaded,
+    Over,
+    Quick,
+    Record,
+    Results,
+    Told,
+    Unread,
+    settled,
+)
+from pipeflow.runtime.loops.base import StageLoop, StageStopped
+from pipeflow.runtime.messages import (
+    ItemGivenUp,
+    RunnerReady,
+    RunnerStarted,
+)
+from pipeflow.spec.pipeline import OUT, UNMATCHED
+from pipeflow.values import dataclass, field
+
+
+@dataclass(slots=True, kw_only=True)
+class HearingLoop(StageLoop):
+    """What a keeper knows of its runner, by what that has told.
+
+    Args:
+        around: What the worker's process does for it.
+        private: Arrays arrive as copies of its own.
+        metrics: Where the stage's metrics are to be in the end.
+    """
+
+    around: Around
+    private: bool = False
+    metrics: dict[str, float] = field(default_factory=dict)
+    _child: Child | None = None
+    _child_closed: bool = False
+    _docket: Docket = field(default_factory=Docket)
+    _end: EndOrder | None = None
+    _settled: int = 0  # items that the runners are done with
+    _given: int = 0  # orders that this runner was given
+    #: What must live until so many orders are done: arrays that were put into slots for them.
+    _keep: deque[tuple[int, tuple[object, ...]]] = field(default_factory=deque)
+    _loaded: Loaded | None = None
+    _over: Over | None = None
+    _deaths: int = 0
+    _late: bool = False  # the runner was killed for the item in its hand
+    _stack: str = ""  # where it was then
+    _rest_until: float | None = None
+    _leaving: bool = False
+    _told_to_end: bool = False
+    _sums: dict[str, float] = field(default_factory=dict)
+    _metrics: dict[str, float] = field(default_factory=dict)
+
+    def _begin(self) -> None:
+        self._child = self.around.begin_runner()
+        self._settled = settled(tuple([self.row[cell] for cell in COUNTS]))
+        self.tell(RunnerStarted(self._child.pid))
+
+    def _at_hand(self) -> Child:
+        assert self._child is not None
+        return self._child
+
+    # ------------------------------------------------------------------- hearing
+
+    def _hear(self) -> bool:
+        """Do what the runner says that its loop has done; whether it said anything.
+
+        Raises:
+            StageStopped: It was ended by a failure.
+            ReadersGone: Nobody needs its results any more.
+        """
+        records = self._at_hand().hear()
+        if not records:
+            return False
+        self._note_begun()
+        for record in records:
+            if type(record) is Quick:
+                self._note_quick(record.result)
+            else:
+                self._note(record)
+        return True
+
+    def _note_quick(self, result: Any) -> None:
+        """The call in hand is done, and gave one plain result, or nothing."""
+        row = self.row
+        item, lane, unit = self._docket.settle_one()
+        self._at_hand().confirm()
+        self._settled += 1
+        self._deaths = 0
+        row[PROCESSED] += 1
+        if result is None:
+            row[EMPTY] += 1
+        elif not self._leaving:
+            try:
+                self.outbox.emit(OUT, result, item, lane, unit)
+            except ReadersGone:
+                self._leaving = True
+                raise
+
+    def _note(self, record: Record) -> None:
+        match record:
+            case Results():
+                self._note_results(record)
+                return
+            case Loaded():
+                if self._loaded is not None:
+                    self.tell(RunnerReady())
+                self._loaded = record
+            case Told(report):
+                if isinstance(report, ItemGivenUp):
+                    self._given_up = report.failure
+                self.tell(report)
+            case Over():
+                self._over = record
+            case Broken(failure):
+                self._at_hand().confirm()
+                raise StageStopped(failure)
+            case Quick():
+                raise AssertionError(record)
+            case _:
+                assert_never(record)
+        self._at_hand().confirm()
+
+    def _note_results(self, record: Results) -> None:
+        payloads = iter(self.around.decode(record.packet) if record.packet else ())
+        self._at_hand().confirm()
+        gone: ReadersGone | None = None
+        for act in record.acts:
+            try:
+                self._do(act, payloads)
+            except ReadersGone as error:  # what was counted is counted all the same
+                self._leaving, gone = True, error
+        if record.metrics is not None:
+            self._metrics = record.metrics
+        self._settle(record.counts)
+        if gone is not None:
+            raise gone
+
+    def _do(self, act: Act, payloads: Iterator[Any]) -> None:
+        """Do what the loop has done."""
+        match act:
+            case Ended(lane, unit, span, free):
+                if not self._leaving:
+                    self.outbox.end_unit(lane, unit, span, free=free)
+                self._docket.pass_by(UnitEnd)
+            case Unread(port):
+                self.outbox.count_unread(port, 1)
+                self._count_emitted(port)
+            case Emitted(port, item, lane, unit):
+                payload = next(payloads)
+                self._count_emitted(port)
+                if not self._leaving:
+                    self.outbox.emit(port, payload, item, lane, unit)
+            case _:
+                assert_never(act)
+
+    def _count_emitted(self, port: str) -> None:
+        lone = self._docket.pass_by(Lone) if port == UNMATCHED else None
+        if isinstance(lone, Lone):
+            assert self.inbox is not None
+            self.inbox.unmatched(lone)
+        else:
+            self._docket.emitted += 1
+
+    def _settle(self, counts: tuple[int, ...]) -> None:
+        """Bring the counts up to date, and let go of what is done."""
+        row = self.row
+        if counts[0] > row[PROCESSED]:
+            self._deaths = 0  # an item was finished
+        before = (row[SKIPPED] + row[DEAD_LETTERED], row[OVER])
+        for cell, count in zip(COUNTS, counts, strict=True):
+            row[cell] = count
+        newly, self._settled = settled(counts) - self._settled, settled(counts)
+        self._docket.settle(newly)
+        # The runner has judged by what it knew of its mates. Of those who write this down for all
+        # to see, the last one sees it all.
+        if row[SKIPPED] + row[DEAD_LETTERED] > before[0]:
+            self._stop_if(self._spending.after_giving_up(self._seen()))
+        if row[OVER] > before[1]:
+            self._judge_at_end()
+
+    def _note_begun(self) -> None:
+        """Note what the runner has in hand by now: it is delivered, and its credit goes back."""
+        inbox, row = self.inbox, self.row
+        assert inbox is not None
+        for task, count in self._docket.begin(self._at_hand().begun()):
+            match task:
+                case Call():
+                    row[RECEIVED] += len(task.origins)
+                    inbox.delivered(task)
+                case Calls():
+                    row[RECEIVED] += count
+                    inbox.delivered_in(task, count)
+                    inbox.pay(task, count)
+        call = self._docket.in_hand()
+        if call is not None:
+            put_hand(row, call.id)
+        else:
+            row[HAND_DEPTH] = 0

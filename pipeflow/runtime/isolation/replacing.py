@@ -1,0 +1,222 @@
+"""When a runner is gone, or has to go: what it had in hand has failed, and another goes on.
+
+``deaths`` decides what follows; this obeys. See ``keeper``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Final, assert_never
+
+from pipeflow.errors import ItemNotSerializable
+from pipeflow.planner.plan import StagePlan
+from pipeflow.runtime.board import (
+    FAILED,
+    HAND_DEPTH,
+    RETRIED,
+    id_text,
+)
+from pipeflow.runtime.failures import view_of
+from pipeflow.runtime.flow.joins import Call
+from pipeflow.runtime.isolation.child import Child
+from pipeflow.runtime.isolation.deaths import (
+    Follows,
+    InHand,
+    Situation,
+    after_death,
+    died,
+    overdue,
+)
+from pipeflow.runtime.isolation.docket import Entry
+from pipeflow.runtime.isolation.hearing import HearingLoop
+from pipeflow.runtime.isolation.link import Cell
+from pipeflow.runtime.isolation.messages import (
+    Orders,
+    Over,
+    bare,
+)
+from pipeflow.runtime.loops.base import StageStopped
+from pipeflow.runtime.messages import (
+    Failure,
+    RunnerDied,
+)
+from pipeflow.spec.stage_type import Role
+from pipeflow.values import dataclass
+
+#: For a process that was killed to be gone, in seconds; only the kernel can delay it.
+_GONE_S: Final = 5.0
+#: For a runner to write down where it is before it is killed, in seconds.
+_STACK_S: Final = 0.1
+_STACK_LOOK_S: Final = 0.002
+
+
+@dataclass(slots=True, kw_only=True)
+class ReplacingLoop(HearingLoop):
+    """A keeper that outlives its runners."""
+
+    def _send(self, entries: Sequence[Entry]) -> None:
+        """Give entries to the runner, and the end of input if it is known."""
+        orders = [each.order() for each in entries]
+        if self._end is not None:
+            orders.append(self._end)
+        payloads = [payload for each in entries for payload in each.payloads()]
+        packet = None
+        self._given += sum(each.size for each in entries)
+        if payloads:
+            try:
+                packet = self.around.encode(payloads)
+            except ItemNotSerializable as error:
+                raise self._stopped(error, "pickling") from None
+            self._keep.append((self._given, packet.keep))
+        packet = bare(packet) if packet is not None else None
+        self._at_hand().send(Orders(tuple(orders), packet, self.private))
+
+    # ---------------------------------------------------------------------- time
+
+    def _time_left_s(self) -> float | None:
+        """Seconds that the item in hand has left; a runner that has overdrawn them is killed."""
+        limit_s, child = self.stage.timeout_s, self._at_hand()
+        if limit_s is None:
+            return None
+        begun = child.link.cells[Cell.BEGUN]
+        self._note_begun()
+        if self._docket.in_hand() is None:
+            return None
+        left_s = limit_s - child.link.in_hand_s()
+        if left_s > 0 or child.link.cells[Cell.BEGUN] != begun:
+            return max(left_s, 0.001)
+        self._hear()
+        if self._docket.in_hand() is None or child.link.cells[Cell.BEGUN] != begun:
+            return None  # it was done just in time
+        # From here on nothing is heard: the question itself may end the call that took too long.
+        self._late, self._stack = True, ""
+        child.ask_where()
+        until = time.monotonic() + _STACK_S
+        while not self._stack and time.monotonic() < until and not child.is_gone_in(_STACK_LOOK_S):
+            self._stack = self.around.last_words()
+        child.kill()
+        child.is_gone_in(_GONE_S)
+        self._after_end()
+        return 0.0
+
+    # -------------------------------------------------------------------- deaths
+
+    def _after_end(self) -> None:
+        """The runner is gone before its loop was over: go on without it, if that may be.
+
+        Raises:
+            StageStopped: That may not be.
+        """
+        child, loaded = self._at_hand(), self._loaded
+        assert loaded is not None
+        late, self._late = self._late, False
+        if not late:
+            self._hear()
+            self._note_begun()
+        if self._over is not None:
+            return
+        call, docket = self._docket.in_hand(), self._docket
+        at_end = self._end is not None and not docket
+        if at_end and not (loaded.ends or loaded.keeps_state):
+            self._over = Over(early=False)  # nothing was left to do
+            return
+        self._deaths += not late
+        tried = docket.tried() + 1 + self._tries_in(child, call) if call is not None else 0
+        found = Situation(
+            in_hand=docket.held(),
+            died=not late,
+            tried=tried,
+            emitted=docket.emitted,
+            replaceable=not loaded.keeps_state and not _writes(self.stage),
+            at_end=at_end,
+            deaths=self._deaths,
+        )
+        verdict = after_death(found, self.stage.on_error)
+        failure = self._failure_of(call, late=late, tried=tried)
+        self.tell(RunnerDied(child.pid, child.status or 0, failure.item))
+        match verdict.follows:
+            case Follows.END:
+                self.row[FAILED] += _count(call)
+                raise StageStopped(failure)
+            case Follows.GIVE_UP:
+                assert call is not None
+                self._give_up_call(call, failure)
+                self._succeed(docket.restart(tried=None))
+            case Follows.TRY_AGAIN:
+                self.row[RETRIED] += _count(call)
+                self._succeed(docket.restart(tried=tried), verdict.wait_s)
+            case Follows.ONE_BY_ONE:
+                self._succeed(docket.restart_alone())
+            case Follows.GO_ON:
+                self._succeed(docket.restart(tried=None))
+            case _:
+                assert_never(verdict.follows)
+
+    def _tries_in(self, child: Child, call: Call) -> int:
+        """How often the runner itself has tried the item in its hand again."""
+        retried = child.link.row[RETRIED] - self.row[RETRIED]
+        self.row[RETRIED] += retried
+        return retried // _count(call)
+
+    def _failure_of(self, call: Call | None, *, late: bool, tried: int) -> Failure:
+        """What has become of the item in hand, or of the worker if there is none."""
+        item = InHand(
+            item=id_text(call.id, self.names) if call is not None else "",
+            view=view_of(call.payload) if call is not None else "",
+            tried=max(1, tried),
+            emitted=self._docket.emitted,
+        )
+        if late:
+            assert self.stage.timeout_s is not None
+            return overdue(item, timeout_s=self.stage.timeout_s, stack=self._stack)
+        return died(
+            item,
+            status=self._at_hand().status or 0,
+            out_of_memory=self.around.ran_out_of_memory(),
+            stack=self.around.last_words(),
+            loaded=self._loaded is not None,
+        )
+
+    def _give_up_call(self, call: Call, failure: Failure) -> None:
+        """The item in hand has failed for the last time.
+
+        Raises:
+            StageStopped: The policy is ``stop``, or too many were given up.
+        """
+        self.hand, self._payload = call.id, call.payload
+        self._attempt, self._emitted = failure.attempt, failure.emitted
+        self._give_up_for(failure, _count(call), (call.lane, call.unit))
+        self.hand, self._payload = (), None
+
+    def _succeed(self, left: Sequence[Entry], wait_s: float = 0.0) -> None:
+        """Another runner takes the place of the one that is gone, and gets what is left."""
+        child = self._at_hand()
+        self.around.bury_runner()
+        child.close()
+        self._add_metrics()
+        self.row[HAND_DEPTH] = 0
+        self.outbox.flush()
+        if wait_s > 0:
+            self.around.back_off(wait_s)
+        self._given = 0
+        self._keep.clear()
+        self._begin()
+        if left or self._end is not None:
+            self._send(left)
+
+    def _add_metrics(self) -> None:
+        """What the last runner has told of its metrics counts for good."""
+        for name, value in self._metrics.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+        self._metrics = {}
+
+
+def _writes(stage: StagePlan) -> bool:
+    """Whether it is a writer of ours, which has begun a file or a request."""
+    return bool(stage.operator) and stage.role is Role.SINK
+
+
+def _count(call: Call | None) -> int:
+    """Items that a call takes."""
+    return len(call.origins) if call is not None else 0
