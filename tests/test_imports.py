@@ -28,6 +28,7 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
     "executors": {
         *("runtime", "planner.plan", "spec", "transports", "telemetry"),
         *("stages.context", "stages.loading", "stages.work"),
+        *("stages.shared_lock", "stages.shared_state"),
     },
     # It reads files and runs them, as whoever calls ``pipeflow.run`` does.
     "testing": {

@@ -73,7 +73,8 @@ _LANGUAGE: Final[Mapping[str, str]] = {
     "dead-lettered.",
     "bad-output": "`outputs` lists the stage's own ports. out, errors and unmatched belong to "
     "pipeflow.",
-    "bad-reference": "${...} names params.NAME, env.NAME, file.dir or run.id; $$ is a $.",
+    "bad-reference": "${...} names params.NAME, env.NAME, file.dir, run.id, or under `with` "
+    "shared.NAME; $$ is a $.",
     "bad-set": "--set takes a path and a value: stages.shrink.replicas=4.",
     "beside-pipeline": "A stage with `pipeline` has no processes of its own, so what concerns them "
     "(replicas, on_error, env and the like) is written in the file that it runs. A param of that "
@@ -117,6 +118,7 @@ _LANGUAGE: Final[Mapping[str, str]] = {
     "bad-parameter": "Parameters of the operator do not go together: one is missing that another "
     "needs, or two say different things.",
     "unknown-parameter": "The function, class or operator has no such parameter.",
+    "unknown-shared": "`shared` declares no state of that name.",
     "unreadable": "The file cannot be read.",
     "unset-variable": "The environment has no such variable. ${env.NAME:-default} gives a default.",
     "wrong-type": "The value is of another type than the setting takes.",
@@ -189,6 +191,7 @@ _GRAPH: Final[Mapping[str, str]] = {
     "`on_error: skip`.",
     "unread-input": "A file that is used as a stage names an input that none of its stages reads.",
     "unread-output": "Nobody reads what this port gives.",
+    "unused-shared": "No stage gets this state; a stage gets it by ${shared.NAME} under `with`.",
 }
 
 _MACHINE: Final[Mapping[str, str]] = {

@@ -9,6 +9,7 @@ from pipeflow.config.file_tests import read_tests
 from pipeflow.config.nodes import Map, TreePath
 from pipeflow.config.part import Asked, secrets_of
 from pipeflow.config.ports import read_ports
+from pipeflow.config.shared import read_shared
 from pipeflow.config.source import hidden_modules
 from pipeflow.config.stage import Surroundings, broken_stage, read_defaults, read_stage
 from pipeflow.errors import Finding, Location
@@ -84,6 +85,7 @@ def build(
         stages_at=stages_at,
         limits=_limits(limits),
         limits_at=_key_place(tree, "limits", start),
+        shared=read_shared(root),
         parameters=parameters,
         secrets=secrets_of([stage.inner for stage in stages if stage.inner], secrets),
         tests=read_tests(root),

@@ -225,7 +225,13 @@ def read_one(tree: Map, origin: Origin, asked: AskedFor, below: Below) -> One:
     )
     known = _params(tree, origin, asked, scope)
     lost = "params" not in tree and misspelt("params", tree, ROOT)
-    scope = replace(scope, params=known.nodes, failed=known.failed, params_lost=lost)
+    scope = replace(
+        scope,
+        params=known.nodes,
+        failed=known.failed,
+        params_lost=lost,
+        shared=_shared_names(tree),
+    )
     tree, unfilled = fill(tree, scope, literal_paths(tree, shared.stage_types))
     # A file that is used as a stage gets its params from there.
     part = asked.by_stage is None and ("inputs" in tree or "outputs" in tree)
@@ -265,6 +271,14 @@ def _params(tree: Map, origin: Origin, asked: AskedFor, scope: Scope) -> Params:
     if asked.by_stage is None:
         return read_params(tree.get("params"), asked.params, scope)
     return params_by_with(tree.get("params"), origin.file, asked.by_stage, scope)
+
+
+def _shared_names(tree: Map) -> tuple[str, ...] | None:
+    """What ``shared`` declares; ``None``: a mistake hides it."""
+    block = tree.get("shared")
+    if isinstance(block, Map):
+        return block.keys()
+    return None if block is not None or misspelt("shared", tree, ROOT) else ()
 
 
 def _at_the_name(finding: Finding, ask: Asked) -> Finding:

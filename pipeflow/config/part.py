@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from pipeflow.config.cursor import Cursor
 from pipeflow.config.edges import Inputs
 from pipeflow.config.interpolate import Scope
-from pipeflow.config.nodes import FROM_PARAM, Entry, Map, Node, Scalar
+from pipeflow.config.nodes import FROM_PARAM, Entry, Map, Node, Scalar, walk
 from pipeflow.config.params import Params, read_params
 from pipeflow.errors import Finding, Location
 from pipeflow.spec.pipeline import Pipeline
+from pipeflow.spec.shared import SharedRef
 from pipeflow.suggest import did_you_mean
 from pipeflow.values import dataclass, replace
 
@@ -66,9 +67,31 @@ def params_by_with(block: Node | None, file: str, ask: Asked, scope: Scope) -> P
         scope: Of the inner file.
     """
     entries = ask.given.entries if ask.given is not None else ()
-    known = read_params(block, {entry.key: entry.value for entry in entries}, scope)
+    state = {entry.key: found for entry in entries if (found := _state_in(entry.value))}
+    values = {
+        entry.key: replace(state[entry.key], broken=True) if entry.key in state else entry.value
+        for entry in entries
+    }
+    known = read_params(block, values, scope)
     told = (_located(finding, file, ask, entries) for finding in known.findings)
-    return replace(known, findings=tuple(finding for finding in told if finding is not None))
+    refused = (_of_the_outer(found, file) for found in state.values())
+    return replace(known, findings=(*(each for each in told if each is not None), *refused))
+
+
+def _state_in(value: Node) -> Scalar | None:
+    """A reference to shared state in a value."""
+    scalars = (node for _, node in walk(value) if isinstance(node, Scalar))
+    return next((each for each in scalars if isinstance(each.value, SharedRef)), None)
+
+
+def _of_the_outer(state: Scalar, file: str) -> Finding:
+    return Finding(
+        at=state.at,
+        code="bad-reference",
+        problem=f"{state.value} cannot be handed to another file: a param is a plain value",
+        hint=f"only the stages of one file share state: declare it in '{file}', under `shared`",
+        length=state.length,
+    )
 
 
 def _located(finding: Finding, file: str, ask: Asked, entries: Sequence[Entry]) -> Finding | None:

@@ -33,6 +33,7 @@ from pipeflow.config.schema_nodes import (
     reference,
 )
 from pipeflow.config.schema_parts import closed_part, part_inputs, part_outputs
+from pipeflow.config.schema_shared import shared_schema, state_schema
 from pipeflow.config.schema_tests import test_schema, tests_schema
 from pipeflow.config.snippets import NEW_FILE, NEW_STAGE, error_policies
 from pipeflow.spec.language import (
@@ -92,6 +93,7 @@ def pipeline_schema(stage_types: Mapping[str, StageType], own: Own | None = None
             "edge": edge_schema(own.ports),
             "resources": _resources(),
             "env": _env(),
+            "shared": state_schema(),
             "test": test_schema(own.ports),
             **own.definitions,
         },
@@ -175,6 +177,7 @@ def _root(own: Own) -> Schema:
     made = {
         "version": version,
         "params": params,
+        "shared": shared_schema(),
         "stages": _stages(),
         "tests": tests_schema(),
         "inputs": part_inputs(),

@@ -338,9 +338,7 @@ class _Retelling:
         entry = node.entry(str(error.instance)) if isinstance(node, Map) else None
         if entry is None:
             return
-        what = {"stages": "stage name", "params": "parameter name", "env": "variable"}.get(
-            str(path[-1]), "input name"
-        )
+        what = _NAMES.get(str(path[-1]), "input name")
         shown = entry.key if len(entry.key) <= 40 else entry.key[:37] + "..."
         rule = "a letter, then up to 63 letters, digits, '-' or '_'"
         if what == "input name":
@@ -450,6 +448,14 @@ def _filled(option: Option | None) -> str:
     lists = [one for one in option.examples if isinstance(one, list)] if option else []
     return f"{option.name}: {lists[0]}, or leave the key out" if option and lists else ""
 
+
+#: What the keys of a mapping are called where they are the user's own.
+_NAMES: Final = {
+    "stages": "stage name",
+    "params": "parameter name",
+    "shared": "name",
+    "env": "variable",
+}
 
 #: The schema of a key that only other tools have.
 _ALIAS: Final = {"doNotSuggest": True}

@@ -126,6 +126,25 @@ NEW_TEST: Final[list[Snippet]] = [
     },
 ]
 
+#: State that stages share, under ``shared``.
+NEW_STATE: Final[list[Snippet]] = [
+    {
+        "label": "shared: a dict",
+        "description": "In a process of its own; also `list`.",
+        "body": {"${1:seen}": {"type": "dict"}},
+    },
+    {
+        "label": "shared: a value",
+        "description": "One number in shared memory.",
+        "body": {"${1:total}": {"type": "value", "dtype": "${2:int64}", "value": "${3:0}"}},
+    },
+    {
+        "label": "shared: an array",
+        "description": "In shared memory.",
+        "body": {"${1:histogram}": {"type": "array", "dtype": "${2:float64}", "shape": "${3:256}"}},
+    },
+]
+
 #: What becomes of items that fail, inside a stage.
 _ERROR_POLICIES: Final[list[Snippet]] = [
     {

@@ -114,7 +114,11 @@ def _add_looking(server: LanguageServer) -> None:
     @server.feature(types.TEXT_DOCUMENT_DOCUMENT_SYMBOL)
     def symbols(params: types.DocumentSymbolParams) -> list[types.DocumentSymbol]:
         document, file = _outline(server, params.text_document.uri)
-        kinds = {Kind.PARAM: types.SymbolKind.Variable, Kind.STAGE: types.SymbolKind.Function}
+        kinds = {
+            Kind.PARAM: types.SymbolKind.Variable,
+            Kind.SHARED: types.SymbolKind.Object,
+            Kind.STAGE: types.SymbolKind.Function,
+        }
         return [
             types.DocumentSymbol(
                 name=one.text,

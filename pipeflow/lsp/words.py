@@ -52,6 +52,8 @@ def hover(name: Name, file: Outline, around: Surroundings) -> str:
             return _stage(name.text, file, around)
         case Kind.PARAM:
             return _param(name.text, file)
+        case Kind.SHARED:
+            return _shared(name.text, file)
         case Kind.FILE:
             return _file(name.text, around)
 
@@ -116,6 +118,20 @@ def _stage(name: str, file: Outline, around: Surroundings) -> str:
     if readers:
         lines.append("Read by " + ", ".join(f"`{reader}`" for reader in readers) + ".")
     return "\n\n".join(lines)
+
+
+def _shared(name: str, file: Outline) -> str:
+    block = file.root.get("shared") if file.root else None
+    node = block.get(name) if isinstance(block, Map) else None
+    if not isinstance(node, Map):
+        return ""
+    facts = ", ".join(f"{key}: `{plain(value)}`" for key, value in node.items())
+    stages = dict.fromkeys(
+        one.stage for one in file.names if one.kind is Kind.SHARED and one.text == name
+    )
+    users = ", ".join(f"`{stage}`" for stage in stages if stage)
+    used = f"Shared by {users}." if users else "No stage uses it."
+    return f"**shared `{name}`**\n\n{facts}\n\n{used}"
 
 
 def _param(name: str, file: Outline) -> str:

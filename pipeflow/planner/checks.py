@@ -15,6 +15,8 @@ from pipeflow.planner.memory import demands_of, limit_findings
 from pipeflow.planner.placement import place, process_findings
 from pipeflow.planner.references import resolve
 from pipeflow.planner.rules import doubts, network_rules, nothing_starts, stage_rules
+from pipeflow.planner.shared import manager_count, unused_findings
+from pipeflow.planner.traits import is_isolated
 from pipeflow.spec.pipeline import Pipeline, Stage
 
 
@@ -75,6 +77,7 @@ def _file(pipeline: Pipeline, *, part: bool, included: bool = False) -> list[Fin
     findings += _spread_zips(running, zips)
     findings += doubts(running, whole, resolved.maybe_read)
     findings += item_types(running)
+    findings += unused_findings(pipeline)
     if not resolved.findings:
         findings += unread_inputs(pipeline)
     if not resolved.findings and not included:
@@ -83,7 +86,9 @@ def _file(pipeline: Pipeline, *, part: bool, included: bool = False) -> list[Fin
         return findings  # how much all of them need is seen when they are one
     # On any machine there are at least so many; make_plan asks again with what ``auto`` gives.
     fewest = place(running, zips, cores=1)
-    findings += process_findings(pipeline, sum(fewest.values()))
+    beside = sum(fewest[name] for name, stage in running.stages.items() if is_isolated(stage))
+    processes = sum(fewest.values()) + beside + manager_count(pipeline)
+    findings += process_findings(pipeline, processes)
     findings += limit_findings(pipeline, demands_of(running, fewest))
     return findings
 

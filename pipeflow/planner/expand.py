@@ -29,6 +29,7 @@ from pipeflow.spec.pipeline import (
     Stage,
 )
 from pipeflow.spec.policies import ArrayMode, Capacity, Overflow, TransportKind
+from pipeflow.spec.shared import Shared, renamed
 from pipeflow.spec.stage_type import CallFacts, Shape
 from pipeflow.values import dataclass, field, replace
 
@@ -64,13 +65,13 @@ def expand(pipeline: Pipeline) -> Expanded:
     if not runs_files(pipeline):
         return Expanded(pipeline)
     findings: list[Finding] = []
-    stages, sources = _flat(pipeline, findings)
+    stages, sources, shared = _flat(pipeline, findings)
     tests = tuple(_flat_test(test, sources, findings) for test in pipeline.tests)
     outputs = tuple(
         replace(port, source=sources.get(port.source, (port.source,))[0])
         for port in pipeline.outputs
     )
-    flat = replace(pipeline, stages=stages, tests=tests, outputs=outputs)
+    flat = replace(pipeline, stages=stages, shared=shared, tests=tests, outputs=outputs)
     return Expanded(flat, tuple(findings), sources)
 
 
@@ -130,18 +131,25 @@ def _source(port: InPort) -> Stage:
     )
 
 
-def _flat(pipeline: Pipeline, findings: list[Finding]) -> tuple[tuple[Stage, ...], _Sources]:
-    """The stages of a file with those of its inner files, and who gives what these gave."""
+def _flat(
+    pipeline: Pipeline, findings: list[Finding]
+) -> tuple[tuple[Stage, ...], _Sources, tuple[Shared, ...]]:
+    """The stages of a file with those of its inner files, who gives what these gave, and the state.
+
+    Each stage that runs a file has state of its own for it.
+    """
     stages: list[Stage] = []
+    shared = [*pipeline.shared]
     sources: dict[PortRef, tuple[PortRef, ...]] = {}
     for stage in pipeline.stages:
         if stage.inner is None or not stage.enabled:
             stages.append(stage)
             continue
-        inner, deeper = _flat(stage.inner, findings)
+        inner, deeper, state = _flat(stage.inner, findings)
         stages += _moved_in(stage, stage.inner, inner, findings)
         sources |= _given_out(stage.name, stage.inner, deeper)
-    return tuple(_resolved(stage, sources, findings) for stage in stages), sources
+        shared += (replace(each, name=f"{stage.name}/{each.name}") for each in state)
+    return tuple(_resolved(stage, sources, findings) for stage in stages), sources, tuple(shared)
 
 
 def _given_out(name: str, inner: Pipeline, deeper: _Sources) -> _Sources:
@@ -184,6 +192,7 @@ def _moved_in(
             stage,
             name=f"{outer.name}/{stage.name}",
             edges=tuple(edges),
+            parameters=renamed(stage.parameters, f"{outer.name}/"),
             home=stage.home or _home(inner, stage),
         )
 

@@ -35,6 +35,7 @@ from pipeflow.planner.plan import (
     StagePlan,
     WorkerPlan,
 )
+from pipeflow.planner.shared import manager_count, used_by, with_stages
 from pipeflow.planner.traits import (
     LIVE,
     is_isolated,
@@ -79,9 +80,10 @@ def make_plan(pipeline: Pipeline, machine: Machine, *, fusion: bool = False) -> 
     workers = sum(replicas.values())
     isolated = [name for name, stage in running.stages.items() if is_isolated(stage)]
     processes = workers + sum(replicas[name] for name in isolated)
+    processes += manager_count(trimmed.pipeline)
     units = number(running, zips, replicas)
     ways = find_ways(running, units, replicas)
-    budget = share_memory(pipeline, demands_of(running, replicas), machine)
+    budget = share_memory(trimmed.pipeline, demands_of(running, replicas), machine)
     findings = by_place(
         [
             *findings,
@@ -106,6 +108,7 @@ def make_plan(pipeline: Pipeline, machine: Machine, *, fusion: bool = False) -> 
         workers=_workers(tuple(replicas.values())),
         start_order=tuple(place_of[name] for name in start_order(running.graph)),
         stop_order=tuple(place_of[name] for name in stop_order(running.graph)),
+        shared=used_by(pipeline, running.stages.values()),
         parameters=pipeline.parameters,
         secrets=pipeline.secrets,
         cores=machine.cores,
@@ -140,7 +143,7 @@ def only_to(pipeline: Pipeline, stage: str) -> Pipeline:
     read = {edge.source for each in stages for edge in each.edges}
     # Tests speak of the whole file.
     stages = tuple(without_letters(each, read) for each in stages)
-    return replace(running, stages=stages, tests=())
+    return replace(with_stages(running, stages), tests=())
 
 
 def _leading_to(stage: str, pipeline: Pipeline) -> set[str]:

@@ -25,6 +25,7 @@ from pipeflow.spec.policies import (
     Overflow,
     TransportKind,
 )
+from pipeflow.spec.shared import Shared
 from pipeflow.spec.stage_type import Role, Shape
 from pipeflow.values import dataclass, field
 
@@ -129,7 +130,7 @@ class StagePlan:
         operator: Name of the operator, or empty. One of the two is given.
         role: A source has no edges in; a sink is a stage that nobody reads.
         shape: As far as it is known before the code runs.
-        parameters: ``with``, filled in.
+        parameters: ``with``, filled in; a ``SharedRef`` stands for what only a worker has.
         join: How inputs become calls.
         edges_in: Numbers of the edges it reads, in the order of the file.
         edges_out: Output port to the numbers of the edges that read it; ports without readers are
@@ -225,6 +226,7 @@ class Plan:
         workers: In the order of the stages.
         start_order: Numbers of the stages, readers before their writers.
         stop_order: Numbers of the stages, writers before their readers.
+        shared: State that its stages share, by number.
         parameters: The values of ``params``, for ``EXPR``; secrets are left out.
         secrets: Texts that must never be shown.
         run_id: What ``${run.id}`` was filled in with, and what the run is called; empty: it gets
@@ -245,6 +247,7 @@ class Plan:
     workers: tuple[WorkerPlan, ...]
     start_order: tuple[int, ...]
     stop_order: tuple[int, ...]
+    shared: tuple[Shared, ...] = ()
     parameters: Mapping[str, object] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
     run_id: str = field(default="", compare=False)
@@ -256,9 +259,20 @@ class Plan:
 
     @property
     def processes(self) -> int:
-        """How many processes run its workers, and what these have run beside them."""
+        """How many processes run its workers, what these have run beside them, and the manager."""
         beside = [worker for worker in self.workers if self.stages[worker.stage].isolated]
-        return len({worker.process for worker in self.workers}) + len(beside)
+        own = {worker.process for worker in self.workers}
+        return len(own) + len(beside) + self.has_manager
+
+    @property
+    def has_manager(self) -> bool:
+        """Whether a process keeps dicts and lists that stages share."""
+        return any(shared.in_manager for shared in self.shared)
+
+    @property
+    def manager(self) -> int:
+        """Number of the manager process, behind those of the workers."""
+        return len(self.workers)
 
     @property
     def stage_of_pool(self) -> tuple[int, ...]:

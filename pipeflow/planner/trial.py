@@ -15,6 +15,7 @@ from pipeflow.errors import Finding, InvalidPipeline, Location
 from pipeflow.planner.expand import alone, expand
 from pipeflow.planner.graph import without_disabled
 from pipeflow.planner.listing import listed
+from pipeflow.planner.shared import with_stages
 from pipeflow.planner.traits import answers, ports_of, without_letters
 from pipeflow.spec.pipeline import (
     ERRORS,
@@ -103,7 +104,9 @@ def decide_trial(pipeline: Pipeline, test: FileTest) -> Trial:
     read = {edge.source for stage in (*running, *collectors) for edge in stage.edges}
     stages = (*sources, *(without_letters(stage, read) for stage in running), *collectors)
     return Trial(
-        pipeline=replace(pipeline, stages=stages, tests=(), inputs=(), outputs=(), ports_at=None),
+        pipeline=replace(
+            with_stages(pipeline, stages), tests=(), inputs=(), outputs=(), ports_at=None
+        ),
         collected=collected,
         at_input=way.sinks,
     )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from pipeflow.planner.plan import Plan, StagePlan
 from pipeflow.runtime.board import SINCE_NS, STATE, Board, State, Words
@@ -15,8 +15,26 @@ from pipeflow.stages.context import StageContext
 from pipeflow.stages.loading import load_work
 from pipeflow.stages.work import Work
 
+if TYPE_CHECKING:
+    from pipeflow.runtime.shared.give import ProcessShares
 
-def load_stage(stage: StagePlan, plan: Plan, context: StageContext, row: Words) -> Work:
+
+def shares_of(briefs: Sequence[WorkerBrief]) -> ProcessShares | None:
+    """What the stages of this process share with others; few pipelines have any."""
+    if all(brief.shared is None for brief in briefs):
+        return None
+    from pipeflow.runtime.shared.give import ProcessShares
+
+    return ProcessShares(briefs)
+
+
+def load_stage(
+    stage: StagePlan,
+    plan: Plan,
+    context: StageContext,
+    row: Words,
+    shares: ProcessShares | None,
+) -> Work:
     """Import and build the stage's code, and see that it is what was planned.
 
     How far it has come, and since when, stands in the worker's row of the board.
@@ -33,7 +51,7 @@ def load_stage(stage: StagePlan, plan: Plan, context: StageContext, row: Words) 
         operator=stage.operator,
         folder=plan.folder_of(stage),
         folders=plan.folders,
-        parameters=stage.parameters,
+        parameters=shares.fill(stage.parameters, context) if shares else stage.parameters,
         source=not stage.edges_in,
         input_names=names,
         imported=lambda: note(State.BUILDING),

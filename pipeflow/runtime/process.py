@@ -149,13 +149,14 @@ class Process:
         """An array in this worker's own pool."""
         return self._share.pool.empty(shape, dtype)
 
-    def begin(self, *, lingers: bool = True) -> None:
+    def begin(self, *, lingers: bool = True, guest: bool = False) -> None:
         """The loop begins.
 
         Args:
             lingers: It may be long at one item; else it flushes before it waits, all the time.
+            guest: The process is not ours: how it keeps its memory is its own affair.
         """
-        if "numpy" in sys.modules:
+        if "numpy" in sys.modules and not guest:
             keep_freed_memory()
         self._since = time.monotonic_ns()
         self._enter_state(State.BUSY, 0)

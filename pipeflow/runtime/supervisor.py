@@ -30,7 +30,7 @@ from pipeflow.runtime.flow.wiring import ChannelPlan
 from pipeflow.runtime.last_words import stack_of
 from pipeflow.runtime.launch.launcher import Launcher
 from pipeflow.runtime.launch.messages import Exited, Launch
-from pipeflow.runtime.launch.orders import launch_order
+from pipeflow.runtime.launch.orders import launch_order, manager_order
 from pipeflow.runtime.launch.wires import Wires
 from pipeflow.runtime.machine import oom_kills
 from pipeflow.runtime.messages import (
@@ -52,7 +52,14 @@ from pipeflow.runtime.watch.early_end import unneeded
 from pipeflow.runtime.watch.ending import Ending
 from pipeflow.runtime.watch.hearing import Hearing
 from pipeflow.runtime.watch.lifecycle import Happening, Life
-from pipeflow.runtime.watch.root_cause import Cause, death, root_cause, signal_name, split_status
+from pipeflow.runtime.watch.root_cause import (
+    Cause,
+    death,
+    manager_death,
+    root_cause,
+    signal_name,
+    split_status,
+)
 from pipeflow.runtime.watch.signals import SignalPipe
 from pipeflow.runtime.watch.stalls import Stalls
 from pipeflow.runtime.watch.standstill import Standstill
@@ -128,7 +135,7 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._hearing = Hearing(wires, self._selector, on_report=self._note, on_line=self._print)
         self._ending = Ending(launcher)
-        self._stalls = Stalls(plan)
+        self._stalls = Stalls(plan, wires.lock_words)
         self._starting = Starting(
             plan,
             wires.board,
@@ -167,6 +174,8 @@ class Supervisor:
             MachineError: One of them could not be started; closing the launcher ends the others.
         """
         for number, pid in self._launcher.launch(self._orders()):
+            if number == self._plan.manager:
+                continue  # it runs no code of the user's, and nobody waits for it to be ready
             for worker in self._plan.sharing(number):
                 watched = self._workers[worker.index]
                 watched.pid = pid
@@ -180,6 +189,8 @@ class Supervisor:
 
     def _orders(self) -> Iterator[Launch]:
         """An order for each process, with all workers that share it."""
+        if self._plan.has_manager:
+            yield manager_order(self._plan, self._wires.manager_door)
         for stage in self._plan.start_order:
             for worker in self._plan.workers_of(stage):
                 if worker.process == worker.index:
@@ -314,8 +325,22 @@ class Supervisor:
             self._lose_launcher(error)
             return
         for exited in news:
+            if exited.worker == self._plan.manager:
+                self._lose_manager(exited)
+                continue
             for watched, end in self._shared_end(exited):
                 self._bury(watched, end)
+
+    def _lose_manager(self, exited: Exited) -> None:
+        """It ends by itself when no worker is left; else what the stages share is gone."""
+        if exited.status == 0 or self._stopping:
+            return
+        failure = manager_death(
+            status=exited.status,
+            names=tuple(each.name for each in self._plan.shared if each.in_manager),
+            out_of_memory=self._ran_out_of_memory(),
+        )
+        self._causes.append(Cause(worker=-1, failure=failure, order=self._moment))
 
     def _shared_end(self, exited: Exited) -> list[tuple[Watched, Exited]]:
         """The end of a process, for each worker in it; who had an item in hand comes first."""

@@ -16,6 +16,7 @@ from pipeflow.spec.policies import (
     Overflow,
     TransportKind,
 )
+from pipeflow.spec.shared import DTYPES, SharedKind
 from pipeflow.spec.table import LaterForm, Table
 
 #: Version of the language that this pipeflow reads.
@@ -673,6 +674,49 @@ TEST: Final = Table(
     each={"expect": EXPECTATION},
 )
 
+SHARED: Final = Table(
+    name="shared",
+    title="shared state",
+    options=(
+        Option(
+            name="type",
+            types=(_STRING,),
+            choices=tuple(kind.value for kind in SharedKind),
+            choice_docs=(
+                "A dict, in a process of its own: the manager.",
+                "A list, in the same process.",
+                "One number or truth value, in shared memory.",
+                "An array, in shared memory.",
+            ),
+            description="What it is.",
+        ),
+        Option(
+            name="dtype",
+            types=(_STRING,),
+            default=None,
+            choices=tuple(DTYPES),
+            description="Element type of a value or an array: float64 when left out; that of "
+            "`value` if that is a whole number or a truth value.",
+        ),
+        Option(
+            name="shape",
+            types=(_INTEGER, _LIST),
+            default=None,
+            unit="elements",
+            minimum=1,
+            description="Length of each axis of an array.",
+            examples=([256], [480, 640, 3]),
+        ),
+        Option(
+            name="value",
+            types=(_NUMBER, _BOOLEAN),
+            default=0,
+            description="What a value is at the start, and each element of an array.",
+            examples=(1,),
+        ),
+    ),
+)
+
 ROOT: Final = Table(
     name="pipeline",
     title="a pipeline",
@@ -721,6 +765,16 @@ ROOT: Final = Table(
             examples=({"memory": "4GiB", "processes": 64},),
         ),
         Option(
+            name="shared",
+            types=(_MAPPING,),
+            default=None,
+            aliases=("state", "globals"),
+            description="State that stages share, which reaches a function by "
+            '`with: {seen: "${shared.seen}"}`: an object with `.value` or `.array` that is also a '
+            "context manager holding its lock.",
+            examples=({"seen": {"type": "dict"}},),
+        ),
+        Option(
             name="stages",
             types=(_MAPPING,),
             aliases=("steps", "tasks", "nodes", "jobs", "services", "components", "pipeline"),
@@ -752,7 +806,6 @@ ROOT: Final = Table(
         *(
             Option(name=name, types=(_ANY,), default=None, description=words, later=True)
             for name, words in (
-                ("shared", "State that stages share."),
                 ("delivery", "What is promised when a process dies."),
                 ("checkpoint", "How often the state of the run is saved, and where."),
                 ("restart", "How often a run may begin again after a crash."),
@@ -760,7 +813,7 @@ ROOT: Final = Table(
         ),
     ),
     within={"defaults": DEFAULTS, "limits": LIMITS},
-    each={"params": PARAM, "stages": STAGE, "tests": TEST},
+    each={"params": PARAM, "shared": SHARED, "stages": STAGE, "tests": TEST},
 )
 
 #: What a stage that runs another file may say beside ``pipeline``: the rest is for processes, and
@@ -773,6 +826,7 @@ TABLES: Final = (
     PARAM,
     DEFAULTS,
     LIMITS,
+    SHARED,
     STAGE,
     EDGE,
     CAPACITY,

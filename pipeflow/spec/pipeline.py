@@ -25,6 +25,7 @@ from pipeflow.spec.policies import (
     Resources,
     TransportKind,
 )
+from pipeflow.spec.shared import Shared
 from pipeflow.spec.stage_type import CallFacts, StageType
 from pipeflow.values import dataclass, field
 
@@ -287,6 +288,7 @@ class Pipeline:
         stages_at: Where ``stages`` stands.
         limits: Bounds of the run.
         limits_at: Where ``limits`` stands, else the file's start.
+        shared: State that stages share, in the order of the file.
         parameters: The values of ``params``, for ``EXPR`` and reports; secrets are left out.
         secrets: Texts that must never be shown.
         tests: In the order of the file.
@@ -310,6 +312,7 @@ class Pipeline:
     stages_at: Location
     limits: Limits = field(default_factory=Limits)
     limits_at: Location
+    shared: tuple[Shared, ...] = ()
     parameters: Mapping[str, object] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
     tests: tuple[FileTest, ...] = ()

@@ -494,7 +494,7 @@ def test_a_word_of_a_later_version_is_known_as_one(line: str) -> None:
     assert codes(f"call: steps:clean\ninputs: load\n{line}") == ["not-yet"]
 
 
-@pytest.mark.parametrize("key", ["shared", "delivery", "checkpoint", "restart"])
+@pytest.mark.parametrize("key", ["delivery", "checkpoint", "restart"])
 def test_a_top_level_word_of_a_later_version_is_known_as_one(key: str) -> None:
     result = loaded(f"{key}: {{}}\nstages: {{load: {{call: 'steps:load'}}}}")
 

@@ -27,8 +27,8 @@ SHOW: Final = NUMBERS + "  show:\n    use: print\n    inputs: numbers\n"
 OFFERS: Final = {
     "an-empty-file": Offer(
         "¦",
-        ("stages", "params", "limits", "tests", "inputs", "outputs", "new pipeline"),
-        ("shared", "$schema"),
+        ("stages", "params", "limits", "shared", "tests", "inputs", "outputs", "new pipeline"),
+        ("restart", "$schema"),
     ),
     "a-new-stage": Offer(
         NUMBERS + "  ¦",

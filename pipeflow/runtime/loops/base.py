@@ -15,7 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from pipeflow.errors import ItemNotLoadable, MemoryLimitReached, PipeflowError
+from pipeflow.errors import ChannelError, ItemNotLoadable, MemoryLimitReached, PipeflowError
 from pipeflow.planner.plan import StagePlan
 from pipeflow.runtime.board import (
     DEAD_LETTERED,
@@ -385,6 +385,8 @@ class StageLoop(ABC):
             view="" if self._payload is None else view_of(self._payload),
             attempt=self._attempt if self.hand else 1,
             emitted=self._emitted if self.hand else 0,
+            # In the user's code: the manager of what it shares is gone.
+            victim=isinstance(error, ChannelError),
         )
 
     def _stopped(self, error: BaseException, phase: str) -> StageStopped:
