@@ -344,3 +344,60 @@ def test_create_is_about_one_file(
 
     assert main(["test", *arguments], theatre.world) == 2
     assert words in theatre.err
+
+
+PARTS = """\
+stages:
+  read: {use: lines, with: {path: in.txt}}
+  part: {pipeline: part.yaml, inputs: read}
+  suffix: {use: map, inputs: part, with: {expr: item + "!"}}
+  save: {use: 'null', inputs: suffix}
+"""
+PART = """\
+inputs: [lines]
+outputs: {out: upper}
+stages:
+  strip: {use: map, inputs: lines, with: {expr: item.strip()}}
+  upper: {use: map, inputs: strip, with: {expr: item.upper()}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("stage", "given", "expected"),
+    [("part", "read: [a, b]", "[A, B]"), ("suffix", "part: [A, B]", '["A!", "B!"]')],
+)
+def test_a_test_is_made_of_what_a_file_takes_and_gives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str, given: str, expected: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in.txt").write_text("a\nb\n")
+    (tmp_path / "part.yaml").write_text(PART)
+
+    code, _, err = run(tmp_path, "", "--create", stage, head=PARTS)
+
+    assert code == 0, err
+    assert (tmp_path / "p.yaml").read_text() == (
+        f"{PARTS}\ntests:\n  {stage}-sample:\n    given:\n      {given}\n"
+        f"    expect:\n      {stage}: {expected}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("stage", "head", "words"),
+    [
+        ("part/strip", PARTS, "'part/strip' stays inside of another file"),
+        ("upper", PART, "is run as a stage of other files"),
+    ],
+)
+def test_a_test_of_what_stands_in_another_file_is_not_made_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str, head: str, words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in.txt").write_text("a\nb\n")
+    (tmp_path / "part.yaml").write_text(PART)
+
+    code, _, err = run(tmp_path, "", "--create", stage, head=head)
+
+    assert code == 2
+    assert words in err
+    assert (tmp_path / "p.yaml").read_text() == head

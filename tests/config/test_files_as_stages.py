@@ -406,3 +406,32 @@ def test_a_stage_of_an_inner_file_cannot_be_named_outside(tmp_path: Path) -> Non
     (found,) = (e for e in reading(tmp_path).findings if e.severity is Severity.ERROR)
     assert found.code == "bad-value"
     assert found.hint.startswith("a file that a stage runs gives its outputs: inputs: part,")
+
+
+@pytest.mark.parametrize("given", ["'${shared.seen}'", "[1, '${shared.seen}']"])
+def test_state_of_the_outer_file_is_no_param(tmp_path: Path, given: str) -> None:
+    write(
+        tmp_path,
+        part=SCALE,
+        outer=f"{OUTER}  part:\n    pipeline: part.yaml\n    inputs: numbers\n"
+        f"    with: {{factor: {given}}}\n"
+        f"{SHOW}shared: {{seen: {{type: dict}}}}\n",
+    )
+
+    (finding,) = reading(tmp_path).findings
+
+    assert (finding.code, finding.at.line) == ("bad-reference", 6)
+    assert finding.at.file.endswith("outer.yaml")
+    assert finding.problem.startswith("${shared.seen} cannot be handed to another file")
+
+
+def test_state_that_no_stage_of_the_inner_file_uses_is_told_there_once(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        part=f"shared: {{seen: {{type: dict}}}}\n{DOUBLE}",
+        outer=f"{OUTER}  part: {{pipeline: part.yaml, inputs: numbers}}\n"
+        f"  again: {{pipeline: part.yaml, inputs: part}}\n{SHOW.replace('part', 'again')}",
+    )
+
+    assert {each.partition(" ")[2] for each in told(tmp_path)} == {"unused-shared"}
+    assert {each.at.file.rpartition("/")[2] for each in reading(tmp_path).findings} == {"part.yaml"}

@@ -344,6 +344,20 @@ def test_limits_of_the_file_are_judged_without_a_machine() -> None:
     assert codes(small) == ["memory-limit"]
 
 
+def test_the_processes_beside_isolated_stages_count() -> None:
+    two = pipeline(
+        stage("find"),
+        stage("work", "find", replicas=2, timeout_s=1.0),
+        stage("save", "work", SAVE),
+        processes=5,
+    )
+
+    (finding,) = errors(two)
+
+    assert finding.code == "too-many-processes"
+    assert "6 worker processes" in finding.problem
+
+
 def test_all_mistakes_come_at_once_sorted_by_place() -> None:
     wrong = pipeline(
         stage("find", replicas=2),
