@@ -98,6 +98,8 @@ def _located(finding: Finding, file: str, ask: Asked, entries: Sequence[Entry]) 
     """What is wrong with a value is told where the outer file gives it, or should."""
     if finding.code == "unknown-param" and finding.at.file == FROM_PARAM:
         entry = entries[finding.at.line - 1]
+        if _state_in(entry.value):
+            return None  # which is told, and a param of that name would not help
         return replace(
             finding,
             at=entry.key_at,

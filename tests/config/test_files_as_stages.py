@@ -408,13 +408,14 @@ def test_a_stage_of_an_inner_file_cannot_be_named_outside(tmp_path: Path) -> Non
     assert found.hint.startswith("a file that a stage runs gives its outputs: inputs: part,")
 
 
+@pytest.mark.parametrize("name", ["factor", "seen"])
 @pytest.mark.parametrize("given", ["'${shared.seen}'", "[1, '${shared.seen}']"])
-def test_state_of_the_outer_file_is_no_param(tmp_path: Path, given: str) -> None:
+def test_state_of_the_outer_file_is_no_param(tmp_path: Path, given: str, name: str) -> None:
     write(
         tmp_path,
-        part=SCALE,
+        part=SCALE.replace("minimum: 1", "default: 1"),
         outer=f"{OUTER}  part:\n    pipeline: part.yaml\n    inputs: numbers\n"
-        f"    with: {{factor: {given}}}\n"
+        f"    with: {{{name}: {given}}}\n"
         f"{SHOW}shared: {{seen: {{type: dict}}}}\n",
     )
 
