@@ -20,7 +20,7 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
     "spec": set(),
     "transports": set(),
     "telemetry": set(),
-    "config": {"spec"},
+    "config": {"spec", "telemetry.masking"},
     "planner": {"spec"},
     "stages": {"spec", "telemetry"},
     "runtime": {"planner.plan", "spec", "stages", "transports", "telemetry"},

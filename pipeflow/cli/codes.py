@@ -168,7 +168,6 @@ _GRAPH: Final[Mapping[str, str]] = {
     "never-answers": "The function returns nothing, yet another stage reads what it gives. Is a "
     "`return` missing?",
     "no-source": "Every stage has inputs, so nothing would start the pipeline.",
-    "on-error-misfit": "Sources and stream functions of your own know only `on_error: stop`.",
     "part-of-another": "A file with `inputs` or `outputs` is made to be a stage of another file: "
     "alone it has nothing to read, or nobody to give to. `pipeflow validate` and `pipeflow test` "
     "look at it alone.",
@@ -211,6 +210,9 @@ _RUN: Final[Mapping[str, str]] = {
     "finish-failed": "finish() of a stage raised; `on_error` covers items only.",
     "import-failed": "The module that `call` names raised while it was imported, or its function "
     "does not fit the stage.",
+    "not-loadable": "What came cannot be unpickled in the process of this stage: code of the "
+    "item's class raised there. Its module must be importable, and its `__reduce__` or "
+    "`__setstate__` must work in every process.",
     "not-serializable": "What a stage gave cannot be pickled, so it cannot cross to another "
     "process. Open files, locks, lambdas and generators are the usual causes.",
     "run-failed": "The run as a whole could not go on.",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import re
 import sys
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -22,10 +24,24 @@ _PHASES: Final[Mapping[str, tuple[str, str]]] = {
     "finish": ("finish-failed", "failed in finish()"),
     "close": ("close-failed", "failed in close()"),
     "pickling": ("not-serializable", "gave what cannot cross to another process"),
+    "unpickling": ("not-loadable", "could not load what came"),
     "death": ("worker-died", "lost a worker"),
     "budget": ("budget-spent", "gave up too many items"),
     "run": ("run-failed", "ended the run"),
 }
+
+#: What the machine refuses whatever the item is, by the number that ``OSError`` begins with: going
+#: on to the next item would only fail again.
+_MACHINES: Final[Mapping[int, str]] = {
+    errno.ENOSPC: "make room on that disk",
+    errno.EDQUOT: "make room within the quota of that disk",
+    errno.EFBIG: "lift the limit for files (`ulimit -f`)",
+    errno.EROFS: "name a path on a disk that can be written",
+    errno.EMFILE: "close what the stage opens, or lift the limit (`ulimit -n`)",
+    errno.ENFILE: "the machine has too many open files",
+    errno.EIO: "look at that disk",
+}
+_ERRNO: Final = re.compile(r"\[Errno (\d+)\]")
 
 #: Characters of one line; more would bury what follows.
 _LONGEST: Final = 500
@@ -123,6 +139,9 @@ def _hint(error: ErrorFacts, stage: StagePlan | None) -> str:
         covered.add("death")  # another process could go on where this one stopped
     if error.phase not in covered:
         return ""
+    number = _ERRNO.match(error.message)
+    if number is not None and int(number[1]) in _MACHINES:
+        return f"no item is to blame: {_MACHINES[int(number[1])]}, and run again"
     key = "on_error" if stage.on_error.is_short else "then"
     where = "give the stage" if stage.on_error.is_short else "say in its on_error"
     return (

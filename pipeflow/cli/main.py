@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -13,6 +14,9 @@ from pipeflow.cli.later import COMMANDS as LATER
 from pipeflow.cli.later import refuse_command
 from pipeflow.cli.world import Exit, World
 from pipeflow.errors import InvalidPipeline, MachineError, PipeflowError, UsageError
+
+#: What a disk, or whatever standard output leads to, says that takes no more.
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 #: Each is a module of this package, which is imported when it is asked for.
 COMMANDS: Final = (
@@ -59,6 +63,10 @@ def main(arguments: Sequence[str], world: World | None = None) -> int:
         return Exit.DONE
     except Exception as error:
         # The last boundary: a fault of ours, whatever it is, is one line to the user.
+        if isinstance(error, OSError) and error.errno in _FULL:
+            _forget_stdout()
+            world.say(f"pipeflow: error: this machine: {_escaped(str(error))}")
+            return Exit.FAILED
         if debug:
             import traceback
 

@@ -25,6 +25,7 @@ from pipeflow.config.params import Params, read_params
 from pipeflow.config.part import Asked, params_by_with
 from pipeflow.config.problem import Problem
 from pipeflow.config.reader import Document, read_file
+from pipeflow.config.readings import with_readings
 from pipeflow.config.shape import check_shape
 from pipeflow.config.suggest import misspelt
 from pipeflow.errors import Finding, Location
@@ -232,6 +233,10 @@ def read_one(tree: Map, origin: Origin, asked: AskedFor, below: Below) -> One:
         params_lost=lost,
         shared=_shared_names(tree),
     )
+    if known.settings:
+        declared = with_readings(tree, known.settings)
+        assert isinstance(declared, Map)
+        tree = declared
     tree, unfilled = fill(tree, scope, literal_paths(tree, shared.stage_types))
     # A file that is used as a stage gets its params from there.
     part = asked.by_stage is None and ("inputs" in tree or "outputs" in tree)

@@ -24,6 +24,7 @@ from pipeflow.config.reader import Document, from_mapping, read_file, read_text
 from pipeflow.errors import Finding, Severity
 from pipeflow.spec.pipeline import Pipeline
 from pipeflow.spec.stage_type import StageType
+from pipeflow.telemetry.masking import masker
 from pipeflow.values import dataclass, field, replace
 
 Source: TypeAlias = str | os.PathLike[str] | Mapping[str, object]
@@ -103,12 +104,17 @@ def load(
         shown[FROM_SET] = _without_params(sets)
     if params:
         shown[FROM_PARAM] = loaded.params.as_given(params)
+    masked = masker(loaded.pipeline.secrets)
+    findings = [
+        replace(each, problem=masked(each.problem), hint=masked(each.hint))
+        for each in loaded.findings
+    ]
     return Loaded(
         pipeline=replace(loaded.pipeline, run_id=inclusion.run_id),
-        findings=_sorted(loaded.findings),
+        findings=_sorted(findings),
         sources=shown,
         resolved=loaded.tree,
-        complete=all(finding.severity is not Severity.ERROR for finding in loaded.findings),
+        complete=all(finding.severity is not Severity.ERROR for finding in findings),
     )
 
 

@@ -217,6 +217,8 @@ def moved(node: Node, at: Location, length: int = 1) -> Node:
 
 
 def _kind_of_scalar(scalar: Scalar) -> str:
+    if scalar.secret:
+        return "a secret"
     match scalar.value:
         case None:
             return "nothing" if not scalar.text else "null"

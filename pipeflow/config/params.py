@@ -7,11 +7,12 @@ from pathlib import PurePath
 from typing import Final
 
 from pipeflow.config.interpolate import Scope, fill_node
-from pipeflow.config.nodes import FROM_PARAM, Entry, Map, Node, Scalar, Seq, plain
+from pipeflow.config.nodes import FROM_PARAM, Entry, Map, Node, Scalar, Seq, TreePath
 from pipeflow.config.param_bounds import Bounds, quoted, read_bounds
 from pipeflow.config.param_types import ParamType, typed
 from pipeflow.config.problem import Problem
 from pipeflow.config.reader import from_mapping
+from pipeflow.config.scalars import reread
 from pipeflow.config.suggest import misspelt
 from pipeflow.errors import Finding, Location
 from pipeflow.spec.language import PARAM
@@ -52,6 +53,7 @@ class Params:
         findings: What is wrong.
         declared: Names of all that are declared, and whether they are secret.
         secret_at: Where secret defaults stand, be they good or not.
+        settings: Path of each ``type`` and ``secret`` in the file to what it says, filled in.
     """
 
     params: Mapping[str, Param] = field(default_factory=dict)
@@ -59,6 +61,7 @@ class Params:
     findings: tuple[Finding, ...] = ()
     declared: Mapping[str, bool] = field(default_factory=dict)
     secret_at: tuple[tuple[Location, int], ...] = ()
+    settings: Mapping[TreePath, Node] = field(default_factory=dict)
 
     @property
     def nodes(self) -> dict[str, Node]:
@@ -107,7 +110,12 @@ class _Declared:
 
     @property
     def secret(self) -> bool:
-        return plain(self.setting("secret")) is True
+        """Whether it must not be shown: if that cannot be told, it must not."""
+        setting = self.setting("secret")
+        if not isinstance(setting, Scalar):
+            return setting is not None
+        read = reread(setting)
+        return setting.broken or isinstance(read, Problem) or read.value is not False
 
     def setting(self, key: str) -> Node | None:
         return None if self.block is None else self.block.get(key)
@@ -141,6 +149,12 @@ def read_params(block: Node | None, given: Mapping[str, object], scope: Scope) -
         findings=tuple(findings),
         declared={name: one.secret for name, one in declared.items()},
         secret_at=tuple(_secret_places(declared.values())),
+        settings={
+            ("params", name, key): node
+            for name, one in declared.items()
+            for key in ("type", "secret")
+            if (node := one.setting(key)) is not None
+        },
     )
 
 

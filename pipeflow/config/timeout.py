@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeflow.config.cursor import Cursor
-from pipeflow.spec.pipeline import Call, Stage, Use
+from pipeflow.spec.pipeline import Stage, Use
 from pipeflow.spec.stage_type import Role, Shape
 
 
@@ -39,22 +39,7 @@ def timeout_of(cursor: Cursor, stage: Stage, default: float | None) -> float | N
         )
     if why:
         return None
-    if stage.batch is not None and not _is_async(stage):
-        # To be timed, a list needs a process beside the worker that knows of lists.
-        if own is not None and entry is not None:
-            cursor.findings.error(
-                entry,
-                "not-yet",
-                "'timeout' for batches comes in a later version, but for those of an 'async def' "
-                "function",
-                "leave 'timeout' out, or bound the time inside the function",
-            )
-        return None
     return default if own is None and entry is None else own
-
-
-def _is_async(stage: Stage) -> bool:
-    return isinstance(stage.work, Call) and stage.work.facts.is_async
 
 
 def _has_no_items(stage: Stage) -> str:

@@ -250,7 +250,7 @@ def mended(node: Node, option: Option | None) -> str:
 
 def got(node: Node) -> str:
     """What was found: a number or truth value as it is spelled, anything else with its kind."""
-    if isinstance(node, Scalar) and isinstance(node.value, bool | int | float):
+    if isinstance(node, Scalar) and isinstance(node.value, bool | int | float) and not node.secret:
         return node.text or str(node.value)
     return kind_of(node)
 

@@ -143,6 +143,7 @@ class _InlineRun:
             seed=self._options.seed,
             stopping=self._is_stopping,
             rest=self._rest,
+            mask=masker(self._plan.secrets),
             stdout=self._stdout,
             parameters=self._plan.values_for(stage),
             input_names=tuple(edge.input for edge in edges if edge.input),
@@ -232,7 +233,7 @@ class _InlineRun:
             row=turn.row,
             tell=lambda report: self._hear(turn, report),
             waits=_Waits(turn, self._back_off, self._run_tasks),
-            mask=masker(self._plan.secrets),
+            mask=turn.context.mask,
             stopping=lambda: self._board.draining,
             mates=self._board.mates(turn.index),
         )

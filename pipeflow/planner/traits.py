@@ -93,16 +93,16 @@ def is_isolated(stage: Stage) -> bool:
     That is so where a time limit asks for it, or where ``on_error`` goes on, as far as another
     process could go on where one has died.
     """
-    if not stage.edges or shape_of(stage) is Shape.STREAM or has_many_in_hand(stage):
+    if not stage.edges or shape_of(stage) is Shape.STREAM or _awaits(stage):
         return False
     goes_on = stage.on_error.then is not OnError.STOP or stage.on_error.retries > 0
     own = isinstance(stage.work, Call) and not keeps_state(stage)
     return stage.timeout_s is not None or (goes_on and own)
 
 
-def has_many_in_hand(stage: Stage) -> bool:
-    """Whether its code has several items at a time: in a list, or awaited."""
-    return stage.batch is not None or (isinstance(stage.work, Call) and stage.work.facts.is_async)
+def _awaits(stage: Stage) -> bool:
+    """Whether its code is ``async def``: a time limit cancels a task, and others go on."""
+    return isinstance(stage.work, Call) and stage.work.facts.is_async
 
 
 def always_alone(stage: Stage) -> bool:

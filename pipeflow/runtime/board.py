@@ -49,7 +49,9 @@ BUSY_NS, WAIT_IN_NS, WAIT_OUT_NS, SINCE_NS = 10, 11, 12, 13
 EARLY, TOTAL, IN_ROW = 14, 15, 16
 ROW_BASE, ROW_LAST, ROW_FIRST, ROW_BEGUN = 17, 18, 19, 20
 OVER, HAND_DEPTH, HAND = 21, 22, 23
-WORKER_WORDS = HAND + HAND_DEPTH_MAX
+LOADING, LOAD_DEPTH = HAND + HAND_DEPTH_MAX, HAND + HAND_DEPTH_MAX + 1
+LOAD = LOAD_DEPTH + 1
+WORKER_WORDS = LOAD + HAND_DEPTH_MAX
 
 # Cells of an edge's row, as one worker sees it.
 SENT, DROPPED, COPIED_BYTES, SHARED_BYTES, DELIVERED, UNMATCHED, DISCARDED = 0, 1, 2, 3, 4, 5, 6
@@ -177,6 +179,20 @@ def put_hand(row: Words, item: ItemId) -> None:
     row[HAND_DEPTH] = depth
 
 
+def put_loading(row: Words, first: ItemId, count: int) -> None:
+    """Note that so many items are unpickled, which may run the user's code; ``LOADING`` ends it."""
+    depth = min(len(first), HAND_DEPTH_MAX)
+    for place in range(depth):
+        row[LOAD + place] = first[place]
+    row[LOAD_DEPTH] = depth
+    row[LOADING] = count
+
+
+def loading(row: Words) -> tuple[ItemId, int]:
+    """The first of the items that are being unpickled, and how many they are; 0: none."""
+    return tuple(row[LOAD : LOAD + row[LOAD_DEPTH]]), row[LOADING]
+
+
 def received(row: Words) -> int:
     """Items that a worker has received, those of a row of calls that it is in the middle of too."""
     return row[ROW_BASE] + begun(row) if row[ROW_LAST] else row[RECEIVED]
@@ -217,6 +233,15 @@ def id_text(item: ItemId, stage_names: tuple[str, ...]) -> str:
     if not item:
         return ""
     return f"{stage_names[item[0]]}:" + ".".join(str(part) for part in item[1:])
+
+
+def loading_text(row: Words, stage_names: tuple[str, ...]) -> str:
+    """What is being unpickled, as people see it; empty for nothing."""
+    first, count = loading(row)
+    if not count:
+        return ""
+    item = f"item {id_text(first, stage_names)}"
+    return item if count == 1 else f"{count} items, from {item} on"
 
 
 def _layout(

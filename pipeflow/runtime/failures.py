@@ -13,6 +13,7 @@ import reprlib
 import resource
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -50,8 +51,8 @@ def _address_space() -> str:
     if soft == resource.RLIM_INFINITY:
         return ""
     return (
-        f" (`ulimit -v` bounds the address space of each process to {soft / 2**20:.0f} MiB; shared"
-        " arrays need some of it for the whole run: lift it, or lower limits.memory)"
+        f" (`ulimit -v` bounds the address space of each process to {soft / 2**20:.0f} MiB, and"
+        " shared arrays may take half of it: lift it)"
     )
 
 
@@ -63,6 +64,16 @@ def traceback_of(error: BaseException) -> str:
         return "".join(told.format())
     except Exception as broken:  # the user's __str__ or __repr__ again: a boundary
         return f"{kind_of(error)} (its traceback cannot be shown: {kind_of(broken)})\n"
+
+
+def own_traceback(error: BaseException) -> str:
+    """The traceback of the user's code behind an error of ours; empty if none is in it.
+
+    What cannot be pickled by nature, such as a lock, has no frame of the user's: its text says all.
+    """
+    cause = error.__cause__
+    text = traceback_of(cause) if cause is not None else ""
+    return text if '  File "' in text else ""
 
 
 def _strip(told: traceback.TracebackException, seen: set[int]) -> None:
@@ -90,28 +101,55 @@ def _is_of_python(filename: str) -> bool:
 
 
 class _View(reprlib.Repr):
-    """Short, and never longer than a line."""
+    """Short, and never longer than a line.
 
-    def __init__(self) -> None:
+    Args:
+        mask: Takes secrets out of a text; before it is cut, or a part of one would stay.
+    """
+
+    def __init__(self, mask: Callable[[str], str]) -> None:
         super().__init__()
+        self._mask = mask
         self.maxstring = self.maxother = 120
         self.maxdict = self.maxlist = self.maxtuple = self.maxset = 6
         self.maxlevel = 3
+
+    def repr_str(self, x: str, level: int) -> str:
+        return super().repr_str(self._mask(x), level)
 
     def repr_instance(self, x: Any, level: int) -> str:
         numpy = sys.modules.get("numpy")
         if numpy is not None and isinstance(x, numpy.ndarray):
             return f"<array {x.dtype} {x.shape}>"
-        return super().repr_instance(x, level)
+        try:
+            shown: object = _Shown(self._mask(repr(x)))
+        except Exception:  # the user's __repr__: the item around it may still be shown
+            shown = x
+        return super().repr_instance(shown, level)
 
     def repr_ndarray(self, x: Any, level: int) -> str:
         return self.repr_instance(x, level)
 
 
-def view_of(payload: Any) -> str:
-    """A short view of an item, on one line; never raises."""
+class _Shown:
+    """Something by its text."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return self._text
+
+
+def view_of(payload: Any, mask: Callable[[str], str] = str) -> str:
+    """A short view of an item, on one line; never raises.
+
+    Args:
+        payload: The item.
+        mask: Takes secrets out of a text.
+    """
     try:
-        text = _View().repr(payload)
+        text = mask(_View(mask).repr(payload))
     except Exception as broken:  # the user's __repr__: a boundary
         text = f"<{type(payload).__qualname__}, which cannot be shown: {kind_of(broken)}>"
     text = " ".join(text.split())

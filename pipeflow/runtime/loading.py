@@ -14,6 +14,7 @@ from pipeflow.runtime.messages import Failure
 from pipeflow.stages.context import StageContext
 from pipeflow.stages.loading import load_work
 from pipeflow.stages.work import Work
+from pipeflow.telemetry.masking import masker
 
 if TYPE_CHECKING:
     from pipeflow.runtime.shared.give import ProcessShares
@@ -88,6 +89,7 @@ def make_context(
         seed=brief.seed,
         stopping=lambda: board.draining,
         log=log,
+        mask=masker(brief.plan.secrets),
         stdout=None if brief.stdout_fd < 0 else _open_stdout(brief.stdout_fd),
         parameters=brief.plan.values_for(stage),
         input_names=tuple(edge.input for edge in edges if edge.input),

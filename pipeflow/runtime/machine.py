@@ -57,6 +57,12 @@ def free_processes(roots: Roots | None = None) -> int | None:
     return max(0, min(room)) if room else None
 
 
+def address_space() -> int | None:
+    """What each process may map, in bytes, by ``ulimit -v``; ``None``: any amount."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return None if soft == resource.RLIM_INFINITY else soft
+
+
 def is_stopped(pid: int, roots: Roots | None = None) -> bool:
     """Whether a process was stopped by a signal, so that it does nothing until it is continued."""
     behind_name = _text((roots or Roots()).proc / str(pid) / "stat").rpartition(")")[2]

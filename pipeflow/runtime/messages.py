@@ -78,7 +78,7 @@ class Failure:
 
     Attributes:
         phase: ``import``, ``constructor``, ``item``, ``finish``, ``close``, ``pickling``,
-            ``budget`` or ``run``.
+            ``unpickling``, ``budget``, ``death`` or ``run``.
         kind: Type of the exception, with its module unless built in.
         message: The exception as text, one line or more.
         traceback: The user's own frames, as text; empty for mistakes found by us.

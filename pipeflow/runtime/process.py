@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from pipeflow.runtime.at_work import others_at_work
 from pipeflow.runtime.board import (
     BUSY_NS,
     HAND_DEPTH,
@@ -126,6 +127,10 @@ class Process:
             self.for_room,
         )
         self._share.pool.before_wait = self.outbox.flush_if_free
+        others = others_at_work(brief.plan, board, brief.worker, self._share.is_pinched)
+        self._share.pool.others_at_work = lambda: others() or self.beside_at_work()
+        #: Whether a process beside this one has an item in hand.
+        self.beside_at_work: Callable[[], bool] = lambda: False
         self._linger = Linger(self.outbox)
         mailboxes = self.outbox.mailboxes()
         self._postman: Postman | None = None
@@ -240,11 +245,16 @@ class Process:
                 poll.register(fd, select.POLLIN)
             for fd in watched:
                 poll.register(fd, 0)
-            limit_s = TIDY_S if timeout_s is None else min(timeout_s, TIDY_S)
-            ready = poll.poll(limit_s * 1000)
-            if not ready:
+            until = math.inf if timeout_s is None else time.monotonic() + timeout_s
+            # Who waits in here stands still: were it to look around outside, no circle of those
+            # who wait for each other would ever be found.
+            while (left_s := min(TIDY_S, until - time.monotonic())) > 0:
+                ready = poll.poll(left_s * 1000)
+                if ready or has_news():
+                    break
                 self._share.pool.tidy()
-                inbox.help_writers()
+                if idle:
+                    inbox.help_writers()
         if idle:
             self._row[WAIT_IN_NS] += self._enter_state(State.BUSY, 0)
         gone = watched.intersection([fd for fd, _ in ready])
@@ -332,7 +342,11 @@ class Process:
         return self._input_poll
 
     def for_room(self, targets: Sequence[Target]) -> None:
-        """Wait until one of the targets may have room, a reader has closed, or a moment."""
+        """Wait until one of the targets may have room, a reader has closed, or a moment.
+
+        The inbox may owe its writers less than a lot meanwhile, so at most half of an edge: to them
+        it is as if its capacity were smaller, and every capacity from 1 on is free of deadlock.
+        """
         full: list[OutChannel] = []
         for target in targets:
             channels = target.full()
@@ -345,6 +359,7 @@ class Process:
         if not self._room_look.sees(lambda: not all(target.full() for target in targets)):
             senders = [channel.sender for channel in full]
             gone = await_room(senders, self._bell, poll=self._poll_for_room(senders))
+            self._share.pool.tidy()
         if gone:
             for target in targets:
                 for channel in [one for one in target.channels if one.sender.fileno() in gone]:

@@ -14,6 +14,7 @@ from pipeflow.spec.pipeline import ERRORS, OUT
 from pipeflow.telemetry.bottleneck import find_bottleneck
 from pipeflow.telemetry.events import LogLine
 from pipeflow.telemetry.ledger import check_ledger
+from pipeflow.telemetry.masking import masker
 from pipeflow.telemetry.report import ErrorFacts, Report, RunFacts, Status
 from pipeflow.values import dataclass, field
 
@@ -76,7 +77,7 @@ def make_report(plan: Plan, channels: tuple[ChannelPlan, ...], board: Board, end
 
 def error_facts(plan: Plan, cause: Cause) -> ErrorFacts:
     """One failure as the report keeps it; a failure of the run as a whole has no stage."""
-    failure = cause.failure
+    failure, masked = cause.failure, masker(plan.secrets)
     if cause.worker < 0:
         stage, at, replica = "", plan.file, 0
     else:
@@ -90,10 +91,10 @@ def error_facts(plan: Plan, cause: Cause) -> ErrorFacts:
         stage=stage,
         item=failure.item,
         type=failure.kind,
-        message=failure.message,
-        traceback=failure.traceback,
+        message=masked(failure.message),
+        traceback=masked(failure.traceback),
         at=at,
-        view=failure.view,
+        view=masked(failure.view),
         replica=replica,
         phase=failure.phase,
         attempt=failure.attempt,

@@ -24,15 +24,11 @@ from typing import Final, assert_never
 from pipeflow.clock import Clock
 from pipeflow.errors import MachineError
 from pipeflow.planner.plan import Plan
-from pipeflow.runtime import board as cells
-from pipeflow.runtime.board import hand, id_text
 from pipeflow.runtime.flow.wiring import ChannelPlan
-from pipeflow.runtime.last_words import stack_of
 from pipeflow.runtime.launch.launcher import Launcher
 from pipeflow.runtime.launch.messages import Exited, Launch
 from pipeflow.runtime.launch.orders import launch_order, manager_order
 from pipeflow.runtime.launch.wires import Wires
-from pipeflow.runtime.machine import oom_kills
 from pipeflow.runtime.messages import (
     Failed,
     Failure,
@@ -48,24 +44,18 @@ from pipeflow.runtime.messages import (
 from pipeflow.runtime.progress import events_of, progress
 from pipeflow.runtime.reporting import RunEnd, error_facts
 from pipeflow.runtime.watch.alarms import Alarm, Alarms
-from pipeflow.runtime.watch.early_end import unneeded
+from pipeflow.runtime.watch.cutting import Cutting
+from pipeflow.runtime.watch.drain import Drain
 from pipeflow.runtime.watch.ending import Ending
 from pipeflow.runtime.watch.hearing import Hearing
 from pipeflow.runtime.watch.lifecycle import Happening, Life
-from pipeflow.runtime.watch.root_cause import (
-    Cause,
-    death,
-    manager_death,
-    root_cause,
-    signal_name,
-    split_status,
-)
+from pipeflow.runtime.watch.obituary import Obituary, died
+from pipeflow.runtime.watch.root_cause import Cause, root_cause
 from pipeflow.runtime.watch.signals import SignalPipe
 from pipeflow.runtime.watch.stalls import Stalls
 from pipeflow.runtime.watch.standstill import Standstill
 from pipeflow.runtime.watch.starting import Starting
 from pipeflow.runtime.watch.terms import (
-    CUT_S,
     LINGER_S,
     LOOK_S,
     OVERSTAY_S,
@@ -76,12 +66,10 @@ from pipeflow.runtime.watch.terms import (
 from pipeflow.runtime.watch.verdict import Verdict, verdict
 from pipeflow.runtime.watch.watched import Watched
 from pipeflow.telemetry.events import (
-    Draining,
     Event,
     LogLine,
     RunFailed,
     StageFinished,
-    WorkerDied,
     WorkerReady,
     WorkerRestarted,
     WorkerStarted,
@@ -120,7 +108,6 @@ class Supervisor:
         self._plan, self._channels = plan, channels
         self._wires, self._launcher, self._signals = wires, launcher, signals
         self._terms, self._tell, self._clock = terms, tell, clock
-        self._names = tuple(stage.name for stage in plan.stages)
         self._workers = {
             worker.index: Watched(
                 plan=worker,
@@ -154,14 +141,21 @@ class Supervisor:
             tell=tell,
             after_s=terms.still_s,
         )
+        self._obituary = Obituary(plan, wires.board, wires.last_words)
+        self._drain = Drain(wires, alarms=self._alarms, tell=tell, grace_s=terms.grace_s)
+        self._cutting = Cutting(
+            plan,
+            channels,
+            wires.board,
+            ending=self._ending,
+            alarms=self._alarms,
+            workers=self._workers,
+        )
         self._causes: list[Cause] = []
         self._moment = 0  #: how often the loop has woken: what is seen in one look is one moment
-        self._asked_by = 0  #: the first signal that asked the run to end
-        self._drained_s = 0.0
         self._stopping = False
         self._told_failure = False
         self._judged = 0  #: failures that were seen by ``_judge``
-        self._oom_kills = oom_kills()
         self._started = datetime.fromtimestamp(clock.time(), UTC)
         self._began_s = clock.monotonic()
 
@@ -268,7 +262,7 @@ class Supervisor:
             case Alarm.LINGER:
                 self._end_lingering(self._workers[worker])
             case Alarm.CUT:
-                self._cut(self._workers[worker], now)
+                self._cutting.ring(self._workers[worker], now)
             case _:
                 assert_never(alarm)
 
@@ -284,7 +278,7 @@ class Supervisor:
             case Failed(failure):
                 watched.see(Happening.FAILED)
                 # What falls over when we stop an interrupted run is no failure of it.
-                if not (self._stopping and self._asked_by and not self._causes):
+                if not (self._stopping and self._drain.asked_by and not self._causes):
                     self._tell_all(report, watched)
                     self._causes.append(Cause(worker=number, failure=failure, order=self._moment))
             case Finished():
@@ -296,7 +290,7 @@ class Supervisor:
             case RunnerReady():
                 self._tell(WorkerReady(stage=watched.stage, replica=replica, pid=watched.pid))
             case RunnerDied(pid, status, item):
-                self._tell(_died(watched, pid, status, item))
+                self._tell(died(watched, pid, status, item))
             case ItemGivenUp() | Logged():
                 self._tell_all(report, watched)
             case _:
@@ -328,30 +322,15 @@ class Supervisor:
             if exited.worker == self._plan.manager:
                 self._lose_manager(exited)
                 continue
-            for watched, end in self._shared_end(exited):
+            for watched, end in self._obituary.ends(exited, self._workers):
                 self._bury(watched, end)
 
     def _lose_manager(self, exited: Exited) -> None:
         """It ends by itself when no worker is left; else what the stages share is gone."""
         if exited.status == 0 or self._stopping:
             return
-        failure = manager_death(
-            status=exited.status,
-            names=tuple(each.name for each in self._plan.shared if each.in_manager),
-            out_of_memory=self._ran_out_of_memory(),
-        )
+        failure = self._obituary.death_of_manager(exited.status)
         self._causes.append(Cause(worker=-1, failure=failure, order=self._moment))
-
-    def _shared_end(self, exited: Exited) -> list[tuple[Watched, Exited]]:
-        """The end of a process, for each worker in it; who had an item in hand comes first."""
-        together = [self._workers[each.index] for each in self._plan.sharing(exited.worker)]
-        board = self._wires.board
-        together.sort(key=lambda watched: not hand(board.worker(watched.plan.index)))
-        own = replace(exited, cpu_s=0.0)  # what the process used is told once
-        return [
-            (watched, exited if watched.plan.index == exited.worker else own)
-            for watched in together
-        ]
 
     def _lose_launcher(self, error: MachineError) -> None:
         """Its process is gone, and the kernel has killed all workers with it."""
@@ -373,33 +352,19 @@ class Supervisor:
         self._starting.over(watched, self._clock.monotonic())
         self._alarms.clear(Alarm.LINGER, number)
         self._alarms.clear(Alarm.CUT, number)
-        item = id_text(hand(self._wires.board.worker(number)), self._names)
+        item = self._obituary.item_of(watched)
         if life is Life.FAILED and before is not Life.FAILING:
-            failure = death(
-                status=exited.status,
-                item=item,
-                out_of_memory=self._ran_out_of_memory(),
-                started=before is not Life.STARTING,
-                stack=stack_of(
-                    self._wires.last_words.take(self._plan.code_pool(watched.plan.process))
-                ),
-            )
+            started = before is not Life.STARTING
+            failure = self._obituary.death_of(watched, exited.status, started=started)
             together = {each.index for each in self._plan.sharing(number)}
             if any(cause.worker in together for cause in self._causes):
                 failure = replace(failure, victim=True)  # the process died of what a mate did
             self._causes.append(Cause(worker=number, failure=failure, order=self._moment))
         if life is Life.FAILED and not (watched.excused or self._is_victim(number)):
-            self._tell(_died(watched, exited.pid, exited.status, item))
+            self._tell(died(watched, exited.pid, exited.status, item))
         mates = [w for w in self._workers.values() if w.plan.stage == watched.plan.stage]
         if all(mate.life is Life.DONE or (mate.excused and mate.ended) for mate in mates):
             self._tell(StageFinished(stage=watched.stage))
-
-    def _ran_out_of_memory(self) -> bool | None:
-        """Whether the kernel has killed for want of memory in this run; ``None``: untold."""
-        kills = oom_kills()
-        if kills is None or self._oom_kills is None:
-            return None
-        return kills > self._oom_kills
 
     def _is_victim(self, number: int) -> bool:
         return any(cause.worker == number and cause.failure.victim for cause in self._causes)
@@ -415,10 +380,10 @@ class Supervisor:
         for number in self._signals.taken():
             if self._stopping:
                 self._ring(Alarm.KILL, -1)
-            elif self._asked_by:
+            elif self._drain.asked_by:
                 self._stop_all()
             else:
-                self._drain(number)
+                self._drain.begin(number, self._alive(), self._clock.monotonic())
 
     # ---------------------------------------------------------------- decisions
 
@@ -463,15 +428,6 @@ class Supervisor:
             now_ns=time.monotonic_ns(),  # the workers' own clock, whatever ours is
         )
 
-    def _drain(self, number: int) -> None:
-        """Have the sources end, and let all that is in flight be finished."""
-        self._asked_by, self._drained_s = number, self._clock.monotonic()
-        self._wires.board.drain()
-        self._tell(Draining(signal=signal_name(number)))
-        for watched in self._alive():
-            self._wires.ring(watched.plan.index)
-        self._alarms.set(Alarm.GRACE, self._clock.monotonic() + self._terms.grace_s)
-
     def _look_at_start(self, watched: Watched, now: float) -> None:
         """A worker is not ready yet: say so, or give it up."""
         if watched.life is not Life.STARTING:
@@ -488,45 +444,16 @@ class Supervisor:
         board = self._wires.board
         alive = [watched.plan.index for watched in self._alive()]
         still_s = self._standstill.look(self._alive(), now)
-        if self._asked_by and min(still_s, now - self._drained_s) >= self._terms.grace_s:
-            self._end_drain(still_s)
+        if self._drain.is_stuck(still_s, now) and not self._stopping:
+            self._drain.say_stuck(self._standstill.at_work(self._alive()), still_s)
+            self._stop_all()  # as if asked a second time
         circle = self._stalls.look(board, alive)
         if circle and not self._stopping:
             text = f"every worker waits for another, and nothing can wake them: {circle}"
             failure = Failure(phase="run", kind="Deadlock", message=text)
             self._causes.append(Cause(worker=-1, failure=failure, order=self._moment))
             self._fail()
-        early = [n for n, w in self._workers.items() if w.excused or board.worker(n)[cells.EARLY]]
-        ended = [n for n, watched in self._workers.items() if watched.ended]
-        for number in unneeded(self._plan, self._channels, early=early, ended=ended):
-            watched = self._workers[number]
-            if watched.at_work and not self._alarms.is_set(Alarm.CUT, number):
-                watched.turns = board.worker(number)[cells.TURNS]
-                self._alarms.set(Alarm.CUT, now + CUT_S, number)
-
-    def _end_drain(self, still_s: float) -> None:
-        """The drain has come to a standstill: do as if asked a second time."""
-        if not self._stopping:
-            for watched in self._standstill.at_work(self._alive()):
-                replica = watched.plan.replica
-                text = f"stopped: the run is drained, and nothing has moved for {still_s:.0f} s"
-                self._tell(
-                    LogLine(stage=watched.stage, replica=replica, level="warning", text=text)
-                )
-            self._stop_all()
-
-    def _cut(self, watched: Watched, now: float) -> None:
-        """Nobody needs a worker: end it if it has been in one call all the time since."""
-        turns = self._wires.board.worker(watched.plan.index)[cells.TURNS]
-        if not watched.at_work:
-            return
-        if turns == watched.turns:
-            self._ending.excuse(
-                [self._workers[each.index] for each in self._plan.sharing(watched.plan.index)]
-            )
-        else:
-            watched.turns = turns
-            self._alarms.set(Alarm.CUT, now + CUT_S, watched.plan.index)
+        self._cutting.look(now)
 
     def _stop_all(self) -> None:
         """End every worker: ask, and kill who is still there a moment later."""
@@ -561,22 +488,10 @@ class Supervisor:
             started=self._started,
             wall_s=self._clock.monotonic() - self._began_s,
             seed=self._terms.seed,
-            signal=self._asked_by,
+            signal=self._drain.asked_by,
             causes=tuple(self._causes),
             records={
                 number: watched.record(pools[self._plan.code_pool(number)])
                 for number, watched in self._workers.items()
             },
         )
-
-
-def _died(watched: Watched, pid: int, status: int, item: str) -> WorkerDied:
-    exitcode, name = split_status(status)
-    return WorkerDied(
-        stage=watched.stage,
-        replica=watched.plan.replica,
-        pid=pid,
-        exitcode=exitcode,
-        signal=name,
-        item=item,
-    )

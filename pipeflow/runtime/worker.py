@@ -43,7 +43,6 @@ from pipeflow.runtime.messages import (
 from pipeflow.runtime.process import Process
 from pipeflow.stages.context import StageContext, enter
 from pipeflow.stages.work import DrainInterrupt, Work
-from pipeflow.telemetry.masking import masker
 
 #: Sent by the supervisor to a source whose grace is over: leave the blocking call.
 DRAIN_SIGNAL = signal.SIGUSR1
@@ -174,7 +173,7 @@ def loop_of(
         stopping=board.stopping(),
         mates=board.mates(brief.worker),
         starved=starved(plan, brief.worker, board),
-        mask=masker(plan.secrets),
+        mask=context.mask,
     )
     context.item_id = loop.item_in_hand
     context.empty = process.empty

@@ -31,6 +31,7 @@ class StageContext:
             no longer than until the run is drained. It ends the stage if nobody reads it any more.
         empty: Makes an array in shared memory: shape and dtype as for ``np.empty``.
         log: Takes a level and a text.
+        mask: Takes secrets out of a text that others get to see.
         item_id: Gives the id of the item in hand as numbers, for ``rng``.
         stdout: The command's standard output as bytes; for ``print`` and writers to ``-``.
         parameters: The pipeline's ``params``, for expressions.
@@ -48,6 +49,7 @@ class StageContext:
     rest: Callable[[float | None, int], None] | None = None
     empty: Callable[[Any, Any], np.ndarray[Any, Any]] | None = None
     log: Callable[[str, str], None] = lambda _level, _text: None
+    mask: Callable[[str], str] = str
     item_id: Callable[[], tuple[int, ...]] = lambda: ()
     stdout: BinaryIO | None = None
     parameters: Mapping[str, object] = field(default_factory=dict)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 MASK: Final = "***"
+#: A line of a secret that is shorter, such as a bracket, tells nobody anything.
+_SHORTEST_LINE: Final = 4
 
 #: C0 and C1 controls but tab and newline, and what turns the direction of writing
 #: (``CVE-2021-42574``).
@@ -21,9 +24,19 @@ _LOOKS: Final = re.compile(r"\x1b\[[0-9;]*m")
 def masker(secrets: Iterable[str]) -> Callable[[str], str]:
     """Make a function that replaces every secret in a text by ``***``.
 
-    A secret is also looked for as ``repr`` spells it, since that is how it stands in tracebacks.
+    A secret is also looked for as ``repr`` and JSON spell it, since that is how it stands in
+    tracebacks and in printed items; and of several lines each by itself, as logs go line by line.
     """
-    spellings = {spelling for secret in secrets for spelling in (secret, repr(secret)[1:-1])}
+    texts = [text for secret in secrets for text in (secret, *_lines(secret))]
+    spellings = {
+        spelling
+        for text in texts
+        for spelling in (
+            text,
+            repr(text)[1:-1],
+            *(_as_json(text, ascii_only=each) for each in (True, False)),
+        )
+    }
     spellings.discard("")
     if not spellings:
         return lambda text: text
@@ -31,6 +44,17 @@ def masker(secrets: Iterable[str]) -> Callable[[str], str]:
     ordered = sorted(spellings, key=len, reverse=True)
     pattern = re.compile("|".join(re.escape(spelling) for spelling in ordered))
     return lambda text: pattern.sub(MASK, text)
+
+
+def _lines(secret: str) -> Iterator[str]:
+    """The lines of a secret of several; short ones would hide half of every text."""
+    lines = secret.splitlines()
+    if len(lines) > 1:
+        yield from (line for line in map(str.strip, lines) if len(line) >= _SHORTEST_LINE)
+
+
+def _as_json(text: str, *, ascii_only: bool) -> str:
+    return json.dumps(text, ensure_ascii=ascii_only)[1:-1]
 
 
 def escape_controls(text: str) -> str:

@@ -67,7 +67,7 @@ class Encoder:
         except PipeflowError:
             build.drop()
             raise
-        except Exception as error:  # whatever the reduction of the user's own objects raises
+        except BaseException as error:  # whatever the user's own reduction raises, sys.exit too
             build.drop()
             raise not_serializable(payloads, error, _probe) from error
         build.freeze()
@@ -119,7 +119,7 @@ class Pile:
         except PipeflowError:
             build.return_to(before)
             raise
-        except Exception as error:  # whatever the reduction of the user's own objects raises
+        except BaseException as error:  # whatever the user's own reduction raises, sys.exit too
             build.return_to(before)
             raise not_serializable([payload], error, _probe) from error
         build.freeze()
@@ -183,7 +183,7 @@ class Decoder:
             payloads: list[Any] = load_with(reading, load, packet.pickled)
         except PipeflowError:
             raise
-        except Exception as error:  # whatever the user's own objects raise when they are rebuilt
+        except BaseException as error:  # whatever the user's own objects raise when rebuilt
             index = 0
             if form == _LIST_FORM:
                 again = Reading(packet.buffers, self._views, private)
@@ -250,7 +250,7 @@ def _load_pile(pickled: Any, buffers: Any) -> list[Any]:
             at += length
     except PipeflowError:
         raise
-    except Exception as error:  # whatever the user's own objects raise when they are rebuilt
+    except BaseException as error:  # whatever the user's own objects raise when rebuilt
         raise ItemNotLoadable(len(payloads), reason_of(error)) from error
     return payloads
 

@@ -17,7 +17,9 @@ _MOST_DEPTH: Final = 12
 Probe = Callable[[object], None]
 
 
-def not_serializable(payloads: list[Any], error: Exception, probe: Probe) -> ItemNotSerializable:
+def not_serializable(
+    payloads: list[Any], error: BaseException, probe: Probe
+) -> ItemNotSerializable:
     """The error for a list of payloads whose pickling raised ``error``.
 
     Args:
@@ -35,7 +37,7 @@ def not_serializable(payloads: list[Any], error: Exception, probe: Probe) -> Ite
     return ItemNotSerializable(0, "item", reason_of(error))
 
 
-def reason_of(error: Exception) -> str:
+def reason_of(error: BaseException) -> str:
     """What an error says; its type too, unless it is pickle's own or says it all."""
     text = str(error)
     if isinstance(error, pickle.PicklingError | TypeError | AttributeError) and text:
@@ -51,18 +53,18 @@ class _Search:
         self._probes = 0
         self._seen: set[int] = set()
 
-    def failure(self, part: object) -> Exception | None:
+    def failure(self, part: object) -> BaseException | None:
         """What pickling a part raises."""
         self._probes += 1
         try:
             self._probe(part)
-        except Exception as error:  # whatever the user's own reduction raises
+        except BaseException as error:  # whatever the user's own reduction raises
             return error
         return None
 
     def descend(
-        self, whole: object, path: str, error: Exception, depth: int
-    ) -> tuple[str, Exception]:
+        self, whole: object, path: str, error: BaseException, depth: int
+    ) -> tuple[str, BaseException]:
         """The path of the smallest part at fault, and what it raises."""
         self._seen.add(id(whole))
         # Too deep is a property of the whole, not of a part.
@@ -98,7 +100,7 @@ def _reduced(whole: object) -> Iterator[tuple[str, object]]:
     """The parts that an object's own reduction names; none when that is what fails."""
     try:
         reduced = whole.__reduce_ex__(5)
-    except Exception:  # then the object itself is at fault
+    except BaseException:  # then the object itself is at fault
         return
     if not isinstance(reduced, tuple):
         return
@@ -134,7 +136,7 @@ def _entries(entries: dict[Any, Any]) -> Iterator[tuple[str, object]]:
 def _short(key: object) -> str:
     try:
         text = repr(key)
-    except Exception:  # a repr of the user's own; its type says enough
+    except BaseException:  # a repr of the user's own; its type says enough
         return type(key).__name__
     return text if len(text) <= 40 else text[:37] + "..."
 
@@ -152,7 +154,7 @@ def loading_index(pickled: bytes | memoryview, buffers: Any) -> int:
     unpickler = _Counting(io.BytesIO(data), buffers=buffers)
     try:
         unpickler.load()
-    except Exception:  # what fails is known already; here we learn where
+    except BaseException:  # what fails is known already; here we learn where
         return _element_at(data, unpickler.operations - 1)
     return 0
 

@@ -16,19 +16,26 @@ from enum import IntEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
+from pipeflow.errors import MachineError
 from pipeflow.transports.backing import GRANULE, LINUX, Backing
 from pipeflow.transports.holdings import HolderTable
-from pipeflow.values import dataclass
+from pipeflow.values import dataclass, replace
 
 if TYPE_CHECKING:
     import numpy as np
 
+MIB: Final = 2**20
 #: Slots that a pool can have; beyond, buffers travel in their frames.
 MAX_SLOTS: Final = 65_536
 #: Address space of an arena, in bytes; small enough to look sane in ``ps``.
 _ADDRESS_SPACE: Final = 2**42 if LINUX else 0
 #: Slots keep their size, so a range needs more addresses than it may ever have memory.
 _ADDRESSES_PER_BYTE: Final = 64
+#: Of a bounded address space, one part in so many is for shared arrays: a stage needs the rest.
+_SHARE_OF_ADDRESSES: Final = 2
+#: A pool with fewer addresses than that is of no use.
+_LEAST_RANGE: Final = 4 * MIB
+_LEAST_SLOTS: Final = 1024
 
 
 class Usage(IntEnum):
@@ -52,12 +59,15 @@ class ArenaHandle:
         workers: How many pools.
         limit_bytes: What all pools together may reserve.
         max_slots: Slots in a pool.
+        most_range_bytes: Addresses that a pool has at most; 0: as many as it likes. Buffers that
+            find none travel in their frames.
     """
 
     fd: int
     workers: int
     limit_bytes: int
     max_slots: int = MAX_SLOTS
+    most_range_bytes: int = 0
 
     @property
     def directory_at(self) -> int:
@@ -84,7 +94,8 @@ class ArenaHandle:
         """Addresses of one pool."""
         most = self.limit_bytes * (_ADDRESSES_PER_BYTE if LINUX else 1)
         fair = max(self.limit_bytes, _ADDRESS_SPACE // self.workers)
-        return max(GRANULE, _granules(min(most, fair)))
+        wanted = max(GRANULE, _granules(min(most, fair)))
+        return min(wanted, self.most_range_bytes) if self.most_range_bytes else wanted
 
     def range_at(self, worker: int) -> int:
         """Where the range of a worker begins."""
@@ -94,6 +105,37 @@ class ArenaHandle:
     def total_bytes(self) -> int:
         """Length of the whole."""
         return self.ranges_at + self.workers * self.range_bytes
+
+    @property
+    def mapped_bytes(self) -> int:
+        """Address space that a worker needs: the headers, all to read, its range to write."""
+        return self.ranges_at + self.total_bytes + self.range_bytes
+
+
+def fitted(handle: ArenaHandle, address_space: int | None) -> ArenaHandle:
+    """The same arena with as many addresses as a process with so much address space can map.
+
+    Raises:
+        MachineError: It is too small for one with any use.
+    """
+    if address_space is None:
+        return handle
+    most, least = address_space // _SHARE_OF_ADDRESSES, min(_LEAST_RANGE, handle.limit_bytes)
+    while handle.mapped_bytes > most:
+        headers = 2 * handle.ranges_at
+        room = (most - headers) // (handle.workers + 1) // GRANULE * GRANULE
+        if (headers > most // 4 or room < least) and handle.max_slots > _LEAST_SLOTS:
+            handle = replace(handle, max_slots=handle.max_slots // 2)
+        elif room < least:
+            need = (headers + (handle.workers + 1) * _granules(least)) * _SHARE_OF_ADDRESSES
+            raise MachineError(
+                f"the address space of each process is bounded to {address_space // MIB} MiB"
+                f" (`ulimit -v`), and the shared memory of {handle.workers} workers needs"
+                f" {-(-need // MIB)} MiB: lift the limit, or lower replicas"
+            )
+        else:
+            handle = replace(handle, most_range_bytes=room)
+    return handle
 
 
 class Maps:

@@ -11,10 +11,10 @@ from functools import cached_property
 
 from pipeflow.transports.backing import Backing, create_backing
 from pipeflow.transports.holdings import Holdings
-from pipeflow.transports.layout import MAX_SLOTS, ArenaHandle, Maps, Usage
+from pipeflow.transports.layout import MAX_SLOTS, ArenaHandle, Maps, Usage, fitted
 from pipeflow.transports.slots import SlotPool
 from pipeflow.transports.views import Views
-from pipeflow.values import dataclass
+from pipeflow.values import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,22 +45,29 @@ class Arena:
         self._maps = Maps(handle, self._backing)
 
     @classmethod
-    def create(cls, workers: int, limit_bytes: int, *, max_slots: int = MAX_SLOTS) -> Arena:
+    def create(
+        cls,
+        workers: int,
+        limit_bytes: int,
+        *,
+        max_slots: int = MAX_SLOTS,
+        address_space: int | None = None,
+    ) -> Arena:
         """Make the memory for ``workers`` pools; it takes no room until it is used.
 
         Args:
             workers: How many pools, at least 1.
             limit_bytes: What all of them together may reserve.
             max_slots: Slots in each pool.
+            address_space: What a process may map in all, in bytes; ``None``: there is no bound.
 
         Raises:
             OSError: The system refuses.
+            MachineError: The address space is too small.
         """
-        handle = ArenaHandle(fd=-1, workers=workers, limit_bytes=limit_bytes, max_slots=max_slots)
-        fd = create_backing(handle.total_bytes)
-        return cls(
-            ArenaHandle(fd=fd, workers=workers, limit_bytes=limit_bytes, max_slots=max_slots)
-        )
+        wanted = ArenaHandle(fd=-1, workers=workers, limit_bytes=limit_bytes, max_slots=max_slots)
+        handle = fitted(wanted, address_space)
+        return cls(replace(handle, fd=create_backing(handle.total_bytes)))
 
     @staticmethod
     def attach(handle: ArenaHandle, worker: int) -> Share:
@@ -143,6 +150,10 @@ class Share:
     def views(self) -> Views:
         """What this worker gets to see."""
         return Views(self._maps, self._holdings)
+
+    def is_pinched(self, worker: int) -> bool:
+        """Whether a worker waits for memory that others have."""
+        return bool(self._maps.usage(worker, Usage.PINCHED))
 
     def close(self) -> None:
         """Give back memory that nobody holds, and the descriptor; arrays stay valid."""

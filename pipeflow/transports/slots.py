@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import mmap
 import os
@@ -15,6 +16,7 @@ from pipeflow.errors import MemoryLimitReached
 from pipeflow.transports.backing import CACHE_BYTES
 from pipeflow.transports.base import SlotRef
 from pipeflow.transports.holdings import Hold, Holdings
+from pipeflow.transports.hope import Hope
 from pipeflow.transports.layout import Maps, Usage, address_of, bounds_of
 from pipeflow.transports.shelf import FEW, SHARED_FROM, Shelf, Slot, size_class
 
@@ -32,10 +34,6 @@ _READ_BYTES_PER_S: Final = 50e9
 #: A look costs about 0.3 us, fresh memory about 0.3 ns a byte: more looks for larger slots.
 _BYTES_PER_LOOK: Final = 512
 #: Two pools that ask for the last bytes at once may both be refused: they ask again.
-_CLAIMS: Final = 12
-#: How many such rounds are waited for the owners of idle memory, who give it back when they see
-#: that we are pinched; not for holders.
-_ROUNDS: Final = 20
 _CLAIM_PAUSE_S: Final = 0.002
 #: Reservations between two looks at whether another pool found the limit reached.
 _TIDY_EVERY: Final = 32
@@ -90,6 +88,8 @@ class SlotPool:
         self._senders: list[InFlight] = []
         #: Called before it waits for a slot: the one that comes back may not have left yet.
         self.before_wait: Callable[[], None] = lambda: None
+        #: Whether another worker is at work, and may let go of memory by itself.
+        self.others_at_work: Callable[[], bool] = lambda: False
         # A stage may ask for arrays from threads of its own.
         self._lock = threading.RLock()
 
@@ -368,10 +368,8 @@ class SlotPool:
         What is entered is seen by the other pools before they look at the sum, so together they
         never pass the limit; two at once may both step back, and try again.
         """
-        maps, limit = self._maps, self._maps.handle.limit_bytes
-        for attempt in range(_CLAIMS * _ROUNDS):
-            if attempt and attempt % _CLAIMS == 0 and maps.idle_bytes() < nbytes:
-                break
+        maps, limit, hope = self._maps, self._maps.handle.limit_bytes, None
+        for attempt in itertools.count():
             self._add_reserved(nbytes)
             if maps.usage_of_all(Usage.RESERVED) <= limit:
                 maps.set_usage(self._worker, Usage.PINCHED, 0)
@@ -381,9 +379,23 @@ class SlotPool:
             if self._give_back(nbytes):
                 continue
             maps.set_usage(self._worker, Usage.PINCHED, 1)
+            hope = hope or Hope(time.monotonic())
+            if self._is_hopeless(nbytes, hope):
+                break
             time.sleep(_CLAIM_PAUSE_S * (1 + (self._worker + attempt) % 4))
         maps.set_usage(self._worker, Usage.PINCHED, 0)
         raise self._limit_reached(nbytes)
+
+    def _is_hopeless(self, nbytes: int, hope: Hope) -> bool:
+        """Whether stages keep the memory that we lack, as far as a look can tell."""
+        maps = self._maps
+        limit, reserved = maps.handle.limit_bytes, maps.usage_of_all(Usage.RESERVED)
+        if nbytes > limit:
+            return True
+        # Idle memory is its owner's, who gives it back as soon as it sees that we are pinched.
+        room = limit - reserved + maps.idle_bytes() >= nbytes
+        seen = (reserved, maps.held_bytes())
+        return hope.is_over(time.monotonic(), seen=seen, stirs=room or self.others_at_work())
 
     def _give_back(self, wanted: int | None) -> int:
         """Give back memory of free slots until ``wanted`` bytes are reached; how many it was."""

@@ -86,6 +86,19 @@ def test_every_code_of_a_finding_can_be_explained() -> None:
     assert used - set(CODES) == set()
 
 
+def test_every_code_that_can_be_explained_is_given_somewhere() -> None:
+    assert pipeflow.__file__ is not None
+    files = [file for file in Path(pipeflow.__file__).parent.rglob("*.py") if file.stem != "codes"]
+    texts = {
+        node.value
+        for file in files
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+
+    assert set(CODES) - texts == set()
+
+
 def _codes(package: str) -> Iterator[str]:
     """What stands as ``code="..."`` anywhere in a package."""
     assert pipeflow.__file__ is not None

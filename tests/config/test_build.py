@@ -475,7 +475,6 @@ def test_a_batch_has_a_short_form_and_a_long_one(text: str, batch: Batching) -> 
         ("use: print\ninputs: load\nconcurrency: 4", "bad-concurrency"),
         ("call: steps:fetch\ninputs: load\nconcurrency: 0", "out-of-range"),
         ("call: steps:rolled\ninputs: load", "async-stream"),
-        ("call: steps:clean\ninputs: load\nbatch: 2\ntimeout: 3s", "not-yet"),
     ],
 )
 def test_what_cannot_get_lists_or_cannot_wait_for_many_says_so(text: str, code: str) -> None:

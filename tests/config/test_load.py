@@ -240,6 +240,44 @@ def test_the_resolved_file_can_be_loaded_again_and_means_the_same() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("secret", "sets", "environ", "hidden"),
+    [
+        ('"${env.HIDE:-true}"', (), {}, True),
+        ('"${env.HIDE:-true}"', (), {"HIDE": "false"}, False),
+        ("false", ("params.key.secret=true",), {}, True),
+        ("true", ("params.key.secret=false",), {}, False),
+    ],
+)
+def test_type_and_secret_of_a_param_are_values_like_others(
+    file: Path, secret: str, sets: tuple[str, ...], environ: dict[str, str], hidden: bool
+) -> None:
+    file.write_text(
+        'params:\n  key: {type: "${env.KIND:-string}", default: hunter2, secret: ' + secret + "}\n"
+        'stages:\n  load:\n    call: steps:load\n    env: {KEY: "${params.key}"}\n',
+        encoding="utf-8",
+    )
+
+    loaded = run(file, sets=sets, environ=environ)
+
+    assert loaded.findings == ()
+    assert ("hunter2" not in resolved_yaml(loaded)) is hidden
+    assert ("hunter2" not in "".join(loaded.sources.values())) is hidden
+
+
+def test_whether_a_param_is_secret_that_cannot_be_told_hides_it(file: Path) -> None:
+    file.write_text(
+        'params:\n  key: {type: "${env.NONE}", default: hunter2, secret: "${env.NONE}"}\n'
+        "stages: {load: {call: 'steps:load'}}\n",
+        encoding="utf-8",
+    )
+
+    loaded = run(file)
+
+    assert {finding.code for finding in loaded.findings} == {"unset-variable"}
+    assert "hunter2" not in render_text(loaded.findings, loaded.sources)
+
+
 def test_the_resolved_file_hides_secrets(tmp_path: Path, file: Path) -> None:
     file.write_text(
         "params:\n  key: {type: string, secret: true}\n"

@@ -313,12 +313,16 @@ def test_two_readers_may_each_change_the_dict_they_got(tmp_path: Path, executor:
     assert outcome.items("rights")[1] == {"n": 1, "tags": [1, "1", "right"], "mark": "right"}
 
 
-def test_an_operator_gets_items_of_the_authors_own_classes(tmp_path: Path, executor: str) -> None:
+@pytest.mark.parametrize("policy", ["stop", "skip"])
+def test_an_operator_gets_items_of_the_authors_own_classes(
+    tmp_path: Path, executor: str, policy: str
+) -> None:
+    on_error = {"on_error": policy}
     stages = {
         "source": {"use": "range", "with": {"stop": 3}},
-        "point": {"call": "shapes:point", "inputs": "source"},
-        "seen": {"use": "filter", "inputs": "point", "with": {"where": "item.x"}},
-        "x": {"use": "map", "inputs": "seen", "with": {"expr": "item.x"}},
+        "point": {"call": "shapes:point", "inputs": "source", **on_error},
+        "seen": {"use": "filter", "inputs": "point", "with": {"where": "item.x"}, **on_error},
+        "x": {"use": "map", "inputs": "seen", "with": {"expr": "item.x"}, **on_error},
         "sink": {"keep": "x"},
     }
 

@@ -338,3 +338,33 @@ def test_a_budget_counts_deaths_too(tmp_path: Path) -> None:
     assert outcome.report.run.exit_code == 1
     (error,) = outcome.report.errors
     assert error.type == "BudgetSpent"
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize("batch", [None, 4])
+def test_the_books_of_a_stage_that_nobody_reads_any_more_balance(
+    tmp_path: Path, executor: str, batch: int | None
+) -> None:
+    """All has come to it by then, and its runner has told of much that nobody has heard yet."""
+    call = "graphs:fail" if batch is None else "graphs:fail_many"
+    work: dict[str, Any] = {
+        "call": call,
+        "inputs": {"from": "source", "capacity": 30},
+        "replicas": 3,
+        "with": {"by": 3},
+        "on_error": {"then": "skip", "retries": 2, "backoff": "0s"},
+    }
+    stages = {
+        "source": numbers(60),
+        "work": work if batch is None else {**work, "batch": batch},
+        "few": {"use": "take", "inputs": "work", "with": {"n": 3}},
+        "sink": {"keep": "few"},
+    }
+
+    for number in range(4):  # when the reader leaves is a matter of luck
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        outcome = run(folder, stages, executor)
+
+        balanced(outcome)
+        assert outcome.items("sink") == [0, 1, 2]

@@ -358,3 +358,57 @@ def test_a_drain_lets_what_is_in_flight_end(tmp_path: Path, executor: str) -> No
     facts = outcome.stage("work")
     assert facts.received == facts.processed == outcome.stage("source").emitted["out"]
     assert [row[0] for row in outcome.items("sink")][:-1] == list(range(facts.received))
+
+
+@pytest.mark.parametrize("replicas", [1, 3])
+def test_an_item_that_kills_the_process_of_its_list_costs_the_others_nothing(
+    tmp_path: Path, executor: str, replicas: int
+) -> None:
+    if executor == "inline":
+        pytest.skip("its one process is ours")
+    outcome = outcome_of(
+        tmp_path,
+        executor,
+        source=numbers(60),
+        work=work("deadly_7", batch=8, on_error="dead_letter", replicas=replicas),
+        sink={"keep": "work"},
+        broken={"keep": "work.errors"},
+    )
+
+    assert outcome.items("sink") == [number for number in range(60) if number != 7]
+    assert [letter["id"] for letter in outcome.items("broken")] == ["source:7"]
+    facts = outcome.stage("work")
+    assert (facts.received, facts.processed, facts.dead_lettered) == (60, 59, 1)
+
+
+def test_an_item_that_holds_up_its_list_is_found_by_the_time_that_each_takes(
+    tmp_path: Path, executor: str
+) -> None:
+    policy = {"then": "dead_letter", "retries": 1, "backoff": "0s"}
+    outcome = outcome_of(
+        tmp_path,
+        executor,
+        source=numbers(20),
+        work=work("slow_7", batch=5, timeout="300ms", on_error=policy),
+        sink={"keep": "work"},
+        broken={"keep": "work.errors"},
+    )
+
+    assert outcome.items("sink") == [number for number in range(20) if number != 7]
+    (letter,) = outcome.items("broken")
+    assert (letter["id"], letter["attempt"]) == ("source:7", 2)
+    assert letter["error"]["message"].startswith("it took longer than its timeout of 0.3 s")
+
+
+def test_a_list_that_kills_its_process_ends_the_run_where_the_policy_is_to_stop(
+    tmp_path: Path, executor: str
+) -> None:
+    if executor == "inline":
+        pytest.skip("its one process is ours")
+    stages = {"source": numbers(20), "work": work("deadly_7", batch=5), "sink": {"keep": "work"}}
+
+    outcome = run(tmp_path, stages, executor)
+
+    assert len(outcome.report.errors) == 1
+    assert outcome.report.ledger.findings == ()
+    assert outcome.stage("work").failed == 5

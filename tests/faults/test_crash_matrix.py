@@ -53,6 +53,14 @@ RAISED = {
     "sys.exit": "SystemExit",
     "out of memory": "MemoryError",
 }
+CODES = {
+    "import": "import-failed",
+    "constructor": "constructor-failed",
+    "while pickling": "not-serializable",
+    "while unpickling": "not-loadable",
+    "in finish": "finish-failed",
+    "in close": "close-failed",
+}
 WRAPPED = {"while pickling": "ItemNotSerializable", "while unpickling": "ItemNotLoadable"}
 
 
@@ -169,6 +177,12 @@ def test_one_cause_is_named_the_books_are_kept_and_nothing_is_left(
             (case.stage, SIGNALS[case.fault])
         ]
         assert SIGNALS[case.fault] in errors[0]["message"]
+    if case.fault in RAISED:
+        # Where it happened, in the user's own code and nobody else's.
+        assert "in fail" in errors[0]["traceback"]
+        assert f"error[{code(case)}]" in result.said
+    if case.fault not in ENDLESS and case.moment == "while unpickling" and case.fault not in RAISED:
+        assert "it was unpickling" in errors[0]["message"]
     if case.fault in {"abort", "segfault"}:
         assert "faulty.py" in errors[0]["traceback"]
         assert "pipeflow/runtime" not in errors[0]["traceback"]
@@ -225,9 +239,16 @@ def kind(case: Case) -> str:
         return "WorkerDied"
     if case.fault in ENDLESS:
         return "StartTimeout"
-    if case.fault != "sys.exit" and case.moment in WRAPPED:
+    if case.moment in WRAPPED:
         return WRAPPED[case.moment]
     return RAISED[case.fault]
+
+
+def code(case: Case) -> str:
+    """What kind of mistake is told."""
+    if case.moment == "in finish" and case.place == "source":
+        return "stage-failed"  # it has no ``finish``: for it that is one more step
+    return CODES.get(case.moment, "stage-failed")
 
 
 def item(case: Case) -> str:
@@ -236,4 +257,6 @@ def item(case: Case) -> str:
         return ""  # it was about to make one
     if case.moment == "in the middle":
         return "source:8" if case.place == "replica" else "source:4"
+    if case.moment == "while unpickling" and case.fault in RAISED:
+        return "source:20"
     return {"first item": "source:0", "while pickling": "source:20"}.get(case.moment, "")

@@ -116,6 +116,131 @@ def test_f07_an_exception_is_told_as_text_whether_or_not_it_can_be_pickled(
     assert f"stage 'fail' failed on item source:0: {shown}" in done.stderr
 
 
+TRAPS = """
+import sys
+import threading
+
+class Pair(Exception):
+    def __init__(self, first, second):
+        super().__init__(first)
+        self.lock = threading.Lock()
+
+def strike(how):
+    if how == "pair":
+        raise Pair("one", "two")
+    if how == "exit":
+        sys.exit(7)
+    if how == "note":
+        error = ValueError("with a note")
+        error.add_note("look here")
+        raise error
+    if how == "cause":
+        try:
+            {}[how]
+        except KeyError as error:
+            raise ValueError("no such item") from error
+    if how == "group":
+        raise ExceptionGroup("two", [ValueError("one"), KeyError("other")])
+
+class There:
+    def __init__(self, how):
+        self.how = how
+
+    def __reduce__(self):
+        return strike, (self.how,)
+
+class Here(There):
+    def __reduce__(self):
+        strike(self.how)
+
+class Set:
+    def __init__(self, how):
+        self.how = how
+
+    def __setstate__(self, state):
+        strike(state["how"])
+
+def trap(item, how, kind):
+    return globals()[kind](how) if item == 3 else [item]
+
+def take(item):
+    pass
+"""
+
+
+@pytest.mark.parametrize("executor", ["local", "inline"])
+@pytest.mark.parametrize(
+    ("how", "message", "told"),
+    [
+        ("pair", "Pair: one", 'raise Pair("one", "two")'),
+        ("exit", "SystemExit: 7", "sys.exit(7)"),
+        ("note", "ValueError: with a note", "\nlook here"),
+        ("cause", "ValueError: no such item", "direct cause of the following exception"),
+        ("group", "ExceptionGroup: two (2 sub-exceptions)", "KeyError: 'other'"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("kind", "stage", "item", "code", "type_"),
+    [
+        ("Here", "trap", "source:3", "not-serializable", "ItemNotSerializable"),
+        ("There", "take", "source:3", "not-loadable", "ItemNotLoadable"),
+        ("Set", "take", "source:3", "not-loadable", "ItemNotLoadable"),
+    ],
+)
+def test_what_fails_while_it_is_pickled_or_unpickled_is_told_with_the_items_own_traceback(
+    tmp_path: Path,
+    how: str,
+    message: str,
+    told: str,
+    kind: str,
+    stage: str,
+    item: str,
+    code: str,
+    type_: str,
+    executor: str,
+) -> None:
+    stages = {
+        "source": {"use": "range", "with": {"stop": 9}},
+        "trap": {"call": "traps:trap", "inputs": "source", "with": {"how": how, "kind": kind}},
+        "take": {"call": "traps:take", "inputs": "trap"},
+    }
+    file, report = write(tmp_path, stages, {"traps": TRAPS}), tmp_path / "r.json"
+
+    done = pipeflow("run", file, "--executor", executor, "--report", report)
+
+    facts = json.loads(report.read_text())
+    (error,) = facts["errors"]
+    assert done.returncode == 1
+    assert (error["stage"], error["item"]) == (stage, item)
+    assert error["type"] == f"pipeflow.errors.{type_}"
+    assert message in error["message"]
+    assert told in error["traceback"]
+    assert "in strike" in error["traceback"]
+    assert "pipeflow/" not in error["traceback"]
+    assert f"error[{code}]: stage '{stage}'" in done.stderr
+    assert told in done.stderr
+    assert facts["ledger"] == {"balanced": True, "findings": []}
+
+
+def test_what_cannot_be_pickled_by_nature_has_no_traceback_that_says_it_again(
+    tmp_path: Path,
+) -> None:
+    module = "import threading\n\ndef lock(item):\n    return {'lock': threading.Lock()}\n"
+    stages = {
+        "source": {"use": "range", "with": {"stop": 1}},
+        "lock": {"call": "locks:lock", "inputs": "source"},
+        "end": {"use": "null", "inputs": "lock"},
+    }
+    file, report = write(tmp_path, stages, {"locks": module}), tmp_path / "r.json"
+
+    done = pipeflow("run", file, "--report", report)
+
+    (error,) = json.loads(report.read_text())["errors"]
+    assert error["traceback"] == ""
+    assert "item['lock'] cannot be pickled: cannot pickle '_thread.lock' object" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("policy", ["stop", "dead_letter"])
 def test_an_exception_tells_the_same_in_a_dead_letter(tmp_path: Path, policy: str) -> None:
     stages = {

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,15 +21,18 @@ pytestmark = pytest.mark.processes
 ARRAYS = """
 import numpy as np
 
-def frames(count=4):
+def frames(count=4, length=1_000_000):
     for number in range(count):
-        yield np.full(1_000_000, number, "f8")
+        yield np.full(length, number, "f8")
 
 def double(frame):
     return frame * 2
 
 def check(frame):
     assert frame[0] == frame[-1]
+
+def keep(frame, kept=[]):
+    kept.append(frame)
 
 def hoard(frame, kept=[]):
     kept.append(bytearray(50_000_000))
@@ -91,6 +98,26 @@ def test_f24_too_few_processes_are_refused_before_the_first_is_started(
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_f24_ulimit_of_processes_is_told_in_one_line_whatever_it_forbids() -> None:
+    nobody = ["setpriv", "--reuid", "65534", "--clear-groups"]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)  # the kernel exempts root
+        file = write(folder, CHAIN, {"arrays": ARRAYS})
+        if pipeflow("validate", file, before=nobody).returncode:
+            pytest.skip("this user may not be nobody, or nobody may not read the package")
+
+        none = pipeflow("run", file, before=["prlimit", "--nproc=1", *nobody])
+        few = pipeflow("run", file, before=["prlimit", "--nproc=4", *nobody])
+        enough = pipeflow("run", file, before=["prlimit", "--nproc=9", *nobody])
+
+    assert (none.returncode, few.returncode, enough.returncode) == (1, 1, 0)
+    for done in (none, few):
+        assert done.stderr.startswith("pipeflow: error: this machine: ")
+        assert "ulimit -u" in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+
+
 def test_f25_the_soft_limit_of_open_files_is_raised_as_far_as_needed(tmp_path: Path) -> None:
     file = write(tmp_path, CHAIN, {"arrays": ARRAYS})
 
@@ -124,14 +151,76 @@ def test_f16_a_worker_that_the_kernel_killed_for_memory_is_told_so(
     assert "Traceback" not in done.stderr
 
 
-def test_too_small_an_address_space_is_named(tmp_path: Path) -> None:
-    file = write(tmp_path, CHAIN, {"arrays": ARRAYS})
+@pytest.mark.parametrize("mebibytes", [1000, 2000])
+def test_arrays_find_room_in_a_bounded_address_space(tmp_path: Path, mebibytes: int) -> None:
+    file, report = write(tmp_path, CHAIN, {"arrays": ARRAYS}), tmp_path / "r.json"
 
-    done = pipeflow("run", file, before=["prlimit", "--as=2000000000"])
+    done = pipeflow(
+        "run", file, "--report", report, before=["prlimit", f"--as={mebibytes * 2**20}"]
+    )
+
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    facts = json.loads(report.read_text())
+    assert facts["ledger"] == {"balanced": True, "findings": []}
+    assert facts["edges"][0]["bytes_shared"] >= 4 * 8_000_000
+
+
+def test_too_small_an_address_space_is_named_before_the_start(tmp_path: Path) -> None:
+    stages = {"source": {"use": "range", "with": {"stop": 1}}} | {
+        f"sink{number}": {"use": "null", "inputs": "source"} for number in range(60)
+    }
+
+    done = pipeflow("run", write(tmp_path, stages), before=["prlimit", f"--as={400 * 2**20}"])
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("pipeflow: error: this machine: the address space of each")
+    assert "400 MiB (`ulimit -v`)" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_memory_of_a_stage_bounds_its_own_and_not_the_shared(tmp_path: Path) -> None:
+    stages: dict[str, Any] = {
+        **CHAIN,
+        "source": {"call": "arrays:frames", "with": {"count": 100}},
+        "double": {**CHAIN["double"], "resources": {"memory": "300MiB"}},
+    }
+    stages["sink"] = {"call": "arrays:hoard", "inputs": "double", "resources": {"memory": "300MiB"}}
+    greedy = write(tmp_path, stages, {"arrays": ARRAYS})
+
+    done = pipeflow("run", greedy)
 
     assert done.returncode == 1
-    assert "`ulimit -v` bounds the address space of each process to 1907 MiB" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert "error[stage-failed]: stage 'sink' failed on item source:" in done.stderr
+    assert "MemoryError" in done.stderr
+
+
+def test_a_limit_near_what_is_in_hand_slows_the_run_and_does_not_fail_it(tmp_path: Path) -> None:
+    slow = "import time\n\ndef take(frame):\n    time.sleep(0.15)\n"
+    stages = {
+        "source": {"call": "arrays:frames", "with": {"count": 8, "length": 131_072}},
+        "double": CHAIN["double"],
+        "sink": {"call": "slow:take", "inputs": "double"},
+    }
+    file = write(tmp_path, stages, {"arrays": ARRAYS, "slow": slow})
+
+    done = pipeflow("run", file, "--set", "limits.memory=3MiB")
+
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
+def test_the_stage_whose_workers_together_keep_all_memory_is_named(tmp_path: Path) -> None:
+    stages = {
+        "source": {"call": "arrays:frames", "with": {"count": 80, "length": 131_072}},
+        "keeper": {"call": "arrays:keep", "inputs": "source", "replicas": 2},
+    }
+    file = write(tmp_path, stages, {"arrays": ARRAYS})
+
+    done = pipeflow("run", file, "--set", "limits.memory=16MiB")
+
+    assert done.returncode == 1
+    told = re.findall(r"limits.memory \(16 MiB\): stage '(\w+)' holds (\d+) MiB", done.stderr)
+    assert [name for name, _ in told] == ["keeper"]
+    assert int(told[0][1]) >= 12
 
 
 def test_too_small_a_file_size_is_named(tmp_path: Path) -> None:
@@ -155,6 +244,36 @@ def test_f49_a_full_disk_is_named_with_the_file_and_leaves_no_whole_file(tmp_pat
     assert (done.returncode, done.stdout) == (1, "out.jsonl.partial\n")
     assert "No space left on device: '/mnt/out.jsonl.partial'" in done.stderr
     assert "stage 'writer' failed" in done.stderr
+    assert "hint: no item is to blame: make room on that disk, and run again" in done.stderr
+    assert "on_error" not in done.stderr
+    assert done.stderr.count("error[") == 1
+
+
+@pytest.mark.parametrize("command", ["plan", "graph", "validate", "show", "stages"])
+def test_f49_an_output_that_takes_no_more_is_one_clear_error(tmp_path: Path, command: str) -> None:
+    file = write(tmp_path, {"source": {"use": "range", "with": {"stop": 3}}})
+    script = ["sh", "-c", '"$@" > /dev/full', "sh"]
+
+    done = pipeflow(command, *([] if command == "stages" else [file]), before=script)
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        "pipeflow: error: this machine: [Errno 28] No space left on device"
+    )
+
+
+@pytest.mark.parametrize("option", ["--report", "--events"])
+def test_f49_a_record_of_the_run_that_cannot_be_written_is_named(
+    tmp_path: Path, option: str
+) -> None:
+    file = write(tmp_path, {"source": {"use": "range", "with": {"stop": 3}}})
+
+    done = pipeflow("run", file, option, "/dev/full", "--quiet")
+
+    # What happens is a help to look at; the report is what was asked for.
+    code, level = (1, "error") if option == "--report" else (0, "warning")
+    assert done.returncode == code
+    assert f"pipeflow: {level}: {option} /dev/full: No space left on device\n" in done.stderr
 
 
 def test_f49_a_folder_that_cannot_be_written_is_named_before_the_first_item(tmp_path: Path) -> None:

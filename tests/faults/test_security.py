@@ -235,6 +235,89 @@ def test_s11_a_secret_is_in_nothing_that_is_written(
     assert "***" in told
 
 
+LINES = """
+import pipeflow
+
+def source(key):
+    yield "x" * 190 + key + "y" * 100
+    yield {"a": ["x" * 50 + key + "y" * 100]}
+
+def use(item, key):
+    print(key)
+    print({"key": key})
+    pipeflow.log.warning(key)
+    raise ValueError(key)
+"""
+
+
+@pytest.mark.parametrize("executor", ["local", "inline"])
+@pytest.mark.parametrize("secret", ["CANARY-1\nCANARY-2 é\n}", "CANARY-" * 20])
+def test_s11_a_secret_of_many_lines_or_characters_is_hidden_piece_by_piece(
+    tmp_path: Path, executor: str, secret: str
+) -> None:
+    stages: dict[str, Any] = {
+        "source": {"call": "lines:source", "with": {"key": "${params.key}"}},
+        "use": {
+            "call": "lines:use",
+            "inputs": "source",
+            "with": {"key": "${params.key}"},
+            "on_error": "skip",
+        },
+        "wrong": {"use": "take", "inputs": "source", "with": {"n": "${params.key}"}},
+    }
+    file = write(tmp_path, stages, {"lines": LINES})
+    whole = json.loads(file.read_text())
+    whole["params"] = {"key": {"type": "string", "secret": True, "default": "${env.KEY}"}}
+    file.write_text(json.dumps(whole))
+    good = ["--set", "stages.wrong.with.n=1", "--executor", executor]
+    runs: list[list[str | Path]] = [
+        ["validate", file],
+        ["run", file, *good, "--report", "r.json", "--events", "e.json"],
+        ["run", file, *good, "--set", "stages.use.on_error=stop", "--report", "s.json"],
+        ["run", file, *good, "--until", "source", "--take", "2"],
+    ]
+    told = ""
+
+    for arguments in runs:
+        done = command(*arguments, folder=tmp_path, environ={"KEY": secret})
+        told += done.stdout + done.stderr
+    told += "".join((tmp_path / name).read_text() for name in ("r.json", "e.json", "s.json"))
+
+    assert "CANARY" not in told
+    assert "got a secret" in told
+    assert told.count("***") >= 12
+
+
+@pytest.mark.parametrize("executor", ["local", "inline"])
+@pytest.mark.parametrize("policy", ["stop", "skip"])
+def test_s11_a_program_that_runs_a_pipeline_gets_no_secret_in_its_report_and_events(
+    tmp_path: Path, executor: str, policy: str
+) -> None:
+    (tmp_path / "leaky.py").write_text(LEAKY.replace('print("printing", token)', "pass"))
+    (tmp_path / "pipeline.yaml").write_text(
+        "params: {token: {type: string, secret: true}}\n"
+        "stages:\n"
+        '  source: {call: "leaky:source", with: {token: ""}}\n'
+        "  use:\n"
+        "    call: leaky:use\n"
+        "    inputs: source\n"
+        f"    on_error: {policy}\n"
+        '    with: {token: "${params.token}", header: "Bearer ${params.token}"}\n'
+    )
+    events: list[object] = []
+
+    report = pipeflow.run(
+        tmp_path / "pipeline.yaml",
+        params={"token": "CANARY"},
+        executor=executor,
+        listener=events.append,
+    )
+
+    failed = [each for each in events if type(each).__name__ in {"ItemFailed", "RunFailed"}]
+    assert len(report.errors) + len(failed) == (3 if policy == "stop" else 2)
+    assert "CANARY" not in repr((report, failed))
+
+
 def test_s12_nothing_that_a_terminal_would_obey_is_shown(tmp_path: Path) -> None:
     (tmp_path / "pipeline.yaml").write_text(
         f'description: "{HOSTILE}"\n'

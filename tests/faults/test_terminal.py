@@ -7,8 +7,9 @@ import os
 import pty
 import select
 import subprocess
+import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,9 +100,20 @@ class Terminal:
 
 
 @contextmanager
-def on_terminal(folder: Path, step: str, *options: str, kind: str = "dumb") -> Iterator[Terminal]:
-    file = write(folder, chain(step), {"steps": STEPS})
+def on_terminal(
+    folder: Path,
+    step: str,
+    *options: str,
+    kind: str = "dumb",
+    stages: Mapping[str, Any] | None = None,
+    modules: Mapping[str, str] | None = None,
+) -> Iterator[Terminal]:
+    file = write(folder, stages or chain(step), modules or {"steps": STEPS})
     ours, theirs = pty.openpty()
+    # Else the kernel throws away at Ctrl-C what was written and that we have not read yet.
+    modes = termios.tcgetattr(theirs)
+    modes[3] |= termios.NOFLSH
+    termios.tcsetattr(theirs, termios.TCSANOW, modes)
     process = subprocess.Popen(
         # ``setsid --ctty``: its own session, with this terminal in control, as a shell has it.
         ["setsid", "--ctty", *PIPEFLOW, "run", str(file), *options],
@@ -190,6 +202,52 @@ def test_f51_a_terminal_that_is_closed_ends_the_run(
 
     assert code == 129
     assert json.loads(report.read_text())["run"]["status"] == "interrupted"
+
+
+HOSTILE = r"""
+import os
+import pipeflow
+
+EVIL = "\x1b]0;title\x07\x1b[2J\x9b5n\u202eevil"
+
+def make():
+    for number in range(3):
+        yield EVIL + str(number)
+
+def use(item, raw):
+    print(EVIL)
+    if raw:
+        os.write(2, EVIL.encode() + b"\n")
+    pipeflow.log.warning(EVIL)
+    if item.endswith("2"):
+        error = ValueError(EVIL)
+        error.add_note(EVIL)
+        raise error
+    return item
+"""
+
+
+@pytest.mark.parametrize("kind", ["dumb", "xterm"])
+@pytest.mark.parametrize("executor", ["local", "inline"])
+def test_s12_nothing_that_a_stage_says_moves_the_terminal(
+    tmp_path: Path, executor: str, kind: str
+) -> None:
+    stages: dict[str, Any] = {
+        "make": {"call": "hostile:make"},
+        # In one process a stage has the descriptors of all: only its streams are ours to read.
+        "use": {"call": "hostile:use", "inputs": "make", "with": {"raw": executor == "local"}},
+        "show": {"use": "print", "inputs": "use"},
+    }
+    options = ("--executor", executor)
+
+    with on_terminal(
+        tmp_path, "", *options, kind=kind, stages=stages, modules={"hostile": HOSTILE}
+    ) as terminal:
+        code, told = terminal.end()
+
+    assert code == 1
+    assert r"\x1b]0;title\x07\x1b[2J\x9b5n\u202eevil" in told
+    assert [each for each in ("\x1b]", "\x1b[2J", "\x07", "\x9b", "\u202e") if each in told] == []
 
 
 def test_f50_a_reader_that_has_seen_enough_ends_the_run_well(tmp_path: Path) -> None:

@@ -356,7 +356,7 @@ def test_an_item_that_group_cannot_add_leaves_no_trace(item: Any) -> None:
         call(work, item)
 
     assert work.finish is not None
-    records = list(work.finish() or ())
+    records = list(work.finish() or [])
     assert records == [{"count": 1, "sum": 1, "distinct": 1, "list": [1]}]
 
 

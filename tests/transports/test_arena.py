@@ -6,6 +6,7 @@ import ctypes
 import gc
 import os
 import pickle
+import re
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -18,9 +19,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeflow.errors import MemoryLimitReached, ProtocolError
+from pipeflow.errors import MachineError, MemoryLimitReached, ProtocolError
 from pipeflow.transports.base import Kind, SlotRef
 from pipeflow.transports.codec import Decoder, Encoder
+from pipeflow.transports.layout import ArenaHandle, fitted
 from pipeflow.transports.shelf import SHARED_FROM, size_class
 from pipeflow.transports.shm import Arena, Share
 from tests.transports.children import Child, Rig
@@ -388,6 +390,38 @@ def test_a_process_that_user_code_forks_neither_lends_nor_lets_go(
     for item in range(10):
         encoder.encode([np.full(20_000, item)])
     assert (held[0] == 7).all()
+
+
+@given(st.integers(1, 64), st.integers(MIB, 2**40), st.integers(16 * MIB, 2**45))
+def test_an_arena_fits_the_address_space_or_says_what_it_needs(
+    workers: int, limit: int, space: int
+) -> None:
+    wanted = ArenaHandle(fd=-1, workers=workers, limit_bytes=limit)
+
+    try:
+        handle = fitted(wanted, space)
+    except MachineError as error:
+        need = int(re.findall(r"needs (\d+) MiB", str(error))[0]) * MIB
+        assert space < need
+        assert fitted(wanted, need + MIB).mapped_bytes <= need
+        return
+
+    assert handle.mapped_bytes <= space // 2 or handle == wanted
+    assert handle.range_bytes >= min(4 * MIB, limit)
+    assert fitted(wanted, None) == wanted
+
+
+def test_a_buffer_that_finds_no_addresses_travels_in_its_frame() -> None:
+    arena = Arena.create(2, 1024 * MIB, address_space=100 * MIB)
+    writer, reader = (Arena.attach(arena.handle, worker) for worker in range(2))
+    encoder, decoder = Encoder(writer.pool), Decoder(reader.views)
+    arrays = [np.full(4 * MIB, number, np.uint8) for number in range(6)]
+
+    kept = [decoder.decode(encoder.encode([array]))[0] for array in arrays]
+
+    assert [array[-1] for array in kept] == list(range(6))
+    assert arena.usage()[0].fallbacks > 0
+    arena.close()
 
 
 def test_the_limit_names_who_holds_most(arena: Arena) -> None:

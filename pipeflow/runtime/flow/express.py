@@ -197,13 +197,13 @@ class Express:
 
     # -- with the lock
 
-    def add(self, payload: Any, prefix: ItemId, ordinal: int) -> None:
-        """``put``, with an id that begins like this."""
+    def add(self, payload: Any, prefix: ItemId, ordinal: int, *, settled: bool = False) -> None:
+        """``put``, with an id that begins like this; ``settled``: nobody else has the item."""
         self._await_room()
         run = self.run
         run.begin(prefix)
         try:
-            run.add(payload, ordinal, self._encoder.pile)
+            run.add(payload, ordinal, self._encoder.pile, settled=settled)
         except ItemNotSerializable as error:
             raise ResultNotSerializable((*prefix, ordinal), error) from error
         waiting = len(run.payloads)

@@ -13,8 +13,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from pipeflow.runtime.board import DELIVERED, EARLY, UNMATCHED, Words
+from pipeflow.errors import ItemNotLoadable
+from pipeflow.runtime.board import DELIVERED, EARLY, LOADING, UNMATCHED, Words, put_loading
 from pipeflow.runtime.flow.joins import Call, Calls, Join, Kept, Lone, Passed, UnitEnd
+from pipeflow.runtime.flow.refused import InputNotLoadable
+from pipeflow.runtime.flow.units import first_id, id_at
 from pipeflow.runtime.flow.zipping import ZipByPosition
 from pipeflow.runtime.messages import Barrier, EndOfInput
 from pipeflow.transports.base import FrameKind, Packet, Receiver
@@ -185,7 +188,7 @@ class Inbox:
         Raises:
             PeerLost: A writer went away.
             ProtocolError: A frame or a unit is missing.
-            ItemNotLoadable: An item cannot be unpickled.
+            InputNotLoadable: An item cannot be unpickled.
         """
         while True:
             output = self.join.take()
@@ -380,7 +383,9 @@ class Inbox:
             )
             if self._lanes and channel in self._lanes:
                 self._park(note)
-            payloads = self.decode(packet, port.private)
+            payloads = packet.handed
+            if payloads is None:
+                payloads = self._load(port, packet, frame.meta)
             channel.receiver.confirm()
             if channel.on_demand:
                 channel.wanted = max(0, channel.wanted - packet.items)
@@ -389,6 +394,18 @@ class Inbox:
         elif frame.kind is FrameKind.BARRIER:
             self._align(int.from_bytes(frame.meta, "little"), id(channel) + frame.writer)
         return True
+
+    def _load(self, port: InPort, packet: Packet, meta: bytes) -> list[Any]:
+        """Unpickle what came: code of the user's may run, and fail, or end the process."""
+        row = self.row
+        if packet.items:
+            put_loading(row, first_id(meta), packet.items)
+        try:
+            return self.decode(packet, port.private)
+        except ItemNotLoadable as error:
+            raise InputNotLoadable(id_at(meta, error.index), error) from error
+        finally:
+            row[LOADING] = 0
 
     def _over(self, port: InPort, channel: InChannel) -> None:
         """No more comes from this channel."""

@@ -103,8 +103,25 @@ class Outbox:
         """So many results were given to a port that nobody reads."""
         self._words[self._cells[port_name]] += count
 
-    def emit(self, port_name: str, payload: Any, item: ItemId, lane: int, unit: int) -> None:
+    def emit(
+        self,
+        port_name: str,
+        payload: Any,
+        item: ItemId,
+        lane: int,
+        unit: int,
+        *,
+        settled: bool = False,
+    ) -> None:
         """Send one result; waits while its edges are full.
+
+        Args:
+            port_name: Where it goes.
+            payload: The result.
+            item: Its id.
+            lane: Lane of the unit of the item that it comes from.
+            unit: That unit.
+            settled: Nobody else has it, so it need not be pickled at once.
 
         Raises:
             ReadersGone: Nobody needs any more results of this stage.
@@ -115,7 +132,7 @@ class Outbox:
                 raise self._refused
             port = self._ports.get(port_name)
             if port is not None and port.express is not None:
-                port.express.add(payload, item[:-1], item[-1])
+                port.express.add(payload, item[:-1], item[-1], settled=settled)
                 return
             if port is None:
                 self._words[self._cells[port_name]] += 1

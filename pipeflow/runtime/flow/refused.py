@@ -1,8 +1,8 @@
-"""Why a result cannot go on."""
+"""Why an item cannot go on."""
 
 from __future__ import annotations
 
-from pipeflow.errors import ItemNotSerializable, PipeflowError
+from pipeflow.errors import ItemNotLoadable, ItemNotSerializable, PipeflowError
 from pipeflow.runtime.messages import ItemId
 
 
@@ -19,5 +19,18 @@ class ResultNotSerializable(PipeflowError):
     """
 
     def __init__(self, item: ItemId, cause: ItemNotSerializable) -> None:
+        super().__init__(item, cause)
+        self.item, self.cause = item, cause
+
+
+class InputNotLoadable(PipeflowError):
+    """What came cannot be made into an object again.
+
+    Attributes:
+        item: Id of the item.
+        cause: What pickle said.
+    """
+
+    def __init__(self, item: ItemId, cause: ItemNotLoadable) -> None:
         super().__init__(item, cause)
         self.item, self.cause = item, cause

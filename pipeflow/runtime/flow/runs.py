@@ -91,13 +91,21 @@ class Run:
             self._prefixes.pop()
         self._prefixes.append((now, prefix))
 
-    def add(self, payload: Any, ordinal: int, new_pile: Callable[[], Pile]) -> None:
+    def add(
+        self, payload: Any, ordinal: int, new_pile: Callable[[], Pile], *, settled: bool = False
+    ) -> None:
         """Add an item that may still be changed by its maker: it travels as it is now.
+
+        Args:
+            payload: The item.
+            ordinal: Last part of its id.
+            new_pile: Makes a packet to be made object by object.
+            settled: Nobody else has it, so nobody changes it.
 
         Raises:
             ItemNotSerializable: It cannot be pickled; the run is as it was.
         """
-        if self.pile is None and type(payload) not in UNCHANGING:
+        if self.pile is None and not settled and type(payload) not in UNCHANGING:
             pile = new_pile()
             for earlier in self.payloads:
                 pile.add(earlier)
@@ -174,6 +182,13 @@ def items_of(squeezed: tuple[Any, Any], payloads: list[Any]) -> Items:
     """The items of a frame that ``Run.cut`` made."""
     prefixes, ordinals = squeezed
     return Items(prefixes, _unpack_ordinals(ordinals), payloads)
+
+
+def id_of(squeezed: tuple[Any, Any], index: int) -> ItemId:
+    """Id of one of them."""
+    prefixes, ordinals = squeezed
+    prefix = next(prefix for place, prefix in reversed(prefixes) if place <= index)
+    return (*prefix, _unpack_ordinals(ordinals)[index])
 
 
 def plain_run(meta: bytes, count: int) -> tuple[int, ItemId, range]:

@@ -16,7 +16,7 @@ import pickle
 from collections.abc import Callable, Collection, Iterator
 from typing import Any, NamedTuple
 
-from pipeflow.runtime.flow.runs import PLAIN_FORM, UNCHANGING, Items, items_of, plain_run
+from pipeflow.runtime.flow.runs import PLAIN_FORM, UNCHANGING, Items, id_of, items_of, plain_run
 from pipeflow.runtime.messages import ItemId
 from pipeflow.transports.codec import Pile
 from pipeflow.values import dataclass, field
@@ -190,6 +190,25 @@ def parts_of(meta: bytes, payloads: list[Any]) -> list[Part]:
         else:
             parts.append(Part(lane, unit, -count, [], closed=True, cost=0))
     return parts
+
+
+def first_id(meta: bytes) -> ItemId:
+    """Id of the first item of a frame that has one."""
+    if meta[0] == PLAIN_FORM:
+        _, prefix, ordinals = plain_run(meta, 1)
+        return (*prefix, ordinals[0])
+    return id_at(meta, 0)
+
+
+def id_at(meta: bytes, index: int) -> ItemId:
+    """Id of one item of a frame."""
+    if meta[0] == PLAIN_FORM:
+        _, prefix, ordinals = plain_run(meta, index + 1)
+        return (*prefix, ordinals[index])
+    squeezed = pickle.loads(meta)[-1]
+    if isinstance(squeezed, tuple):
+        return id_of(squeezed, index)
+    return tuple(squeezed[index])
 
 
 def _squeeze(ids: list[ItemId]) -> object:

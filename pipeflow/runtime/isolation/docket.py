@@ -111,6 +111,10 @@ class Docket:
                 entry.begun = in_hand
                 yield entry.task, new  # type: ignore[misc]  # it is a call
 
+    def calls(self) -> int:
+        """How many calls are not done."""
+        return sum([entry.size - entry.done for entry in self._entries if entry.is_call])
+
     def held(self) -> int:
         """How many calls this runner has begun and is not done with."""
         return sum([in_hand - entry.done for entry, in_hand in self._in_hand()])

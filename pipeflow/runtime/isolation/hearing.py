@@ -105,11 +105,17 @@ class HearingLoop(StageLoop):
         if not records:
             return False
         self._note_begun()
+        gone: ReadersGone | None = None
         for record in records:
-            if type(record) is Quick:
-                self._note_quick(record.result)
-            else:
-                self._note(record)
+            try:
+                if type(record) is Quick:
+                    self._note_quick(record.result)
+                else:
+                    self._note(record)
+            except ReadersGone as error:  # what else was said counts all the same
+                gone = error
+        if gone is not None:
+            raise gone
         return True
 
     def _note_quick(self, result: Any) -> None:
@@ -124,7 +130,7 @@ class HearingLoop(StageLoop):
             row[EMPTY] += 1
         elif not self._leaving:
             try:
-                self.outbox.emit(OUT, result, item, lane, unit)
+                self.outbox.emit(OUT, result, item, lane, unit, settled=True)
             except ReadersGone:
                 self._leaving = True
                 raise
@@ -174,7 +180,7 @@ class HearingLoop(StageLoop):
             case Ended(lane, unit, span, free):
                 if not self._leaving:
                     self.outbox.end_unit(lane, unit, span, free=free)
-                self._docket.pass_by(UnitEnd)
+                self._pass_units(span)
             case Unread(port):
                 self.outbox.count_unread(port, 1)
                 self._count_emitted(port)
@@ -185,6 +191,12 @@ class HearingLoop(StageLoop):
                     self.outbox.emit(port, payload, item, lane, unit)
             case _:
                 assert_never(act)
+
+    def _pass_units(self, span: int) -> None:
+        """So many units are over; the loop may have made one run of several."""
+        while span > 0:
+            passed = self._docket.pass_by(UnitEnd)
+            span -= passed.span if isinstance(passed, UnitEnd) else span
 
     def _count_emitted(self, port: str) -> None:
         lone = self._docket.pass_by(Lone) if port == UNMATCHED else None

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from typing import Final, assert_never
 
+from pipeflow.runtime.board import EARLY
 from pipeflow.runtime.flow.joins import Call, Calls, Lone, UnitEnd
 from pipeflow.runtime.flow.refused import ReadersGone
 from pipeflow.runtime.isolation.docket import Task
@@ -86,8 +87,8 @@ class KeeperLoop(ReplacingLoop):
                 self.inbox.settle()
                 self.around.for_news(
                     self._at_hand(),
-                    with_input=self._end is None and len(self._docket) < self._window(),
-                    idle=not self._docket and self._end is None,
+                    with_input=self._end is None and self._room() > 0,
+                    idle=self._is_idle(),
                     timeout_s=left_s if self._rest_until is None else REST_LOOK_S,
                 )
         yield from ()
@@ -98,18 +99,35 @@ class KeeperLoop(ReplacingLoop):
         if self._child is not None:
             self._child.link.keeper_bell.ring()
 
+    def runner_at_work(self) -> bool:
+        """Whether the runner has an item in hand, as far as it was noted."""
+        return self._docket.in_hand() is not None
+
     def _end_if_told(self) -> None:
         if self._told_to_end:
             self.around.end_by_signal()
 
-    def _window(self) -> int:
-        """How many orders may be out; what is sent on demand is asked for item by item."""
+    def _room(self) -> int:
+        """How many orders more may go out; what is sent on demand is asked for item by item.
+
+        Of a stage that gets lists only calls count: it can do nothing before a list is full.
+        """
         assert self.inbox is not None
-        return 1 if self.inbox.is_on_demand() else _WINDOW
+        on_demand, batch = self.inbox.is_on_demand(), self.stage.batch
+        if batch is None:
+            return (1 if on_demand else _WINDOW) - len(self._docket)
+        most = batch.size if on_demand else max(_WINDOW, 2 * batch.size)
+        return most - self._docket.calls()
+
+    def _is_idle(self) -> bool:
+        """Whether the runner can do nothing before more comes."""
+        if self._end is not None:
+            return False
+        return not (self._docket if self.stage.batch is None else self._docket.held())
 
     def _feed(self) -> bool:
         """Take what has come, and give it to the runner; whether anything was taken."""
-        inbox, left = self.inbox, self._window() - len(self._docket)
+        inbox, left, batch = self.inbox, self._room(), self.stage.batch
         assert inbox is not None
         new, ended = list[Task](), self._end is not None
         while self._end is None and left > 0:
@@ -118,12 +136,20 @@ class KeeperLoop(ReplacingLoop):
                 case None:
                     self._end_of_rest()
                     break
+                case Calls() if batch is not None:
+                    count = len(message.payloads)
+                    calls = (message.single(at) for at in range(count))
+                    new += [inbox.hold(call, batch.size) for call in calls]
+                    left -= count
                 case Calls():
                     new.append(message)
                     left -= len(message.payloads)
-                case Call() | Lone() | UnitEnd():
-                    new.append(message)
+                case Call():
+                    new.append(message if batch is None else inbox.hold(message, batch.size))
                     left -= 1
+                case Lone() | UnitEnd():
+                    new.append(message)
+                    left -= batch is None
                 case EndOfInput(units):
                     self._end = EndOrder(tuple(units.items()))
                 case Barrier():
@@ -171,6 +197,8 @@ class KeeperLoop(ReplacingLoop):
             if not child.is_gone_in(_LINGER_S):
                 text = f"the process of its code was still there {_LINGER_S:.0f} s after its end"
                 self.tell(Logged("warning", text + " (a thread that never ends?), and was killed"))
+            if self._docket:
+                self.row[EARLY] = 1  # some of what came was never begun
         finally:
             self._end_child()
 

@@ -163,7 +163,7 @@ class ReplacingLoop(HearingLoop):
         """What has become of the item in hand, or of the worker if there is none."""
         item = InHand(
             item=id_text(call.id, self.names) if call is not None else "",
-            view=view_of(call.payload) if call is not None else "",
+            view=view_of(call.payload, self.mask) if call is not None else "",
             tried=max(1, tried),
             emitted=self._docket.emitted,
         )

@@ -13,7 +13,7 @@ from typing import Any
 from pipeflow.runtime.board import EMPTY, HAND, HAND_DEPTH, HAND_DEPTH_MAX, PROCESSED, RECEIVED
 from pipeflow.runtime.flow.joins import Calls
 from pipeflow.runtime.flow.refused import ReadersGone
-from pipeflow.runtime.flow.runs import is_settled
+from pipeflow.runtime.flow.runs import UNCHANGING, is_settled
 from pipeflow.runtime.isolation.link import Cell, Link
 from pipeflow.runtime.loops.base import GOES_ON
 from pipeflow.runtime.loops.calls import CallLoop, is_many
@@ -81,6 +81,9 @@ class RowLoop(CallLoop):
 
 def _is_plain(result: Any) -> bool:
     """Whether a result is one item, without arrays that could stay where they are."""
-    if is_settled(result, alone=True):
+    kind = type(result)
+    if kind in UNCHANGING:
         return True
-    return "numpy" not in sys.modules and type(result) is not Routed and not is_many(result)
+    if "numpy" in sys.modules:
+        return is_settled(result, alone=True)
+    return kind is not Routed and not is_many(result)

@@ -20,6 +20,7 @@ from pipeflow.runtime.process import Process
 from pipeflow.runtime.worker import Reports, finished, run_loop
 from pipeflow.spec.policies import ArrayMode
 from pipeflow.stages.context import StageContext
+from pipeflow.stages.importing import put_first
 from pipeflow.stages.work import Work
 from pipeflow.telemetry.masking import masker
 
@@ -45,6 +46,8 @@ def run_keeper(
     """
     plan = brief.plan
     stage = plan.stages[plan.workers[brief.worker].stage]
+    # It imports nothing of the user's by itself, but the classes of items that pass through it.
+    put_first(plan.folder)
     process = Process(brief, board, channels)
     around = WorkerAround(process, brief, board, _pass_on_the_question)
     loop = KeeperLoop(
@@ -64,6 +67,7 @@ def run_keeper(
         private=_is_private(stage, brief),
         metrics=context.metrics,
     )
+    process.beside_at_work = loop.runner_at_work
     # Its runner gets the same signal: what that has begun is noted first.
     signal.signal(signal.SIGTERM, lambda *_: loop.end_now())
     try:

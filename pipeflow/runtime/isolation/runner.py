@@ -17,6 +17,7 @@ from typing import Any, Final, NoReturn
 
 from pipeflow.errors import ChannelError
 from pipeflow.planner.plan import Join, Plan, StagePlan
+from pipeflow.runtime.at_work import others_at_work
 from pipeflow.runtime.board import Board
 from pipeflow.runtime.brief import WorkerBrief
 from pipeflow.runtime.flow.refused import ReadersGone
@@ -31,6 +32,7 @@ from pipeflow.runtime.loading import load_stage, make_context, shares_of, start_
 from pipeflow.runtime.loops.base import WAITS, StageLoop, failure_of
 from pipeflow.runtime.loops.calls import CallLoop
 from pipeflow.runtime.loops.pick import make_loop
+from pipeflow.runtime.loops.starving import starved
 from pipeflow.runtime.messages import EXIT_FAILED
 from pipeflow.stages.context import StageContext, enter
 from pipeflow.stages.work import Work
@@ -96,6 +98,7 @@ def _run(task: Task) -> int:
     share = Arena.attach(brief.arena, brief.plan.code_pool(brief.worker))
     if task.successor:
         share.pool.adopt()
+    share.pool.others_at_work = others_at_work(brief.plan, board, brief.worker, share.is_pinched)
     context = make_context(brief, stage, board, lambda level, text: outbox.log(level, text))
     outbox = RunnerOutbox(
         link,
@@ -168,8 +171,9 @@ def _loop_of(
         ),
         "mask": masker(plan.secrets),
         "tried": lambda: inbox.tried,
+        "alone": lambda: inbox.alone,
     }
-    loop = make_loop(work, **settings)
+    loop = make_loop(work, starved=starved(plan, brief.worker, task.board), **settings)
     if type(loop) is CallLoop and stage.join is Join.MERGE:
         inbox.in_rows = True
         loop = RowLoop(work=work, link=link, put_quick=outbox.put_quick, **settings)
@@ -183,7 +187,7 @@ def _drive(loop: StageLoop, inbox: RunnerInbox, outbox: RunnerOutbox, plan: Plan
         for wants in loop.steps():
             outbox.flush()
             if wants is WAITS:
-                inbox.await_orders()
+                inbox.await_orders(loop.patience_s())
         loop.wind_up()
         outbox.flush()
         outbox.put(Over(early=not inbox.ended))

@@ -153,7 +153,7 @@ class RunnerOutbox:
         """
         try:
             data = pack_quick(result)
-        except Exception:  # the user's own objects: whoever sends them otherwise says what is wrong
+        except BaseException:  # the user's own objects: who sends them otherwise says what is wrong
             return False
         with self._lock:
             self._records += 1
@@ -263,6 +263,10 @@ class RunnerInbox:
         """A call begins; the keeper counts it."""
         self._link.begin()
 
+    def hold(self, call: Call, _size: int) -> Call:
+        """The keeper has seen to the credit."""
+        return call
+
     def unmatched(self, lone: Lone) -> None:
         """The keeper counts it."""
 
@@ -277,15 +281,15 @@ class RunnerInbox:
     def close(self) -> None:
         """Nothing here is ours to close."""
 
-    def await_orders(self) -> None:
-        """Wait until there is something to do, or the keeper needs no more."""
+    def await_orders(self, timeout_s: float | None = None) -> None:
+        """Wait until there is something to do, the keeper needs no more, or the time is up."""
         link = self._link
         if self._ready or link.cells[Cell.LEAVE]:
             return
         poll = select.poll()
         poll.register(link.orders_r, select.POLLIN)
         poll.register(link.runner_bell.fileno(), select.POLLIN)
-        poll.poll()
+        poll.poll(None if timeout_s is None else timeout_s * 1000)
         link.runner_bell.clear()
 
     def _receive(self) -> bool:

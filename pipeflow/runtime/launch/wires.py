@@ -26,6 +26,7 @@ from pipeflow.runtime.board import Board, Words
 from pipeflow.runtime.brief import SharedHandles, WorkerBrief
 from pipeflow.runtime.flow.wiring import ChannelPlan
 from pipeflow.runtime.last_words import ROOM, LastWords
+from pipeflow.runtime.machine import address_space
 from pipeflow.spec.policies import Overflow
 from pipeflow.spec.shared import names_of
 from pipeflow.transports.bell import Bell
@@ -66,6 +67,9 @@ class Wires:
         self.prints: dict[int, tuple[int, int]] = {}
         try:
             self._make(stdout_fd)
+        except MachineError:
+            self.close()
+            raise
         except OSError as error:
             self.close()
             raise MachineError(
@@ -81,8 +85,9 @@ class Wires:
             self._channels,
             memoryview(mmap.mmap(self._board_fd, size)).cast("Q"),
         )
-        self._arena = Arena.create(len(self._plan.stage_of_pool), self._plan.memory)
-        self._words_fd = _memory("pipeflow-words", len(self._plan.stage_of_pool) * ROOM)
+        pools = len(self._plan.stage_of_pool)
+        self._arena = Arena.create(pools, self._plan.memory, address_space=address_space())
+        self._words_fd = _memory("pipeflow-words", pools * ROOM)
         self._owned.append(self._words_fd)
         self.last_words = LastWords(self._words_fd)
         self._lifeline, self._lifeline_end = os.pipe()

@@ -34,6 +34,7 @@ class Answer:
         results: What the function gave for it and has not left yet, each with its id.
         error: What went wrong with the last try.
         attempt: Number of that try.
+        tried: How often it was tried before, in processes that have died.
         sent: Results that have left.
         done: No more tries will be made.
     """
@@ -43,6 +44,7 @@ class Answer:
     results: deque[tuple[ItemId, Any]] = field(default_factory=deque)
     error: BaseException | None = None
     attempt: int = 1
+    tried: int = 0
     sent: int = 0
     done: bool = False
 
@@ -112,7 +114,9 @@ def _tries(
 ) -> Iterator[Attempt | Pause]:
     """Tries until it works, or often enough; ``tried``: so many of them have failed already."""
     if not tried:
-        tried = 1
+        tried = 1 + answers[0].tried
+        for one in answers:
+            one.attempt = tried
         yield from _try_once(answers)
     while True:
         errors = [one.error for one in answers if one.error is not None]

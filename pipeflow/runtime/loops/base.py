@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -25,11 +26,11 @@ from pipeflow.runtime.board import (
     hand,
     id_text,
 )
-from pipeflow.runtime.failures import kind_of, message_of, traceback_of, view_of
+from pipeflow.runtime.failures import kind_of, message_of, own_traceback, traceback_of, view_of
 from pipeflow.runtime.flow.inbox import Inbox
 from pipeflow.runtime.flow.joins import Lone
 from pipeflow.runtime.flow.outbox import Outbox
-from pipeflow.runtime.flow.refused import ReadersGone, ResultNotSerializable
+from pipeflow.runtime.flow.refused import InputNotLoadable, ReadersGone, ResultNotSerializable
 from pipeflow.runtime.loops.rows import Gathered, append_from
 from pipeflow.runtime.messages import (
     Failure,
@@ -129,6 +130,7 @@ class StageLoop(ABC):
         stopping: Whether the run is being drained.
         now: Seconds since 1970, for dead letters.
         tried: How often the item in hand was tried before, in processes that have died.
+        alone: Whether it goes to the function by itself: it was one of a list in such a process.
         mask: Takes secrets out of a text that others get to see.
         unneeded: It is being ended because all its readers have closed, not because of a failure.
         asking: The user's code is being asked for its next item.
@@ -149,6 +151,7 @@ class StageLoop(ABC):
     mates: Sequence[Words] = ()
     now: Callable[[], float] = time.time
     tried: Callable[[], int] = int
+    alone: Callable[[], bool] = bool
     mask: Callable[[str], str] = str
     unneeded: bool = False
     asking: bool = False
@@ -379,10 +382,12 @@ class StageLoop(ABC):
         return Failure(
             phase=phase,
             kind=kind_of(error),
-            message=message_of(error),
-            traceback="" if isinstance(error, PipeflowError) else traceback_of(error),
+            message=self.mask(message_of(error)),
+            traceback=self.mask(
+                own_traceback(error) if isinstance(error, PipeflowError) else traceback_of(error)
+            ),
             item=id_text(self.hand if item is None else item, self.names),
-            view="" if self._payload is None else view_of(self._payload),
+            view="" if self._payload is None else view_of(self._payload, self.mask),
             attempt=self._attempt if self.hand else 1,
             emitted=self._emitted if self.hand else 0,
             # In the user's code: the manager of what it shares is gone.
@@ -401,7 +406,9 @@ class StageLoop(ABC):
             given = action()
             if hasattr(given, "__await__"):
                 self._own_events().run(given)  # `async def close`
-        except Exception as error:  # the user's code: a boundary
+        except (GeneratorExit, DrainInterrupt, Cancelled):
+            raise
+        except BaseException as error:  # the user's code, sys.exit too: a boundary
             raise self._stopped(error, phase) from None
 
     def _close_work(self) -> None:
@@ -426,12 +433,24 @@ def failure_of(
     if isinstance(error, StageStopped):
         return error.failure
     if isinstance(error, MemoryLimitReached):
+        held: Counter[int] = Counter()
+        for worker, nbytes in error.holders:
+            held[stage_of_pool[worker]] += nbytes
         holders = ", ".join(
-            f"stage '{names[stage_of_pool[worker]]}' holds {nbytes / 2**20:.0f} MiB"
-            for worker, nbytes in error.holders[:3]
+            f"stage '{names[stage]}' holds {nbytes / 2**20:.0f} MiB"
+            for stage, nbytes in held.most_common(3)
         )
         text = f"shared arrays would pass limits.memory ({error.limit / 2**20:.0f} MiB): {holders}"
         return Failure(phase="run", kind="MemoryLimitReached", message=text)
-    if isinstance(error, ItemNotLoadable):
-        return Failure(phase="unpickling", kind="ItemNotLoadable", message=str(error))
+    if isinstance(error, InputNotLoadable | ItemNotLoadable):
+        item, cause = (
+            (error.item, error.cause) if isinstance(error, InputNotLoadable) else ((), error)
+        )
+        return Failure(
+            phase="unpickling",
+            kind=kind_of(cause),
+            message=str(cause),
+            traceback=own_traceback(cause),
+            item=id_text(item, names),
+        )
     return Failure(phase="run", kind=kind_of(error), message=str(error) or kind_of(error))

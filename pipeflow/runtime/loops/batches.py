@@ -24,9 +24,14 @@ class BatchLoop(ManyLoop):
     """A function at work, batch by batch."""
 
     def _work_on(self, answers: Sequence[Answer]) -> Iterator[bool]:
+        inbox, tries = self.inbox, 0
+        assert inbox is not None
         for step in script(answers, self.stage.on_error):
             match step:
                 case Attempt(some):
+                    if tries:
+                        inbox.settle()  # each try has the whole time to itself
+                    tries += 1
                     self._try(some)
                 case Pause(some, seconds):
                     self._settle()

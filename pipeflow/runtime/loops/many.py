@@ -89,9 +89,12 @@ class ManyLoop(CallLoop):
                 self._quiet_since = None
             match message:
                 case Call():
+                    alone = self.alone()
+                    if alone:
+                        yield from self._begin()
                     self._gather_one(message)
                     message = None
-                    if len(self._gathered) >= self._size:
+                    if alone or len(self._gathered) >= self._size:
                         yield from self._begin()
                 case UnitEnd():
                     if self.stage.numbering is Numbering.KEEP:
@@ -140,7 +143,7 @@ class ManyLoop(CallLoop):
     def _gather_one(self, call: Call) -> None:
         if not self._gathered:
             self._since = self.clock()
-        answer = Answer(call)
+        answer = Answer(call, tried=self.tried())
         self._gathered.append(answer)
         self._leaving.add(answer)
 

@@ -28,7 +28,9 @@ class SourceLoop(StageLoop):
                 self._note_total()
             except DrainInterrupt:
                 return
-            except Exception as error:  # the user's code: a boundary
+            except CONTROL:
+                raise
+            except BaseException as error:  # the user's code, sys.exit too: a boundary
                 raise self._stopped(error, "item") from None
             finally:
                 self.asking = False
@@ -86,7 +88,7 @@ class SourceLoop(StageLoop):
                 raise self._not_serializable(error) from None
             except CONTROL:
                 raise
-            except Exception as error:  # a partition key of the user's: a boundary
+            except BaseException as error:  # a partition key of the user's: a boundary
                 self.hand, self._payload = item, result
                 raise self._stopped(error, "item") from None
         self.row[HAND_DEPTH] = 0

@@ -66,7 +66,13 @@ def split_status(status: int) -> tuple[int | None, str | None]:
 
 
 def death(
-    *, status: int, item: str, out_of_memory: bool | None, started: bool, stack: str = ""
+    *,
+    status: int,
+    item: str,
+    out_of_memory: bool | None,
+    started: bool,
+    loading: str = "",
+    stack: str = "",
 ) -> Failure:
     """Say how a worker ended that did not say so itself.
 
@@ -76,12 +82,13 @@ def death(
         out_of_memory: The kernel killed for want of memory during the run; ``None``: it does not
             tell.
         started: The stage had been loaded.
+        loading: What it was unpickling, in words, or empty.
         stack: Where it was when a signal ended it, as a traceback; or empty.
     """
     return Failure(
         phase="death",
         kind=DEATH,
-        message=_sentence(status, item, out_of_memory, started),
+        message=_sentence(status, item, loading, out_of_memory, started),
         traceback=stack,
         item=item,
     )
@@ -102,7 +109,9 @@ def manager_death(*, status: int, names: Sequence[str], out_of_memory: bool | No
     return Failure(phase="run", kind=MANAGER_DEATH, message=text)
 
 
-def _sentence(status: int, item: str, out_of_memory: bool | None, started: bool) -> str:
+def _sentence(
+    status: int, item: str, loading: str, out_of_memory: bool | None, started: bool
+) -> str:
     exitcode, name = split_status(status)
     if name is not None:
         how = f"the worker was ended by {name}{_reason(-status, out_of_memory)}"
@@ -110,6 +119,8 @@ def _sentence(status: int, item: str, out_of_memory: bool | None, started: bool)
         how = "the worker ended without an end of input, with exit status 0"
     else:
         how = f"the worker ended without a word, with exit status {exitcode}"
+    if loading:
+        return f"{how}; it was unpickling {loading}"
     if item:
         return f"{how}; it had item {item} in hand"
     return how if started else f"{how}, while its stage was being loaded"

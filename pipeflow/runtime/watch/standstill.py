@@ -8,7 +8,7 @@ from typing import Final
 
 from pipeflow.planner.plan import Plan
 from pipeflow.runtime import board as cells
-from pipeflow.runtime.board import Board, State, hand, id_text
+from pipeflow.runtime.board import Board, State, hand, id_text, loading_text
 from pipeflow.runtime.last_words import LastWords, stack_of
 from pipeflow.runtime.machine import is_stopped
 from pipeflow.runtime.watch.ending import Ending
@@ -96,10 +96,12 @@ class Standstill:
         for watched in self._asked:
             row = self._board.worker(watched.plan.index)
             item = id_text(hand(row), self._names)
+            loads = loading_text(row, self._names)
             since_s = time.monotonic() - row[cells.SINCE_NS] / _NS
             text = (
                 f"nothing has moved for {still_s:.0f} s: this worker has been at work for"
-                f" {since_s:.0f} s" + (f", now on item {item}" if item else "")
+                f" {since_s:.0f} s"
+                + (f", unpickling {loads}" if loads else f", now on item {item}" if item else "")
             )
             if is_stopped(watched.pid):
                 text += f"; its process was stopped by a signal: kill -CONT {watched.pid}"

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from pipeflow.spec.options import Option, OptionType
 from pipeflow.spec.stage_type import Role
+from pipeflow.stages.context import current
 from pipeflow.stages.declare import operator
 from pipeflow.stages.rendering import aligned, json_text
 from pipeflow.stages.sinks.output import StandardOutput
@@ -19,7 +20,9 @@ TABLE_ROWS: Final = 10_000
     name="print",
     role=Role.SINK,
     summary="Prints each item on standard output.",
-    details="When standard output is closed, as by `head`, it asks for no more items.",
+    details="When standard output is closed, as by `head`, it asks for no more items. The values "
+    "of secret params are shown as `***`; `jsonl.write` and the other writers with `path: '-'` "
+    "write items as they are.",
     options=(
         Option(
             name="format",
@@ -68,6 +71,8 @@ class Print:
     """Prints as the items come; a table at the end."""
 
     def __init__(self, format: str, end: str) -> None:
+        context = current()
+        self._mask = str if context is None else context.mask
         self._output = StandardOutput()
         self._end = end
         self._is_table = format == "table"
@@ -77,7 +82,7 @@ class Print:
 
     def __call__(self, item: Any) -> None:
         if not self._is_table:
-            self._output.write(self._text(item) + self._end)
+            self._output.write(self._mask(self._text(item)) + self._end)
         elif len(self._rows) < TABLE_ROWS:
             self._rows.append(_row(item))
         else:
@@ -89,7 +94,7 @@ class Print:
         if self._not_shown:
             lines.append(f"... and {self._not_shown:,} rows more")
         if lines:
-            self._output.write("\n".join(lines) + "\n")
+            self._output.write(self._mask("\n".join(lines)) + "\n")
 
 
 def _auto(item: Any) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -122,3 +124,15 @@ async def endless() -> AsyncIterator[int]:
         await asyncio.sleep(0.001)
         yield number
         number += 1
+
+
+def deadly_7(items: list[int]) -> list[int]:
+    if 7 in items:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return items
+
+
+def slow_7(items: list[int]) -> list[int]:
+    if 7 in items:
+        time.sleep(3600)
+    return items

@@ -1,0 +1,301 @@
+"""What is broken on purpose, and which tests must notice.
+
+A mutation is a text in one file of ``pipeflow/`` and what stands there instead. The text is there
+once; when the source changes, the run says which mutation has to follow it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+CONFORMANCE = "tests/executors/test_conformance.py"
+HARD = "tests/executors/test_hard_cases.py"
+ISOLATION = "tests/executors/test_isolation.py"
+POLICIES = "tests/executors/test_policies.py"
+TRANSPORTS = "tests/transports/test_conformance.py"
+ARENA = "tests/transports/test_arena.py"
+CRASHES = "tests/faults/test_crash_matrix.py"
+SECURITY = "tests/faults/test_security.py"
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """One way to break the source.
+
+    Attributes:
+        name: What is broken, in a few words.
+        file: Below ``pipeflow/``.
+        old: Stands there once.
+        new: Takes its place.
+        tests: Ids of tests, as pytest has them, of which one must fail.
+        only: As ``pytest -k``.
+    """
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: Sequence[str]
+    only: str = ""
+
+
+#: What a run promises of its items, and of their order.
+ITEMS = (
+    Mutation(
+        "sequence checks off",
+        "transports/frames.py",
+        "if seq != expected and (seq < expected or self._gapless):",
+        "if seq < 0:",
+        [f"{TRANSPORTS}::test_a_lost_frame_is_noticed"],
+    ),
+    Mutation(
+        "frames of another attempt let in",
+        "transports/frames.py",
+        "if attempt != self._attempt or channel",
+        "if channel",
+        [f"{TRANSPORTS}::test_a_frame_of_another_attempt_is_refused"],
+    ),
+    Mutation(
+        "count of the end of input not checked",
+        "transports/frames.py",
+        "if received != header.credits:",
+        "if received < 0:",
+        [f"{TRANSPORTS}::test_an_end_that_counts_more_than_came_is_noticed"],
+    ),
+    Mutation(
+        "a writer gone without an end is no loss",
+        "runtime/watch/lifecycle.py",
+        "        Happening.STOP: Life.STOPPING,\n        Happening.EXITED: Life.FAILED,\n    },\n"
+        "    Life.FINISHING",
+        "        Happening.STOP: Life.STOPPING,\n        Happening.EXITED: Life.DONE,\n    },\n"
+        "    Life.FINISHING",
+        [CRASHES],
+        "os._exit",
+    ),
+    Mutation(
+        "a credit lost with each frame",
+        "runtime/flow/inbox.py",
+        "due = min(credits, self.left)",
+        "due = max(0, min(credits, self.left) - 1)",
+        [
+            f"{HARD}::test_a_stuck_reader_lets_a_source_be_asked_for_three_items_at_most",
+            CONFORMANCE,
+        ],
+        "three_items or order",
+    ),
+    Mutation(
+        "a writer pays no attention to its credit",
+        "transports/credit.py",
+        "return max(0, capacity - in_flight)",
+        "return capacity",
+        [f"{TRANSPORTS}::test_a_writer_has_no_room_beyond_the_capacity_until_items_are_taken"],
+    ),
+    Mutation(
+        "a drop uncounted",
+        "runtime/flow/mailbox.py",
+        "self._row[DROPPED] += 1",
+        "self._row[DROPPED] += 0",
+        [f"{CONFORMANCE}::test_what_a_full_edge_drops_is_counted"],
+    ),
+    Mutation(
+        "a skipped item uncounted",
+        "runtime/loops/base.py",
+        "self.row[SKIPPED] += count",
+        "self.row[SKIPPED] += 0",
+        [f"{CONFORMANCE}::test_a_skipped_item_is_counted"],
+    ),
+    Mutation(
+        "an unmatched item uncounted",
+        "runtime/flow/inbox.py",
+        "self.ports[lone.origin.port].row[UNMATCHED] += 1",
+        "self.ports[lone.origin.port].row[UNMATCHED] += 0",
+        [f"{CONFORMANCE}::test_a_zip_pairs_by_id_and_the_rest_is_unmatched"],
+    ),
+    Mutation(
+        "items of a row not counted as delivered",
+        "runtime/flow/inbox.py",
+        "self.ports[calls.origin.port].row[DELIVERED] += count",
+        "self.ports[calls.origin.port].row[DELIVERED] += 0",
+        [f"{CONFORMANCE}::test_a_chain_maps_filters_and_keeps_ids"],
+    ),
+    Mutation(
+        "the ledger is blind",
+        "telemetry/ledger.py",
+        "return Ledger(balanced=not findings, findings=tuple(findings))",
+        "return Ledger(balanced=True, findings=())",
+        [f"{HARD}::test_a_transport_that_loses_a_frame_makes_the_ledger_fail"],
+    ),
+    Mutation(
+        "the item in a dead worker's hand forgotten",
+        "runtime/account.py",
+        "_sum(rows, cells.FAILED) + lost",
+        "_sum(rows, cells.FAILED)",
+        [CRASHES],
+        "SIGKILL and middle",
+    ),
+    Mutation(
+        "units given out as they come",
+        "runtime/flow/collector.py",
+        "self._ordered = ordered and writers > 1",
+        "self._ordered = False",
+        [CONFORMANCE],
+        "replicas_keep_the_order",
+    ),
+    Mutation(
+        "the budget never spent",
+        "runtime/loops/base.py",
+        "        if spent:\n",
+        "        if spent and not spent:\n",
+        [f"{POLICIES}::test_more_items_given_up_than_the_budget_fail_the_run"],
+    ),
+    Mutation(
+        "the items of a dead runner forgotten",
+        "runtime/isolation/docket.py",
+        "        self._entries = deque(rest)\n",
+        "        rest = rest[:1]\n        self._entries = deque(rest)\n",
+        [ISOLATION],
+        "come_out_in_order or is_tried_again",
+    ),
+    Mutation(
+        "items that a dead runner was done with given to the next one too",
+        "runtime/isolation/docket.py",
+        "    at = entry.done\n    if hit:\n",
+        "    at = entry.done if hit else 0\n    if hit:\n",
+        ["tests/runtime/isolation/test_docket.py", ISOLATION],
+        "docket or come_out_in_order",
+    ),
+    Mutation(
+        "an item that kills its process tried for ever",
+        "runtime/isolation/docket.py",
+        "        return entry.tried if entry is not None else 0\n",
+        "        return 0\n",
+        ["tests/runtime/isolation", ISOLATION],
+        "tried or tries or given",
+    ),
+)
+
+#: What a run promises of shared memory.
+ARRAYS = (
+    Mutation(
+        "holders' cells ignored",
+        "transports/holdings.py",
+        '        if int.from_bytes(row, "little") & self._odd:\n            return False\n',
+        "",
+        [ARENA, CONFORMANCE],
+        "never_overwritten or all_intact or held_array",
+    ),
+    Mutation(
+        "slots released before their reader holds them",
+        "transports/outgoing.py",
+        "        if keep:\n            self._kept.append((seq, keep))\n",
+        "        del seq, keep\n",
+        [ARENA, "tests/transports/test_crashes.py"],
+        "never_overwritten or one_copy or lent_again",
+    ),
+    Mutation(
+        "arrays that may be written",
+        "transports/layout.py",
+        "self.backing.map(0, self.handle.total_bytes, writable=False)",
+        "self.backing.map(0, self.handle.total_bytes, writable=True)",
+        [f"{CONFORMANCE}::test_a_held_array_stays_what_it_was_and_is_read_only"],
+    ),
+    Mutation(
+        "the limit of memory ignored",
+        "transports/slots.py",
+        "if maps.usage_of_all(Usage.RESERVED) <= limit:",
+        "if limit:",
+        [f"{HARD}::test_a_window_beyond_the_limit_ends_the_run_and_names_who_holds_most"],
+    ),
+    Mutation(
+        "a pool gives up at once",
+        "transports/hope.py",
+        "return now - self._stirred_at >= STILL_S or now - self._moved_at >= LONGEST_S",
+        "return True",
+        ["tests/faults/test_limits.py"],
+        "near_what_is_in_hand",
+    ),
+    Mutation(
+        "a bounded address space ignored",
+        "transports/layout.py",
+        "    if address_space is None:\n",
+        "    if address_space is None or address_space:\n",
+        ["tests/faults/test_limits.py"],
+        "address_space",
+    ),
+)
+
+#: What a run promises of its end.
+ENDS = (
+    Mutation(
+        "no tie to the parent",
+        "runtime/launch/ties.py",
+        "    _prctl(_PR_SET_PDEATHSIG, number)\n",
+        "    del number\n",
+        ["tests/executors/test_local_processes.py"],
+        "launch_server_ends or supervisor_is_killed",
+    ),
+    Mutation(
+        "a victim told as the cause",
+        "runtime/watch/root_cause.py",
+        "            cause.failure.victim,\n",
+        "            not cause.failure.victim,\n",
+        ["tests/runtime/test_root_cause.py", CRASHES],
+        "victim or (SIGKILL and middle)",
+    ),
+    Mutation(
+        "circles of waits not looked for",
+        "runtime/watch/deadlock.py",
+        "    if not now or not all(",
+        "    if now or not all(",
+        ["tests/runtime/test_deadlock.py"],
+    ),
+    Mutation(
+        "what is being unpickled not noted",
+        "runtime/flow/inbox.py",
+        "        if packet.items:\n            put_loading(row, first_id(meta), packet.items)\n",
+        "",
+        [CRASHES],
+        "unpickling and (SIGKILL or segfault or abort)",
+    ),
+    Mutation(
+        "sys.exit in close ends a worker unnoticed",
+        "runtime/loops/base.py",
+        "        except BaseException as error:  # the user's code, sys.exit too: a boundary\n"
+        "            raise self._stopped(error, phase) from None\n",
+        "        except Exception as error:  # the user's code: a boundary\n"
+        "            raise self._stopped(error, phase) from None\n",
+        [CRASHES],
+        "sys.exit and close",
+    ),
+)
+
+#: What must never be seen.
+SECRETS = (
+    Mutation(
+        "secrets shown",
+        "telemetry/masking.py",
+        "    return lambda text: pattern.sub(MASK, text)\n",
+        "    return lambda text: text\n",
+        [SECURITY],
+        "s11",
+    ),
+    Mutation(
+        "control characters shown",
+        "telemetry/masking.py",
+        "    return _CONTROLS.sub(_escaped, text)\n",
+        "    return text\n",
+        [SECURITY, "tests/faults/test_processes.py"],
+        "s12 or f40",
+    ),
+    Mutation(
+        "modules of the current folder shadow those of the launch server",
+        "runtime/launch/birth.py",
+        'program = [sys.executable, "-P", "-m", "pipeflow.runtime.launch.server"]',
+        'program = [sys.executable, "-m", "pipeflow.runtime.launch.server"]',
+        [SECURITY],
+        "s24",
+    ),
+)
+
+MUTATIONS = (*ITEMS, *ARRAYS, *ENDS, *SECRETS)
