@@ -22,7 +22,7 @@ pytestmark = pytest.mark.processes
 ROOT: Final = Path(__file__).parents[2]
 EXECUTORS: Final = ("local", "inline")
 #: Those that come to an end of their own.
-FINITE: Final = ("hello", "quickstart", "photos", "polyglot")
+FINITE: Final = ("hello", "quickstart", "photos", "polyglot", "nested")
 FRAMES: Final = (("resize", ""), ("edges", ""), ("sheet", "photo"), ("sheet", "edges"))
 
 
@@ -144,4 +144,4 @@ def test_the_tests_in_the_examples_pass() -> None:
 
     code = main(["test", str(ROOT / "pipelines")], theatre.world)
 
-    assert (code, theatre.out.count("PASSED"), theatre.err) == (0, 2, "")
+    assert (code, theatre.out.count("PASSED"), theatre.err) == (0, 6, "")

@@ -255,8 +255,8 @@ def _pick_key(plan: Plan, edge: EdgePlan) -> Callable[[Any], int] | None:
     """Which replica an item's key belongs to."""
     if edge.route is not Route.KEY:
         return None
-    evaluate = compile_expression(edge.key, plan.parameters)
     reader = plan.stages[edge.target]
+    evaluate = compile_expression(edge.key, plan.values_for(reader))
 
     def pick(payload: Any) -> int:
         try:
