@@ -274,7 +274,10 @@ TOLD: Final = {
         SHOW + "    workers: 3\n",
         ["9:5 'workers' is called 'replicas' here"],
     ),
-    "word-for-later": (SHOW + "    run: [a]\n", ["9:5 'run' comes in a later version"]),
+    "word-for-later": (
+        SHOW + "    pipeline: a.yaml\n",
+        ["9:5 'pipeline' comes in a later version"],
+    ),
     "a-number-too-small": (SHOW + "    replicas: 0\n", ["9:15 Value is below the minimum of 1."]),
     "a-word-that-is-none": (
         SHOW + "    replicas: many\n",

@@ -144,4 +144,4 @@ def test_the_tests_in_the_examples_pass() -> None:
 
     code = main(["test", str(ROOT / "pipelines")], theatre.world)
 
-    assert (code, theatre.out.count("PASSED"), theatre.err) == (0, 6, "")
+    assert (code, theatre.out.count("PASSED"), theatre.err) == (0, 8, "")
