@@ -8,6 +8,7 @@ from pipeflow.planner.graph import Network
 from pipeflow.planner.graphs import nx
 from pipeflow.planner.numbering import Units
 from pipeflow.planner.plan import Join, Parts, Route, one_buffer
+from pipeflow.planner.traits import joins_latest
 from pipeflow.spec.pipeline import Stage
 from pipeflow.spec.policies import Broadcast, ByKey, TransportKind
 from pipeflow.values import dataclass
@@ -38,15 +39,29 @@ def find_ways(
         ways[name] = tuple(
             _way(
                 stage,
-                join=units[name].join,
-                parts=_parts(replicas[writer.name], ways[writer.name]),
+                join=_join_of(number, units[name].join),
+                parts=_parts(
+                    replicas[writer.name], _deciding(units[writer.name].join, ways[writer.name])
+                ),
                 ordered=units[writer.name].ordered,
                 writers=replicas[writer.name],
                 readers=replicas[name],
             )
-            for writer in network.writers(stage)
+            for number, writer in enumerate(network.writers(stage))
         )
     return ways
+
+
+def _join_of(number: int, join: Join) -> Join:
+    """How an input joins: the first of a join of the latest comes as if it were alone."""
+    return Join.MERGE if join is Join.LATEST and number == 0 else join
+
+
+def _deciding(join: Join, inputs: tuple[Way, ...]) -> tuple[Way, ...]:
+    """The inputs whose units a stage's replicas pass on: those that join by key number anew."""
+    if join is Join.BY_KEY:
+        return ()
+    return inputs[:1] if join is Join.LATEST else inputs
 
 
 def _parts(writers: int, inputs: tuple[Way, ...]) -> Parts:
@@ -78,16 +93,16 @@ def _route(
 ) -> Route:
     if readers == 1:
         return Route.SINGLE
-    if isinstance(stage.partition, ByKey):
+    if isinstance(stage.partition, ByKey) or join is Join.BY_KEY:
         return Route.KEY
-    if isinstance(stage.partition, Broadcast):
+    if isinstance(stage.partition, Broadcast) or join is Join.LATEST:
         return Route.BROADCAST
     if join in {Join.ZIP_BY_ID, Join.ZIP_BY_POSITION}:
         # The same unit of every input must come to the same replica.
         return Route.BY_UNIT
     if writers == 1:
         return Route.BALANCE
-    if writers == readers and len(stage.edges) == 1:
+    if writers == readers and (len(stage.edges) == 1 or joins_latest(stage)):
         return Route.ALIGNED
     # Parts of one unit belong together, so only whole units may go to whoever has room.
     return Route.ANY if whole and not ordered else Route.BY_UNIT
