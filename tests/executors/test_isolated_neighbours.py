@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,24 @@ def forks(item: int) -> int:
     for pid in children:
         os.waitpid(pid, 0)
     return item
+"""
+
+STARTS = """
+import subprocess
+from pathlib import Path
+
+def starts(item: int, pids: Path) -> list[str]:
+    if item == 0:
+        # A program that has started one itself.
+        inner = f"sleep 1000 & echo $! >> {pids}; echo $$ >> {pids}; wait"
+        subprocess.run(["sh", "-c", inner], check=True)
+    return [state(pid) for pid in pids.read_text().split()]
+
+def state(pid: str) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return "gone"
 """
 
 
@@ -147,3 +166,28 @@ stages:
     lines = [event for event in events if isinstance(event, LogLine)]
     said = [line for line in lines if line.text == "said by a child"]
     assert len(said) == 3 * 4 * 1000
+
+
+def test_programs_that_a_call_has_started_end_with_it_when_its_time_is_up(tmp_path: Path) -> None:
+    """Else each item that takes too long leaves one at work until the run is over."""
+    seen = tmp_path / "seen.jsonl"
+    report, _ = run(
+        tmp_path,
+        STARTS,
+        f"""
+stages:
+  source: {{use: range, with: {{stop: 2}}}}
+  work:
+    call: beside:starts
+    inputs: source
+    on_error: skip
+    timeout: 500ms
+    with: {{pids: "{tmp_path / "pids"}"}}
+  sink: {{use: jsonl.write, inputs: work, with: {{path: "{seen}"}}}}
+""",
+    )
+
+    assert report.stages[1].skipped == 1
+    (states,) = [json.loads(line) for line in seen.read_text().splitlines()]
+    assert len(states) == 2
+    assert set(states) <= {"gone", "Z", "X"}

@@ -20,6 +20,7 @@ from pipeflow.runtime.isolation.messages import (
 )
 from pipeflow.runtime.isolation.runner import Task, become_runner
 from pipeflow.runtime.last_words import WHERE_SIGNAL
+from pipeflow.runtime.launch import ties
 
 __all__ = ["Child", "Task"]
 
@@ -142,7 +143,14 @@ class Child:
         self._send_signal(WHERE_SIGNAL)
 
     def kill(self) -> None:
-        """SIGKILL it."""
+        """SIGKILL it, and the programs it has started: whoever waited for them is gone."""
+        # While it stands it starts no more, and reaps none, so their numbers stay theirs.
+        self._send_signal(signal.SIGSTOP)
+        for pid in ties.descendants(self.pid) if self.status is None else ():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                pass  # it has ended by itself, or is another user's: the end of the run sees to it
         self._send_signal(signal.SIGKILL)
 
     def close(self) -> None:
