@@ -88,6 +88,27 @@ def state(pid: str) -> str:
         return "gone"
 """
 
+VENDORED = """
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "vendored"))
+from things import Thing
+
+def make(stop: int):
+    for number in range(stop):
+        yield Thing(number)
+
+def pass_on(thing: Thing) -> Thing:
+    if thing.number % 10 == 3:
+        os._exit(1)
+    return thing
+
+def number_of(thing: Thing) -> int:
+    return thing.number
+"""
+
 
 def run(folder: Path, code: str, text: str, executor: str = "local") -> tuple[Report, list[Event]]:
     (folder / "beside.py").write_text(code)
@@ -191,3 +212,23 @@ stages:
     (states,) = [json.loads(line) for line in seen.read_text().splitlines()]
     assert len(states) == 2
     assert set(states) <= {"gone", "Z", "X"}
+
+
+def test_classes_of_items_are_found_where_a_module_of_the_user_has_put_them(tmp_path: Path) -> None:
+    (tmp_path / "vendored").mkdir()
+    (tmp_path / "vendored" / "things.py").write_text(
+        "class Thing:\n    def __init__(self, number):\n        self.number = number\n"
+    )
+    report, _ = run(
+        tmp_path,
+        VENDORED,
+        """
+stages:
+  source: {call: 'beside:make', with: {stop: 20}}
+  work: {call: 'beside:pass_on', inputs: source, on_error: skip}
+  sink: {call: 'beside:number_of', inputs: work}
+""",
+    )
+
+    assert report.errors == ()
+    assert [(stage.processed, stage.skipped) for stage in report.stages[1:]] == [(18, 2), (18, 0)]

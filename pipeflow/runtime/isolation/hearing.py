@@ -6,6 +6,7 @@ worker's own outbox, in the order in which it is told.
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Iterator
 from typing import Any, assert_never
@@ -148,6 +149,8 @@ class HearingLoop(StageLoop):
                 if self._loaded is not None:
                     self.tell(RunnerReady())
                 self._loaded = record
+                # A module of the user's may have added to it; a keeper loads items of its classes.
+                sys.path[:] = record.path
             case Told(report):
                 if isinstance(report, ItemGivenUp):
                     self._given_up = report.failure

@@ -126,7 +126,8 @@ def _run(task: Task) -> int:
     loop = _loop_of(work, stage, task, context, inbox, outbox)
     context.empty = share.pool.empty
     ends = work.finish is not None or work.close is not None
-    outbox.put(Loaded(work.keeps_state, ends))
+    path = tuple(each for each in dict.fromkeys(sys.path) if isinstance(each, str))
+    outbox.put(Loaded(work.keeps_state, ends, path))
     return _drive(loop, inbox, outbox, brief.plan)
 
 
