@@ -109,6 +109,25 @@ def number_of(thing: Thing) -> int:
     return thing.number
 """
 
+UNLOADABLE = """
+class Sealed:
+    def __init__(self, number: int):
+        self.number = number
+
+    def __reduce__(self):
+        return open_seal, (self.number,)
+
+def open_seal(number: int):
+    raise ValueError(f"seal {number} cannot be opened")
+
+def one(number: int):
+    return Sealed(number) if number == 3 else number
+
+def many(number: int):
+    yield number
+    yield one(number)
+"""
+
 
 def run(folder: Path, code: str, text: str, executor: str = "local") -> tuple[Report, list[Event]]:
     (folder / "beside.py").write_text(code)
@@ -232,3 +251,25 @@ stages:
 
     assert report.errors == ()
     assert [(stage.processed, stage.skipped) for stage in report.stages[1:]] == [(18, 2), (18, 0)]
+
+
+@pytest.mark.parametrize("function", ["one", "many"])
+def test_a_result_that_cannot_be_loaded_ends_the_run_and_names_its_item(
+    tmp_path: Path, function: str
+) -> None:
+    report, _ = run(
+        tmp_path,
+        UNLOADABLE,
+        f"""
+stages:
+  source: {{use: range, with: {{stop: 20}}}}
+  work: {{call: 'beside:{function}', inputs: source, on_error: skip}}
+  sink: {{use: 'null', inputs: work}}
+""",
+    )
+
+    (error,) = report.errors
+    assert error.item.split(".")[0] == "source:3"
+    assert "seal 3 cannot be opened" in error.message
+    # What was done before it counts.
+    assert report.stages[1].processed >= 3

@@ -14,9 +14,7 @@ from pipeflow.runtime.isolation.messages import (
     COUNTS,
     DONE,
     Orders,
-    Record,
     pack_orders,
-    unpack_record,
 )
 from pipeflow.runtime.isolation.runner import Task, become_runner
 from pipeflow.runtime.last_words import WHERE_SIGNAL
@@ -81,11 +79,11 @@ class Child:
 
     # -- records
 
-    def hear(self) -> Sequence[Record]:
-        """All that it has told since the last time."""
+    def hear(self) -> Sequence[bytes]:
+        """All records that it has told since the last time, as they came."""
         if self._reader.is_empty():
             return ()
-        records = [unpack_record(data) for data in self._reader.take()]
+        records = self._reader.take()
         self.wake()
         return records
 

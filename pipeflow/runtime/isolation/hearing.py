@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any, assert_never
 
+from pipeflow.errors import ItemNotLoadable
 from pipeflow.runtime.board import (
     DEAD_LETTERED,
     EMPTY,
@@ -22,7 +23,7 @@ from pipeflow.runtime.board import (
     put_hand,
 )
 from pipeflow.runtime.flow.joins import Call, Calls, Lone, UnitEnd
-from pipeflow.runtime.flow.refused import ReadersGone
+from pipeflow.runtime.flow.refused import InputNotLoadable, ReadersGone
 from pipeflow.runtime.isolation.around import Around
 from pipeflow.runtime.isolation.child import Child
 from pipeflow.runtime.isolation.docket import Docket
@@ -41,6 +42,7 @@ from pipeflow.runtime.isolation.messages import (
     Told,
     Unread,
     settled,
+    unpack_record,
 )
 from pipeflow.runtime.loops.base import StageLoop, StageStopped
 from pipeflow.runtime.messages import (
@@ -107,8 +109,9 @@ class HearingLoop(StageLoop):
             return False
         self._note_begun()
         gone: ReadersGone | None = None
-        for record in records:
+        for data in records:
             try:
+                record = self._unpack(data)
                 if type(record) is Quick:
                     self._note_quick(record.result)
                 else:
@@ -119,6 +122,32 @@ class HearingLoop(StageLoop):
         if gone is not None:
             raise gone
         return True
+
+    def _unpack(self, data: bytes) -> Record:
+        """One record.
+
+        Raises:
+            InputNotLoadable: The result in it cannot be loaded.
+        """
+        try:
+            return unpack_record(data)
+        except ItemNotLoadable as error:
+            call = self._docket.in_hand()
+            raise InputNotLoadable(call.id if call is not None else (), error) from error
+
+    def _payloads_of(self, record: Results) -> Iterator[Any]:
+        """The results that came with a record.
+
+        Raises:
+            InputNotLoadable: One of them cannot be loaded.
+        """
+        if record.packet is None:
+            return iter(())
+        try:
+            return iter(self.around.decode(record.packet))
+        except ItemNotLoadable as error:
+            items = [act.id for act in record.acts if type(act) is Emitted]
+            raise InputNotLoadable(items[error.index], error) from error
 
     def _note_quick(self, result: Any) -> None:
         """The call in hand is done, and gave one plain result, or nothing."""
@@ -167,7 +196,7 @@ class HearingLoop(StageLoop):
         self._at_hand().confirm()
 
     def _note_results(self, record: Results) -> None:
-        payloads = iter(self.around.decode(record.packet) if record.packet else ())
+        payloads = self._payloads_of(record)
         self._at_hand().confirm()
         gone: ReadersGone | None = None
         for act in record.acts:
