@@ -77,7 +77,7 @@ def make_plan(pipeline: Pipeline, machine: Machine, *, fusion: bool = False) -> 
     isolated = [name for name, stage in running.stages.items() if is_isolated(stage)]
     processes = workers + sum(replicas[name] for name in isolated)
     units = number(running, zips, replicas)
-    ways = find_ways(running, units, replicas)
+    ways = find_ways(running, zips, units, replicas)
     budget = share_memory(pipeline, demands_of(running, replicas), machine)
     findings = by_place(
         [
@@ -204,6 +204,7 @@ def _edges(
                     route=way.route,
                     key=_key(stage, way.route),
                     parts=way.parts,
+                    recounted=way.recounted,
                     lanes=lanes,
                     lane_base=lane_base,
                     ordered=way.ordered,

@@ -104,6 +104,61 @@ def test_keyed_streams_give_results_in_the_order_of_their_input(
     assert outcome.items("sink") == expected
 
 
+@pytest.mark.parametrize("transport", ["pipe", "queue"])
+def test_keyed_replicas_behind_replicas_that_give_many_keep_the_order_of_one_worker(
+    tmp_path: Path, executor: str, transport: str
+) -> None:
+    """The replica that is not due may not be waited for by the one that is."""
+
+    def edge(source: str) -> dict[str, Any]:
+        return {"from": source, "transport": transport, "capacity": 1}
+
+    stages = {
+        "source": {"call": "shapes:numbers", "with": {"stop": 12}},
+        "fan": {"call": "shapes:fan", "inputs": edge("source"), "replicas": 2},
+        "keyed": {
+            "call": "shapes:plus_one",
+            "inputs": edge("fan"),
+            "replicas": 2,
+            "partition": {"key": "item % 4 // 3"},
+        },
+        "sink": {"keep": edge("keyed")},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    succeeded(outcome)
+    expected = [((0, n, step), n * 10 + step + 1) for n in range(12) for step in range(n % 4)]
+    assert outcome.kept["sink"] == expected
+
+
+@pytest.mark.parametrize("transport", ["pipe", "queue"])
+def test_a_broadcast_of_a_broadcast_may_be_spread_by_a_key(
+    tmp_path: Path, executor: str, transport: str
+) -> None:
+    def stage(source: str, partition: Any) -> dict[str, Any]:
+        edge = {"from": source, "transport": transport, "capacity": 1}
+        return {
+            "call": "shapes:plus_one",
+            "inputs": edge,
+            "replicas": 2,
+            "partition": partition,
+        }
+
+    stages = {
+        "source": {"call": "shapes:numbers", "with": {"stop": 3}},
+        "first": stage("source", "broadcast"),
+        "second": stage("first", "broadcast"),
+        "keyed": stage("second", {"key": "item % 4"}),
+        "sink": {"keep": {"from": "keyed", "transport": transport, "capacity": 1}},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    succeeded(outcome)
+    assert outcome.kept["sink"] == [((0, n), n + 3) for n in range(3) for _ in range(4)]
+
+
 def test_every_replica_of_a_broadcast_gets_every_item(tmp_path: Path, executor: str) -> None:
     stages = {
         "source": NUMBERS,
