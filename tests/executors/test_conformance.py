@@ -318,6 +318,64 @@ def test_a_result_that_cannot_be_pickled_is_its_stages_error(tmp_path: Path, exe
     assert "item['lock']" in error.message
 
 
+@pytest.mark.parametrize("on_error", ["stop", {"then": "stop", "retries": 1, "backoff": "0s"}])
+@pytest.mark.parametrize("is_read", [True, False])
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            "forgets_to_await",
+            (
+                "the function returned the coroutine 'later', which nobody awaited: make it"
+                " `async def`, and `await` there"
+            ),
+        ),
+        (
+            "forgets_to_go_through",
+            (
+                "the function returned the async generator 'many_later', which nobody went through:"
+                " name that one as the stage's function, or make it `async def`, with `async for`"
+            ),
+        ),
+    ],
+)
+def test_a_forgotten_await_is_told_as_what_it_is(
+    tmp_path: Path, executor: str, call: str, message: str, is_read: bool, on_error: Any
+) -> None:
+    stages: dict[str, Any] = {
+        "source": NUMBERS,
+        "work": {"call": f"shapes:{call}", "inputs": "source", "on_error": on_error},
+    }
+    if is_read:
+        stages["sink"] = {"keep": "work"}
+
+    outcome = run(tmp_path, stages, executor)
+
+    (error,) = outcome.report.errors
+    assert (error.stage, error.item, error.type) == ("work", "source:0", "TypeError")
+    assert error.message == message
+    assert outcome.report.ledger.findings == ()
+    assert outcome.lines() == []  # Python has not warned of it in our name
+
+
+def test_a_forgotten_await_within_a_result_is_told_with_its_place(
+    tmp_path: Path, executor: str
+) -> None:
+    stages = {
+        "source": NUMBERS,
+        "work": {"call": "shapes:forgets_to_await_a_part", "inputs": "source"},
+        "sink": {"keep": "work"},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    (error,) = outcome.report.errors
+    assert error.message == (
+        "item['n'][0] cannot be pickled: it is the coroutine 'later', which nobody awaited"
+    )
+    assert outcome.lines() == []
+
+
 def test_named_outputs_reach_their_readers(tmp_path: Path, executor: str) -> None:
     stages = {
         "source": NUMBERS,

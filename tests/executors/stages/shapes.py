@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,26 @@ def arrays(count: int, size: int) -> Iterator[np.ndarray[Any, Any]]:
 
 def square(item: int) -> int:
     return item * item
+
+
+async def later(item: int) -> int:
+    return item
+
+
+def forgets_to_await(item: int) -> Any:
+    return later(item)
+
+
+def forgets_to_await_a_part(item: int) -> Any:
+    return {"n": [later(item)]}
+
+
+async def many_later(item: int) -> AsyncIterator[int]:
+    yield item
+
+
+def forgets_to_go_through(item: int) -> Any:
+    return many_later(item)
 
 
 def plus_one(item: int) -> int:
