@@ -410,6 +410,20 @@ def test_a_stream_function_may_return_early(tmp_path: Path, executor: str) -> No
     assert outcome.items("sink") == [0, 1, 2, 3]
 
 
+def test_a_source_that_never_ends_keeps_no_other_waiting(tmp_path: Path, executor: str) -> None:
+    stages = {
+        "endless": {"call": "shapes:without_end"},
+        "short": {"call": "shapes:numbers", "with": {"stop": 5}},
+        "pair": {"call": "shapes:pair", "inputs": {"left": "endless", "right": "short"}},
+        "sink": {"keep": "pair"},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    succeeded(outcome)
+    assert outcome.items("sink") == [[n, n] for n in range(5)]
+
+
 def test_two_readers_may_each_change_the_dict_they_got(tmp_path: Path, executor: str) -> None:
     stages = {
         "source": {"call": "shapes:records", "with": {"stop": 3}},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -17,6 +18,10 @@ from pipeflow.stages.context import current
 
 def numbers(stop: int) -> Iterator[int]:
     yield from range(stop)
+
+
+def without_end() -> Iterator[int]:
+    yield from itertools.count()
 
 
 def records(stop: int) -> Iterator[dict[str, Any]]:
