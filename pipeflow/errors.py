@@ -6,6 +6,7 @@
     ├── MachineError           a limit of the machine forbids the run (exit 1)
     ├── StageFailed            the user's own code failed, and no policy covers it (exit 1)
     ├── WorkerDied             a worker ended without saying so: a signal, os._exit, memory (exit 1)
+    ├── ProgramGivenUp         an external program dies again and again (exit 1)
     ├── ItemNotSerializable    a result cannot cross to another process
     ├── ItemNotLoadable        what crossed cannot be made into an object again
     ├── MemoryLimitReached     the shared arrays of the run would pass ``limits.memory`` (exit 1)
@@ -15,6 +16,8 @@
         ├── PeerLost             the other end went away without an end of input
         └── ProtocolError        a frame is torn, repeated, missing, or of another attempt
 
+    ProgramFailed              an external program failed: what ``on_error`` covers, so none of ours
+
 Nothing else of ours is imported here but what makes values.
 """
 
@@ -22,7 +25,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from pipeflow.values import dataclass
+from pipeflow.values import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -33,14 +36,26 @@ class Location:
         file: The path as the user wrote it; ``<--set>`` and ``<--param>`` for the command line.
         line: Counted from 1.
         column: Counted from 1, in characters.
+        via: Where another file names this one as the work of a stage; ``None`` for a file that was
+            asked for itself. It is no part of the place: two stages may run one file.
     """
 
     file: str
     line: int
     column: int
+    via: Location | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}"
+
+    def includes(self) -> tuple[Location, ...]:
+        """The places that led to this file, the nearest first."""
+        found: list[Location] = []
+        place = self.via
+        while place is not None:
+            found.append(place)
+            place = place.via
+        return tuple(found)
 
 
 class Severity(Enum):
@@ -71,8 +86,9 @@ class Finding:
     length: int = 1
 
     def __str__(self) -> str:
-        text = f"{self.at}: {self.severity.value}[{self.code}]: {self.problem}"
-        return f"{text}\n  hint: {self.hint}" if self.hint else text
+        lines = [f"{self.at}: {self.severity.value}[{self.code}]: {self.problem}"]
+        lines += [f"  hint: {self.hint}"] if self.hint else []
+        return "\n".join([*lines, *(f"  included at {place}" for place in self.at.includes())])
 
 
 class PipeflowError(Exception):
@@ -142,6 +158,10 @@ class WorkerDied(PipeflowError):
         self.stage, self.replica, self.exitcode, self.item = stage, replica, exitcode, item
 
 
+class ProgramGivenUp(PipeflowError):
+    """An external program has died too often for another to take its place."""
+
+
 class ItemNotSerializable(PipeflowError):
     """An object cannot be pickled, so it cannot cross to another process.
 
@@ -207,3 +227,11 @@ class PeerLost(ChannelError):
 
 class ProtocolError(ChannelError):
     """A frame is torn, repeated, missing, or belongs to another attempt."""
+
+
+class ProgramFailed(Exception):
+    """An external program did not do what its stage needs; the text is a sentence that names it."""
+
+
+class ProgramTimeout(ProgramFailed):
+    """It has not answered in time."""

@@ -26,6 +26,7 @@ _PHASES: Final[Mapping[str, tuple[str, str]]] = {
     "pickling": ("not-serializable", "gave what cannot cross to another process"),
     "unpickling": ("not-loadable", "could not load what came"),
     "death": ("worker-died", "lost a worker"),
+    "program": ("program-failed", "failed"),
     "budget": ("budget-spent", "gave up too many items"),
     "run": ("run-failed", "ended the run"),
 }
@@ -70,7 +71,7 @@ class FailureTeller:
         traceback = escape_controls(masked(error.traceback)).rstrip()
         # Without a frame it would only say what the message says again.
         blocks = [traceback] if "\n" in traceback else []
-        at = place(error.at)
+        at = _place_in(stage, error.at) or place(error.at)
         if at is None:
             blocks.append(f"{error.at or self.plan.file}: error[{code}]: {problem}")
         else:
@@ -87,6 +88,12 @@ class FailureTeller:
         if hint:
             blocks.append(f"  hint: {hint}")
         return "\n".join(blocks)
+
+
+def _place_in(stage: StagePlan | None, text: str) -> Location | None:
+    """The place of a stage that a text means; unlike the text it knows by what it is included."""
+    places = (stage.at, stage.on_error_at) if stage is not None else ()
+    return next((each for each in places if each is not None and str(each) == text), None)
 
 
 def place(text: str) -> Location | None:
@@ -112,9 +119,9 @@ def _problem(error: ErrorFacts, stage: StagePlan | None) -> str:
     where = f" on item {error.item}" if error.item else ""
     if error.attempt > 1:
         where += f", at try {error.attempt}"
-    # What cannot be pickled is found by us: the type of our own error would tell nothing.
+    # Found by us: the type of our own error would tell nothing.
     what = f"{error.type}: {error.message}" if error.message else error.type
-    if error.phase == "pickling":
+    if error.phase in {"pickling", "program"}:
         what = error.message
     return f"{name} {verb}{where}: {what}"
 
@@ -128,7 +135,7 @@ def _hint(error: ErrorFacts, stage: StagePlan | None) -> str:
         return ""
     if stage.role is Role.SOURCE or stage.shape is Shape.STREAM:
         return ""  # they know only ``stop``
-    covered = {"item", "pickling"}
+    covered = {"item", "pickling", "program"}
     if stage.call and not stage.keeps_state:
         covered.add("death")  # another process could go on where this one stopped
     if error.phase not in covered:

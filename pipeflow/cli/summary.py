@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pipeflow.cli.wording import plural, rate, seconds
+from pipeflow.planner.listing import listed
 from pipeflow.planner.plan import Join, Plan
+from pipeflow.spec.pipeline import UNMATCHED
 from pipeflow.telemetry.report import Report, Status
 
 
@@ -21,7 +23,7 @@ def summary(report: Report, plan: Plan) -> str:
         text = f"{run.pipeline}: {run.status.value} after {counted} and {seconds(run.wall_s)}"
     if items and run.wall_s > 0:
         text += f" ({rate(items / run.wall_s)})"
-    return ", ".join([text, *_losses(report), *_early_end(report, plan)])
+    return ", ".join([text, *_losses(report, plan), *_early_end(report, plan)])
 
 
 def doubts(report: Report, plan: Plan) -> Iterator[str]:
@@ -36,14 +38,32 @@ def doubts(report: Report, plan: Plan) -> Iterator[str]:
                 f"stage '{edge.target}': {plural(edge.unmatched, 'item')} of input '{edge.input}'"
                 " found no partner, since another input ended before"
             )
+    for stage in plan.stages:
+        edges = [edge for edge in report.edges if edge.target == stage.name]
+        nothing = bool(edges) and all(edge.sent and not edge.delivered for edge in edges)
+        if stage.join is Join.BY_KEY and nothing:
+            inputs = listed(f"'{edge.input}'" for edge in edges)
+            yield (
+                f"stage '{stage.name}' has joined nothing: no items of {inputs} had equal keys in "
+                "time; text is never equal to a number"
+            )
 
 
-def _losses(report: Report) -> Iterator[str]:
+def _losses(report: Report, plan: Plan) -> Iterator[str]:
     counts = (
         (sum(stage.dead_lettered for stage in report.stages), "dead letter"),
         (sum(edge.dropped for edge in report.edges), "dropped item"),
     )
+    # Who joins by key and does not read what is left over may not know that there is any.
+    unheard = {
+        stage.name
+        for stage in plan.stages
+        if stage.join is Join.BY_KEY and UNMATCHED not in stage.edges_out
+    }
+    lost = sum(edge.unmatched for edge in report.edges if edge.target in unheard)
     yield from (plural(number, word) for number, word in counts if number)
+    if lost:
+        yield f"{lost:,} unmatched"
     skipped = sum(stage.skipped for stage in report.stages)
     if skipped:
         yield f"{skipped:,} skipped"
@@ -63,5 +83,7 @@ def _early_end(report: Report, plan: Plan) -> Iterator[str]:
             for edge in edges
         }
         # The stage that wanted no more, not those before it that ended for want of readers.
-        if stage.name in early and stage.edges_in and not (readers & early):
+        # To end with its first input is what the join of the latest is for.
+        as_ever = stage.join is Join.LATEST
+        if stage.name in early and stage.edges_in and not (readers & early) and not as_ever:
             yield f"ended early by '{stage.name}'"

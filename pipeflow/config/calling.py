@@ -6,6 +6,7 @@ from pipeflow.config.cursor import Cursor
 from pipeflow.config.nodes import Map, Scalar
 from pipeflow.spec.pipeline import Call, Stage, Use
 from pipeflow.spec.policies import DEFAULT_CONCURRENCY, Batching
+from pipeflow.spec.program import Program
 from pipeflow.spec.stage_type import Role, Shape
 from pipeflow.values import replace
 
@@ -47,8 +48,8 @@ def _has_no_lists(stage: Stage) -> str:
             return f"operator '{operator.name}' is a source and takes no items"
         case Use(operator=operator):
             return f"operator '{operator.name}' takes its items one by one"
-        case Call(module=""):
-            return ""
+        case Program() | Call(module=""):
+            return ""  # what does not go with a program is told with it
         case Call(facts=facts) if facts.shape is Shape.STREAM:
             return "a stream function takes the whole stream"
         case _:
@@ -75,7 +76,7 @@ def _has_one_in_flight(stage: Stage) -> str:
     match stage.work:
         case Use(operator=operator):
             return f"operator '{operator.name}' is no 'async def' function"
-        case Call(module=""):
+        case Program() | Call(module=""):
             return ""
         case _ if not stage.edges:
             return "a source gives one item after the other"

@@ -8,6 +8,7 @@ from pipeflow.errors import Location
 from pipeflow.spec.language import ERROR_POLICY
 from pipeflow.spec.pipeline import Stage, Use
 from pipeflow.spec.policies import DEFAULT_BACKOFF_S, Budget, ErrorPolicy, OnError
+from pipeflow.spec.program import Program
 from pipeflow.spec.stage_type import Role, Shape
 from pipeflow.values import replace
 
@@ -48,7 +49,9 @@ def judged(cursor: Cursor, stage: Stage, only_stop: str) -> ErrorPolicy:
             then,
             "bad-on-error",
             f"{only_stop} knows only 'on_error: stop', got '{policy.then.value}'",
-            "catch the error inside the function, or do the risky part in a stage of its own",
+            "catch the error inside the function, or do the risky part in a stage of its own"
+            if not isinstance(stage.work, Program)
+            else "mode: item or each tell which item failed; of a whole stream nobody can",
         )
     why = only_stop or _cannot_retry(stage)
     retries = inner.node.entry("retries") if inner else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,21 +33,26 @@ from pipeflow.config.schema_nodes import (
     plain_text,
     reference,
 )
+from pipeflow.config.schema_parts import closed_part, part_inputs, part_outputs
+from pipeflow.config.schema_shared import shared_schema, state_schema
 from pipeflow.config.schema_tests import test_schema, tests_schema
 from pipeflow.config.snippets import NEW_FILE, NEW_STAGE, error_policies
 from pipeflow.spec.language import (
     ARGUMENT_PATTERN,
     DEFAULTS,
     EDGE,
+    JOIN,
     NAME_PATTERN,
+    PROGRAM,
     RESOURCES,
     ROOT,
     STAGE,
     VERSION,
+    WORKS,
 )
 from pipeflow.spec.options import Option
 from pipeflow.spec.stage_type import Shape, StageType
-from pipeflow.spec.table import Table
+from pipeflow.spec.table import Table, either
 from pipeflow.values import dataclass, field
 
 #: The mapping whose keys are the user's own, so that it is no table.
@@ -83,14 +89,17 @@ def pipeline_schema(stage_types: Mapping[str, StageType], own: Own | None = None
     own = own or Own()
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
-        **_root(),
+        **_root(own),
         "definitions": {
             **{definition_of(table): closed(table) for table in _inner_tables()},
             "defaults": closed(DEFAULTS, refs=_ENV),
             "stage": _stage(stage_types, own),
             "edge": edge_schema(own.ports),
+            "program": closed(PROGRAM, {"cmd": _arguments(_option(PROGRAM, "cmd"))}),
             "resources": _resources(),
+            definition_of(JOIN): _join_by_key(),
             "env": _env(),
+            "shared": state_schema(),
             "test": test_schema(own.ports),
             **own.definitions,
         },
@@ -152,7 +161,7 @@ def _inner_tables() -> Sequence[Table]:
     return [table for table in found.values() if table is not ROOT]
 
 
-def _root() -> Schema:
+def _root(own: Own) -> Schema:
     now = {"enum": [VERSION], "errorMessage": f"must be {VERSION}"}
     version = {
         **described(_option(ROOT, "version")),
@@ -171,7 +180,15 @@ def _root() -> Schema:
         # A bare value is its default.
         "additionalProperties": {"title": "param", "allOf": [reference("param")]},
     }
-    made = {"version": version, "params": params, "stages": _stages(), "tests": tests_schema()}
+    made = {
+        "version": version,
+        "params": params,
+        "shared": shared_schema(),
+        "stages": _stages(),
+        "tests": tests_schema(),
+        "inputs": part_inputs(),
+        "outputs": part_outputs(own.ports),
+    }
     root = closed(ROOT, made)
     words = "The schema of this file, for editors; pipeflow does not look at it."
     root["properties"]["$schema"] = {
@@ -233,6 +250,36 @@ def _numbers(option: Option) -> Schema:
     return {**node, "items": number, "allOf": members}
 
 
+def _join_by_key() -> Schema:
+    key = option_schema(_option(JOIN, "key"), "keys#a-join-by-key")
+    key["additionalProperties"] = {
+        **both(
+            "key", "A Python expression over `item`: what equal items of this input have alike."
+        ),
+        "type": "string",
+        "errorMessage": "must be a Python expression as text",
+    }
+    members = [*key["allOf"], not_empty("object", "must name the inputs")]
+    return closed(JOIN, {"key": {**key, "allOf": members}})
+
+
+def _run() -> Schema:
+    node = _arguments(_option(STAGE, "run"))
+    return {**node, "allOf": [*node["allOf"], reference(definition_of(PROGRAM))]}
+
+
+def _arguments(option: Option) -> Schema:
+    """The program and its arguments, as they are spelled."""
+    node = option_schema(option, "keys#a-program")
+    argument = {
+        **both("argument", "The program, or one of its arguments, as it is spelled."),
+        "type": ["string", "number", "boolean"],
+        "errorMessage": "must be text",
+    }
+    members = [*node["allOf"], not_empty("array", "the program is missing")]
+    return {**node, "items": argument, "allOf": members}
+
+
 def _env() -> Schema:
     return {
         "title": "variables",
@@ -256,7 +303,12 @@ def _stage(stage_types: Mapping[str, StageType], own: Own) -> Schema:
         "pattern": f"^{NAME_PATTERN}$",
         "errorMessage": "must be a name: a letter, then letters, digits, '-' or '_'",
     }
-    made = {"use": _use(stage_types), "outputs": outputs, "inputs": inputs_schema(own.ports)}
+    made = {
+        "use": _use(stage_types),
+        "run": _run(),
+        "outputs": outputs,
+        "inputs": inputs_schema(own.ports),
+    }
     if own.call:
         made["call"] = own.call
     node = closed(STAGE, made, refs=_ENV)
@@ -297,18 +349,20 @@ def _one_work() -> Sequence[Schema]:
     """A stage has exactly one of the keys that say what it does."""
     # By patternProperties and not by `required` alone: older editors offer what `required` names.
     nothing = {"not": {"anyOf": [has("call"), has("use"), has("run"), has("pipeline")]}}
+    needs = {"required": ["call"], "errorMessage": f"a stage needs {either(WORKS)}"}
     return (
-        {
-            "if": {"type": "object", **nothing},
-            "then": {"required": ["call"], "errorMessage": "a stage needs 'call' or 'use'"},
-        },
-        {
-            "if": {"required": ["call", "use"]},
-            "then": {
-                "properties": {"use": False},
-                "errorMessage": "a stage has either 'call' or 'use'",
-            },
-        },
+        {"if": {"type": "object", **nothing}, "then": needs},
+        *(
+            {
+                "if": {"required": [one, other]},
+                "then": {
+                    "properties": {other: False},
+                    "errorMessage": f"a stage has either '{one}' or '{other}'",
+                },
+            }
+            for one, other in combinations([work for work in WORKS if work != "pipeline"], 2)
+        ),
+        closed_part(),
     )
 
 

@@ -13,6 +13,7 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeflow.config.accept import accepts
+from pipeflow.config.beside import beside_pipeline
 from pipeflow.config.nodes import Entry, Map, Node, Scalar, Seq, TreePath, at_path, plain, walk
 from pipeflow.config.problem import Problem
 from pipeflow.config.readings import other_readings, with_readings
@@ -31,9 +32,10 @@ from pipeflow.config.wording import (
     wrong_quantity,
 )
 from pipeflow.errors import Finding, Location
+from pipeflow.spec.language import WORKS
 from pipeflow.spec.options import Option
 from pipeflow.spec.stage_type import StageType
-from pipeflow.spec.table import expected
+from pipeflow.spec.table import either, expected
 from pipeflow.suggest import did_you_mean
 from pipeflow.values import dataclass
 
@@ -257,8 +259,8 @@ class _Retelling:
         """Whether another key stands there that was meant to be this one."""
         table = table_at(path)
         if table is not None:
-            # Of a stage 'call' is asked for; 'use' would do as well.
-            keys = ("call", "use") if key == "call" else (key,)
+            # Of a stage 'call' is asked for; the others would do as well.
+            keys = WORKS if key == "call" else (key,)
             return any(misspelt(one, node, table) for one in keys)
         stage_type = self._stage_types.get(self._operator(path))
         known = [option.name for option in stage_type.options] if stage_type else []
@@ -273,8 +275,8 @@ class _Retelling:
                 )
             case ("stages", stage) if key == "call":
                 return (
-                    f"stage '{stage}' needs 'call' or 'use'",
-                    "call: module:function, or use: the name of an operator",
+                    f"stage '{stage}' needs {either(WORKS)}",
+                    "call: module:function, use: operator, or run: [program, argument]",
                 )
             case ("stages", stage) if key == "with":
                 operator = self._operator(path)
@@ -315,16 +317,20 @@ class _Retelling:
                         length=entry.key_length,
                     ),
                 )
-        use = node.entry("use")
-        if use is not None and "call" in node:
+        if path[0:1] == ("stages",) and "pipeline" in node:
+            yield from beside_pipeline(path, node)
+            return
+        works = [work for work in WORKS if work in node] if table.name == "stage" else []
+        for second in filter(None, map(node.entry, works[1:])):
             yield (
-                (*path, "use"),
+                (*path, second.key),
                 Finding(
-                    at=use.key_at,
+                    at=second.key_at,
                     code="call-or-use",
-                    problem=f"stage '{path[-1]}' has both 'call' and 'use'",
-                    hint="'call' is your own function, 'use' an operator: keep one of them",
-                    length=use.key_length,
+                    problem=f"stage '{path[-1]}' has both '{works[0]}' and '{second.key}'",
+                    hint="'call' is your own function, 'use' an operator, 'run' a program: "
+                    "keep one of them",
+                    length=second.key_length,
                 ),
             )
 
@@ -334,13 +340,13 @@ class _Retelling:
         entry = node.entry(str(error.instance)) if isinstance(node, Map) else None
         if entry is None:
             return
-        what = {"stages": "stage name", "params": "parameter name", "env": "variable"}.get(
-            str(path[-1]), "input name"
-        )
+        what = _NAMES.get(str(path[-1]), "input name")
         shown = entry.key if len(entry.key) <= 40 else entry.key[:37] + "..."
         rule = "a letter, then up to 63 letters, digits, '-' or '_'"
         if what == "input name":
             rule = "it names an argument of the function: letters, digits and '_'"
+        if path[0] == "outputs":
+            what = "output name"
         if path[0] == "tests":
             what, rule = "name", "it names what is given or expected: stage, or stage.port"
         yield (
@@ -442,8 +448,18 @@ def _count_unknown(node: Map, error: ValidationError) -> int:
 def _filled(option: Option | None) -> str:
     """The setting with something in it, where its declaration has an example."""
     lists = [one for one in option.examples if isinstance(one, list)] if option else []
-    return f"{option.name}: {lists[0]}, or leave the key out" if option and lists else ""
+    if not option or not lists:
+        return ""
+    return f"{option.name}: [{', '.join(map(str, lists[0]))}], or leave the key out"
 
+
+#: What the keys of a mapping are called where they are the user's own.
+_NAMES: Final = {
+    "stages": "stage name",
+    "params": "parameter name",
+    "shared": "name",
+    "env": "variable",
+}
 
 #: The schema of a key that only other tools have.
 _ALIAS: Final = {"doNotSuggest": True}

@@ -7,13 +7,14 @@ rest of the graph, and every mistake of a file shows at once.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from pipeflow.config.call_check import Complaint, check_parameters
 from pipeflow.config.calling import with_calling
-from pipeflow.config.cursor import Cursor
+from pipeflow.config.cursor import Cursor, Findings
 from pipeflow.config.edges import EdgeSettings, Inputs, edge_settings, read_inputs
 from pipeflow.config.expressions import check_expression
+from pipeflow.config.join import read_join
 from pipeflow.config.nodes import Entry, Map, Node, Scalar, Seq
 from pipeflow.config.on_error import fitting, judged, place_of_policy, read_policy
 from pipeflow.config.parameters import (
@@ -23,13 +24,15 @@ from pipeflow.config.parameters import (
     operator_parameters,
     tried_for,
 )
+from pipeflow.config.part import Asked, asked, judge_inputs
 from pipeflow.config.problem import Problem
+from pipeflow.config.program import judge_program, read_program
 from pipeflow.config.source import inspect_call
 from pipeflow.config.timeout import read_timeout, timeout_of
 from pipeflow.config.wording import unknown_operator
 from pipeflow.errors import Location
 from pipeflow.spec.language import ERROR_POLICY, NAME_PATTERN, STAGE
-from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED, Call, Stage, Use
+from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED, Call, Pipeline, Stage, Use
 from pipeflow.spec.policies import (
     Balance,
     Broadcast,
@@ -38,6 +41,7 @@ from pipeflow.spec.policies import (
     Partition,
     Resources,
 )
+from pipeflow.spec.program import Program, ProgramMode
 from pipeflow.spec.stage_type import CallFacts, Shape, StageType
 from pipeflow.values import dataclass, field, replace
 
@@ -77,13 +81,17 @@ class Surroundings:
     Attributes:
         folder: Of the pipeline file; the user's modules are looked for there first.
         search_path: Where they are looked for next.
+        program_path: Where programs are looked for: ``PATH``.
         stage_types: The operators there are.
+        include: Reads the file that a stage runs; ``None``: it could not be read at all.
         defaults: ``defaults`` of the file.
     """
 
     folder: str
     search_path: Sequence[str]
     stage_types: Mapping[str, StageType]
+    include: Callable[[Asked, Findings], Pipeline | None]
+    program_path: str = ""
     defaults: StageDefaults = field(default_factory=StageDefaults)
 
 
@@ -121,6 +129,8 @@ def broken_stage(entry: Entry) -> Stage:
 def read_stage(entry: Entry, cursor: Cursor, around: Surroundings) -> Stage:
     """Read one stage; what is wrong goes to the cursor's findings."""
     inputs = read_inputs(cursor, around.defaults.edge)
+    if "pipeline" in cursor.node:
+        return _part(entry, cursor, inputs, around)
     work, work_at = _work(entry, cursor, around)
     parameters = _parameters(cursor, work, inputs)
     if not inputs.whole:
@@ -134,6 +144,8 @@ def read_stage(entry: Entry, cursor: Cursor, around: Surroundings) -> Stage:
         parameter_at=parameters.at,
         edges=inputs.edges,
         named_inputs=inputs.named,
+        join=read_join(cursor, inputs),
+        join_at=join.at if (join := cursor.get("join")) else None,
         outputs=_outputs(cursor, work),
         ports_known=_ports_known(cursor, work),
         ordered=cursor.boolean("ordered", default=True),
@@ -142,7 +154,6 @@ def read_stage(entry: Entry, cursor: Cursor, around: Surroundings) -> Stage:
         enabled=cursor.boolean("enabled", default=True),
         description=cursor.text("description"),
     )
-    _check_join(cursor, inputs)
     stage = with_calling(cursor, stage)
     stage = _with_partition(cursor, stage)
     stage = _with_replicas(cursor, stage, around.defaults)
@@ -150,8 +161,30 @@ def read_stage(entry: Entry, cursor: Cursor, around: Surroundings) -> Stage:
     return replace(stage, timeout_s=timeout_of(cursor, stage, around.defaults.timeout_s))
 
 
-def _work(entry: Entry, cursor: Cursor, around: Surroundings) -> tuple[Call | Use, Location]:
-    call, use = cursor.get("call"), cursor.get("use")
+def _part(entry: Entry, cursor: Cursor, inputs: Inputs, around: Surroundings) -> Stage:
+    """A stage that runs another file; that file is closed, so ``defaults`` do not reach it."""
+    node = cursor.get("pipeline")
+    inner = None
+    if isinstance(node, Scalar) and isinstance(node.value, str):
+        inner = around.include(asked(entry, cursor, node), cursor.findings)
+    if inner is not None:
+        judge_inputs(entry, cursor, inner, inputs)
+    return replace(
+        broken_stage(entry),
+        work_at=entry.key_at if node is None else node.at,
+        inner=inner,
+        edges=inputs.edges,
+        named_inputs=inputs.named,
+        ports_known=inner is not None and inner.ports_known,
+        enabled=cursor.boolean("enabled", default=True),
+        description=cursor.text("description"),
+    )
+
+
+def _work(
+    entry: Entry, cursor: Cursor, around: Surroundings
+) -> tuple[Call | Use | Program, Location]:
+    call, use, run = cursor.get("call"), cursor.get("use"), cursor.get("run")
     if isinstance(call, Scalar) and isinstance(call.value, str):
         return _call(cursor, call, around), call.at
     if isinstance(use, Scalar) and isinstance(use.value, str):
@@ -159,6 +192,10 @@ def _work(entry: Entry, cursor: Cursor, around: Surroundings) -> tuple[Call | Us
         if operator is not None:
             return Use(operator=operator), use.at
         cursor.findings.add(unknown_operator(use.value, around.stage_types), use.at, use.length)
+    if run is not None and call is None and use is None:
+        program = read_program(cursor, around.program_path)
+        if program is not None:
+            return program, run.at
     return UNKNOWN_WORK, entry.key_at
 
 
@@ -174,7 +211,10 @@ def _call(cursor: Cursor, node: Scalar, around: Surroundings) -> Call:
     return Call(module=module, attribute=attribute, facts=found.facts)
 
 
-def _parameters(cursor: Cursor, work: Call | Use, inputs: Inputs) -> Parameters:
+def _parameters(cursor: Cursor, work: Call | Use | Program, inputs: Inputs) -> Parameters:
+    if isinstance(work, Program):
+        judge_program(cursor, work, inputs)
+        return Parameters()
     if isinstance(work, Use):
         return operator_parameters(cursor, work.operator)
     if inputs.whole and work is not UNKNOWN_WORK:
@@ -208,7 +248,7 @@ def _place_of(cursor: Cursor, one: Complaint, call: Node) -> tuple[Location, int
     return entry.key_at, entry.key_length
 
 
-def _ports_known(cursor: Cursor, work: Call | Use) -> bool:
+def _ports_known(cursor: Cursor, work: Call | Use | Program) -> bool:
     """Whether what opens ports could be read."""
     given = cursor.inner("with")
     named_by = work.operator.ports_by if isinstance(work, Use) else ""
@@ -219,17 +259,18 @@ def _ports_known(cursor: Cursor, work: Call | Use) -> bool:
     return opens and (policy is None or not policy.unread("then", ERROR_POLICY))
 
 
-def _outputs(cursor: Cursor, work: Call | Use) -> tuple[str, ...]:
+def _outputs(cursor: Cursor, work: Call | Use | Program) -> tuple[str, ...]:
     node = cursor.get("outputs")
     if isinstance(work, Use) and work.operator.ports_by:
         return _ports_by(cursor, work.operator.ports_by)
     if not isinstance(node, Seq):
         return ()
-    if isinstance(work, Use):
+    if not isinstance(work, Call):
+        what = f"operator '{work.operator.name}'" if isinstance(work, Use) else "a program"
         cursor.findings.error(
             node,
             "bad-output",
-            f"operator '{work.operator.name}' has no output ports of its own",
+            f"{what} has no output ports of its own",
             "'outputs' names the ports that your own function writes to with pipeflow.to",
         )
         return ()
@@ -251,17 +292,6 @@ def _outputs(cursor: Cursor, work: Call | Use) -> tuple[str, ...]:
         else:
             names.append(name)
     return tuple(names)
-
-
-def _check_join(cursor: Cursor, inputs: Inputs) -> None:
-    join = cursor.node.entry("join")
-    if join is not None and cursor.get("join") is not None and inputs.whole and not inputs.named:
-        cursor.findings.error(
-            join,
-            "bad-join",
-            "'join' is for named inputs, and this stage has none",
-            "name the inputs, one argument each: inputs: {image: decode, mask: segment}",
-        )
 
 
 def _ports_by(cursor: Cursor, parameter: str) -> tuple[str, ...]:
@@ -325,6 +355,8 @@ def _with_replicas(cursor: Cursor, stage: Stage, defaults: StageDefaults) -> Sta
 def _can_have_replicas(stage: Stage) -> bool:
     if not stage.edges:
         return False
+    if isinstance(stage.work, Program):
+        return stage.work.mode is not ProgramMode.STREAM
     if isinstance(stage.work, Use):
         single, keeps = stage.work.operator.single, stage.work.operator.keeps_state
     else:
@@ -347,6 +379,8 @@ def _knows_only_stop(stage: Stage) -> str:
     """Why a failing item cannot be told from the rest of this stage; empty if it can."""
     if isinstance(stage.work, Use) or stage.work is UNKNOWN_WORK:
         return ""
+    if isinstance(stage.work, Program):
+        return "a program for the whole stream" if stage.work.mode is ProgramMode.STREAM else ""
     if stage.work.facts.shape is Shape.STREAM:
         return "a stream function"
     return "" if stage.edges else "a source of your own"

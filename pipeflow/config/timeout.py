@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pipeflow.config.cursor import Cursor
 from pipeflow.spec.pipeline import Stage, Use
+from pipeflow.spec.program import Program, ProgramMode
 from pipeflow.spec.stage_type import Role, Shape
 
 
@@ -51,6 +52,8 @@ def _has_no_items(stage: Stage) -> str:
         if operator.shape is Shape.STREAM:
             return f"'{operator.name}' takes the whole stream: it"
         return ""
+    if isinstance(stage.work, Program):
+        return "a program for the whole stream" if stage.work.mode is ProgramMode.STREAM else ""
     if stage.work.facts.shape is Shape.STREAM:
         return "a stream function"
     if not stage.work.module:

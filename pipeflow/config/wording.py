@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from pipeflow.config.nodes import Map, Node, Scalar, Seq, TreePath, kind_of
 from pipeflow.config.problem import Problem
+from pipeflow.config.program import bad_program
 from pipeflow.config.scalars import TRUTHS, resolve
 from pipeflow.config.units import duration, size
 from pipeflow.spec.language import EDGE, ROOT, STAGE, VERSION
@@ -51,7 +52,8 @@ def special_case(
             return Problem(
                 code="wrong-type",
                 problem=f"stage '{stage}' is empty",
-                hint="it needs 'call: module:function', or 'use:' with the name of an operator",
+                hint="it needs 'call: module:function', 'use:' with the name of an operator, "
+                "or 'run:' with a program",
             )
         case ("stages", str() as stage):
             return Problem(
@@ -61,6 +63,8 @@ def special_case(
             )
         case ("stages", _, "inputs", *_) if not isinstance(node, Map) or not len(node):
             return _bad_input(path, node)
+        case ("outputs", _) if isinstance(node, Scalar) and node.value is not None:
+            return _bad_output(path, node)
         case ("stages", _, "call"):
             return Problem(
                 code="wrong-type",
@@ -76,8 +80,10 @@ def special_case(
                 problem=f"{node.text} without quotes is no text, and 'use' names an operator",
                 hint=f"use: '{node.text}'",
             )
+        case ("stages", _, "run", *_) if (problem := bad_program(path, node)) is not None:
+            return problem
         case _:
-            return _later_form(path, node)
+            return None
 
 
 def _meant_work(node: Node, stage_types: Mapping[str, StageType]) -> str:
@@ -104,10 +110,27 @@ def _bad_input(path: TreePath, node: Node) -> Problem | None:
         hint = "${…} is not filled in here; write the stage's name, and `enabled` to choose"
     if isinstance(node, Scalar) and isinstance(node.value, str) and "," in node.text:
         hint = f"a list stands in brackets: [{node.text}]"
+    if isinstance(node, Scalar) and "/" in node.text:
+        outer, _, inner = node.text.partition("/")
+        hint = (
+            f"a file that a stage runs gives its outputs: inputs: {outer}, and in that file "
+            f"outputs: {{out: {inner}}}"
+        )
     is_text = isinstance(node, Scalar) and isinstance(node.value, str)
     return Problem(
         code="bad-value" if is_text else "wrong-type",
         problem=f"{subject(path)} must be the name of a stage, or stage.port, got {got(node)}",
+        hint=hint,
+    )
+
+
+def _bad_output(path: TreePath, node: Scalar) -> Problem:
+    is_text = isinstance(node.value, str)
+    hint = "${…} is not filled in here" if "${" in node.text else "stage, or stage.port"
+    return Problem(
+        code="bad-value" if is_text else "wrong-type",
+        problem=f"output {subject(path)} must be the name of a stage, or stage.port, "
+        f"got {got(node)}",
         hint=hint,
     )
 
@@ -178,25 +201,10 @@ def unknown_operator(name: str, stage_types: Mapping[str, StageType]) -> Problem
     return Problem(code="unknown-operator", problem=f"no operator '{name}'", hint=hint)
 
 
-def _later_form(path: TreePath, node: Node) -> Problem | None:
-    table = table_at(path[:-1])
-    for form in table.later_forms if table else ():
-        if form.key != path[-1]:
-            continue
-        text = node.value if isinstance(node, Scalar) else None
-        if (form.text and text == form.text) or (not form.text and isinstance(node, Map)):
-            option = table.option(form.key) if table else None
-            assert option is not None
-            return Problem(
-                code="not-yet",
-                problem=f"{form.words} comes in a later version of pipeflow",
-                hint=f"in this version '{form.key}' is {expected(option)}",
-            )
-    return None
-
-
 def wrong_quantity(option: Option, node: Scalar) -> Problem | None:
     """What is wrong with a value where a duration or a size is due."""
+    if OptionType.INTEGER in option.types and isinstance(node.value, int):
+        return None  # it is meant as the number that may stand there as well
     for kind, read in ((OptionType.DURATION, duration), (OptionType.SIZE, size)):
         if kind in option.types:
             result = read(node.value)

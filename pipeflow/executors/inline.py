@@ -17,14 +17,15 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from pipeflow.errors import ProgramFailed
 from pipeflow.executors.base import Listener, RunOptions
 from pipeflow.executors.coroutine import Baton, Steps
 from pipeflow.executors.interrupts import Interrupts
 from pipeflow.executors.pauses import NAP_S, Pause, await_input, pause
 from pipeflow.executors.printed import Printed
 from pipeflow.executors.timed import within
-from pipeflow.executors.turns import Order, Turn
-from pipeflow.planner.plan import Plan
+from pipeflow.executors.turns import Order, Turn, await_programs
+from pipeflow.planner.plan import WAITING_JOINS, Plan
 from pipeflow.runtime.account import WorkerRecord
 from pipeflow.runtime.board import BUSY_NS, Board
 from pipeflow.runtime.failures import kind_of, message_of, traceback_of
@@ -42,6 +43,7 @@ from pipeflow.runtime.reporting import RunEnd, error_facts, make_report, silence
 from pipeflow.runtime.watch.root_cause import Cause
 from pipeflow.stages.context import StageContext, enter
 from pipeflow.stages.loading import load_work
+from pipeflow.stages.shared_state import InlineShares, with_state
 from pipeflow.stages.work import DrainInterrupt, Work
 from pipeflow.telemetry import events
 from pipeflow.telemetry.masking import masker
@@ -59,6 +61,9 @@ _NO_LIMIT: Final = 2**60
 
 #: How long the tasks of one of several ``async`` stages go on before those of the next, in seconds.
 SLICE_S: Final = 0.001
+
+#: How long a program is waited for at a time, in seconds: signals are looked at in between.
+_LOOK_S: Final = 0.1
 
 #: The longest turn of a stage to which nobody is an alternative, in steps; then we look up.
 _STEPS: Final = 64
@@ -94,6 +99,7 @@ class _InlineRun:
         words = memoryview(bytearray(8 * Board.size(plan, self._channels))).cast("Q")
         self._board = Board(plan, self._channels, words)
         self._names = tuple(stage.name for stage in plan.stages)
+        self._shares = InlineShares(plan.shared)
         self._encoder = Encoder(None)
         self._decoder = Decoder(None)
         self._stdout = open(options.stdout_fd, "wb", buffering=0, closefd=False)  # noqa: SIM115 - closed in run
@@ -111,6 +117,8 @@ class _InlineRun:
             )
             for channel in self._channels
         }
+        #: Some stage waits for one of several inputs, so its writers should not run far ahead.
+        self._bounded = any(stage.join in WAITING_JOINS for stage in plan.stages)
         self._order = Order(self._turns)
         self._timed: list[Turn] = []
 
@@ -143,7 +151,7 @@ class _InlineRun:
             rest=self._rest,
             mask=masker(self._plan.secrets),
             stdout=self._stdout,
-            parameters=self._plan.parameters,
+            parameters=self._plan.values_for(stage),
             input_names=tuple(edge.input for edge in edges if edge.input),
         )
         row = self._board.worker(index)
@@ -164,6 +172,7 @@ class _InlineRun:
                 except BaseException as error:  # the user's module or constructor: a boundary
                     importing = not turn.imported or isinstance(error, ImportError | SyntaxError)
                     phase = "import" if importing else "constructor"
+                    phase = "program" if isinstance(error, ProgramFailed) else phase
                     self._fail(turn, _failure(error, phase))
                     return False
                 finally:
@@ -173,11 +182,21 @@ class _InlineRun:
 
     def _load(self, turn: Turn) -> None:
         stage, context = turn.stage, turn.context
+        if stage.program is not None:
+            from pipeflow.runtime.programs.load import load_program  # most stages run Python
+
+            work = load_program(stage, self._plan.folder, context)
+            turn.note_import()
+            self._run_with(turn, work)
+            return
         work = load_work(
             call=stage.call,
             operator=stage.operator,
-            folder=self._plan.folder,
-            parameters=stage.parameters,
+            folder=self._plan.folder_of(stage),
+            folders=self._plan.folders,
+            parameters=with_state(
+                stage.parameters, lambda name: self._shares.give(name, _name(turn))
+            ),
             source=turn.source,
             input_names=context.input_names,
             imported=turn.note_import,
@@ -185,8 +204,12 @@ class _InlineRun:
         check_fit(work, stage)
         if stage.timeout_s is not None and work.call is not None and not work.awaits:
             work.call = within(work.call, stage.timeout_s)
+        self._run_with(turn, work)
+
+    def _run_with(self, turn: Turn, work: Work) -> None:
         loop = self._make_loop(turn, work)
         turn.loop = loop
+        context = turn.context
         context.item_id = loop.item_in_hand
         if turn.stage.batch is not None or work.due is not None:
             self._timed.append(turn)
@@ -198,6 +221,9 @@ class _InlineRun:
 
         def sender(channel: ChannelPlan, writer: int) -> InlineSender:
             turn.outlets.append(self._inline[channel.spec.number])
+            if self._bounded:
+                bound = (self._inline[channel.spec.number], channel.spec.capacity)
+                turn.bounds.append(bound)
             turn.readers += [each for each in self._turns if each.index in channel.readers]
             return self._inline[channel.spec.number].senders[writer]
 
@@ -239,21 +265,30 @@ class _InlineRun:
         self._pause(seconds, lambda: self._board.draining or bool(interrupts.number))
 
     def _let_time_pass(self) -> bool:
-        """Nobody can go on before it is later; whether anybody can then."""
-        alarms = [
-            turn.loop.alarm
-            for turn in self._timed
-            if turn.loop is not None and turn.loop.alarm is not None
-        ]
-        left_s = max(0.0, min(alarms) - time.monotonic()) if alarms else NAP_S
+        """Nobody can go on before it is later, or a program does; whether anybody can then."""
+        left_s, with_programs = self._alarm_in(), await_programs(self._turns, self._look_s())
         if any(turn.awaits() for turn in self._turns):
             self._run_tasks(min(left_s, NAP_S))
             self._order.ask_everybody()
-        elif alarms:
+        elif with_programs:
+            pass  # they were waited for
+        elif left_s < math.inf:
             self._back_off(left_s)
         else:
             return False
         return True
+
+    def _alarm_in(self) -> float:
+        """Seconds until somebody has more to do though nothing comes."""
+        loops = [turn.loop for turn in self._timed]
+        alarms = [loop.alarm for loop in loops if loop is not None and loop.alarm is not None]
+        return max(0.0, min(alarms) - time.monotonic()) if alarms else math.inf
+
+    def _look_s(self) -> float:
+        """How long a program may be waited for at a time: tasks and alarms go on meanwhile."""
+        if any(turn.awaits() for turn in self._turns):
+            return 0.0
+        return min(_LOOK_S, self._alarm_in())
 
     def _run_tasks(self, longest_s: float = NAP_S) -> None:
         """Let the tasks of all ``async`` stages go on, until one has something to tell."""
@@ -318,6 +353,7 @@ class _InlineRun:
         self._printed.turn_to(turn.context)
         interrupts.turn_to(loop)
         turn.goes_on = False
+        turn.outside = None
         began = time.perf_counter_ns()
         try:
             self._notice_closed_readers(turn, loop)
@@ -331,6 +367,8 @@ class _InlineRun:
                 self._end(turn)
             elif yielded is not WAITS:
                 turn.goes_on = True
+            else:
+                self._note_outside(turn, loop)
             if self._mailing:
                 self._serve_mailboxes()
         except ReadersGone:
@@ -346,6 +384,16 @@ class _InlineRun:
         finally:
             turn.row[BUSY_NS] += time.perf_counter_ns() - began
             interrupts.turn_to(None)
+
+    def _note_outside(self, turn: Turn, loop: StageLoop) -> None:
+        """A stage waits: for a program, too? One that has no room is waited for right here.
+
+        Others would make more of what it cannot take, and in a deque there is always room.
+        """
+        turn.outside = loop.outside()
+        if turn.outside is not None and not turn.outside.input:
+            turn.outside.is_ready(self._look_s())
+            turn.goes_on = True
 
     def _notice_closed_readers(self, turn: Turn, loop: StageLoop) -> None:
         """What a poll tells a process: whose readers have closed."""
@@ -486,14 +534,19 @@ class _Waits:
         self._turn.runner.wait()
 
 
+def _name(turn: Turn) -> str:
+    """A replica as people see it."""
+    several = turn.context.replicas > 1
+    return f"{turn.stage.name}[{turn.context.replica}]" if several else turn.stage.name
+
+
 def _never_waits(_targets: Sequence[Target]) -> None:
     raise AssertionError("there is always room in a deque")
 
 
 def _failure(error: BaseException, phase: str) -> Failure:
-    return Failure(
-        phase=phase, kind=kind_of(error), message=message_of(error), traceback=traceback_of(error)
-    )
+    told = "" if isinstance(error, ProgramFailed) else traceback_of(error)
+    return Failure(phase=phase, kind=kind_of(error), message=message_of(error), traceback=told)
 
 
 def _stuck(turns: Sequence[Turn]) -> Failure:

@@ -9,6 +9,7 @@ from pipeflow.planner.graphs import nx
 from pipeflow.planner.joins import Zips
 from pipeflow.planner.numbering import Units
 from pipeflow.planner.plan import Join, Numbering, Parts, Route, one_buffer
+from pipeflow.planner.traits import joins_latest
 from pipeflow.spec.pipeline import Edge, Stage
 from pipeflow.spec.policies import Broadcast, ByKey, Overflow, TransportKind
 from pipeflow.values import dataclass
@@ -44,14 +45,30 @@ def find_ways(
                 edge,
                 units[writer.name],
                 keeps=name in zips.between,
-                join=units[name].join,
-                parts=_parts(replicas[writer.name], ways[writer.name]),
+                join=_join_of(number, units[name].join),
+                parts=_parts(
+                    replicas[writer.name], _deciding(units[writer.name].join, ways[writer.name])
+                ),
                 writers=replicas[writer.name],
                 readers=replicas[name],
             )
-            for edge, writer in zip(stage.edges, network.writers(stage), strict=True)
+            for number, (edge, writer) in enumerate(
+                zip(stage.edges, network.writers(stage), strict=True)
+            )
         )
     return ways
+
+
+def _join_of(number: int, join: Join) -> Join:
+    """How an input joins: the first of a join of the latest comes as if it were alone."""
+    return Join.MERGE if join is Join.LATEST and number == 0 else join
+
+
+def _deciding(join: Join, inputs: tuple[Way, ...]) -> tuple[Way, ...]:
+    """The inputs whose units a stage's replicas pass on: those that join by key number anew."""
+    if join is Join.BY_KEY:
+        return ()
+    return inputs[:1] if join is Join.LATEST else inputs
 
 
 def _parts(writers: int, inputs: tuple[Way, ...]) -> Parts:
@@ -87,7 +104,7 @@ def _way(
         route=route,
         parts=parts,
         ordered=above.ordered,
-        recounted=not keeps and _can_recount(edge, above, route),
+        recounted=join is Join.MERGE and not keeps and _can_recount(edge, above, route),
     )
 
 
@@ -112,16 +129,16 @@ def _route(
 ) -> Route:
     if readers == 1:
         return Route.SINGLE
-    if isinstance(stage.partition, ByKey):
+    if isinstance(stage.partition, ByKey) or join is Join.BY_KEY:
         return Route.KEY
-    if isinstance(stage.partition, Broadcast):
+    if isinstance(stage.partition, Broadcast) or join is Join.LATEST:
         return Route.BROADCAST
     if join in {Join.ZIP_BY_ID, Join.ZIP_BY_POSITION}:
         # The same unit of every input must come to the same replica.
         return Route.BY_UNIT
     if writers == 1:
         return Route.BALANCE
-    if writers == readers and len(stage.edges) == 1:
+    if writers == readers and (len(stage.edges) == 1 or joins_latest(stage)):
         return Route.ALIGNED
     # Parts of one unit belong together, so only whole units may go to whoever has room.
     return Route.ANY if whole and not ordered else Route.BY_UNIT

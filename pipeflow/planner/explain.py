@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from pipeflow.errors import Finding
 from pipeflow.planner.drawing import graph_dot, graph_mermaid, graph_text
 from pipeflow.planner.memory import size
-from pipeflow.planner.plan import EdgePlan, Join, Plan, Route, StagePlan
+from pipeflow.planner.plan import EdgePlan, Join, Pairing, Plan, Route, StagePlan
 from pipeflow.spec.policies import ArrayMode, Batching, Budget, ErrorPolicy, OnError, Overflow
+from pipeflow.spec.shared import Shared, SharedKind, names_of
 from pipeflow.spec.stage_type import Shape
 
 __all__ = ["graph_dot", "graph_mermaid", "graph_text", "plan_json", "plan_text"]
@@ -32,10 +33,12 @@ def plan_text(plan: Plan) -> str:
     held = size(edge_bytes(plan))
     parts = [
         [
-            f"{plan.pipeline} ({plan.file}): {processes} on {cores}",
+            f"{plan.pipeline} ({plan.file}): {processes} on {cores}"
+            + (", one of them the manager of what stages share" if plan.has_manager else ""),
             f"memory: shared arrays up to {size(plan.memory)}; all edges together up to {held}",
             f"open files: at most {plan.descriptors} in one process",
         ],
+        ["shared", *_table(_shared_row(plan, each) for each in plan.shared)] if plan.shared else [],
         ["stages", *_table(_stage_row(plan, stage) for stage in plan.stages)],
         ["edges", *_table(_edge_row(plan, edge) for edge in plan.edges)] if plan.edges else [],
         [f"note: {note}" for note in plan.notes],
@@ -60,6 +63,7 @@ def plan_json(plan: Plan) -> dict[str, object]:
         "cores": plan.cores,
         "memory": {"limit_bytes": plan.memory, "edges_bytes": edge_bytes(plan)},
         "descriptors": plan.descriptors,
+        "shared": [_shared_json(plan, each) for each in plan.shared],
         "stages": [_stage_json(plan, stage) for stage in plan.stages],
         "edges": [_edge_json(plan, edge) for edge in plan.edges],
         "start_order": [name[index] for index in plan.start_order],
@@ -69,10 +73,34 @@ def plan_json(plan: Plan) -> dict[str, object]:
     }
 
 
+def _shared_row(plan: Plan, shared: Shared) -> tuple[str, ...]:
+    place = "in the manager process" if shared.in_manager else "in shared memory"
+    amount = "" if shared.in_manager else size(shared.nbytes)
+    return shared.name, str(shared), place, amount, f"for {', '.join(_users(plan, shared))}"
+
+
+def _users(plan: Plan, shared: Shared) -> list[str]:
+    return [stage.name for stage in plan.stages if shared.name in names_of(stage.parameters)]
+
+
+def _shared_json(plan: Plan, shared: Shared) -> dict[str, object]:
+    lies = {} if shared.in_manager else {"dtype": shared.dtype, "value": shared.value}
+    return {
+        "name": shared.name,
+        "type": shared.kind.value,
+        **lies,
+        **({"shape": list(shared.shape)} if shared.kind is SharedKind.ARRAY else {}),
+        "bytes": shared.nbytes,
+        "in": "manager" if shared.in_manager else "memory",
+        "stages": _users(plan, shared),
+        "at": str(shared.at),
+    }
+
+
 def _stage_row(plan: Plan, stage: StagePlan) -> tuple[str, ...]:
     inputs = ", ".join(_input_text(plan, plan.edges[index]) for index in stage.edges_in)
     more = [
-        f"<- {inputs}{_join_text(stage.join)}" if inputs else "",
+        f"<- {inputs}{_join_text(stage)}" if inputs else "",
         _batch_text(stage.batch),
         f"{stage.concurrency} in flight" if stage.shape is Shape.ASYNC and inputs else "",
         f"at most {stage.timeout_s:g} s an item" if stage.timeout_s is not None else "",
@@ -81,7 +109,7 @@ def _stage_row(plan: Plan, stage: StagePlan) -> tuple[str, ...]:
     ]
     return (
         stage.name,
-        stage.call or stage.operator,
+        stage.work,
         stage.role.value,
         stage.shape.value,
         _count(stage.replicas, "worker"),
@@ -114,14 +142,23 @@ def _input_text(plan: Plan, edge: EdgePlan) -> str:
     return f"{edge.input}={source}" if edge.input else source
 
 
-def _join_text(join: Join) -> str:
-    match join:
+def _join_text(stage: StagePlan) -> str:
+    match stage.join:
         case Join.ZIP_BY_ID:
             return " (zip by id)"
         case Join.ZIP_BY_POSITION:
             return " (zip by position)"
+        case Join.LATEST:
+            return " (latest)"
+        case Join.BY_KEY:
+            return f" (by key, within {_within(stage.pairing)})"
         case Join.NONE | Join.MERGE:
             return ""
+
+
+def _within(pairing: Pairing | None) -> str:
+    assert pairing is not None
+    return f"{pairing.seconds:g} s" if pairing.items is None else _count(pairing.items, "item")
 
 
 def _edge_row(plan: Plan, edge: EdgePlan) -> tuple[str, ...]:
@@ -163,7 +200,7 @@ def _count(number: int, noun: str, plural: str = "s") -> str:
 
 
 def _stage_json(plan: Plan, stage: StagePlan) -> dict[str, object]:
-    work = {"call": stage.call} if stage.call else {"use": stage.operator}
+    work = _work_json(stage)
     return {
         "name": stage.name,
         **work,
@@ -174,6 +211,7 @@ def _stage_json(plan: Plan, stage: StagePlan) -> dict[str, object]:
         "threads": stage.threads,
         "keeps_state": stage.keeps_state,
         "join": stage.join.value,
+        "within": _within_json(stage.pairing),
         "inputs": [_port(plan, plan.edges[index]) for index in stage.edges_in],
         "ports": list(stage.ports),
         "on_error": stage.on_error.then.value,
@@ -188,10 +226,31 @@ def _stage_json(plan: Plan, stage: StagePlan) -> dict[str, object]:
     }
 
 
+def _within_json(pairing: Pairing | None) -> dict[str, object] | None:
+    """Of a join by key: items or seconds."""
+    if pairing is None or (pairing.items is None and pairing.seconds is None):
+        return None
+    return {"items": pairing.items, "seconds": pairing.seconds}
+
+
 def _batch_json(batch: Batching | None) -> dict[str, object] | None:
     if batch is None:
         return None
     return {"size": batch.size, "wait_s": batch.wait_s, "stack": batch.stack}
+
+
+def _work_json(stage: StagePlan) -> dict[str, object]:
+    """As the file has it."""
+    if stage.program is None:
+        return {"call": stage.call} if stage.call else {"use": stage.operator}
+    form = stage.program.format
+    return {
+        "run": {
+            "cmd": list(stage.program.command),
+            "mode": stage.program.mode.value,
+            "format": form.value if form else None,
+        }
+    }
 
 
 def _budget_json(budget: Budget | None) -> int | str | None:

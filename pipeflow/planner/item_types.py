@@ -12,6 +12,7 @@ from typing import Final
 from pipeflow.errors import Finding, Severity
 from pipeflow.planner.graph import Network
 from pipeflow.spec.pipeline import ERRORS, OUT, Call, Edge, Stage, Use
+from pipeflow.spec.program import ItemFormat, Program, ProgramMode
 from pipeflow.spec.stage_type import CallFacts, Parameter, Shape
 from pipeflow.values import dataclass
 
@@ -103,6 +104,10 @@ def _given(stage: Stage, port: str) -> _Side | None:
             if stage.batch is not None:
                 return _of_list(side)
             return None if side is None else _one_result(side, facts, source=not stage.edges)
+        case Program(mode=mode, format=form) if port == OUT:
+            raw = mode is ProgramMode.EACH and form is None
+            kind = "bytes" if raw else "str" if form is ItemFormat.LINES else ""
+            return _side(kind, kind, f"program '{stage.work.name}'") if kind else None
         case _:
             return None
 

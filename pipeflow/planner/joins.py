@@ -1,4 +1,4 @@
-"""Joins: by what the inputs of a zip are paired, and what may not lie on the way to it.
+"""Zips: by what their inputs are paired, and what may not lie on the way to them.
 
 The split numbers its results; the stages behind it keep the numbers; the zip pairs what bears the
 same number and id::
@@ -21,6 +21,7 @@ from pipeflow.planner.traits import (
     blocker,
     copies_items,
     is_zip,
+    joins_by_key,
     may_drop,
     may_spread,
     shape_of,
@@ -31,7 +32,7 @@ from pipeflow.spec.stage_type import Shape
 from pipeflow.values import dataclass
 
 #: Ends every hint on a join that needs a key.
-BY_KEY = "`join: {key: …}` pairs by a key, which this version does not have yet"
+BY_KEY = "`join: {key: …}` pairs by a key"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,22 +203,30 @@ def _disorder(network: Network, zips: Zips, stage: Stage) -> Iterator[Finding]:
     """Inputs whose order is given up: a position means nothing there."""
     for edge in stage.edges:
         origin = _gives_up_order(network, zips, network.stages[edge.source.stage])
-        if origin is not None:
-            yield _at(
-                edge,
-                code="join-unordered",
-                problem=f"{_pairs(stage)} by position, but '{origin}' says `ordered: false`",
-                hint=f"let '{origin}' keep the order (`ordered: true`, the default)",
-            )
+        if origin is None:
+            continue
+        reason = "says `ordered: false`"
+        hint = f"let '{origin.name}' keep the order (`ordered: true`, the default)"
+        if joins_by_key(origin):
+            reason = "joins by key in several replicas, each in an order of its own"
+            hint = f"write `replicas: 1` in '{origin.name}'; {BY_KEY}"
+        yield _at(
+            edge,
+            code="join-unordered",
+            problem=f"{_pairs(stage)} by position, but '{origin.name}' {reason}",
+            hint=hint,
+        )
 
 
-def _gives_up_order(network: Network, zips: Zips, stage: Stage) -> str | None:
+def _gives_up_order(network: Network, zips: Zips, stage: Stage) -> Stage | None:
     """The stage, here or above, whose replicas send as it comes; one worker puts an end to it."""
 
     def passes(step: Stage) -> bool:
-        return may_spread(step) and step.name not in zips.on_the_way
+        # A zip by id needs no order among the replicas of a join by key: ids tell all.
+        return may_spread(step) and (step.name not in zips.on_the_way or joins_by_key(step))
 
-    return next((step.name for step in _upwards(network, stage, passes) if not step.ordered), None)
+    steps = _upwards(network, stage, passes)
+    return next((step for step in steps if joins_by_key(step) or not step.ordered), None)
 
 
 def _upwards(network: Network, start: Stage, passes: Callable[[Stage], bool]) -> Iterator[Stage]:

@@ -8,6 +8,8 @@ from pipeflow.errors import Finding, InvalidPipeline, UsageError
 from pipeflow.planner.channels import Way, channels_of, find_ways, transport_for
 from pipeflow.planner.checks import by_place, check, errors_of
 from pipeflow.planner.crowding import crowding_notes
+from pipeflow.planner.expand import expand
+from pipeflow.planner.files import not_run_alone
 from pipeflow.planner.fusion import fuse
 from pipeflow.planner.graph import Network, network, without_disabled
 from pipeflow.planner.joins import find_zips
@@ -15,6 +17,7 @@ from pipeflow.planner.listing import listed
 from pipeflow.planner.memory import Budget, demands_of, share_memory
 from pipeflow.planner.numbering import Units, number, order_notes
 from pipeflow.planner.order import levels, start_order, stop_order
+from pipeflow.planner.pairing import pairing_of
 from pipeflow.planner.placement import (
     auto_notes,
     check_machine,
@@ -33,9 +36,12 @@ from pipeflow.planner.plan import (
     StagePlan,
     WorkerPlan,
 )
+from pipeflow.planner.shared import manager_count, used_by, with_stages
 from pipeflow.planner.traits import (
     LIVE,
+    has_one_beside,
     is_isolated,
+    joins_by_key,
     keeps_state,
     may_be_live,
     ports_of,
@@ -44,7 +50,8 @@ from pipeflow.planner.traits import (
     without_letters,
 )
 from pipeflow.spec.pipeline import ERRORS, Call, Edge, Pipeline, Stage, Use
-from pipeflow.spec.policies import DEFAULT_CAPACITY_ITEMS, ByKey
+from pipeflow.spec.policies import DEFAULT_CAPACITY_ITEMS, ByKey, KeyedInputs
+from pipeflow.spec.program import Program
 from pipeflow.spec.stage_type import Role
 from pipeflow.suggest import did_you_mean
 from pipeflow.values import replace
@@ -66,19 +73,21 @@ def make_plan(pipeline: Pipeline, machine: Machine, *, fusion: bool = False) -> 
             findings, warnings too.
         MachineError: The machine does not allow so many processes, open files or so much memory.
     """
-    findings = check(pipeline)
+    findings = by_place([*check(pipeline), *not_run_alone(pipeline)])
     if errors_of(findings):
         raise InvalidPipeline(findings)
+    pipeline = expand(pipeline).pipeline
     trimmed = without_disabled(pipeline)
     running = network(trimmed.pipeline)
     zips = find_zips(running)
     replicas = place(running, zips, machine.cores)
     workers = sum(replicas.values())
-    isolated = [name for name, stage in running.stages.items() if is_isolated(stage)]
-    processes = workers + sum(replicas[name] for name in isolated)
+    beside = [name for name, stage in running.stages.items() if has_one_beside(stage)]
+    processes = workers + sum(replicas[name] for name in beside)
+    processes += manager_count(trimmed.pipeline)
     units = number(running, zips, replicas)
     ways = find_ways(running, zips, units, replicas)
-    budget = share_memory(pipeline, demands_of(running, replicas), machine)
+    budget = share_memory(trimmed.pipeline, demands_of(running, replicas), machine)
     findings = by_place(
         [
             *findings,
@@ -103,6 +112,7 @@ def make_plan(pipeline: Pipeline, machine: Machine, *, fusion: bool = False) -> 
         workers=_workers(tuple(replicas.values())),
         start_order=tuple(place_of[name] for name in start_order(running.graph)),
         stop_order=tuple(place_of[name] for name in stop_order(running.graph)),
+        shared=used_by(pipeline, running.stages.values()),
         parameters=pipeline.parameters,
         secrets=pipeline.secrets,
         cores=machine.cores,
@@ -128,14 +138,16 @@ def only_to(pipeline: Pipeline, stage: str) -> Pipeline:
     Raises:
         UsageError: There is no such stage, or it is disabled.
     """
-    running = without_disabled(pipeline).pipeline
+    running = without_disabled(expand(pipeline).pipeline).pipeline
     names = [each.name for each in running.stages]
     if stage not in names:
         raise UsageError(_no_such_stage(pipeline, stage, names))
     kept = _leading_to(stage, running)
     stages = tuple(each for each in running.stages if each.name in kept)
     read = {edge.source for each in stages for edge in each.edges}
-    return replace(running, stages=tuple(without_letters(each, read) for each in stages))
+    # Tests speak of the whole file.
+    stages = tuple(without_letters(each, read) for each in stages)
+    return replace(with_stages(running, stages), tests=())
 
 
 def _leading_to(stage: str, pipeline: Pipeline) -> set[str]:
@@ -202,7 +214,7 @@ def _edges(
                     overflow=edge.overflow,
                     arrays=edge.arrays,
                     route=way.route,
-                    key=_key(stage, way.route),
+                    key=_key(stage, edge, way.route),
                     parts=way.parts,
                     recounted=way.recounted,
                     lanes=lanes,
@@ -233,7 +245,9 @@ def _capacity_notes(running: Network) -> tuple[str, ...]:
     )
 
 
-def _key(stage: Stage, route: Route) -> str:
+def _key(stage: Stage, edge: Edge, route: Route) -> str:
+    if joins_by_key(stage) and isinstance(stage.join, KeyedInputs):
+        return stage.join.expressions[edge.input]
     match route, stage.partition:
         case Route.KEY, ByKey(expression=expression):
             return expression
@@ -279,10 +293,12 @@ def _stages(
             at=stage.at,
             call=f"{work.module}:{work.attribute}" if isinstance(work := stage.work, Call) else "",
             operator=work.operator.name if isinstance(work, Use) else "",
+            program=work if isinstance(work, Program) else None,
             role=_role(stage, edges_out.get(index, {})),
             shape=shape_of(stage),
             parameters=_parameters(stage),
             join=units[stage.name].join,
+            pairing=pairing_of(running, stage, replicas[stage.name]),
             edges_in=tuple(edges_in.get(index, ())),
             edges_out=edges_out.get(index, {}),
             ports=ports_of(stage),
@@ -304,6 +320,7 @@ def _stages(
             level=level[stage.name],
             isolated=is_isolated(stage),
             stdin=not stage.edges and (isinstance(work, Call) or reads_stdin(stage)),
+            home=stage.home,
         )
         for index, stage in enumerate(running.stages.values())
     )

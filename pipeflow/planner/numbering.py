@@ -11,7 +11,7 @@ from pipeflow.planner.graph import Network
 from pipeflow.planner.graphs import nx
 from pipeflow.planner.joins import Zips
 from pipeflow.planner.plan import Join, Numbering
-from pipeflow.planner.traits import is_zip
+from pipeflow.planner.traits import is_join, joins_by_key, joins_latest
 from pipeflow.spec.pipeline import Stage
 from pipeflow.values import dataclass
 
@@ -44,10 +44,14 @@ def number(network: Network, zips: Zips, replicas: Mapping[str, int]) -> Mapping
     units: dict[str, Units] = {}
     for name in nx.topological_sort(network.graph):
         stage = network.stages[name]
-        above = [units[writer.name] for writer in network.writers(stage)]
         join = _join(stage, zips)
+        above = [units[writer.name] for writer in network.writers(stage)]
+        if join is Join.LATEST:
+            above = above[:1]  # its results have the units of the first input
         lanes_in = _lanes_in(join, above)
         keeps = numberings[name] is Numbering.KEEP
+        # Replicas that join by key number what they give, each on a lane of its own.
+        lanes_out = replicas[name] if join is Join.BY_KEY else max(1, lanes_in)
         as_it_comes = replicas[name] > 1 and (
             not stage.ordered or not all(writer.ordered for writer in above)
         )
@@ -55,7 +59,7 @@ def number(network: Network, zips: Zips, replicas: Mapping[str, int]) -> Mapping
             join=join,
             numbering=numberings[name],
             lanes_in=lanes_in,
-            lanes_out=max(1, lanes_in) if keeps else 1,
+            lanes_out=lanes_out if keeps else 1,
             ordered=name in forced or not as_it_comes,
             in_order=stage.ordered or name in forced,
         )
@@ -89,8 +93,13 @@ def _forced(network: Network, zips: Zips, numberings: Mapping[str, Numbering]) -
     """
     forced = set(zips.on_the_way)
     for name in reversed(list(nx.topological_sort(network.graph))):
-        readers = network.graph.successors(name)
-        if any(reader in forced and numberings[reader] is Numbering.KEEP for reader in readers):
+        readers = (network.stages[reader] for reader in network.graph.successors(name))
+        if any(
+            reader.name in forced
+            and numberings[reader.name] is Numbering.KEEP
+            and not joins_by_key(reader)  # it counts anew
+            for reader in readers
+        ):
             forced.add(name)
     return frozenset(forced)
 
@@ -98,8 +107,12 @@ def _forced(network: Network, zips: Zips, numberings: Mapping[str, Numbering]) -
 def _join(stage: Stage, zips: Zips) -> Join:
     if not stage.edges:
         return Join.NONE
-    if not is_zip(stage):
+    if not is_join(stage):
         return Join.MERGE
+    if joins_by_key(stage):
+        return Join.BY_KEY
+    if joins_latest(stage):
+        return Join.LATEST
     by_id = zips.by_stage[stage.name].split is not None
     return Join.ZIP_BY_ID if by_id else Join.ZIP_BY_POSITION
 
@@ -108,10 +121,10 @@ def _lanes_in(join: Join, above: list[Units]) -> int:
     match join:
         case Join.NONE:
             return 0
-        case Join.MERGE:
+        case Join.MERGE | Join.BY_KEY:
             return sum(writer.lanes_out for writer in above)
-        case Join.ZIP_BY_ID:
-            # All inputs carry the lanes of the split.
+        case Join.ZIP_BY_ID | Join.LATEST:
+            # All inputs of a zip carry the lanes of the split; of the latest the first decides.
             return above[0].lanes_out
         case Join.ZIP_BY_POSITION:
             return 1

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
+from typing import Final
 
 from pipeflow.errors import Finding, Location
+from pipeflow.spec.pipeline import Home
 from pipeflow.spec.policies import (
     DEFAULT_CONCURRENCY,
     STOP,
@@ -24,6 +26,8 @@ from pipeflow.spec.policies import (
     Overflow,
     TransportKind,
 )
+from pipeflow.spec.program import Program
+from pipeflow.spec.shared import Shared
 from pipeflow.spec.stage_type import Role, Shape
 from pipeflow.values import dataclass, field
 
@@ -35,6 +39,14 @@ class Join(Enum):
     MERGE = "merge"  #: one input, or several as they come
     ZIP_BY_ID = "zip_by_id"  #: named ports that come from one stage: pairs by item id
     ZIP_BY_POSITION = "zip_by_position"  #: named ports from different sources: pairs by position
+    BY_KEY = "by_key"  #: named ports: items with equal keys
+    LATEST = "latest"  #: named ports: each item of the first with the newest of the others
+
+
+#: Those whose calls take one item of each of several ports.
+NAMED_JOINS: Final = frozenset({Join.ZIP_BY_ID, Join.ZIP_BY_POSITION, Join.BY_KEY, Join.LATEST})
+#: Those of them that may wait for one port while another of other sources brings items.
+WAITING_JOINS: Final = NAMED_JOINS - {Join.ZIP_BY_ID}
 
 
 class Route(Enum):
@@ -66,6 +78,29 @@ class Numbering(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pairing:
+    """How a join that waits for nobody bounds what it holds.
+
+    Attributes:
+        items: By key: how many further items on its port an item waits for its partner; ``None``:
+            ``seconds`` says how long.
+        seconds: By key: how long it waits.
+        ahead: How many items of a port may be held because another port is due, before they are
+            looked at all the same; 0: their writer waits, for nothing depends on it.
+    """
+
+    items: int | None = None
+    seconds: float | None = None
+    ahead: int = 0
+
+    def __post_init__(self) -> None:
+        if self.items is not None and self.seconds is not None:
+            raise ValueError("a bound in items and one in time")
+        if (self.items or 0) < 0 or (self.seconds or 0) < 0 or self.ahead < 0:
+            raise ValueError(f"a bound below nothing: {self.items}, {self.seconds}, {self.ahead}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EdgePlan:
     """One edge, decided.
 
@@ -81,7 +116,8 @@ class EdgePlan:
         overflow: What a full edge does.
         arrays: Shared views, or private copies.
         route: How units spread over the reading replicas.
-        key: The expression for ``Route.KEY``, else empty.
+        key: The expression that gives the key of its items, for ``Route.KEY`` and for a join by
+            key; else empty.
         parts: Which writers make up a unit.
         recounted: Whether each replica of the reader counts the items of the edge anew, its own and
             the others': to it each is a unit of its own.
@@ -128,11 +164,13 @@ class StagePlan:
         name: As the file has it.
         at: Where its name stands.
         call: ``module:attribute`` of the user's code, or empty.
-        operator: Name of the operator, or empty. One of the two is given.
+        operator: Name of the operator, or empty.
+        program: The external program, or ``None``. One of the three is given.
         role: A source has no edges in; a sink is a stage that nobody reads.
         shape: As far as it is known before the code runs.
-        parameters: ``with``, filled in.
+        parameters: ``with``, filled in; a ``SharedRef`` stands for what only a worker has.
         join: How inputs become calls.
+        pairing: What bounds a join by key or of the latest; ``None`` for others.
         edges_in: Numbers of the edges it reads, in the order of the file.
         edges_out: Output port to the numbers of the edges that read it; ports without readers are
             left out.
@@ -154,6 +192,7 @@ class StagePlan:
         spin: Whether a waiting worker may burn processor time.
         level: Longest path from a source, in edges; for showing only.
         stdin: Whether its worker keeps the standard input of the command.
+        home: The file that it comes from, if that is not the plan's own.
         isolated: Whether each worker has its code run by a process beside its own, so that an item
             that kills that process, or takes too long, is an item that has failed.
     """
@@ -163,10 +202,12 @@ class StagePlan:
     at: Location
     call: str = ""
     operator: str = ""
+    program: Program | None = None
     role: Role = Role.OPERATOR
     shape: Shape = Shape.UNKNOWN
     parameters: Mapping[str, object] = field(default_factory=dict)
     join: Join = Join.MERGE
+    pairing: Pairing | None = None
     edges_in: tuple[int, ...] = ()
     edges_out: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     ports: tuple[str, ...] = ("out",)
@@ -187,7 +228,13 @@ class StagePlan:
     spin: bool = False
     level: int = 0
     stdin: bool = False
+    home: Home | None = None
     isolated: bool = False
+
+    @property
+    def work(self) -> str:
+        """What it runs, for people: the call, the operator's name, or the program's command."""
+        return self.call or self.operator or (self.program.shown if self.program else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,6 +272,7 @@ class Plan:
         workers: In the order of the stages.
         start_order: Numbers of the stages, readers before their writers.
         stop_order: Numbers of the stages, writers before their readers.
+        shared: State that its stages share, by number.
         parameters: The values of ``params``, for ``EXPR``; secrets are left out.
         secrets: Texts that must never be shown.
         run_id: What ``${run.id}`` was filled in with, and what the run is called; empty: it gets
@@ -245,6 +293,7 @@ class Plan:
     workers: tuple[WorkerPlan, ...]
     start_order: tuple[int, ...]
     stop_order: tuple[int, ...]
+    shared: tuple[Shared, ...] = ()
     parameters: Mapping[str, object] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
     run_id: str = field(default="", compare=False)
@@ -256,9 +305,21 @@ class Plan:
 
     @property
     def processes(self) -> int:
-        """How many processes run its workers, and what these have run beside them."""
-        beside = [worker for worker in self.workers if self.stages[worker.stage].isolated]
-        return len({worker.process for worker in self.workers}) + len(beside)
+        """How many processes run its workers, what these have run beside them, and the manager."""
+        stages = [self.stages[worker.stage] for worker in self.workers]
+        beside = [stage for stage in stages if stage.isolated or stage.program is not None]
+        own = {worker.process for worker in self.workers}
+        return len(own) + len(beside) + self.has_manager
+
+    @property
+    def has_manager(self) -> bool:
+        """Whether a process keeps dicts and lists that stages share."""
+        return any(shared.in_manager for shared in self.shared)
+
+    @property
+    def manager(self) -> int:
+        """Number of the manager process, behind those of the workers."""
+        return len(self.workers)
 
     @property
     def stage_of_pool(self) -> tuple[int, ...]:
@@ -277,6 +338,19 @@ class Plan:
         """The workers in one process, writers before readers; most are alone."""
         together = [each for each in self.workers if each.process == self.workers[worker].process]
         return tuple(sorted(together, key=lambda each: self.stages[each.stage].level))
+
+    def folder_of(self, stage: StagePlan) -> str:
+        """The folder that is first on the path of a stage's workers."""
+        return stage.home.folder if stage.home else self.folder
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """The folders of all its files, each once."""
+        return tuple(dict.fromkeys([self.folder, *(map(self.folder_of, self.stages))]))
+
+    def values_for(self, stage: StagePlan) -> Mapping[str, object]:
+        """The values of ``params`` that ``EXPR`` of a stage sees."""
+        return stage.home.parameters if stage.home else self.parameters
 
     def workers_of(self, stage: int) -> tuple[WorkerPlan, ...]:
         """The workers of one stage, replica 0 first."""

@@ -9,10 +9,21 @@ import posixpath
 from enum import Enum
 from typing import Final
 
-from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED, Call, PortRef, Stage, Use
-from pipeflow.spec.policies import Balance, Broadcast, OnError
+from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED, Call, Pipeline, PortRef, Stage, Use
+from pipeflow.spec.policies import (
+    Balance,
+    Broadcast,
+    KeyedInputs,
+    LatestInputs,
+    OnError,
+    ZipInputs,
+)
+from pipeflow.spec.program import Program, ProgramMode
 from pipeflow.spec.stage_type import Role, Shape
 from pipeflow.values import replace
+
+#: Stands for the module of what stands in for an input of a file; it is never imported.
+AN_INPUT: Final = "input"
 
 #: The parameter by which a sink writes its file under its own name.
 LIVE: Final = "live"
@@ -23,6 +34,7 @@ class Blocker(Enum):
 
     FLAT_MAP = "gives any number of results for an item"
     STREAM = "is a stream function, which counts its results anew"
+    PROGRAM = "is a program for the whole stream, which counts its results anew"
     STATE = "keeps state and gives results of its own at the end"
     MERGE = "merges several inputs"
     JOIN = "joins inputs itself"
@@ -31,12 +43,17 @@ class Blocker(Enum):
 
 def is_known(stage: Stage) -> bool:
     """Whether its work could be read; config says what is wrong with the others."""
-    return isinstance(stage.work, Use) or bool(stage.work.module)
+    known = not isinstance(stage.work, Call) or bool(stage.work.module)
+    return known or stage.inner is not None
 
 
 def title(stage: Stage) -> str:
-    """What the stage runs, as the file has it: ``module:attribute`` or the operator's name."""
+    """What the stage runs: ``module:attribute``, an operator, a program, or a file."""
+    if stage.inner is not None:
+        return stage.inner.file
     match stage.work:
+        case Program() as program:
+            return program.name
         case Call(module=module, attribute=attribute):
             return f"{module}:{attribute}"
         case Use(operator=operator):
@@ -50,6 +67,8 @@ def shape_of(stage: Stage) -> Shape:
             return facts.shape
         case Use(operator=operator):
             return operator.shape
+        case Program(mode=mode):
+            return Shape.STREAM if mode is ProgramMode.STREAM else Shape.FUNCTION
 
 
 def operator_role(stage: Stage) -> Role | None:
@@ -58,9 +77,27 @@ def operator_role(stage: Stage) -> Role | None:
     return stage.work.operator.role if isinstance(stage.work, Use) and known else None
 
 
+def is_join(stage: Stage) -> bool:
+    """Whether it joins several named inputs; one named input needs no partner.
+
+    A stage that runs a file feeds its inputs to the stages of that file, which may join them.
+    """
+    return stage.named_inputs and len(stage.edges) > 1 and stage.inner is None
+
+
 def is_zip(stage: Stage) -> bool:
-    """Whether it joins several named inputs; one named input needs no partner."""
-    return stage.named_inputs and len(stage.edges) > 1
+    """Whether it pairs its inputs by item id or by position."""
+    return is_join(stage) and isinstance(stage.join, ZipInputs)
+
+
+def joins_by_key(stage: Stage) -> bool:
+    """Whether items with equal keys meet in it."""
+    return is_join(stage) and isinstance(stage.join, KeyedInputs)
+
+
+def joins_latest(stage: Stage) -> bool:
+    """Whether each item of its first input meets the newest of the others."""
+    return is_join(stage) and isinstance(stage.join, LatestInputs)
 
 
 def is_merge(stage: Stage) -> bool:
@@ -77,6 +114,8 @@ def keeps_state(stage: Stage) -> bool:
             return facts.keeps_state
         case Use(operator=operator):
             return operator.keeps_state
+        case Program():
+            return False
 
 
 def is_isolated(stage: Stage) -> bool:
@@ -87,6 +126,8 @@ def is_isolated(stage: Stage) -> bool:
     """
     if not stage.edges or shape_of(stage) is Shape.STREAM or _awaits(stage):
         return False
+    if isinstance(stage.work, Program):
+        return False  # a program is a process of its own
     goes_on = stage.on_error.then is not OnError.STOP or stage.on_error.retries > 0
     own = isinstance(stage.work, Call) and not keeps_state(stage)
     return stage.timeout_s is not None or (goes_on and own)
@@ -97,9 +138,24 @@ def _awaits(stage: Stage) -> bool:
     return isinstance(stage.work, Call) and stage.work.facts.is_async
 
 
+def has_one_beside(stage: Stage) -> bool:
+    """Whether each of its workers has a process beside its own: one for its code, or a program."""
+    return is_isolated(stage) or isinstance(stage.work, Program)
+
+
 def always_alone(stage: Stage) -> bool:
-    """Whether it has one replica whatever the file says: sources and file sinks."""
-    return not stage.edges or (isinstance(stage.work, Use) and stage.work.operator.single)
+    """Whether it has one replica whatever the file says.
+
+    So have sources, file sinks, and programs for the whole stream: nobody knows which of its items
+    a line of theirs belongs to, so lines of several could not be put in order.
+    """
+    match stage.work:
+        case Use(operator=operator) if operator.single:
+            return True
+        case Program(mode=ProgramMode.STREAM):
+            return True
+        case _:
+            return not stage.edges
 
 
 def needs_partition(stage: Stage) -> bool:
@@ -133,7 +189,7 @@ def blocker(stage: Stage) -> Blocker | None:
 
     Code that reading cannot judge is let through: its worker sees to it when it runs.
     """
-    if is_zip(stage):
+    if is_join(stage):
         return Blocker.JOIN
     if is_merge(stage):
         return Blocker.MERGE
@@ -143,7 +199,7 @@ def blocker(stage: Stage) -> Blocker | None:
         case Use(operator=operator) if operator.one_to_one and operator.shape is not Shape.STREAM:
             return None
         case _ if shape_of(stage) is Shape.STREAM:
-            return Blocker.STREAM
+            return Blocker.PROGRAM if isinstance(stage.work, Program) else Blocker.STREAM
         case Use(operator=operator):
             return Blocker.STATE if operator.keeps_state else Blocker.FLAT_MAP
         case Call(facts=facts) if facts.shape is Shape.GENERATOR or facts.yields:
@@ -151,15 +207,50 @@ def blocker(stage: Stage) -> Blocker | None:
             return Blocker.FLAT_MAP if stage.batch is None else None
         case Call(facts=facts):
             return Blocker.STATE if facts.keeps_state else None
+        case Program():
+            return None
 
 
 def ports_of(stage: Stage) -> tuple[str, ...]:
-    """All its output ports: ``out``, its own, and those that its settings open."""
+    """All its output ports: ``out``, its own, and those that its settings open.
+
+    Of a stage that runs a file: those that the file names, and ``errors`` if it leaves some unread.
+    """
+    if stage.inner is not None:
+        letters = (ERRORS,) if open_letters(stage.inner) else ()
+        return (*(port.name for port in stage.inner.outputs), *letters)
     errors = (ERRORS,) if stage.on_error.then is OnError.DEAD_LETTER else ()
     own = stage.work.operator.ports if isinstance(stage.work, Use) else (OUT,)
-    unmatched = (UNMATCHED,) if is_zip(stage) or UNMATCHED in own else ()
+    unmatched = (UNMATCHED,) if is_join(stage) or UNMATCHED in own else ()
     main = (port for port in own if port != UNMATCHED)
     return (*main, *stage.outputs, *errors, *unmatched)
+
+
+def open_letters(pipeline: Pipeline) -> tuple[PortRef, ...]:
+    """The ports of dead letters in a file that no stage of it reads: they come out of the file."""
+    read = {edge.source for stage in pipeline.stages for edge in stage.edges}
+    read |= {port.source for port in pipeline.outputs}
+    ports = (
+        PortRef(stage.name, port)
+        for stage in pipeline.stages
+        if stage.enabled
+        for port in letter_ports(stage)
+    )
+    return tuple(port for port in ports if port not in read)
+
+
+def letter_ports(stage: Stage) -> tuple[str, ...]:
+    """The ports by which dead letters leave; a file may give them out under names of its own."""
+    if stage.inner is None:
+        return (ERRORS,) if stage.on_error.then is OnError.DEAD_LETTER else ()
+    inside = {each.name: each for each in stage.inner.stages}
+    named = (
+        port.name
+        for port in stage.inner.outputs
+        if port.source.stage in inside
+        and port.source.port in letter_ports(inside[port.source.stage])
+    )
+    return (*named, *((ERRORS,) if open_letters(stage.inner) else ()))
 
 
 def answers(stage: Stage) -> bool | None:
@@ -169,6 +260,8 @@ def answers(stage: Stage) -> bool | None:
             return True if facts.yields else facts.answers
         case Use(operator=operator):
             return None if operator.shape is Shape.UNKNOWN else operator.role is not Role.SINK
+        case Program():
+            return None
 
 
 def may_be_live(stage: Stage) -> bool:

@@ -22,6 +22,11 @@ from pipeflow.values import dataclass, field
 
 _NS = 1e9
 
+#: States whose time is counted together.
+_AT_WORK = frozenset({cells.State.BUSY, cells.State.BACKING_OFF, cells.State.AT_PROGRAM})
+_WAITS_IN = frozenset({cells.State.WAITING_IN, cells.State.IN_OR_PROGRAM})
+_WAITS_OUT = frozenset({cells.State.WAITING_OUT})
+
 #: Ports that a stage has without having named them: shown when they are read or used.
 _IMPLIED_PORTS = frozenset({"errors", "unmatched"})
 
@@ -145,9 +150,9 @@ def _stage(
         failed=_sum(rows, cells.FAILED) + lost,
         retried=_sum(rows, cells.RETRIED),
         emitted=_emitted(stage, workers, board),
-        busy_s=_seconds(rows, cells.BUSY_NS, cells.State.BUSY, untold),
-        wait_in_s=_seconds(rows, cells.WAIT_IN_NS, cells.State.WAITING_IN, untold),
-        wait_out_s=_seconds(rows, cells.WAIT_OUT_NS, cells.State.WAITING_OUT, untold),
+        busy_s=_seconds(rows, cells.BUSY_NS, _AT_WORK, untold),
+        wait_in_s=_seconds(rows, cells.WAIT_IN_NS, _WAITS_IN, untold),
+        wait_out_s=_seconds(rows, cells.WAIT_OUT_NS, _WAITS_OUT, untold),
         metrics=_metrics(workers, records),
         ended_early=any(ended_early(board, worker.index, records) for worker in workers),
     )
@@ -263,9 +268,9 @@ def _stage_gauge(
         emitted=sum(_emitted(stage, workers, board).values()),
         skipped=_sum(rows, cells.SKIPPED),
         dead_lettered=_sum(rows, cells.DEAD_LETTERED),
-        busy_s=_seconds(rows, cells.BUSY_NS, cells.State.BUSY, alive),
-        wait_in_s=_seconds(rows, cells.WAIT_IN_NS, cells.State.WAITING_IN, alive),
-        wait_out_s=_seconds(rows, cells.WAIT_OUT_NS, cells.State.WAITING_OUT, alive),
+        busy_s=_seconds(rows, cells.BUSY_NS, _AT_WORK, alive),
+        wait_in_s=_seconds(rows, cells.WAIT_IN_NS, _WAITS_IN, alive),
+        wait_out_s=_seconds(rows, cells.WAIT_OUT_NS, _WAITS_OUT, alive),
         running=bool(alive),
     )
 
@@ -285,14 +290,14 @@ def _edge_gauge(
 def _seconds(
     rows: list[cells.Words],
     cell: int,
-    state: cells.State,
+    states: frozenset[cells.State],
     untold: Sequence[tuple[cells.Words, int]],
 ) -> float:
-    """Time in a state: what was added up, and until a given moment what still went on."""
+    """Time in some states: what was added up, and until a given moment what still went on."""
     going_on = sum(
         max(0, until_ns - row[cells.SINCE_NS])
         for row, until_ns in untold
-        if row[cells.STATE] == state and row[cells.SINCE_NS]
+        if row[cells.STATE] in states and row[cells.SINCE_NS]
     )
     return (_sum(rows, cell) + going_on) / _NS
 

@@ -39,6 +39,8 @@ class State(IntEnum):
     DONE = 4
     BACKING_OFF = 5  # before an item is tried again; its time is busy time: others wait for it
     BUILDING = 6  #: its module is imported; the object that does the work is being made
+    AT_PROGRAM = 7  #: its external program has what it needs; its time is busy time
+    IN_OR_PROGRAM = 8  #: waits for items, or for its external program to go on without them
     RESTING = 9  #: a source waits for the clock or the world; its time is waiting for input
 
 

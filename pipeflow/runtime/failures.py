@@ -17,6 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from pipeflow.errors import ProgramFailed, ProgramTimeout
+
 _OURS: Final = str(Path(__file__).resolve().parent.parent)
 #: Python's own library, and the folders in it that hold what others wrote.
 _PYTHONS: Final = str(Path(traceback.__file__).parent)
@@ -26,8 +28,10 @@ _VIEW_CHARS: Final = 200
 
 def kind_of(error: BaseException) -> str:
     """Type of an exception, with its module unless it is built in."""
+    if isinstance(error, ProgramTimeout):
+        return TimeoutError.__name__
     kind = type(error)
-    if kind.__module__ == builtins.__name__:
+    if kind.__module__ == builtins.__name__ or isinstance(error, ProgramFailed):
         return kind.__qualname__
     return f"{kind.__module__}.{kind.__qualname__}"
 

@@ -64,9 +64,11 @@ class EndOfInput:
 
     Attributes:
         units: For each input lane the number of units that came.
+        ids: How many ids of the stage's own its join has given: what comes after counts on.
     """
 
     units: Mapping[int, int] = field(default_factory=dict)
+    ids: int = 0
 
 
 Message = Item | UnitDone | Barrier | EndOfInput

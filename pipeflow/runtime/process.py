@@ -36,6 +36,7 @@ from pipeflow.runtime.flow.targets import OutChannel, Target
 from pipeflow.runtime.flow.threads import Linger, Postman
 from pipeflow.runtime.flow.wiring import ChannelPlan
 from pipeflow.runtime.loops.base import DAY_S
+from pipeflow.runtime.loops.outside import Outside
 from pipeflow.transports.allocator import keep_freed_memory
 from pipeflow.transports.base import Packet, Sender
 from pipeflow.transports.bell import Bell
@@ -139,6 +140,8 @@ class Process:
         spins = brief.plan.stages[brief.plan.workers[brief.worker].stage].spin
         self._input_look = LookOut(SPIN_S if spins else SHORT_S)
         self._room_look = LookOut(SPIN_S if spins else SHORT_S)
+        #: What may let the loop go on beside its inputs; see ``StageLoop.outside``.
+        self.outside: Callable[[], Outside | None] = lambda: None
         #: Called before the process waits for room: what others in it hold back must leave first.
         self.before_wait: Callable[[], None] = lambda: None
         self._events: Events | None = None
@@ -154,13 +157,14 @@ class Process:
         """An array in this worker's own pool."""
         return self._share.pool.empty(shape, dtype)
 
-    def begin(self, *, lingers: bool = True) -> None:
+    def begin(self, *, lingers: bool = True, guest: bool = False) -> None:
         """The loop begins.
 
         Args:
             lingers: It may be long at one item; else it flushes before it waits, all the time.
+            guest: The process is not ours: how it keeps its memory is its own affair.
         """
-        if "numpy" in sys.modules:
+        if "numpy" in sys.modules and not guest:
             keep_freed_memory()
         self._since = time.monotonic_ns()
         self._enter_state(State.BUSY, 0)
@@ -191,6 +195,10 @@ class Process:
         Raises:
             ReadersGone: Nobody needs the results any more.
         """
+        outside = self.outside()
+        if outside is not None:
+            self._for_outside(outside)
+            return
         inbox = self.inbox
         assert inbox is not None
         busy = self._awaits()  # its function is at work, whatever else is waited for
@@ -201,12 +209,54 @@ class Process:
             self._row[BUSY_NS] += self._enter_state(State.WAITING_IN, inbox.waits_for())
         if inbox.no_more_calls():
             timeout_s = REST_LOOK_S
+        elif (wake_s := inbox.wake_in()) is not None:
+            # A wait with an end is no part of a circle: that it turns shows on the board.
+            timeout_s = min(wake_s, TIDY_S if timeout_s is None else timeout_s, TIDY_S)
         ready = [] if inbox.ready() else self._poll(timeout_s)
         self._row[BUSY_NS if busy else WAIT_IN_NS] += self._enter_state(State.BUSY, 0)
         for fd, _ in ready:
             if fd in self._watched:
                 self.outbox.check_readers(frozenset([each for each, _ in ready]))
                 break
+
+    def _for_outside(self, outside: Outside) -> None:
+        """Wait for an external program, and for items if it has room for them.
+
+        The bell ends it when the run is drained.
+
+        Raises:
+            ReadersGone: Nobody needs the results any more.
+        """
+        is_source = self.inbox is None
+        inbox = self.inbox if self.inbox is not None and not self.inbox.closed else None
+        poll, watched = outside.poll(), frozenset(self.outbox.watched())
+        for fd in watched:
+            poll.register(fd, 0)
+        if is_source:
+            poll.register(self._bell.fileno(), select.POLLIN)
+        spent_in = BUSY_NS
+        if inbox is not None and outside.input:
+            spent_in = WAIT_IN_NS
+            for fd in inbox.descriptors():
+                poll.register(fd, select.POLLIN)
+        state = State.AT_PROGRAM if spent_in == BUSY_NS else State.IN_OR_PROGRAM
+        self._row[BUSY_NS] += self._enter_state(state, 0)
+        patience_s = TIDY_S if outside.patience_s is None else min(TIDY_S, outside.patience_s)
+        until = None if outside.patience_s is None else time.monotonic() + outside.patience_s
+        ready = poll.poll(0)
+        while not (ready or (outside.input and inbox is not None and inbox.ready())):
+            if (is_source and self._draining()) or (until and time.monotonic() >= until):
+                break
+            idle = self._share.pool.lends() or (inbox is not None and inbox.parks())
+            ready = poll.poll(patience_s * 1000 if idle or until else None)
+            self._share.pool.tidy()
+            if inbox is not None:
+                inbox.help_writers()
+        self._row[spent_in] += self._enter_state(State.BUSY, 0)
+        if is_source:
+            self._bell.clear()
+        if not watched.isdisjoint(fd for fd, _ in ready):
+            self.outbox.check_readers(frozenset(fd for fd, _ in ready))
 
     def for_news(
         self,
@@ -244,6 +294,9 @@ class Process:
                 poll.register(fd, select.POLLIN)
             for fd in watched:
                 poll.register(fd, 0)
+            if with_input and (wake_s := inbox.wake_in()) is not None:
+                # Who waits for a time alone keeps turning: it is no part of a circle.
+                timeout_s = min(wake_s, TIDY_S if timeout_s is None else timeout_s)
             until = math.inf if timeout_s is None else time.monotonic() + timeout_s
             # Who waits in here stands still: were it to look around outside, no circle of those
             # who wait for each other would ever be found.
@@ -281,17 +334,17 @@ class Process:
         looks = timeout_s is None and not self._awaits()
         if looks and look.sees(inbox.is_sent_more) and look.sees(lambda: poll.poll(0)):
             return poll.poll(0)
-        until = None if timeout_s is None else time.monotonic() + timeout_s
         if not (self._share.pool.lends() or inbox.parks()):
             return poll.poll(None if timeout_s is None else timeout_s * 1000)
-        left_s = TIDY_S
-        while left_s > 0:
+        until = None if timeout_s is None else time.monotonic() + timeout_s
+        left_s = TIDY_S if timeout_s is None else max(timeout_s, 0)
+        while True:
             if (ready := poll.poll(min(left_s, TIDY_S) * 1000)) or self._has_news():
                 return ready
             self._share.pool.tidy()
             inbox.help_writers()
-            left_s = TIDY_S if until is None else until - time.monotonic()
-        return []
+            if until is not None and (left_s := until - time.monotonic()) <= 0:
+                return []
 
     def attend(self, events: Events) -> None:
         """From now on the tasks of an asyncio loop go on during every wait."""

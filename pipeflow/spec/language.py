@@ -11,12 +11,15 @@ from typing import Final
 from pipeflow.spec.options import Option, OptionType
 from pipeflow.spec.policies import (
     DEFAULT_CONCURRENCY,
+    DEFAULT_WITHIN_ITEMS,
     ArrayMode,
     OnError,
     Overflow,
     TransportKind,
 )
-from pipeflow.spec.table import LaterForm, Table
+from pipeflow.spec.program import ItemFormat, ProgramMode
+from pipeflow.spec.shared import DTYPES, SharedKind
+from pipeflow.spec.table import Table
 
 #: Version of the language that this pipeflow reads.
 VERSION: Final = 1
@@ -197,6 +200,34 @@ PARTITION: Final = Table(
     ),
 )
 
+JOIN: Final = Table(
+    name="join by key",
+    title="a join by key",
+    options=(
+        Option(
+            name="key",
+            types=(_EXPRESSION, _MAPPING),
+            aliases=("on", "by", "keys"),
+            description="Items for which this Python expression over `item` gives equal values "
+            "meet, one to one; a mapping gives each input an expression of its own. `None` meets "
+            "nothing.",
+            examples=('item["id"]', {"order": 'item["id"]', "payment": 'item["order"]'}),
+        ),
+        Option(
+            name="within",
+            types=(_INTEGER, _DURATION),
+            default=DEFAULT_WITHIN_ITEMS,
+            minimum=1,
+            maximum=2**31 - 1,
+            aliases=("window", "timeout", "tolerance"),
+            description="How long an item waits for its partner: so many further items on its own "
+            "input, or a time. Then it goes to port `unmatched`. The number also bounds "
+            "how many items are held.",
+            examples=(1000, "5s"),
+        ),
+    ),
+)
+
 BATCH: Final = Table(
     name="batch",
     title="a batch",
@@ -228,6 +259,44 @@ BATCH: Final = Table(
             aliases=("stacked", "array"),
             description="Whether the function gets one array, with the items along its first axis, "
             "in place of a list of arrays; it may return such an array.",
+        ),
+    ),
+)
+
+PROGRAM: Final = Table(
+    name="program",
+    title="a program",
+    options=(
+        Option(
+            name="cmd",
+            types=(_LIST,),
+            aliases=("command", "args", "argv", "run", "program"),
+            description="The program and its arguments; no shell reads them.",
+            examples=(["sort", "-n"],),
+        ),
+        Option(
+            name="mode",
+            types=(_STRING,),
+            default=ProgramMode.STREAM.value,
+            choices=tuple(mode.value for mode in ProgramMode),
+            choice_docs=(
+                "One program for the whole stream: it reads all items, and writes what it likes.",
+                "One line in, one line out, written at once: replicas, order, `on_error` hold.",
+                "One program an item: bytes in, bytes out.",
+            ),
+            description="How the program meets the items.",
+        ),
+        Option(
+            name="format",
+            types=(_STRING,),
+            default=None,
+            choices=tuple(form.value for form in ItemFormat),
+            choice_docs=(
+                "An item is the text of a line.",
+                "An item is a line of JSON.",
+            ),
+            description="How items are written and read: `lines` for text items, else `jsonl`, "
+            "when left out.",
         ),
     ),
 )
@@ -485,15 +554,22 @@ STAGE: Final = Table(
             name="run",
             types=(_LIST, _MAPPING),
             default=None,
-            description="An external program as a list of arguments.",
-            later=True,
+            aliases=("command", "cmd", "shell", "program"),
+            description="An external program as a list of arguments (no shell), or a mapping that "
+            "also says how it meets the items.",
+            examples=(
+                ["sort", "-n"],
+                {"cmd": ["wc", "-c"], "mode": "each"},
+            ),
         ),
         Option(
             name="pipeline",
             types=(_STRING,),
             default=None,
-            description="Another pipeline file as one stage.",
-            later=True,
+            aliases=("include", "subpipeline"),
+            description="Another pipeline file as one stage, looked for beside this one. `with` "
+            "gives its params, `inputs` feeds its inputs, and its outputs are the stage's ports.",
+            examples=("resize.yaml",),
         ),
         Option(
             name="with",
@@ -501,7 +577,7 @@ STAGE: Final = Table(
             default=None,
             aliases=("args", "kwargs", "params", "parameters", "options", "config", "arguments"),
             description="Keyword arguments: of the function beside the item, of a class's "
-            "`__init__`, of the operator.",
+            "`__init__`, of the operator; params of the file that `pipeline` names.",
             examples=({"width": 256},),
         ),
         Option(
@@ -575,11 +651,16 @@ STAGE: Final = Table(
         ),
         Option(
             name="join",
-            types=(_STRING,),
+            types=(_STRING, _MAPPING),
             default="zip",
-            choices=("zip",),
-            choice_docs=("Ports that come from one stage pair by item id, others by position.",),
-            description="How named inputs meet.",
+            choices=("zip", "latest"),
+            choice_docs=(
+                "Ports that come from one stage pair by item id, others by position.",
+                "Each item of the first port with the newest of the others, until the first ends.",
+            ),
+            description="How named inputs meet: `zip`, `latest`, or by key: "
+            "`{key: EXPR, within: 1000}`.",
+            examples=("latest", {"key": 'item["id"]', "within": "5s"}),
         ),
         _ON_ERROR,
         _TIMEOUT,
@@ -598,16 +679,21 @@ STAGE: Final = Table(
             description="What people should know of it.",
         ),
     ),
-    later_forms=(
-        LaterForm(key="join", words="a join by key"),
-        LaterForm(key="join", words="the join 'latest'", text="latest"),
-    ),
     within={
+        "run": PROGRAM,
         "on_error": ERROR_POLICY,
         "resources": RESOURCES,
         "partition": PARTITION,
         "batch": BATCH,
+        "join": JOIN,
     },
+)
+
+#: Keys that say what a stage does; it has exactly one of them.
+WORKS: Final = tuple(
+    option.name
+    for option in STAGE.options
+    if option.name in {"call", "use", "run", "pipeline"} and not option.later
 )
 
 EXPECTATION: Final = Table(
@@ -671,6 +757,49 @@ TEST: Final = Table(
     each={"expect": EXPECTATION},
 )
 
+SHARED: Final = Table(
+    name="shared",
+    title="shared state",
+    options=(
+        Option(
+            name="type",
+            types=(_STRING,),
+            choices=tuple(kind.value for kind in SharedKind),
+            choice_docs=(
+                "A dict, in a process of its own: the manager.",
+                "A list, in the same process.",
+                "One number or truth value, in shared memory.",
+                "An array, in shared memory.",
+            ),
+            description="What it is.",
+        ),
+        Option(
+            name="dtype",
+            types=(_STRING,),
+            default=None,
+            choices=tuple(DTYPES),
+            description="Element type of a value or an array: float64 when left out; that of "
+            "`value` if that is a whole number or a truth value.",
+        ),
+        Option(
+            name="shape",
+            types=(_INTEGER, _LIST),
+            default=None,
+            unit="elements",
+            minimum=1,
+            description="Length of each axis of an array.",
+            examples=([256], [480, 640, 3]),
+        ),
+        Option(
+            name="value",
+            types=(_NUMBER, _BOOLEAN),
+            default=0,
+            description="What a value is at the start, and each element of an array.",
+            examples=(1,),
+        ),
+    ),
+)
+
 ROOT: Final = Table(
     name="pipeline",
     title="a pipeline",
@@ -719,6 +848,16 @@ ROOT: Final = Table(
             examples=({"memory": "4GiB", "processes": 64},),
         ),
         Option(
+            name="shared",
+            types=(_MAPPING,),
+            default=None,
+            aliases=("state", "globals"),
+            description="State that stages share, which reaches a function by "
+            '`with: {seen: "${shared.seen}"}`: an object with `.value` or `.array` that is also a '
+            "context manager holding its lock.",
+            examples=({"seen": {"type": "dict"}},),
+        ),
+        Option(
             name="stages",
             types=(_MAPPING,),
             aliases=("steps", "tasks", "nodes", "jobs", "services", "components", "pipeline"),
@@ -731,21 +870,38 @@ ROOT: Final = Table(
             description="Tests of the pipeline, which `pipeflow test` runs: a name each, "
             "and what is given and expected.",
         ),
+        Option(
+            name="inputs",
+            types=(_LIST,),
+            default=None,
+            description="Names of the inputs of a file that is used as a stage; its stages read "
+            "them as they read each other. Such a file is not run by itself.",
+            examples=(["images"],),
+        ),
+        Option(
+            name="outputs",
+            types=(_MAPPING,),
+            default=None,
+            description="The outputs of a file that is used as a stage: the name of a port, and "
+            "the `stage` or `stage.port` whose items it gives. Such a file is not run by itself.",
+            examples=({"out": "shrink", "masks": "segment.masks"},),
+        ),
         *(
             Option(name=name, types=(_ANY,), default=None, description=words, later=True)
             for name, words in (
-                ("shared", "State that stages share."),
                 ("delivery", "What is promised when a process dies."),
                 ("checkpoint", "How often the state of the run is saved, and where."),
                 ("restart", "How often a run may begin again after a crash."),
-                ("inputs", "Names of the inputs of a file that is used as a stage."),
-                ("outputs", "The outputs of a file that is used as a stage."),
             )
         ),
     ),
     within={"defaults": DEFAULTS, "limits": LIMITS},
-    each={"params": PARAM, "stages": STAGE, "tests": TEST},
+    each={"params": PARAM, "shared": SHARED, "stages": STAGE, "tests": TEST},
 )
+
+#: What a stage that runs another file may say beside ``pipeline``: the rest is for processes, and
+#: those are the inner file's.
+BESIDE_PIPELINE: Final = frozenset({"pipeline", "with", "inputs", "enabled", "description"})
 
 #: Every table, outermost first; for the reference page.
 TABLES: Final = (
@@ -753,10 +909,13 @@ TABLES: Final = (
     PARAM,
     DEFAULTS,
     LIMITS,
+    SHARED,
     STAGE,
+    PROGRAM,
     EDGE,
     CAPACITY,
     PARTITION,
+    JOIN,
     BATCH,
     ERROR_POLICY,
     RESOURCES,

@@ -12,6 +12,8 @@ from pipeflow.values import dataclass, field
 DEFAULT_CAPACITY_ITEMS: Final = 256
 DEFAULT_CAPACITY_BYTES: Final = 64 * 2**20
 DEFAULT_BACKOFF_S: Final = 0.2
+#: Further items on its port for which an item of a join by key waits.
+DEFAULT_WITHIN_ITEMS: Final = 1000
 DEFAULT_CONCURRENCY: Final = 16
 
 
@@ -140,6 +142,35 @@ class Broadcast:
 
 
 Partition = Balance | ByKey | Broadcast
+
+
+@dataclass(frozen=True, slots=True)
+class ZipInputs:
+    """Ports that come from one stage pair by item id, others by position."""
+
+
+@dataclass(frozen=True, slots=True)
+class LatestInputs:
+    """Each item of the first port meets the newest of the others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyedInputs:
+    """Items with equal keys meet, in order of arrival.
+
+    Attributes:
+        expressions: Port to the Python expression over ``item`` that gives the key of its items.
+        items: How many further items on its port an item waits for its partner; ``None``:
+            ``seconds`` bounds that.
+        seconds: How long it waits.
+    """
+
+    expressions: Mapping[str, str] = field(default_factory=dict)
+    items: int | None = DEFAULT_WITHIN_ITEMS
+    seconds: float | None = None
+
+
+JoinPolicy = ZipInputs | LatestInputs | KeyedInputs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,25 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pipeflow.spec.options import Option, OptionType
 from pipeflow.values import dataclass, field
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LaterForm:
-    """A form of a value that this version does not have yet, though the key itself it has.
-
-    Attributes:
-        key: The key whose value it is.
-        words: What people call it: ``"the long form of 'on_error'"``.
-        text: The text that it is, or empty: then it is the mapping form.
-    """
-
-    key: str
-    words: str
-    text: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +17,6 @@ class Table:
         title: The same with its article: ``"a stage"``.
         options: Its keys.
         open: Whether keys that begin with ``x-`` are the user's own.
-        later_forms: Forms of its values that this version does not have.
         within: Key to the table of the mapping that it holds.
         each: Key to the table of every value of the mapping that it holds (names are the user's).
     """
@@ -41,7 +25,6 @@ class Table:
     title: str
     options: tuple[Option, ...]
     open: bool = False
-    later_forms: tuple[LaterForm, ...] = ()
     within: Mapping[str, Table] = field(default_factory=dict)
     each: Mapping[str, Table] = field(default_factory=dict)
 
@@ -59,8 +42,8 @@ def expected(option: Option) -> str:
     words = [_expected_form(option, kind) for kind in option.types]
     texts = [f"'{choice}'" for choice in option.choices]
     if texts and OptionType.STRING in option.types:
-        words[option.types.index(OptionType.STRING)] = _either(texts)
-    return _either([word for word in words if word])
+        words[option.types.index(OptionType.STRING)] = _or(texts)
+    return _or([word for word in words if word])
 
 
 def _expected_form(option: Option, kind: OptionType) -> str:
@@ -108,7 +91,12 @@ def _range(option: Option) -> str:
             return f" from {least:g} to {greatest:g}"
 
 
-def _either(words: list[str]) -> str:
+def either(keys: Sequence[str]) -> str:
+    """Keys as a choice, in words: ``'call', 'use' or 'run'``."""
+    return _or([f"'{key}'" for key in keys])
+
+
+def _or(words: list[str]) -> str:
     if len(words) < 2:
         return "".join(words)
     return ", ".join(words[:-1]) + " or " + words[-1]

@@ -47,6 +47,7 @@ def told(error: ErrorFacts, on_error: ErrorPolicy = STOP, replicas: int = 1) -> 
             "pickling",
             "stage 'save' gave what cannot cross to another process on item find:17: no",
         ),
+        ("program", "error[program-failed]: stage 'save' failed on item find:17: no"),
         ("death", "error[worker-died]: stage 'save' lost a worker: no"),
         ("unheard-of", "error[stage-failed]: stage 'save' failed"),
     ],

@@ -10,7 +10,7 @@ from pipeflow.cli.main import main
 from pipeflow.errors import MachineError, Severity
 from pipeflow.planner.plan import Plan
 from pipeflow.spec.pipeline import Edge, PortRef
-from pipeflow.spec.policies import ErrorPolicy, OnError
+from pipeflow.spec.policies import ErrorPolicy, KeyedInputs, OnError
 from pipeflow.telemetry.events import (
     Draining,
     EdgeGauge,
@@ -373,6 +373,42 @@ def test_a_zip_that_leaves_items_over_is_a_doubt(monkeypatch: pytest.MonkeyPatch
         "pipeflow: warning: stage 'both': 2 items of input 'b' found no partner,"
         " since another input ended before\n"
     ) in theatre.err
+
+
+@pytest.mark.parametrize("paired", [0, 1])
+def test_a_join_by_key_that_joins_nothing_is_a_doubt(
+    monkeypatch: pytest.MonkeyPatch, paired: int
+) -> None:
+    at = stage("both", 4).at
+    both = replace(
+        stage("both", 4),
+        named_inputs=True,
+        join=KeyedInputs(expressions={"a": "item", "b": "item"}),
+        edges=(
+            Edge(source=PortRef("a"), at=at, input="a"),
+            Edge(source=PortRef("b"), at=at, input="b"),
+        ),
+    )
+    spec = pipeline(stage("a", 2), stage("b", 3), both)
+    edges = tuple(
+        EdgeFacts(
+            source=f"{port}.out",
+            target="both",
+            input=port,
+            transport="pipe",
+            capacity=1,
+            sent=3,
+            delivered=paired,
+            unmatched=3 - paired,
+        )
+        for port in ("a", "b")
+    )
+
+    _, theatre = play(monkeypatch, found=reading(spec), executor=FakeExecutor(report(edges=edges)))
+
+    doubt = "stage 'both' has joined nothing: no items of 'a', 'b' had equal keys in time"
+    assert (doubt in theatre.err) is (paired == 0)
+    assert f"{2 * (3 - paired)} unmatched" in theatre.err
 
 
 def test_losses_and_an_early_end_are_in_the_summary(monkeypatch: pytest.MonkeyPatch) -> None:

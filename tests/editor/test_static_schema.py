@@ -26,23 +26,27 @@ SHOW: Final = NUMBERS + "  show:\n    use: print\n    inputs: numbers\n"
 
 OFFERS: Final = {
     "an-empty-file": Offer(
-        "¦", ("stages", "params", "limits", "tests", "new pipeline"), ("shared", "$schema")
+        "¦",
+        ("stages", "params", "limits", "shared", "tests", "inputs", "outputs", "new pipeline"),
+        ("restart", "$schema"),
     ),
     "a-new-stage": Offer(
         NUMBERS + "  ¦",
         (
             *("stage: your own function", "stage: your own source", "stage: an operator"),
-            *("stage: a join of named inputs", "stage: keeps dead letters"),
+            *("stage: a program", "stage: a program, line by line"),
+            *("stage: a join of named inputs", "stage: a join by key"),
+            *("stage: keeps dead letters", "stage: another file"),
             *("stage: your own function, in batches", "stage: your own async function"),
         ),
     ),
     "an-empty-stage": Offer(
         "stages:\n  a:\n    ¦",
         (
-            *("call", "use", "with", "inputs", "batch", "concurrency"),
+            *("call", "use", "run", "pipeline", "with", "inputs", "batch", "concurrency"),
             *("error policy: dead letters", "error policy: skip"),
         ),
-        ("workers", "run", "a stage"),
+        ("workers", "command", "a stage"),
     ),
     "a-new-test": Offer(SHOW + "tests:\n  ¦", ("test: what goes in, what comes out",)),
     "an-empty-test": Offer(
@@ -81,6 +85,10 @@ OFFERS: Final = {
     ),
     "policies": Offer(SHOW + "    on_error: ¦", ("stop", "skip", "dead_letter"), ("true",)),
     "partitions": Offer(SHOW + "    partition: ¦", ("balance", "broadcast"), ("true", "null")),
+    "joins": Offer(SHOW + "    join: ¦", ("zip", "latest"), ("true", "null")),
+    "keys-of-a-join": Offer(
+        SHOW + "    join:\n      ¦", ("key", "within"), ("on", "window", "then")
+    ),
     "replicas": Offer(SHOW + "    replicas: ¦", ("auto",), ("true", "null")),
     "truth": Offer(SHOW + "    ordered: ¦", ("true", "false"), ("null",)),
     "inputs-of-an-edge": Offer(
@@ -105,6 +113,16 @@ OFFERS: Final = {
     "defaults": Offer("defaults:\n  ¦\n" + NUMBERS, ("replicas", "edge", "env"), ("call",)),
     "edge-defaults": Offer("defaults:\n  edge:\n    ¦\n" + NUMBERS, ("capacity",), ("from",)),
     "a-param": Offer("params:\n  size:\n    ¦\n" + NUMBERS, ("type", "default", "secret")),
+    "a-program": Offer(
+        NUMBERS + "  b:\n    inputs: numbers\n    run:\n      ¦",
+        ("cmd", "mode", "format"),
+        ("call", "command", "argv"),
+    ),
+    "modes-of-a-program": Offer(
+        NUMBERS + "  b:\n    inputs: numbers\n    run:\n      cmd: [cat]\n      mode: ¦",
+        ("stream", "item", "each"),
+        ("true", "null"),
+    ),
     "types-of-params": Offer("params:\n  size:\n    type: ¦\n" + NUMBERS, ("integer", "path")),
 }
 
@@ -146,6 +164,18 @@ HOVERS: Final = {
         ("#### replicas", "Parallel workers", "Default: `1`"),
     ),
     "auto": (SHOW + "    replicas: au¦to\n", ("Default: `1`", "divided evenly")),
+    "join": (
+        SHOW + "    join: late¦st\n",
+        ("Default: `zip`", "Each item of the first port with the newest of the others"),
+    ),
+    "key-of-a-join": (
+        SHOW + "    join:\n      ke¦y: item\n",
+        ("#### key", "equal values meet", "Required"),
+    ),
+    "within": (
+        SHOW + "    join:\n      key: item\n      wit¦hin: 5s\n",
+        ("#### within", "so many further items", "Default: `1000`"),
+    ),
     "on-error": (
         SHOW + "    on_error: sk¦ip\n",
         ("Default: `stop`", "`skip`: The item is left out", "`dead_letter`: The item goes"),
@@ -178,6 +208,27 @@ HOVERS: Final = {
     "a-link": (SHOW.replace("inputs", "inp¦uts"), ("[Manual](http", "#an-edge)")),
     "stages": (SHOW.replace("stages", "sta¦ges"), ("The stages", "Required")),
     "version": ("ver¦sion: 1\n" + SHOW, ("Version of the language", "Default: `1`")),
+    "run": (
+        NUMBERS + "  b:\n    ru¦n: [cat]\n    inputs: numbers\n",
+        (
+            "#### run",
+            "list of arguments (no shell)",
+            "run: [sort, -n]",
+            "{cmd: [wc, -c], mode: each}",
+        ),
+    ),
+    "mode": (
+        NUMBERS + "  b:\n    run:\n      cmd: [cat]\n      mo¦de: item\n    inputs: numbers\n",
+        ("#### mode", "Default: `stream`", "`each`: One program an item", "#a-program)"),
+    ),
+    "format": (
+        NUMBERS + "  b:\n    run:\n      cmd: [cat]\n      for¦mat: lines\n    inputs: numbers\n",
+        (
+            "#### format",
+            "`lines` for text items, else `jsonl`",
+            "`jsonl`: An item is a line of JSON",
+        ),
+    ),
     "secret": ("params:\n  a:\n    sec¦ret: true\n" + SHOW, ("Default: `false`", "`***`")),
 }
 
@@ -223,7 +274,10 @@ TOLD: Final = {
         SHOW + "    workers: 3\n",
         ["9:5 'workers' is called 'replicas' here"],
     ),
-    "word-for-later": (SHOW + "    run: [a]\n", ["9:5 'run' comes in a later version"]),
+    "word-for-later": (
+        SHOW + "    pipeline: a.yaml\n",
+        ["9:5 'pipeline' comes in a later version"],
+    ),
     "a-number-too-small": (SHOW + "    replicas: 0\n", ["9:15 Value is below the minimum of 1."]),
     "a-word-that-is-none": (
         SHOW + "    replicas: many\n",
@@ -289,6 +343,26 @@ TOLD: Final = {
         [f"1:20 must be {', '.join(map(repr, PARAM_TYPES[:-1]))} or 'list'"],
     ),
     "another-version": ("version: 2\n" + SHOW, ["1:10 must be 1"]),
+    "a-program-as-text": (
+        NUMBERS + "  b:\n    run: sort -n\n    inputs: numbers\n",
+        ["7:10 must be a list or a mapping"],
+    ),
+    "a-program-without-a-name": (
+        NUMBERS + "  b:\n    run: []\n    inputs: numbers\n",
+        ["7:10 the program is missing"],
+    ),
+    "an-argument-in-braces": (
+        NUMBERS + "  b:\n    run: [awk, {print $1}]\n    inputs: numbers\n",
+        ["7:16 must be text"],
+    ),
+    "a-mode-that-is-none": (
+        NUMBERS + "  b:\n    run: {cmd: [cat], mode: itm}\n    inputs: numbers\n",
+        ["7:29 must be 'stream', 'item' or 'each'"],
+    ),
+    "a-program-and-an-operator": (
+        NUMBERS + "  b:\n    run: [cat]\n    use: print\n    inputs: numbers\n",
+        ["7:5 a stage has either 'use' or 'run'"],
+    ),
     "no-processors": (SHOW + "    resources: {cpus: []}\n", ["9:23 must not be empty"]),
 }
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sysconfig
+from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -20,7 +22,7 @@ pytestmark = pytest.mark.processes
 ROOT: Final = Path(__file__).parents[2]
 EXECUTORS: Final = ("local", "inline")
 #: Those that come to an end of their own.
-FINITE: Final = ("hello", "quickstart", "photos")
+FINITE: Final = ("hello", "quickstart", "photos", "polyglot", "nested")
 FRAMES: Final = (("resize", ""), ("edges", ""), ("sheet", "photo"), ("sheet", "edges"))
 
 
@@ -85,6 +87,22 @@ def test_quickstart_reads_the_whole_library(example: Example) -> None:
     assert run.stage("count")["received"] > 500  # over 1,000 where Python came with its tests
 
 
+def test_polyglot_counts_as_python_does_in_both_executors(example: Example) -> None:
+    local, inline = example("polyglot", "local"), example("polyglot", "inline")
+
+    counted: Counter[str] = Counter()
+    for file in Path(sysconfig.get_path("stdlib")).glob("*.py"):
+        for line in file.read_text(encoding="utf-8", errors="replace").split("\n"):
+            if re.match(r"(import|from) ", line):
+                counted[re.split("[.,;]", line.split()[1])[0]] += 1
+    del counted[""]
+    ranked = sorted(counted.items(), key=lambda each: (-each[1], each[0]))[:15]
+    assert [line.split() for line in local.stdout.splitlines()] == [
+        [str(count), name] for name, count in ranked
+    ]
+    assert inline.stdout == local.stdout
+
+
 def test_photos_travel_in_shared_memory(example: Example) -> None:
     run = example("photos", "local")
 
@@ -126,4 +144,4 @@ def test_the_tests_in_the_examples_pass() -> None:
 
     code = main(["test", str(ROOT / "pipelines")], theatre.world)
 
-    assert (code, theatre.out.count("PASSED"), theatre.err) == (0, 2, "")
+    assert (code, theatre.out.count("PASSED"), theatre.err) == (0, 8, "")

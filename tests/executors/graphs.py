@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from tests.executors.stages.graphs import MODULUS
 
+NUMBER: Final = "(item if isinstance(item, int) else int(item['n'] if 'n' in item else item[0]))"
 #: Works for every kind of item.
-KEY: Final = "(item if isinstance(item, int) else int(item['n'] if 'n' in item else item[0])) % 4"
+KEY: Final = f"{NUMBER} % 4"
 #: More would make runs long: each replica is a process.
 MOST_WORKERS: Final = 14
 #: A flow that may have become longer than this fans out no more.
@@ -30,6 +31,7 @@ class Flow:
         sources: The sources above.
         letters: A dead letter may come of a stage above: how many depends on when that one ends.
         copies: Each id may come more than once.
+        scattered: Items of one way may come in any order.
     """
 
     port: str
@@ -39,6 +41,7 @@ class Flow:
     sources: frozenset[str]
     letters: bool = False
     copies: bool = False
+    scattered: bool = False
 
 
 @dataclass
@@ -48,11 +51,13 @@ class Graph:
     Attributes:
         stages: As the file has them.
         exact: Name of each sink to whether its order is decided by the file.
+        scattered: Sinks that may get items of one way in any order.
         takes: A stage ends early, so what its writers send beyond that depends on arrival.
     """
 
     stages: dict[str, Any] = field(default_factory=dict)
     exact: dict[str, bool] = field(default_factory=dict)
+    scattered: set[str] = field(default_factory=set)
     takes: bool = False
 
     @property
@@ -249,8 +254,36 @@ class Drawing:
                 sources=frozenset().union(*(each.sources for each in marked)),
                 letters=any(each.letters for each in marked),
                 copies=True,
+                scattered=any(each.scattered for each in marked),
             )
         ]
+
+    def step_key_join(self, flow: Flow) -> list[Flow]:
+        """A join by key with another flow, or the same one."""
+        others = [each for each in self.flows if each.exact and each.items <= MOST_ITEMS]
+        other = self.draw(st.sampled_from([*others, flow]))
+        by, within = self.number(2, 40), self.draw(st.sampled_from([1, 5, 1000]))
+        replicas = self.draw(st.sampled_from([1, 1, 2]))
+        name = self.add(
+            "combine",
+            {"left": self.edge(flow), "right": self.edge(other)},
+            join={"key": f"{NUMBER} % {by}", "within": within},
+            replicas=replicas,
+        )
+        joined = Flow(
+            port=name,
+            items=min(flow.items, other.items),
+            exact=replicas == 1,
+            drops=True,
+            sources=flow.sources | other.sources,
+            letters=flow.letters or other.letters,
+            scattered=replicas > 1,
+        )
+        if self.number(0, 1):
+            items = flow.items + other.items
+            lone = self.after(joined, f"{name}.unmatched", items=items, copies=True)
+            return [joined, lone]
+        return [joined]
 
     def steps(self, flow: Flow) -> list[Callable[[Flow], list[Flow]]]:
         """The kinds of steps that may follow a flow."""
@@ -266,6 +299,8 @@ class Drawing:
             kinds.append(self.step_broadcast)
         if flow.exact:
             kinds += [self.step_stateful, self.step_stateful]
+        if flow.exact and flow.items <= MOST_ITEMS:
+            kinds += [self.step_key_join, self.step_key_join]
         if flow.exact and not flow.letters:
             kinds.append(self.step_take)
         if not flow.copies:
@@ -292,6 +327,8 @@ class Drawing:
             name = f"sink{number}"
             self.graph.stages[name] = {"keep": self.edge(flow), "call": "graphs:Note"}
             self.graph.exact[name] = flow.exact
+            if flow.scattered:
+                self.graph.scattered.add(name)
         return self.graph
 
 

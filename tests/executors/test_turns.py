@@ -84,6 +84,27 @@ def test_what_happens_beside_the_turns_is_seen_at_once() -> None:
     assert source.is_overtaken()
 
 
+def test_a_source_that_is_full_gives_way_to_another_until_nobody_else_can_go_on() -> None:
+    busy, other = turn(0, 0), turn(1, 0)
+    busy.goes_on = other.goes_on = True
+    in_flight = 3
+    counters = SimpleNamespace(in_flight=lambda: in_flight)
+    channel: Any = SimpleNamespace(readers_open=1, counters=counters)
+    busy.bounds = [(channel, 3)]
+    order = Order([busy, other])
+
+    seen = [order.next()]
+    other.goes_on = False
+    order.ask_everybody()
+    seen.append(order.next())
+    other.goes_on = True
+    in_flight = 2
+    order.ask_everybody()
+    seen.append(order.next())
+
+    assert seen == [other, busy, busy]
+
+
 def test_a_closed_channel_is_told_once() -> None:
     (source,) = chain(1)
     opened: Any = SimpleNamespace(readers_open=1)

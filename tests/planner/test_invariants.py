@@ -14,7 +14,18 @@ from pipeflow.planner.checks import check
 from pipeflow.planner.make import make_plan
 from pipeflow.planner.plan import EdgePlan, Join, Machine, Numbering, Parts, Plan, Route, StagePlan
 from pipeflow.spec.pipeline import Pipeline, Stage
-from pipeflow.spec.policies import Balance, Broadcast, ByKey, OnError, Overflow, TransportKind
+from pipeflow.spec.policies import (
+    Balance,
+    Broadcast,
+    ByKey,
+    JoinPolicy,
+    KeyedInputs,
+    LatestInputs,
+    OnError,
+    Overflow,
+    TransportKind,
+    ZipInputs,
+)
 from pipeflow.spec.stage_type import CallFacts, StageType
 from tests.planner.building import (
     FILES,
@@ -34,6 +45,13 @@ from tests.planner.building import (
 PARTITIONS = [Balance(), Balance(), ByKey("item"), Broadcast()]
 
 MACHINE = Machine(cores=3, memory=2**40, processes=10_000, descriptors=1_000_000)
+
+
+def joins(ports: list[str]) -> st.SearchStrategy[JoinPolicy]:
+    """How named inputs meet; mostly a zip."""
+    keys = dict.fromkeys(ports, "item")
+    by_key = [KeyedInputs(expressions=keys), KeyedInputs(expressions=keys, items=None, seconds=1.0)]
+    return st.sampled_from([ZipInputs(), ZipInputs(), LatestInputs(), *by_key])
 
 
 @st.composite
@@ -57,6 +75,7 @@ def stages(draw: st.DrawFn, number: int, *, wild: bool) -> Stage:
         inputs,
         work,
         partition=partition,
+        join=draw(joins(list(inputs))) if isinstance(inputs, dict) else ZipInputs(),
         replicas=draw(st.sampled_from([None, 1, 2, 3] if may_spread else [None])),
         ordered=draw(st.sampled_from([True, True, False])),
         on_error=draw(st.sampled_from(list(OnError) if wild else [OnError.STOP])),
@@ -148,18 +167,23 @@ def assert_route(plan: Plan, edge: EdgePlan) -> None:
     reader, writer = readers_and_writers(plan, edge)
     assert edge.transport is not TransportKind.AUTO
     assert (edge.route is Route.SINGLE) == (reader.replicas == 1)
-    assert (edge.route is Route.KEY) == bool(edge.key)
+    by_key = reader.join is Join.BY_KEY
+    assert (edge.route is Route.KEY or by_key) == bool(edge.key)
+    # The first input of the latest comes as if it were alone; the others go to every replica.
+    first_of_latest = reader.join is Join.LATEST and edge.index == reader.edges_in[0]
     match edge.route:
         case Route.BALANCE:
             assert writer.replicas == 1
-            assert reader.join is Join.MERGE
+            assert reader.join is Join.MERGE or first_of_latest
         case Route.ALIGNED:
             assert writer.replicas == reader.replicas
-            assert len(reader.edges_in) == 1
+            assert len(reader.edges_in) == 1 or first_of_latest
         case Route.ANY:
             assert writer.replicas > 1
             assert edge.parts is Parts.ONE
             assert not edge.ordered
+        case Route.BROADCAST if reader.join is Join.LATEST:
+            assert not first_of_latest
         case Route.KEY | Route.BROADCAST:
             assert {plan.edges[number].route for number in reader.edges_in} == {edge.route}
         case Route.SINGLE | Route.BY_UNIT:
@@ -174,7 +198,10 @@ def assert_order(plan: Plan, edge: EdgePlan) -> None:
     assert edge.ordered or writer.replicas > 1
     if reader.join in {Join.ZIP_BY_ID, Join.ZIP_BY_POSITION}:
         assert edge.ordered
-    if reader.numbering is Numbering.KEEP:
+    passes_on = reader.join is not Join.BY_KEY  # that one counts anew
+    if reader.join is Join.LATEST:
+        passes_on = edge.index == reader.edges_in[0]
+    if reader.numbering is Numbering.KEEP and passes_on:
         out = [plan.edges[number] for numbers in reader.edges_out.values() for number in numbers]
         assert edge.ordered or not any(each.ordered for each in out)
 
@@ -199,8 +226,18 @@ def assert_lanes(plan: Plan, reader: StagePlan) -> None:
             if reader.replicas > 1:
                 writers = [plan.stages[edge.source] for edge in edges]
                 assert {writer.numbering for writer in writers} == {Numbering.PER_PORT}
+        case Join.BY_KEY | Join.LATEST:
+            assert reader.pairing is not None
+            assert {edge.lane_base for edge in edges} == {0}
+            assert (
+                reader.replicas == 1
+                or reader.pairing.ahead
+                or reader.join is Join.LATEST
+                or (reader.pairing.seconds is not None)
+            )
     inner = len(taken) if reader.join is Join.MERGE else edges[0].lanes if edges else 1
     inner = 1 if reader.join is Join.ZIP_BY_POSITION else inner
+    inner = reader.replicas if reader.join is Join.BY_KEY else inner
     keeps = reader.numbering is Numbering.KEEP
     for numbers in reader.edges_out.values():
         assert {plan.edges[number].lanes for number in numbers} == {inner if keeps else 1}

@@ -9,7 +9,7 @@ from pipeflow.planner.checks import check
 from pipeflow.planner.graph import network
 from pipeflow.planner.joins import Zip, find_zips
 from pipeflow.spec.pipeline import Pipeline, Stage
-from pipeflow.spec.policies import Broadcast, ByKey, OnError, Overflow
+from pipeflow.spec.policies import Broadcast, ByKey, KeyedInputs, OnError, Overflow
 from tests.planner.building import (
     FILES,
     FILTER,
@@ -21,6 +21,8 @@ from tests.planner.building import (
     pipeline,
     stage,
 )
+
+KEYED = KeyedInputs(expressions={"a": "item", "b": "item"})
 
 
 def zip_of(checked: Pipeline, name: str = "pair") -> Zip:
@@ -118,7 +120,20 @@ def test_only_one_to_one_stages_may_lie_between_the_split_and_the_zip(
     )
     assert (finding.at.line, finding.at.column) == (6, 52)
     assert "`join: {key: …}`" in finding.hint
-    assert "does not have yet" in finding.hint
+
+
+def test_replicas_that_join_by_key_have_no_order_that_positions_could_follow() -> None:
+    def by_key(replicas: int) -> Pipeline:
+        return pipeline(
+            stage("find"),
+            stage("more"),
+            stage("other"),
+            stage("keyed", {"a": "find", "b": "more"}, join=KEYED, replicas=replicas),
+            stage("pair", {"a": "keyed", "b": "other"}, SAVE),
+        )
+
+    assert codes(by_key(1)) == []
+    assert codes(by_key(2)) == ["join-unordered"]
 
 
 def test_a_replicated_broadcast_above_the_split_would_repeat_ids() -> None:

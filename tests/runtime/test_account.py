@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 import pipeflow
 from pipeflow.planner.plan import Plan
 from pipeflow.runtime import board as cells
@@ -153,11 +155,12 @@ def test_more_delivered_than_sent_never_balances() -> None:
     assert not check_ledger((), edges, clean=False).balanced
 
 
-def test_gauges_count_what_is_going_on_now() -> None:
+@pytest.mark.parametrize("state", [State.BUSY, State.AT_PROGRAM, State.BACKING_OFF])
+def test_gauges_count_what_is_going_on_now(state: State) -> None:
     decided = plan()
     channels, board = blank(decided)
     row = board.worker(ONE)
-    row[cells.BUSY_NS], row[cells.STATE], row[cells.SINCE_NS] = 10**9, State.BUSY, 5 * 10**9
+    row[cells.BUSY_NS], row[cells.STATE], row[cells.SINCE_NS] = 10**9, state, 5 * 10**9
     board.channel(0).set_writer(0, WriterCell.CREDITS, 7)
 
     stages = stage_gauges(decided, board, running=[ONE], now_ns=7 * 10**9)

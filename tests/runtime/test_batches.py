@@ -8,7 +8,7 @@ import pytest
 
 from pipeflow.errors import ItemNotSerializable
 from pipeflow.planner.plan import Join, Numbering
-from pipeflow.runtime.flow.joins import Call, Calls, Lone, Origin, UnitEnd
+from pipeflow.runtime.flow.joins import Call, Calls, Lone, Origin, UnitEnd, Unjoinable
 from pipeflow.runtime.flow.refused import ReadersGone, ResultNotSerializable
 from pipeflow.runtime.loops.base import StageStopped
 from pipeflow.runtime.loops.batches import BatchLoop
@@ -406,3 +406,36 @@ def test_finish_comes_behind_the_last_batch() -> None:
     run = Run(work, [row(1, 2)], batch=Batching(size=8)).go()
 
     assert run.outbox.sent == [1, 2, "end"]
+
+
+def cannot_join(ordinal: int) -> Unjoinable:
+    return Unjoinable(call({"name": "nobody"}, ordinal), KeyError("id"))
+
+
+def test_what_cannot_be_joined_fails_in_its_place_and_the_lists_are_whole_all_the_same() -> None:
+    seen = Seen()
+    messages = [cannot_join(0), call(1, 1), cannot_join(2), call(3, 3), call(4, 4), cannot_join(5)]
+
+    run = batched(seen, messages, size=2, on_error=DEAD_LETTER).go()
+
+    assert seen.batches == [[1, 3], [4]]
+    assert run.outbox.ids == run.inbox.delivered_ids == [(0, n) for n in range(6)]
+    ports = [entry[0] for entry in run.outbox.log if isinstance(entry, tuple)]
+    assert [port for port in ports if port in {"out", "errors"}] == [
+        *("errors", "out", "errors", "out", "out", "errors")
+    ]
+    letter = run.outbox.sent[2]
+    assert (letter["item"], letter["id"]) == ({"name": "nobody"}, "find:2")
+    assert letter["error"]["type"] == "KeyError"
+    assert run.counts() == (6, 3, 0, 0, 3, 0, 0)
+
+
+def test_what_cannot_be_joined_ends_a_run_that_stops() -> None:
+    run = batched(Seen(), [call(1, 1), cannot_join(2), call(3, 3)], size=2)
+
+    with pytest.raises(StageStopped) as stopped:
+        run.go()
+
+    assert (stopped.value.failure.kind, stopped.value.failure.item) == ("KeyError", "find:2")
+    # What has not left by then has failed with it.
+    assert run.counts() == (3, 1, 0, 0, 0, 2, 0)

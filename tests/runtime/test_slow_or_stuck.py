@@ -124,6 +124,48 @@ def test_a_worker_in_one_call_while_nothing_moves_is_told_with_who_waits(
     ]
 
 
+def with_program(mode: str) -> Plan:
+    return pipeflow.plan(
+        {
+            "stages": {
+                "source": {"use": "range", "with": {"stop": 10}},
+                "work": {"run": {"cmd": ["cat"], "mode": mode}, "inputs": "source"},
+                "sink": {"use": "null", "inputs": "work"},
+            }
+        }
+    )
+
+
+def test_a_program_that_never_answers_is_told_with_what_it_may_lack(fakes: Fakes) -> None:
+    plan = with_program("item")
+    board = make_board(plan, State.WAITING_OUT, State.BUSY, State.WAITING_IN)
+    watch, alive = standstill(plan, board, fakes, after_s=10), workers(plan, ready=True)
+
+    for now in (0.0, 10.0, 10.25):
+        watch.look(alive, now)
+
+    ((_, _, text),) = fakes.told
+    assert "it waits for program 'cat': in mode 'item' a program must write each line at" in text
+    assert "Stack" not in text
+
+
+@pytest.mark.parametrize(
+    ("source", "told"), [(State.WAITING_OUT, True), (State.DONE, True), (State.BUSY, False)]
+)
+def test_a_program_that_has_got_all_is_told_only_if_no_source_could_bring_more(
+    fakes: Fakes, source: State, told: bool
+) -> None:
+    plan = with_program("stream")
+    board = make_board(plan, source, State.IN_OR_PROGRAM, State.WAITING_IN)
+    watch, alive = standstill(plan, board, fakes, after_s=10), workers(plan, ready=True)
+
+    for now in (0.0, 10.0, 10.25):
+        watch.look(alive, now)
+
+    assert bool(fakes.told) is told
+    assert all("has got all items so far and writes nothing" in text for _, _, text in fakes.told)
+
+
 def test_it_is_told_ever_more_seldom(plan: Plan, fakes: Fakes) -> None:
     board = make_board(plan, State.BUSY, State.BUSY, State.WAITING_IN)
     watch, alive = standstill(plan, board, fakes, after_s=10), workers(plan, ready=True)

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pipeflow.planner.plan import EdgePlan, Join, Numbering, Parts, Plan, Route, StagePlan
+from pipeflow.planner.plan import (
+    NAMED_JOINS,
+    EdgePlan,
+    Join,
+    Numbering,
+    Pairing,
+    Parts,
+    Plan,
+    Route,
+    StagePlan,
+)
 from pipeflow.runtime.board import Board
 from pipeflow.runtime.flow.collector import Collector
 from pipeflow.runtime.flow.express import Encoder
@@ -19,6 +30,8 @@ from pipeflow.runtime.flow.inbox import (
     Intake,
 )
 from pipeflow.runtime.flow.joins import Join as Joiner
+from pipeflow.runtime.flow.keyed import KeyJoin, PickKey
+from pipeflow.runtime.flow.latest import Latest
 from pipeflow.runtime.flow.mailbox import DropEdge, Mailbox
 from pipeflow.runtime.flow.merging import Merge, Straight
 from pipeflow.runtime.flow.outbox import Outbox
@@ -67,13 +80,13 @@ def make_inbox(
         _in_port(plan, edge, worker, channels, board, collector, open_receiver)
         for edge, collector in zip(edges, collectors, strict=True)
     ]
-    join = _join(stage, replica, collectors, bases, edges[0].lanes)
+    join = _join(plan, stage, replica, collectors, edges)
     return Inbox(ports, join, bases, decode, board.worker(worker))
 
 
 def _comes_straight(plan: Plan, stage: StagePlan, edges: Sequence[EdgePlan]) -> bool:
     """Whether what comes is due as it comes, and the stage need not know where units end."""
-    if len(edges) > 1 or stage.join in {Join.ZIP_BY_ID, Join.ZIP_BY_POSITION}:
+    if len(edges) > 1 or stage.join in NAMED_JOINS:
         return False
     in_turn = not edges[0].ordered or _writers(plan, edges[0]) == 1
     return in_turn and stage.numbering is not Numbering.KEEP
@@ -131,20 +144,46 @@ def _in_port(
 
 
 def _join(
+    plan: Plan,
     stage: StagePlan,
     replica: int,
     collectors: Sequence[Collector],
-    bases: Sequence[int],
-    lanes: int,
+    edges: Sequence[EdgePlan],
 ) -> Joiner:
-    match stage.join:
-        case Join.ZIP_BY_ID:
-            return ZipById(collectors, lanes, first=replica, step=stage.replicas)
-        case Join.ZIP_BY_POSITION:
+    keeps = stage.numbering is Numbering.KEEP
+    match stage.join, stage.pairing:
+        case Join.ZIP_BY_ID, _:
+            return ZipById(collectors, edges[0].lanes, first=replica, step=stage.replicas)
+        case Join.ZIP_BY_POSITION, _:
             return ZipByPosition(collectors, first=replica, step=stage.replicas)
+        case Join.BY_KEY, Pairing() as pairing:
+            return KeyJoin(
+                collectors,
+                [_join_key(plan, edge) for edge in edges],
+                pairing,
+                stage=stage.index,
+                replica=replica,
+                replicas=stage.replicas,
+                now=time.monotonic,
+            )
+        case Join.LATEST, Pairing() as pairing:
+            return Latest(collectors, pairing, lane_base=edges[0].lane_base, unit_ends=keeps)
         case _:
-            keeps = stage.numbering is Numbering.KEEP
-            return Merge(collectors, bases, unit_ends=keeps)
+            return Merge(collectors, [edge.lane_base for edge in edges], unit_ends=keeps)
+
+
+def _join_key(plan: Plan, edge: EdgePlan) -> PickKey:
+    """What gives the key of a joined input's items; who made a mistake is told which input."""
+    evaluate = compile_expression(edge.key, plan.parameters)
+
+    def key_of(payload: Any) -> Any:
+        try:
+            return evaluate(payload)
+        except Exception as error:
+            error.add_note(f"in the join key of input '{edge.input}': {edge.key}")
+            raise
+
+    return key_of
 
 
 def make_outbox(
@@ -220,13 +259,15 @@ def _pick_key(plan: Plan, edge: EdgePlan) -> Callable[[Any], int] | None:
     """Which replica an item's key belongs to."""
     if edge.route is not Route.KEY:
         return None
-    evaluate = compile_expression(edge.key, plan.parameters)
     reader = plan.stages[edge.target]
+    evaluate = compile_expression(edge.key, plan.values_for(reader))
 
     def pick(payload: Any) -> int:
         try:
             return key_hash(evaluate(payload)) % reader.replicas
         except Exception as error:  # the user's expression: it runs here, for the reading stage
+            if reader.join is Join.BY_KEY:
+                return 0  # evaluated there once more, it fails there: the item is the join's own
             error.add_note(f"in the partition key of stage '{reader.name}': {edge.key}")
             raise
 

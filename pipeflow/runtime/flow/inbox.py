@@ -15,7 +15,9 @@ from typing import Any, Protocol
 
 from pipeflow.errors import ItemNotLoadable
 from pipeflow.runtime.board import DELIVERED, EARLY, LOADING, UNMATCHED, Words, put_loading
-from pipeflow.runtime.flow.joins import Call, Calls, Join, Kept, Lone, Passed, UnitEnd
+from pipeflow.runtime.flow.joins import Call, Calls, Join, Kept, Lone, Passed, UnitEnd, Unjoinable
+from pipeflow.runtime.flow.keyed import KeyJoin
+from pipeflow.runtime.flow.latest import Latest
 from pipeflow.runtime.flow.refused import InputNotLoadable
 from pipeflow.runtime.flow.units import first_id, id_at
 from pipeflow.runtime.flow.zipping import ZipByPosition
@@ -173,13 +175,17 @@ class Inbox:
     _open: list[tuple[InPort, InChannel]] = field(init=False)
     _lanes: list[InChannel] = field(init=False)
     _by_position: ZipByPosition | None = field(init=False)
+    _by_key: KeyJoin | None = field(init=False)
+    _latest: Latest | None = field(init=False)
 
     def __post_init__(self) -> None:
         self._by_position = self.join if isinstance(self.join, ZipByPosition) else None
+        self._by_key = self.join if isinstance(self.join, KeyJoin) else None
+        self._latest = self.join if isinstance(self.join, Latest) else None
         self._open = [(port, channel) for port in self.ports for channel in port.channels]
         self._lanes = [channel for port, channel in self._open if len(port.intake.frontier) > 1]
 
-    def take(self) -> Call | Calls | Lone | UnitEnd | Barrier | EndOfInput | None:
+    def take(self) -> Call | Calls | Lone | Unjoinable | UnitEnd | Barrier | EndOfInput | None:
         """The next message, or ``None`` when nothing is there yet.
 
         Whoever gets a ``Call`` says ``delivered`` before the function is called; of ``Calls``
@@ -191,6 +197,8 @@ class Inbox:
             InputNotLoadable: An item cannot be unpickled.
         """
         while True:
+            if self._latest is not None and self._latest.idle():
+                self._freshen()
             output = self.join.take()
             if type(output) is Calls or type(output) is Call:
                 return output
@@ -199,6 +207,8 @@ class Inbox:
                     if self._pending_barrier is not None:
                         barrier, self._pending_barrier = self._pending_barrier, None
                         return barrier
+                    if self._latest is not None and self._latest.over():
+                        return self._end()  # the others may bring something for ever
                     if not self._receive():
                         self.settle()
                         self._help_if_all_wait()
@@ -285,8 +295,11 @@ class Inbox:
         return [fd for fd in fds if fd >= 0]  # what stays in this process has none
 
     def is_on_demand(self) -> bool:
-        """Whether a writer sends only what was asked for."""
-        return any(channel.on_demand for _, channel in self._open)
+        """Whether nothing may be taken before it is needed.
+
+        That is so where a writer sends only what was asked for, and where the newest counts.
+        """
+        return self._latest is not None or any(channel.on_demand for _, channel in self._open)
 
     def open_ends(self) -> int:
         """How many channels may still bring something."""
@@ -310,6 +323,10 @@ class Inbox:
         """Number of the edge that is waited for, plus 1; 0: any of several."""
         port = self.join.waits_for()
         return 0 if port is None else self.ports[port].edge + 1
+
+    def wake_in(self) -> float | None:
+        """Seconds until there is something to do though nothing comes; ``None``: never."""
+        return None if self._by_key is None else self._by_key.wake_in()
 
     def no_more_calls(self) -> bool:
         """Whether a zip's shortest input has ended: what still comes has no partner."""
@@ -364,6 +381,17 @@ class Inbox:
         for port, channel in tuple(self._open):
             came |= self._receive_from(port, channel)
         return came
+
+    def _freshen(self) -> None:
+        """Take what has come on all ports but the first, so that the newest is the newest."""
+        for port, channel in tuple(self._open):
+            if port is not self.ports[0]:
+                if channel.on_demand:
+                    self._receive_from(port, channel)
+                    continue
+                while channel.receiver.is_sent_more() and self._receive_from(port, channel):
+                    if channel.over:
+                        break
 
     def _receive_from(self, port: InPort, channel: InChannel) -> bool:
         if channel.on_demand and not channel.wanted:
@@ -443,9 +471,10 @@ class Inbox:
         """The end of input, if this is it."""
         if not self.join.over():
             return None
-        self._finished = True
+        # The join of the latest ends with its first port: to the others this may be an early end.
+        self._finished = self._latest is None or self._latest.heard_all()
         units: dict[int, int] = {}
         for port, base in zip(self.ports, self.lane_bases, strict=True):
             for lane, reached in enumerate(port.intake.frontier):
                 units[base + lane] = max(reached, units.get(base + lane, 0))
-        return EndOfInput(units)
+        return EndOfInput(units, 0 if self._by_key is None else self._by_key.calls)

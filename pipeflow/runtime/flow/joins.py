@@ -2,7 +2,8 @@
 
 A join pulls from the collectors of a stage's edges and gives out ``Call``s (one call of the user's
 function each), ``Lone`` items (no partner) and ``UnitEnd``s. It owns no channel and waits for
-nothing: ``None`` means that more must come first. The kinds are in ``merging`` and ``zipping``.
+nothing: ``None`` means that more must come first. The kinds are in ``merging``, ``zipping``,
+``keyed`` and ``latest``.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
-from pipeflow.runtime.messages import ItemId
+from pipeflow.runtime.messages import Failure, ItemId
 
 
 class Origin(NamedTuple):
@@ -80,6 +81,18 @@ class Lone(NamedTuple):
     origin: Origin
 
 
+class Unjoinable(NamedTuple):
+    """An item that cannot be joined: what its key is made by has failed.
+
+    Attributes:
+        call: The item alone, as if the user's function had been called with it.
+        error: What was raised; from the process that keeps an isolated stage: the same as text.
+    """
+
+    call: Call
+    error: Exception | Failure
+
+
 class UnitEnd(NamedTuple):
     """A unit, or a run of empty ones, is complete.
 
@@ -112,7 +125,7 @@ class Kept(NamedTuple):
     origin: Origin
 
 
-Output = Call | Calls | Lone | UnitEnd | Passed | Kept
+Output = Call | Calls | Lone | Unjoinable | UnitEnd | Passed | Kept
 
 
 class Join(Protocol):

@@ -12,8 +12,15 @@ from collections.abc import Iterator
 from typing import Final
 
 from pipeflow.runtime.flow.joins import Call, Calls, Lone, UnitEnd
-from pipeflow.runtime.isolation.messages import CallOrder, LoneOrder, Order, RowOrder, UnitOrder
-from pipeflow.runtime.messages import ItemId
+from pipeflow.runtime.isolation.messages import (
+    CallOrder,
+    FailedOrder,
+    LoneOrder,
+    Order,
+    RowOrder,
+    UnitOrder,
+)
+from pipeflow.runtime.messages import Failure, ItemId
 from pipeflow.values import dataclass
 
 Task = Call | Calls | Lone | UnitEnd
@@ -32,6 +39,7 @@ class Entry:
         tried: How often the first was tried in runners that have died.
         alone: It goes to the user's function by itself: it was one of several in the hand of a
             runner that died.
+        failure: The item of the call could not be joined, for this reason.
     """
 
     task: Task
@@ -40,6 +48,7 @@ class Entry:
     done: int = 0
     tried: int = 0
     alone: bool = False
+    failure: Failure | None = None
 
     @property
     def is_call(self) -> bool:
@@ -49,6 +58,8 @@ class Entry:
     def order(self) -> Order:
         """What the runner is told."""
         match self.task:
+            case Call(_, item, lane, unit) if self.failure is not None:
+                return FailedOrder(item, lane, unit, self.failure)
             case Call(_, item, lane, unit, origins):
                 return CallOrder(item, lane, unit, len(origins), self.tried, self.alone)
             case Calls(prefix, ordinals, _, lane, unit, _):
@@ -98,6 +109,12 @@ class Docket:
         self._entries += new
         return new
 
+    def add_failed(self, call: Call, failure: Failure) -> Entry:
+        """The same for an item that could not be joined."""
+        new = Entry(call, failure=failure)
+        self._entries.append(new)
+        return new
+
     def begin(self, begun: int) -> Iterator[tuple[Call | Calls, int]]:
         """The runner has taken so many calls in hand in all; those that are new.
 
@@ -112,8 +129,14 @@ class Docket:
                 yield entry.task, new  # type: ignore[misc]  # it is a call
 
     def calls(self) -> int:
-        """How many calls are not done."""
-        return sum([entry.size - entry.done for entry in self._entries if entry.is_call])
+        """How many calls of the user's function are not done."""
+        return sum(
+            [
+                entry.size - entry.done
+                for entry in self._entries
+                if entry.is_call and entry.failure is None
+            ]
+        )
 
     def held(self) -> int:
         """How many calls this runner has begun and is not done with."""
@@ -231,7 +254,13 @@ def _left_of(entry: Entry, hit: bool, tried: int | None) -> Iterator[Entry]:
     if hit:
         if tried is not None:
             # What was begun was delivered: that is so once for all.
-            yield Entry(_call_of(entry, at), begun=1, tried=tried, alone=entry.alone)
+            yield Entry(
+                _call_of(entry, at),
+                begun=1,
+                tried=tried,
+                alone=entry.alone,
+                failure=entry.failure,
+            )
         at += 1
     yield from _rest_of(entry, at)
 
@@ -239,7 +268,8 @@ def _left_of(entry: Entry, hit: bool, tried: int | None) -> Iterator[Entry]:
 def _alone(entry: Entry, in_hand: int) -> Iterator[Entry]:
     """What is left of an entry, those in hand by themselves."""
     for at in range(entry.done, in_hand):
-        yield Entry(_call_of(entry, at), begun=1, tried=entry.tried, alone=True)
+        call = _call_of(entry, at)
+        yield Entry(call, begun=1, tried=entry.tried, alone=True, failure=entry.failure)
     yield from _rest_of(entry, max(entry.done, in_hand))
 
 

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from typing import Final, assert_never
 
 from pipeflow.runtime.board import EARLY
-from pipeflow.runtime.flow.joins import Call, Calls, Lone, UnitEnd
+from pipeflow.runtime.flow.joins import Call, Calls, Lone, UnitEnd, Unjoinable
 from pipeflow.runtime.flow.refused import ReadersGone
-from pipeflow.runtime.isolation.docket import Task
+from pipeflow.runtime.isolation.docket import Entry
 from pipeflow.runtime.isolation.messages import (
     EndOrder,
 )
@@ -23,6 +23,7 @@ from pipeflow.runtime.loops.base import REST_S, StageStopped
 from pipeflow.runtime.messages import (
     Barrier,
     EndOfInput,
+    Failure,
     Logged,
     RunnerDied,
 )
@@ -129,7 +130,7 @@ class KeeperLoop(ReplacingLoop):
         """Take what has come, and give it to the runner; whether anything was taken."""
         inbox, left, batch = self.inbox, self._room(), self.stage.batch
         assert inbox is not None
-        new, ended = list[Task](), self._end is not None
+        new, ended = list[Entry](), self._end is not None
         while self._end is None and left > 0:
             message = inbox.take()
             match message:
@@ -139,19 +140,24 @@ class KeeperLoop(ReplacingLoop):
                 case Calls() if batch is not None:
                     count = len(message.payloads)
                     calls = (message.single(at) for at in range(count))
-                    new += [inbox.hold(call, batch.size) for call in calls]
+                    new += self._docket.add([inbox.hold(call, batch.size) for call in calls])
                     left -= count
                 case Calls():
-                    new.append(message)
+                    new += self._docket.add([message])
                     left -= len(message.payloads)
                 case Call():
-                    new.append(message if batch is None else inbox.hold(message, batch.size))
+                    held = message if batch is None else inbox.hold(message, batch.size)
+                    new += self._docket.add([held])
                     left -= 1
-                case Lone() | UnitEnd():
-                    new.append(message)
+                case Unjoinable(call, error):
+                    held = call if batch is None else inbox.hold(call, batch.size)
+                    new.append(self._docket.add_failed(held, self._told_of(call, error)))
                     left -= batch is None
-                case EndOfInput(units):
-                    self._end = EndOrder(tuple(units.items()))
+                case Lone() | UnitEnd():
+                    new += self._docket.add([message])
+                    left -= batch is None
+                case EndOfInput(units, ids):
+                    self._end = EndOrder(tuple(units.items()), ids)
                 case Barrier():
                     raise AssertionError(message)  # there are no checkpoints yet
                 case _:
@@ -160,9 +166,18 @@ class KeeperLoop(ReplacingLoop):
         while self._keep and self._keep[0][0] <= self._docket.gone:
             self._keep.popleft()
         if new or (self._end is not None and not ended):
-            self._send(self._docket.add(new))
+            self._send(new)
             return True
         return False
+
+    def _told_of(self, call: Call, error: Exception | Failure) -> Failure:
+        """What is wrong with an item that cannot be joined."""
+        if isinstance(error, Failure):
+            return error
+        self._payload = call.payload
+        failure = self._failure(error, "item", call.id)
+        self._payload = None
+        return failure
 
     def _end_of_rest(self) -> None:
         """What the longer inputs of a zip still bring is counted, but not for ever."""

@@ -56,6 +56,19 @@ class RowOrder(NamedTuple):
     unit: int
 
 
+class FailedOrder(NamedTuple):
+    """An item that could not be joined; its payload travels beside it.
+
+    Attributes:
+        id: Of the item. lane, unit: Its place. failure: What was wrong with it.
+    """
+
+    id: ItemId
+    lane: int
+    unit: int
+    failure: Failure
+
+
 class LoneOrder(NamedTuple):
     """An item without a partner; its payload travels beside it."""
 
@@ -78,12 +91,14 @@ class EndOrder(NamedTuple):
 
     Attributes:
         units: Pairs of a lane and the number of units that came on it.
+        ids: How many ids of the stage's own its join has given.
     """
 
     units: tuple[tuple[int, int], ...]
+    ids: int = 0
 
 
-Order = CallOrder | RowOrder | LoneOrder | UnitOrder | EndOrder
+Order = CallOrder | RowOrder | FailedOrder | LoneOrder | UnitOrder | EndOrder
 
 
 class Orders(NamedTuple):

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
+from pipeflow.errors import ChannelError
 from pipeflow.planner.plan import Join, Plan, StagePlan
 from pipeflow.runtime.at_work import others_at_work
 from pipeflow.runtime.board import Board
@@ -27,7 +28,7 @@ from pipeflow.runtime.isolation.runner_flow import RunnerInbox, RunnerOutbox
 from pipeflow.runtime.last_words import leave_last_words
 from pipeflow.runtime.launch import ties
 from pipeflow.runtime.launch.boot import finish_process, print_last_words
-from pipeflow.runtime.loading import load_stage, make_context, start_failure
+from pipeflow.runtime.loading import load_stage, make_context, shares_of, start_failure
 from pipeflow.runtime.loops.base import WAITS, StageLoop, failure_of
 from pipeflow.runtime.loops.calls import CallLoop
 from pipeflow.runtime.loops.pick import make_loop
@@ -39,7 +40,7 @@ from pipeflow.telemetry.masking import masker
 from pipeflow.transports.allocator import keep_freed_memory
 from pipeflow.transports.codec import Decoder
 from pipeflow.transports.shm import Arena
-from pipeflow.values import dataclass
+from pipeflow.values import dataclass, replace
 
 #: How long a wait before another try lasts at most before it looks around, in milliseconds.
 _LOOK_MS: Final = 100
@@ -83,6 +84,8 @@ def _leave_keeper(task: Task, keeper: int) -> None:
     if not ties.die_with_parent(keeper):
         os._exit(1)
     kept = [*link.runner_fds, brief.board_fd, brief.arena.fd, brief.words_fd, brief.stdout_fd]
+    if brief.shared is not None:
+        kept += [brief.shared.memory, brief.shared.locks, brief.shared.door]
     # An end of the keeper's that stays open here hides from its neighbours that it is gone.
     ties.close_all_but([fd for fd in kept if fd >= 0])
     leave_last_words(brief.words_fd, brief.plan.code_pool(brief.worker))
@@ -108,7 +111,7 @@ def _run(task: Task) -> int:
     # How far it has come is for all to see the first time; later the worker is at work meanwhile.
     row = link.row if task.successor else board.worker(brief.worker)
     try:
-        work = load_stage(stage, brief.plan.folder, context, row)
+        work = load_stage(stage, brief.plan, context, row, shares_of((brief,)))
         _check(work)
     except BaseException as error:  # the user's module or constructor: a boundary
         outbox.put(Broken(start_failure(error, row)))
@@ -191,6 +194,8 @@ def _drive(loop: StageLoop, inbox: RunnerInbox, outbox: RunnerOutbox, plan: Plan
     except BaseException as error:  # whatever ends a runner is reported: a boundary
         names = tuple(stage.name for stage in plan.stages)
         failure = failure_of(error, names, plan.stage_of_pool)
+        if isinstance(error, ChannelError):  # the manager of what it shares is gone
+            failure = replace(failure, victim=True)
         loop.abandon()
         outbox.flush()
         outbox.put(Broken(failure))

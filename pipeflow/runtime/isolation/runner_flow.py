@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from pipeflow.errors import ItemNotSerializable
-from pipeflow.runtime.flow.joins import Call, Calls, Lone, Origin, UnitEnd
+from pipeflow.runtime.flow.joins import Call, Calls, Lone, Origin, UnitEnd, Unjoinable
 from pipeflow.runtime.flow.refused import ReadersGone, ResultNotSerializable
 from pipeflow.runtime.isolation.link import Cell, Link
 from pipeflow.runtime.isolation.messages import (
@@ -25,6 +25,7 @@ from pipeflow.runtime.isolation.messages import (
     Emitted,
     Ended,
     EndOrder,
+    FailedOrder,
     LoneOrder,
     OrderParser,
     Orders,
@@ -244,7 +245,7 @@ class RunnerInbox:
         #: The end of input was handed out.
         self.ended = False
 
-    def take(self) -> Call | Calls | Lone | UnitEnd | EndOfInput | None:
+    def take(self) -> Call | Calls | Lone | Unjoinable | UnitEnd | EndOfInput | None:
         """The next message, as ``flow.inbox.Inbox`` gives them.
 
         Raises:
@@ -257,7 +258,7 @@ class RunnerInbox:
             return None
         message, self.tried, self.alone = self._ready.popleft()
         self.ended = type(message) is EndOfInput
-        return message  # type: ignore[no-any-return]  # one of the five
+        return message  # type: ignore[no-any-return]  # one of the six
 
     def delivered(self, _call: Call) -> None:
         """A call begins; the keeper counts it."""
@@ -327,9 +328,12 @@ class RunnerInbox:
                         yield row, 0, False
                     else:
                         yield from ((row.single(at), 0, False) for at in range(len(ordinals)))
+                case FailedOrder(item, lane, unit, failure):
+                    call = Call(next(coming), item, lane, unit, (_NOWHERE,))
+                    yield Unjoinable(call, failure), 0, False
                 case LoneOrder(item, lane, unit):
                     yield Lone(next(coming), item, lane, unit, _NOWHERE), 0, False
                 case UnitOrder(lane, unit, span, free):
                     yield UnitEnd(lane, unit, span, free), 0, False
-                case EndOrder(units):
-                    yield EndOfInput(dict(units)), 0, False
+                case EndOrder(units, ids):
+                    yield EndOfInput(dict(units), ids), 0, False

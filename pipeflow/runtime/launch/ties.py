@@ -27,6 +27,12 @@ def die_with_parent(parent: int, number: int = signal.SIGKILL) -> bool:
     return os.getppid() == parent
 
 
+def prepare() -> None:
+    """Load what the ties need, so that a copy of this process need not."""
+    if sys.platform == "linux":
+        _prctl_of_libc()
+
+
 def adopt_orphans() -> None:
     """Have processes whose parent died become our children, not init's; Linux only."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)

@@ -18,7 +18,7 @@ from pipeflow.runtime.flow.joins import Call
 from pipeflow.runtime.flow.refused import ResultNotSerializable
 from pipeflow.runtime.loops.base import CONTROL
 from pipeflow.runtime.loops.copies import AsItCame
-from pipeflow.runtime.messages import ItemId
+from pipeflow.runtime.messages import Failure, ItemId
 from pipeflow.runtime.retry import wait_before_next
 from pipeflow.spec.policies import ErrorPolicy, OnError
 from pipeflow.values import dataclass, field
@@ -33,6 +33,7 @@ class Answer:
         copy: Makes the item as it came, where it may be tried again.
         results: What the function gave for it and has not left yet, each with its id.
         error: What went wrong with the last try.
+        failure: Why it could not be joined; then it is never tried.
         attempt: Number of that try.
         tried: How often it was tried before, in processes that have died.
         sent: Results that have left.
@@ -43,6 +44,7 @@ class Answer:
     copy: AsItCame | None = None
     results: deque[tuple[ItemId, Any]] = field(default_factory=deque)
     error: BaseException | None = None
+    failure: Failure | None = None
     attempt: int = 1
     tried: int = 0
     sent: int = 0

@@ -16,7 +16,14 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from pipeflow.errors import ItemNotLoadable, MemoryLimitReached, PipeflowError
+from pipeflow.errors import (
+    ChannelError,
+    ItemNotLoadable,
+    MemoryLimitReached,
+    PipeflowError,
+    ProgramFailed,
+    ProgramGivenUp,
+)
 from pipeflow.planner.plan import StagePlan
 from pipeflow.runtime.board import (
     DEAD_LETTERED,
@@ -31,6 +38,7 @@ from pipeflow.runtime.flow.inbox import Inbox
 from pipeflow.runtime.flow.joins import Lone
 from pipeflow.runtime.flow.outbox import Outbox
 from pipeflow.runtime.flow.refused import InputNotLoadable, ReadersGone, ResultNotSerializable
+from pipeflow.runtime.loops.outside import Outside
 from pipeflow.runtime.loops.rows import Gathered, append_from
 from pipeflow.runtime.messages import (
     Failure,
@@ -192,6 +200,10 @@ class StageLoop(ABC):
             yield from self._run()
         except (ReadersGone, OutputClosed):
             self._let_go()  # an early end: nobody needs more
+
+    def outside(self) -> Outside | None:
+        """What may let it go on beside its inputs when it waits; ``None``: nothing."""
+        return None
 
     @abstractmethod
     def _run(self) -> Iterator[bool]:
@@ -380,17 +392,24 @@ class StageLoop(ABC):
 
     def _failure(self, error: BaseException, phase: str, item: ItemId | None = None) -> Failure:
         return Failure(
-            phase=phase,
+            phase="program" if isinstance(error, ProgramFailed) else phase,
             kind=kind_of(error),
             message=self.mask(message_of(error)),
-            traceback=self.mask(
-                own_traceback(error) if isinstance(error, PipeflowError) else traceback_of(error)
-            ),
+            traceback=self._own_frames(error),
             item=id_text(self.hand if item is None else item, self.names),
             view="" if self._payload is None else view_of(self._payload, self.mask),
             attempt=self._attempt if self.hand else 1,
             emitted=self._emitted if self.hand else 0,
+            # In the user's code: the manager of what it shares is gone.
+            victim=isinstance(error, ChannelError),
         )
+
+    def _own_frames(self, error: BaseException) -> str:
+        """The user's traceback; a program's failure has none."""
+        if isinstance(error, ProgramFailed):
+            return ""
+        told = own_traceback(error) if isinstance(error, PipeflowError) else traceback_of(error)
+        return self.mask(told)
 
     def _stopped(self, error: BaseException, phase: str) -> StageStopped:
         return StageStopped(self._failure(error, phase))
@@ -440,6 +459,8 @@ def failure_of(
         )
         text = f"shared arrays would pass limits.memory ({error.limit / 2**20:.0f} MiB): {holders}"
         return Failure(phase="run", kind="MemoryLimitReached", message=text)
+    if isinstance(error, ProgramGivenUp):
+        return Failure(phase="program", kind=ProgramFailed.__name__, message=str(error))
     if isinstance(error, InputNotLoadable | ItemNotLoadable):
         item, cause = (
             (error.item, error.cause) if isinstance(error, InputNotLoadable) else ((), error)

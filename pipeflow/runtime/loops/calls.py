@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, assert_never
 
 from pipeflow.errors import ItemNotSerializable, PipeflowError
-from pipeflow.planner.plan import Join, Numbering
+from pipeflow.planner.plan import NAMED_JOINS, Numbering
 from pipeflow.runtime.board import (
     EMPTY,
     FAILED,
@@ -19,7 +19,7 @@ from pipeflow.runtime.board import (
     put_hand,
 )
 from pipeflow.runtime.flow.express import Express
-from pipeflow.runtime.flow.joins import Call, Calls, Lone, UnitEnd
+from pipeflow.runtime.flow.joins import Call, Calls, Lone, UnitEnd, Unjoinable
 from pipeflow.runtime.flow.refused import ReadersGone, ResultNotSerializable
 from pipeflow.runtime.loops.base import (
     CONTROL,
@@ -31,7 +31,7 @@ from pipeflow.runtime.loops.base import (
 from pipeflow.runtime.loops.copies import as_it_is
 from pipeflow.runtime.loops.forgotten import FORGOTTEN, refuse_forgotten
 from pipeflow.runtime.loops.rows import Halt, call_into, call_only
-from pipeflow.runtime.messages import Barrier, EndOfInput, ItemId
+from pipeflow.runtime.messages import Barrier, EndOfInput, Failure, ItemId
 from pipeflow.spec.pipeline import OUT
 from pipeflow.spec.policies import OnError
 from pipeflow.stages.work import DrainInterrupt, OutputClosed, Routed
@@ -56,7 +56,7 @@ class CallLoop(StageLoop):
 
     def __post_init__(self) -> None:
         StageLoop.__post_init__(self)  # super() knows nothing of a class with slots
-        self._joined = self.stage.join in {Join.ZIP_BY_ID, Join.ZIP_BY_POSITION}
+        self._joined = self.stage.join in NAMED_JOINS
 
     def _run(self) -> Iterator[bool]:
         inbox = self.inbox
@@ -87,7 +87,8 @@ class CallLoop(StageLoop):
             match message:
                 case UnitEnd(lane, unit, span, free):
                     self.outbox.end_unit(lane, unit, span, free=free)
-                case EndOfInput(units):
+                case EndOfInput(units, ids):
+                    self._ordinal = max(self._ordinal, ids)
                     yield from self._finish(units)
                     return
                 case None:
@@ -100,6 +101,8 @@ class CallLoop(StageLoop):
                     yield WAITS
                 case Lone():
                     self._lone(message)
+                case Unjoinable(call, error):
+                    self._cannot_join(call, error)
                 case Barrier(checkpoint):
                     self.outbox.barrier(checkpoint)
                 case Call() | Calls():
@@ -246,6 +249,18 @@ class CallLoop(StageLoop):
                 self._emit(result, (*call.id, self._emitted), (call.lane, call.unit))
                 result = None
             yield GOES_ON
+
+    def _cannot_join(self, call: Call, error: Exception | Failure) -> None:
+        """An item failed before it came to a call.
+
+        Raises:
+            StageStopped: The policy ends the run.
+        """
+        self._receive(call)
+        failure = error if isinstance(error, Failure) else self._failure(error, "item")
+        self._give_up_for(failure, 1, (call.lane, call.unit))
+        self.row[HAND_DEPTH] = 0
+        self._payload = None
 
     def _call_done(self, call: Call) -> None:
         count = len(call.origins)

@@ -24,14 +24,14 @@ from pipeflow.runtime.board import (
     id_text,
     put_hand,
 )
-from pipeflow.runtime.flow.joins import Call, Calls, Lone, UnitEnd
+from pipeflow.runtime.flow.joins import Call, Calls, Lone, UnitEnd, Unjoinable
 from pipeflow.runtime.flow.refused import ReadersGone
 from pipeflow.runtime.loops.attempts import Answer, splits, tries_again
 from pipeflow.runtime.loops.base import REST_S, WAITS
 from pipeflow.runtime.loops.calls import CallLoop
 from pipeflow.runtime.loops.copies import AsItCame
 from pipeflow.runtime.loops.leaving import InOrder, Leaving
-from pipeflow.runtime.messages import Barrier, EndOfInput, ItemId
+from pipeflow.runtime.messages import Barrier, EndOfInput, Failure, ItemId
 from pipeflow.spec.pipeline import UNMATCHED
 from pipeflow.stages.work import OutputClosed
 from pipeflow.values import dataclass, field
@@ -55,6 +55,8 @@ class ManyLoop(CallLoop):
     _size: int = field(init=False)
     _wait_s: float | None = field(init=False)
     _gathered: list[Answer] = field(default_factory=list)
+    #: How many of them could not be joined: they keep their place, and the function gets others.
+    _broken: int = 0
     _since: float = 0.0
     _quiet_since: float | None = None
     _row_left: Calls | None = None
@@ -94,7 +96,12 @@ class ManyLoop(CallLoop):
                         yield from self._begin()
                     self._gather_one(message)
                     message = None
-                    if alone or len(self._gathered) >= self._size:
+                    if alone or len(self._gathered) - self._broken >= self._size:
+                        yield from self._begin()
+                case Unjoinable():
+                    self._gather_failed(message)
+                    message = None
+                    if self._broken == len(self._gathered):
                         yield from self._begin()
                 case UnitEnd():
                     if self.stage.numbering is Numbering.KEEP:
@@ -115,14 +122,15 @@ class ManyLoop(CallLoop):
                 case Barrier(checkpoint):
                     yield from self._complete()
                     self.outbox.barrier(checkpoint)
-                case EndOfInput(units):
+                case EndOfInput(units, ids):
+                    self._ordinal = max(self._ordinal, ids)
                     yield from self._complete()
                     yield from self._finish(units)
                     return
                 case _:
                     assert_never(message)
 
-    def _next(self) -> Call | Lone | UnitEnd | Barrier | EndOfInput | None:
+    def _next(self) -> Call | Unjoinable | Lone | UnitEnd | Barrier | EndOfInput | None:
         """The next message; rows of calls come one by one."""
         assert self.inbox is not None
         if self._row_left is None:
@@ -144,6 +152,21 @@ class ManyLoop(CallLoop):
         if not self._gathered:
             self._since = self.clock()
         answer = Answer(call, tried=self.tried())
+        self._gathered.append(answer)
+        self._leaving.add(answer)
+
+    def _gather_failed(self, message: Unjoinable) -> None:
+        """The same for an item that came to no call: it fails in its place among the others."""
+        call, error = message
+        answer = Answer(call)
+        if isinstance(error, Failure):
+            answer.failure = error
+        else:
+            self._turn_to(answer)
+            self._payload = call.payload
+            answer.failure = self._failure(error, "item")
+            self._payload = None
+        self._broken += 1
         self._gathered.append(answer)
         self._leaving.add(answer)
 
@@ -187,18 +210,25 @@ class ManyLoop(CallLoop):
 
     def _begin(self) -> Iterator[bool]:
         """Work on what is gathered."""
-        answers, self._gathered = self._gathered, []
+        answers, self._gathered, self._broken = self._gathered, [], 0
         if not answers:
             return
+        whole = [one for one in answers if one.failure is None]
         inbox, row = self.inbox, self.row
         assert inbox is not None
-        again = tries_again(self.stage.on_error, len(answers))
+        again = tries_again(self.stage.on_error, len(whole))
         for one in answers:
             row[RECEIVED] += len(one.call.origins)
             inbox.delivered(one.call)
-            if again:
+            if one.failure is not None:
+                one.done = True
+                self._leaving.touch([one])
+            elif again:
                 one.copy = AsItCame(one.call.payload)
-        yield from self._work_on(answers)
+        if whole:
+            yield from self._work_on(whole)
+        else:
+            self._settle()
 
     @abstractmethod
     def _work_on(self, answers: Sequence[Answer]) -> Iterator[bool]:
@@ -264,6 +294,13 @@ class ManyLoop(CallLoop):
     def _account(self, answer: Answer) -> None:
         """An answer is done with: count it, or go by the policy."""
         self._turn_to(answer)
+        if answer.failure is not None:
+            self._payload = answer.payload()
+            place = (answer.call.lane, answer.call.unit)
+            self._give_up_for(answer.failure, len(answer.call.origins), place)
+            self.row[HAND_DEPTH] = 0
+            self._payload = None
+            return
         if answer.error is None:
             self._call_done(answer.call)
             return

@@ -8,6 +8,7 @@ from typing import Any
 from pipeflow.planner.plan import StagePlan
 from pipeflow.runtime.loops.base import StageLoop
 from pipeflow.runtime.loops.calls import CallLoop
+from pipeflow.runtime.loops.program import ProgramLoop
 from pipeflow.runtime.loops.source import SourceLoop
 from pipeflow.runtime.loops.stream import StreamLoop
 from pipeflow.runtime.loops.tries import TryLoop
@@ -31,6 +32,8 @@ def make_loop(
     """
     if work.source is not None:
         return SourceLoop(work=work, stage=stage, **settings)
+    if work.talk is not None:
+        return ProgramLoop(work=work, stage=stage, **settings)
     if work.stream is not None:
         return StreamLoop(work=work, stage=stage, **settings)
     if work.awaits:

@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator, Mapping
 from typing import Any, assert_never
 
 from pipeflow.runtime.board import FAILED, HAND_DEPTH, IN_ROW, PROCESSED, RECEIVED, put_hand
-from pipeflow.runtime.flow.joins import Call, Calls, Lone, UnitEnd
+from pipeflow.runtime.flow.joins import Call, Calls, Lone, UnitEnd, Unjoinable
 from pipeflow.runtime.flow.refused import ResultNotSerializable
 from pipeflow.runtime.loops.base import CONTROL, GOES_ON, StageLoop
 from pipeflow.runtime.messages import Barrier, EndOfInput
@@ -19,6 +19,14 @@ class StreamLoop(StageLoop):
 
     _place: tuple[int, int] = (0, 0)
     _end: Mapping[int, int] | None = None
+
+    def pull(self) -> Generator[Any, None, None]:
+        """The items, for a caller that takes them itself and has no function that wants them."""
+        return self._pull()
+
+    def put_down(self) -> None:
+        """The caller is done with the item that it pulled last."""
+        self._let_go()
 
     def _run(self) -> Iterator[bool]:
         start = self.work.stream
@@ -94,14 +102,21 @@ class StreamLoop(StageLoop):
                     self._end = units
                     return
                 case None:
-                    self.outbox.flush()
-                    self.waits.for_input(None)
+                    yield from self._nothing_yet()
                 case Lone():
                     self._lone(message)
                 case Barrier(checkpoint):
                     self.outbox.barrier(checkpoint)
+                case Unjoinable():
+                    raise AssertionError(message)  # stream functions take no named inputs
                 case _:
                     assert_never(message)
+
+    def _nothing_yet(self) -> Iterator[Any]:
+        """No item is there: wait for one."""
+        self.outbox.flush()
+        self.waits.for_input(None)
+        yield from ()
 
     def _pull_row(self, calls: Calls) -> Iterator[Any]:
         """The items of a row."""

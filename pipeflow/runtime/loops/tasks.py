@@ -99,7 +99,7 @@ class TaskLoop(ManyLoop):
 
     def _have_left(self, answer: Answer) -> None:
         if answer.done:
-            del self._begun[answer]
+            self._begun.pop(answer, None)  # what could not be joined was never begun
         room = self._rooms.pop(answer, None)
         if room is not None and not room.done():
             room.set_result(None)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
+from pipeflow.planner.plan import StagePlan
 from pipeflow.runtime.launch.wires import Wires
 from pipeflow.runtime.watch.alarms import Alarm, Alarms
 from pipeflow.runtime.watch.root_cause import signal_name
+from pipeflow.runtime.watch.standstill import waits_for
 from pipeflow.runtime.watch.watched import Watched
 from pipeflow.telemetry.events import Draining, Event, LogLine
 
@@ -15,6 +17,7 @@ class Drain:
     """The drain of a run, asked for or not.
 
     Args:
+        stages: Those of the plan.
         wires: Where it is told, and whom it wakes.
         alarms: Where the end of the grace is set.
         tell: Hears that it has begun.
@@ -25,8 +28,15 @@ class Drain:
     """
 
     def __init__(
-        self, wires: Wires, *, alarms: Alarms, tell: Callable[[Event], None], grace_s: float
+        self,
+        stages: Sequence[StagePlan],
+        wires: Wires,
+        *,
+        alarms: Alarms,
+        tell: Callable[[Event], None],
+        grace_s: float,
     ) -> None:
+        self._stages = stages
         self._wires, self._alarms, self._tell = wires, alarms, tell
         self._grace_s, self._began_s = grace_s, 0.0
         self.asked_by = 0
@@ -51,7 +61,8 @@ class Drain:
 
     def say_stuck(self, at_work: Iterable[Watched], still_s: float) -> None:
         """Say who is stopped because the drain is stuck."""
-        text = f"stopped: the run is drained, and nothing has moved for {still_s:.0f} s"
         for watched in at_work:
-            replica = watched.plan.replica
+            replica, stage = watched.plan.replica, self._stages[watched.plan.stage]
+            text = f"stopped: the run is drained, and nothing has moved for {still_s:.0f} s"
+            text += f"; {waits_for(stage.program)}" if stage.program is not None else ""
             self._tell(LogLine(stage=watched.stage, replica=replica, level="warning", text=text))

@@ -14,9 +14,19 @@ from pipeflow.runtime.machine import is_stopped
 from pipeflow.runtime.watch.ending import Ending
 from pipeflow.runtime.watch.stalls import Stalls
 from pipeflow.runtime.watch.watched import Watched
+from pipeflow.spec.program import Program, ProgramMode
 from pipeflow.telemetry.events import Event, LogLine
 
 _NS: Final = 1e9
+
+_BUSY: Final = frozenset({State.BUSY, State.AT_PROGRAM})
+
+#: Why a program that is to answer line by line most often seems not to.
+_BUFFERS: Final = (
+    "in mode 'item' a program must write each line at once (awk needs fflush(), and mawk"
+    " -W interactive; sed -u; grep --line-buffered; jq --unbuffered; python -u), and one for each"
+    " that it reads"
+)
 
 
 class Standstill:
@@ -78,8 +88,16 @@ class Standstill:
         return still_s
 
     def at_work(self, alive: Iterable[Watched]) -> list[Watched]:
-        """Those of some workers that are in the user's code; sources may be there for ever."""
-        return [watched for watched in alive if self._is_at_work(watched)]
+        """Those of some workers that are in the user's code; sources may be there for ever.
+
+        A program that could write without further items is none of them, as long as there is
+        anybody else to wait for.
+        """
+        alive = list(alive)
+        found = [watched for watched in alive if self._is_at_work(watched)]
+        if found or any(watched.is_source and self._state(watched) in _BUSY for watched in alive):
+            return found
+        return [watched for watched in alive if self._state(watched) == State.IN_OR_PROGRAM]
 
     def _counts(self, watched: Watched) -> bytes:
         row = self._board.worker(watched.plan.index)
@@ -88,8 +106,11 @@ class Standstill:
         return counted + b"".join(self._board.words[cell : cell + 1].tobytes() for cell in emitted)
 
     def _is_at_work(self, watched: Watched) -> bool:
-        busy = self._board.worker(watched.plan.index)[cells.STATE] == State.BUSY
+        busy = self._state(watched) in _BUSY
         return busy and watched.at_work and not watched.is_source
+
+    def _state(self, watched: Watched) -> int:
+        return self._board.worker(watched.plan.index)[cells.STATE]
 
     def _say_where(self, alive: Sequence[Watched], still_s: float) -> None:
         waits = self._stalls.waits(self._board, [watched.plan.index for watched in alive])
@@ -105,9 +126,19 @@ class Standstill:
             )
             if is_stopped(watched.pid):
                 text += f"; its process was stopped by a signal: kill -CONT {watched.pid}"
+            program = self._plan.stages[watched.plan.stage].program
+            text += f"; {waits_for(program)}" if program is not None else ""
+            if self._state(watched) == State.IN_OR_PROGRAM:
+                text += ", which has got all items so far and writes nothing"
             text += "".join(f"\n{wait}" for wait in waits)
             part = self._plan.code_pool(watched.plan.process)
             stack = stack_of(self._last_words.take(part)).rstrip()
-            text += f"\n{stack}" if stack else ""
+            text += f"\n{stack}" if stack and program is None else ""
             replica = watched.plan.replica
             self._tell(LogLine(stage=watched.stage, replica=replica, level="warning", text=text))
+
+
+def waits_for(program: Program) -> str:
+    """What a worker that is at work waits for, if its work is a program; with a hint."""
+    words = f"it waits for program '{program.name}'"
+    return f"{words}: {_BUFFERS}" if program.mode is ProgramMode.ITEM else words

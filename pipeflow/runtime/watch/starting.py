@@ -101,5 +101,5 @@ class Starting:
 def _at(state: State, stage: StagePlan) -> tuple[str, str]:
     """The phase in which a worker is that has not begun, and what that is in words."""
     if state is State.STARTING:
-        return "import", f"the import of '{stage.call.partition(':')[0] or stage.operator}'"
-    return "constructor", f"the constructor of '{stage.call or stage.operator}'"
+        return "import", f"the import of '{stage.call.partition(':')[0] or stage.work}'"
+    return "constructor", f"the constructor of '{stage.work}'"

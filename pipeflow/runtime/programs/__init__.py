@@ -1,0 +1,1 @@
+"""External programs as stages (``run:``): processes, pipes, and what is said in them."""
