@@ -98,11 +98,13 @@ def test_a_source_that_is_full_gives_way_to_another_until_nobody_else_can_go_on(
     order.ask_everybody()
     seen.append(order.next())
     other.goes_on = True
+    order.ask_everybody()
+    seen += [order.next(), order.next()]
     in_flight = 2
     order.ask_everybody()
     seen.append(order.next())
 
-    assert seen == [other, busy, busy]
+    assert seen == [other, busy, other, other, busy]
 
 
 def test_a_closed_channel_is_told_once() -> None:
