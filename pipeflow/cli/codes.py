@@ -165,7 +165,7 @@ _GRAPH: Final[Mapping[str, str]] = {
     "join-replicas": "This join cannot be spread over replicas: positions are counted once, and "
     "what the latest item has replaced is told once.",
     "join-unordered": "A join by position needs its inputs in order. Replicas that keep none, and "
-    "those that join by key, have none.",
+    "those that join by key, have none. A join by item id needs the same order on all inputs.",
     "limits-of-a-part": "The limits of a run are those of the file that is run; files that its "
     "stages run have no say in them.",
     "missing-inputs": "The operator, or the file, takes items, and the stage lacks `inputs`.",

@@ -86,7 +86,7 @@ def make_plan(pipeline: Pipeline, machine: Machine, *, fusion: bool = False) -> 
     processes = workers + sum(replicas[name] for name in beside)
     processes += manager_count(trimmed.pipeline)
     units = number(running, zips, replicas)
-    ways = find_ways(running, units, replicas)
+    ways = find_ways(running, zips, units, replicas)
     budget = share_memory(trimmed.pipeline, demands_of(running, replicas), machine)
     findings = by_place(
         [
@@ -216,6 +216,7 @@ def _edges(
                     route=way.route,
                     key=_key(stage, edge, way.route),
                     parts=way.parts,
+                    recounted=way.recounted,
                     lanes=lanes,
                     lane_base=lane_base,
                     ordered=way.ordered,

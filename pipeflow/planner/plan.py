@@ -119,6 +119,8 @@ class EdgePlan:
         key: The expression that gives the key of its items, for ``Route.KEY`` and for a join by
             key; else empty.
         parts: Which writers make up a unit.
+        recounted: Whether each replica of the reader counts the items of the edge anew, its own and
+            the others': to it each is a unit of its own.
         lanes: Lanes that the edge carries, at least 1.
         lane_base: Number of its first lane among all input lanes of the reading stage.
         ordered: Whether the reader waits for the units in their order (on each lane), or takes
@@ -140,6 +142,7 @@ class EdgePlan:
     route: Route = Route.SINGLE
     key: str = ""
     parts: Parts = Parts.ONE
+    recounted: bool = False
     lanes: int = 1
     lane_base: int = 0
     ordered: bool = True

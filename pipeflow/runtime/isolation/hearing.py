@@ -214,9 +214,9 @@ class HearingLoop(StageLoop):
         """Do what the loop has done."""
         match act:
             case Ended(lane, unit, span, free):
+                self._pass_units(span)  # first: readers that are gone make the other raise
                 if not self._leaving:
                     self.outbox.end_unit(lane, unit, span, free=free)
-                self._pass_units(span)
             case Unread(port):
                 self.outbox.count_unread(port, 1)
                 self._count_emitted(port)
