@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from pipeflow.errors import Finding, InvalidPipeline, Severity, UsageError
 from pipeflow.values import dataclass, field
@@ -21,11 +21,15 @@ if TYPE_CHECKING:
     from pipeflow.executors.base import Executor
     from pipeflow.planner.plan import Plan
     from pipeflow.spec.pipeline import Pipeline
+    from pipeflow.streams import Stream
     from pipeflow.telemetry.events import Event
     from pipeflow.telemetry.report import Report
 
 #: A pipeline file, or what would stand in one.
 Source = str | os.PathLike[str] | Mapping[str, Any]
+
+#: A stream function: it comes back as it is.
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 #: Executors by the names that people give.
 EXECUTORS: Final = ("local", "inline")
@@ -66,10 +70,14 @@ class Reading:
         """Give the pipeline.
 
         Raises:
-            InvalidPipeline: Any finding is an error.
+            InvalidPipeline: Any finding is an error, or the file is to get params as a stage of
+                another file and has none now.
         """
         if self.pipeline is None:
             raise InvalidPipeline(self.findings, dict(self.sources))
+        if self.pipeline.lacking:
+            findings = sort_findings([*self.findings, *self.pipeline.lacking])
+            raise InvalidPipeline(findings, dict(self.sources))
         return self.pipeline
 
 
@@ -172,24 +180,56 @@ def plan(
     return make_plan(loaded, read_machine(), fusion=fuse)
 
 
-def stream(target: Any, *, stage: str = "") -> Any:
+@overload
+def stream(target: Function) -> Function: ...
+@overload
+def stream(
+    target: Source,
+    *,
+    stage: str = "",
+    params: Mapping[str, object] | None = None,
+    sets: Sequence[str] = (),
+    overlays: Sequence[str | os.PathLike[str]] = (),
+    seed: int | None = None,
+    start_timeout_s: float = 300.0,
+    start_method: str = "",
+    listener: Callable[[Event], None] | None = None,
+) -> Stream: ...
+def stream(target: Any, **settings: Any) -> Any:
     """Mark a stream function, or read a running pipeline.
 
     As a decorator, ``@pipeflow.stream`` says that a function takes the whole stream: an iterator
-    over the items, and gives an iterator of results. With a path or a mapping,
-    ``with pipeflow.stream(path, stage="shrink") as items`` will run the pipeline and give what the
-    stage emits; that form comes in a later version.
+    over the items, and gives an iterator of results.
+
+    With a path or a mapping it gives what a stage emits while the pipeline runs::
+
+        with pipeflow.stream("photos.yaml", stage="shrink") as items:
+            for photo in items:
+                ...
+        print(items.report.run.status)
+
+    Only what leads to that stage runs, each stage in its own process. Leaving the block early ends
+    the run cleanly. A failure of the run is raised by the loop. Ctrl-C ends both. In place of
+    ``with`` the whole may be looped over directly; it can be pickled, and each loop is a run.
+
+    Args:
+        target: A function; or the path of a pipeline file, or its content as a mapping.
+        settings: For a pipeline ``stage`` (``"stage"`` or ``"stage.port"``; may be left out if
+            just one stage is read by no other), and ``params``, ``sets``, ``overlays``, ``seed``,
+            ``start_timeout_s``, ``start_method``, ``listener`` as for ``run``; the listener is
+            called in a thread of its own.
 
     Raises:
-        UsageError: The target is a pipeline: not in this version.
         TypeError: The target is neither.
+        InvalidPipeline, MachineError, UsageError: In the ``with`` statement: the pipeline cannot
+            be run, or has no such stage.
     """
     if isinstance(target, (str, os.PathLike, Mapping)):
-        raise UsageError(
-            "pipeflow.stream(path, stage=...) comes in a later version;"
-            " until then let a stage of the pipeline keep its items, and call pipeflow.run"
-        )
-    if not callable(target) or stage:
+        from pipeflow.streams import Stream
+
+        given = {name: value for name, value in settings.items() if value is not None}
+        return Stream(pipeline=target, **given)
+    if not callable(target) or settings:
         raise TypeError(
             "pipeflow.stream is written over a function:"
             f" @pipeflow.stream takes no arguments and no {type(target).__name__}"
@@ -239,7 +279,7 @@ def read(
         expect(loaded.pipeline)
     from pipeflow.planner.checks import check  # loads networkx, which takes a while
 
-    graph = check(loaded.pipeline) if loaded.pipeline is not None else ()
+    graph = check(loaded.pipeline, complete=loaded.complete) if loaded.pipeline is not None else ()
     if not loaded.complete:
         # What was left out for its mistakes may be all that a doubt rests on.
         graph = tuple(each for each in graph if each.severity is Severity.ERROR)

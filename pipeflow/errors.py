@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from pipeflow.values import dataclass
+from pipeflow.values import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -36,14 +36,26 @@ class Location:
         file: The path as the user wrote it; ``<--set>`` and ``<--param>`` for the command line.
         line: Counted from 1.
         column: Counted from 1, in characters.
+        via: Where another file names this one as the work of a stage; ``None`` for a file that was
+            asked for itself. It is no part of the place: two stages may run one file.
     """
 
     file: str
     line: int
     column: int
+    via: Location | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}"
+
+    def includes(self) -> tuple[Location, ...]:
+        """The places that led to this file, the nearest first."""
+        found: list[Location] = []
+        place = self.via
+        while place is not None:
+            found.append(place)
+            place = place.via
+        return tuple(found)
 
 
 class Severity(Enum):
@@ -74,8 +86,9 @@ class Finding:
     length: int = 1
 
     def __str__(self) -> str:
-        text = f"{self.at}: {self.severity.value}[{self.code}]: {self.problem}"
-        return f"{text}\n  hint: {self.hint}" if self.hint else text
+        lines = [f"{self.at}: {self.severity.value}[{self.code}]: {self.problem}"]
+        lines += [f"  hint: {self.hint}"] if self.hint else []
+        return "\n".join([*lines, *(f"  included at {place}" for place in self.at.includes())])
 
 
 class PipeflowError(Exception):

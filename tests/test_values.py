@@ -163,7 +163,7 @@ def test_the_standard_library_takes_ours_for_its_own() -> None:
     place = Location("a.yaml", 1, 2)
 
     assert dataclasses.is_dataclass(place)
-    assert dataclasses.asdict(place) == {"file": "a.yaml", "line": 1, "column": 2}
+    assert dataclasses.asdict(place) == {"file": "a.yaml", "line": 1, "column": 2, "via": None}
     assert dataclasses.replace(place, line=7) == Location("a.yaml", 7, 2)
 
 

@@ -73,16 +73,21 @@ _LANGUAGE: Final[Mapping[str, str]] = {
     "dead-lettered.",
     "bad-output": "`outputs` lists the stage's own ports. out, errors and unmatched belong to "
     "pipeflow.",
-    "bad-reference": "${...} names params.NAME, env.NAME, file.dir or run.id; $$ is a $.",
+    "bad-reference": "${...} names params.NAME, env.NAME, file.dir, run.id, or under `with` "
+    "shared.NAME; $$ is a $.",
     "bad-run": "`run` is a program and its arguments as a list, or a mapping with `cmd`, `mode` "
     "and `format`. It has no `with`: what the program needs to know is in its arguments or, by "
     "`env`, in its variables. Modes `item` and `each` answer items, so they need `inputs`.",
     "bad-set": "--set takes a path and a value: stages.shrink.replicas=4.",
+    "beside-pipeline": "A stage with `pipeline` has no processes of its own, so what concerns them "
+    "(replicas, on_error, env and the like) is written in the file that it runs. A param of that "
+    "file lets each stage that runs it choose. `with`, `inputs`, `enabled` and `description` may "
+    "stand beside `pipeline`.",
     "bad-timeout": "`timeout` bounds the time in your function for one item, so it needs a stage "
     "that is called with single items: no source and no stream function.",
     "bad-value": "The value is none of those that are allowed here.",
     "call-or-use": "A stage has exactly one kind of work: `call` for your own Python, `use` for "
-    "an operator, or `run` for a program.",
+    "an operator, `run` for a program, or `pipeline` for another file.",
     "cut-expression": "A comment cut the expression. Quote it.",
     "directory": "A folder stands where a pipeline file is expected.",
     "duplicate-name": "Two stages may not have the same name, nor names that differ in case only.",
@@ -90,7 +95,8 @@ _LANGUAGE: Final[Mapping[str, str]] = {
     "empty-file": "The file has no pipeline in it.",
     "file-missing": "There is no such file.",
     "missing-key": "A key that is needed is not there.",
-    "missing-param": "The param has no default, so it must be given: --param NAME=VALUE.",
+    "missing-param": "The param has no default, so it must be given: --param NAME=VALUE; for a "
+    "file that a stage runs, under `with` of that stage.",
     "newer-version": "The file is written in a newer version of the language. Upgrade pipeflow.",
     "no-stages": "A pipeline has at least one stage.",
     "not-a-mapping": "A mapping is expected: lines of `key: value`.",
@@ -98,6 +104,8 @@ _LANGUAGE: Final[Mapping[str, str]] = {
     "out-of-range": "The number is too small or too large for this setting.",
     "param-type": "A param is one of string, integer, number, boolean, path, duration, size, list.",
     "param-value": "The value does not fit what the param says of its type, range or choices.",
+    "recursive-pipeline": "A file that runs itself, by way of others or at once, would never come "
+    "to an end.",
     "reference-in-expression": "${...} is not filled in inside an expression: it stays text. An "
     "expression reads `params.NAME`.",
     "size": "A size has a unit: 64KiB, 4GB. KB is 10^3 bytes, KiB is 2^10.",
@@ -106,11 +114,14 @@ _LANGUAGE: Final[Mapping[str, str]] = {
     "datetime; another name fails for every item.",
     "unknown-operator": "There is no such operator; `pipeflow stages` lists those there are. Names "
     "with a / belong to plug-ins, which must be installed.",
+    "too-many-files": "The files that stages run, and those that these run, are more than any "
+    "pipeline needs.",
     "unclosed-reference": "${ is closed by }; $$ is a $ that begins nothing.",
     "unknown-param": "The file declares no param of that name.",
     "bad-parameter": "Parameters of the operator do not go together: one is missing that another "
     "needs, or two say different things.",
     "unknown-parameter": "The function, class or operator has no such parameter.",
+    "unknown-shared": "`shared` declares no state of that name.",
     "unreadable": "The file cannot be read.",
     "unset-variable": "The environment has no such variable. ${env.NAME:-default} gives a default.",
     "wrong-type": "The value is of another type than the setting takes.",
@@ -142,6 +153,9 @@ _GRAPH: Final[Mapping[str, str]] = {
     "type, who takes it another. One of them is wrong, or a stage between the two is missing.",
     "join-drops": "A join by position pairs the n-th item of each input, so nothing on the way may "
     "filter, skip or drop.",
+    "join-merged": "A named input takes one output. Here a stage of an inner file joins, and the "
+    "outer file feeds that input from several; or dead letters of several inner stages come "
+    "together. Merge them in a stage before the join.",
     "join-mixed": "Some of the inputs come from one stage and some do not, so neither ids nor "
     "positions can pair them.",
     "join-not-one-to-one": "A join by item id needs one-to-one stages between the split and the "
@@ -151,12 +165,17 @@ _GRAPH: Final[Mapping[str, str]] = {
     "join-replicas": "This join cannot be spread over replicas: positions are counted once, and "
     "what the latest item has replaced is told once.",
     "join-unordered": "A join by position needs its inputs in order. Replicas that keep none, and "
-    "those that join by key, have none.",
-    "missing-inputs": "The operator takes items, and the stage has no `inputs`.",
+    "those that join by key, have none. A join by item id needs the same order on all inputs.",
+    "limits-of-a-part": "The limits of a run are those of the file that is run; files that its "
+    "stages run have no say in them.",
+    "missing-inputs": "The operator, or the file, takes items, and the stage lacks `inputs`.",
     "named-stream": "A stream function takes one stream, so it has no named inputs.",
     "never-answers": "The function returns nothing, yet another stage reads what it gives. Is a "
     "`return` missing?",
     "no-source": "Every stage has inputs, so nothing would start the pipeline.",
+    "part-of-another": "A file with `inputs` or `outputs` is made to be a stage of another file: "
+    "alone it has nothing to read, or nobody to give to. `pipeflow validate` and `pipeflow test` "
+    "look at it alone.",
     "reads-a-sink": "A sink gives nothing that could be read.",
     "self-edge": "A stage reads its own output.",
     "single-replicas": "Sources, file sinks and programs for the whole stream have one replica.",
@@ -168,13 +187,17 @@ _GRAPH: Final[Mapping[str, str]] = {
     "test-input": "A test lets a join run and gives only some of its inputs. Give the others too.",
     "test-path": "A test expects what nothing that it gives leads to, or gives what leads to "
     "nothing that it expects. Only the stages between the two run.",
+    "unknown-input": "The file that the stage runs has no such input, or several, which must be "
+    "named.",
     "unknown-port": "The stage has no such output port.",
     "unknown-stage": "An input names a stage that is not there.",
     "unknown-program": "The program that `run` names is not in the folders of PATH, or is no file "
     "that may be run. It may be there on the machine where the pipeline runs.",
     "unread-errors": "Dead letters must be read: let a stage have `inputs: NAME.errors`, or say "
     "`on_error: skip`.",
+    "unread-input": "A file that is used as a stage names an input that none of its stages reads.",
     "unread-output": "Nobody reads what this port gives.",
+    "unused-shared": "No stage gets this state; a stage gets it by ${shared.NAME} under `with`.",
 }
 
 _MACHINE: Final[Mapping[str, str]] = {

@@ -71,7 +71,7 @@ class FailureTeller:
         traceback = escape_controls(masked(error.traceback)).rstrip()
         # Without a frame it would only say what the message says again.
         blocks = [traceback] if "\n" in traceback else []
-        at = place(error.at)
+        at = _place_in(stage, error.at) or place(error.at)
         if at is None:
             blocks.append(f"{error.at or self.plan.file}: error[{code}]: {problem}")
         else:
@@ -88,6 +88,12 @@ class FailureTeller:
         if hint:
             blocks.append(f"  hint: {hint}")
         return "\n".join(blocks)
+
+
+def _place_in(stage: StagePlan | None, text: str) -> Location | None:
+    """The place of a stage that a text means; unlike the text it knows by what it is included."""
+    places = (stage.at, stage.on_error_at) if stage is not None else ()
+    return next((each for each in places if each is not None and str(each) == text), None)
 
 
 def place(text: str) -> Location | None:

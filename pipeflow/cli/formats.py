@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from pipeflow.errors import Finding
+from pipeflow.errors import Finding, Location
 
 _SARIF_SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
 
@@ -44,16 +44,30 @@ def _result(finding: Finding) -> Mapping[str, object]:
         "endColumn": at.column + finding.length,
     }
     place = {"artifactLocation": {"uri": at.file.replace("\\", "/")}, "region": region}
-    return {
+    result: dict[str, object] = {
         "ruleId": finding.code,
         "level": finding.severity.value,
         "message": {"text": _message(finding)},
         "locations": [{"physicalLocation": place}],
     }
+    related = [_included(place) for place in at.includes()]
+    return result | {"relatedLocations": related} if related else result
+
+
+def _included(at: Location) -> Mapping[str, object]:
+    return {
+        "message": {"text": "included here"},
+        "physicalLocation": {
+            "artifactLocation": {"uri": at.file.replace("\\", "/")},
+            "region": {"startLine": at.line, "startColumn": at.column},
+        },
+    }
 
 
 def _message(finding: Finding) -> str:
-    return f"{finding.problem}\nhint: {finding.hint}" if finding.hint else finding.problem
+    hint = [f"hint: {finding.hint}"] if finding.hint else []
+    included = (f"included at {place}" for place in finding.at.includes())
+    return "\n".join([finding.problem, *hint, *included])
 
 
 def _data(text: str) -> str:

@@ -7,7 +7,7 @@ import json
 from typing import Final
 
 from pipeflow.cli.arguments import Command, add_file, add_fuse, add_settings
-from pipeflow.cli.reading import read_file, show_findings
+from pipeflow.cli.reading import read_file, show_findings, with_sources
 from pipeflow.cli.world import Exit, World
 
 
@@ -23,7 +23,8 @@ def _execute(arguments: argparse.Namespace, world: World) -> int:
     from pipeflow.planner.make import make_plan
 
     reading = read_file(arguments.file, arguments, world)
-    decided = make_plan(reading.require(), world.machine(), fusion=arguments.fuse)
+    with with_sources(reading):
+        decided = make_plan(reading.require(), world.machine(), fusion=arguments.fuse)
     # The planner's own doubts are part of the plan.
     others = tuple(each for each in reading.findings if each not in decided.warnings)
     show_findings(others, reading.sources, world)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from pipeflow.api import Reading, read
 from pipeflow.cli.arguments import settings_of
 from pipeflow.cli.wording import plural
 from pipeflow.cli.world import World
-from pipeflow.errors import Finding, Severity
+from pipeflow.errors import Finding, InvalidPipeline, Severity
 from pipeflow.spec.pipeline import Pipeline
 
 #: What stands for standard input.
@@ -34,16 +35,29 @@ def read_file(
 
 
 def require_pipeline(file: str, arguments: argparse.Namespace, world: World) -> Pipeline:
-    """Read one pipeline file; show its warnings.
+    """Read one pipeline file to look at it, with or without all its params; show its warnings.
 
     Raises:
         InvalidPipeline: It has mistakes.
         UsageError: ``--param`` or ``--set`` cannot be understood.
     """
     reading = read_file(file, arguments, world)
-    pipeline = reading.require()
+    pipeline = reading.pipeline or reading.require()
     show_findings(reading.findings, reading.sources, world)
     return pipeline
+
+
+@contextmanager
+def with_sources(reading: Reading) -> Iterator[None]:
+    """What the planner finds wrong of a file is shown with the lines of that file.
+
+    Raises:
+        InvalidPipeline: With the texts of the files.
+    """
+    try:
+        yield
+    except InvalidPipeline as invalid:
+        raise InvalidPipeline(invalid.findings, dict(reading.sources)) from None
 
 
 def stdin_text(world: World) -> str:

@@ -107,13 +107,14 @@ def _warm(executor: Executor, start_method: str, world: World) -> Iterator[None]
 
 
 def _run(arguments: argparse.Namespace, world: World, executor: Executor) -> int:
-    from pipeflow.cli.reading import read_file, show_findings
+    from pipeflow.cli.reading import read_file, show_findings, with_sources
 
     reading = read_file(arguments.file, arguments, world, _expect(executor, arguments))
     pipeline = reading.require()
     if arguments.until is not None:
         pipeline = _cut(pipeline, arguments.until, arguments.take or FEW)
-    plan = _plan(pipeline, world, fusion=arguments.fuse)
+    with with_sources(reading):
+        plan = _plan(pipeline, world, fusion=arguments.fuse)
     _prepare(executor, plan)
     # Imported while the launch server imports what the stages share.
     from pipeflow.cli.displays import Quiet
@@ -203,10 +204,13 @@ def _check(arguments: argparse.Namespace) -> None:
 
 def _cut(pipeline: Pipeline, target: str, count: int) -> Pipeline:
     from pipeflow.cli.until import until
+    from pipeflow.planner.expand import expand, port_in
     from pipeflow.planner.make import only_to
     from pipeflow.stages.registry import stage_types
 
-    return until(pipeline, target, count, stage_types=stage_types(), only_to=only_to)
+    expanded = expand(pipeline)
+    port = str(port_in(expanded, target))
+    return until(expanded.pipeline, port, count, stage_types=stage_types(), only_to=only_to)
 
 
 def _plan(pipeline: Pipeline, world: World, *, fusion: bool) -> Plan:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pipeflow.cli.arguments import Command, add_settings, settings_of
+from pipeflow.cli.arguments import Command, add_settings, settings_of, whole_number
 from pipeflow.cli.pipeline_files import pipeline_files
 from pipeflow.cli.reading import STDIN
 from pipeflow.cli.wording import plural
@@ -17,10 +17,14 @@ from pipeflow.errors import Finding, InvalidPipeline, UsageError
 
 if TYPE_CHECKING:
     from pipeflow.api import Settings
+    from pipeflow.testing.creating import Created
     from pipeflow.testing.file_tests import Outcome
 
 #: The file that is meant when none is named.
 _HERE: Final = "."
+
+#: Items of each source in a new test when --take does not say.
+_FEW: Final = 3
 
 
 def _add(parser: argparse.ArgumentParser) -> None:
@@ -37,10 +41,26 @@ def _add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--update", action="store_true", help="write what came into the files, as expected"
     )
+    parser.add_argument(
+        "--create",
+        metavar="STAGE",
+        default="",
+        help="write a test of a stage into the file, from a sample of real items",
+    )
+    parser.add_argument(
+        "--take",
+        metavar="N",
+        type=whole_number(1),
+        help=f"how many items of each source --create takes ({_FEW})",
+    )
     add_settings(parser)
 
 
 def _execute(arguments: argparse.Namespace, world: World) -> int:
+    if arguments.create:
+        return _create(arguments, world)
+    if arguments.take is not None:
+        raise UsageError("--take goes with --create STAGE: whose items are to be taken?")
     from pipeflow.testing.file_tests import run_test
     from pipeflow.testing.telling import told
 
@@ -67,6 +87,53 @@ def _execute(arguments: argparse.Namespace, world: World) -> int:
     if arguments.update and failed:
         return _update(failed, settings, world)
     return Exit.FAILED if failed else Exit.DONE
+
+
+def _create(arguments: argparse.Namespace, world: World) -> int:
+    """Write a new test into the one file that is named."""
+    from pipeflow.testing.creating import create_test
+
+    if len(arguments.files) != 1 or arguments.files[0] in {_HERE, STDIN}:
+        raise UsageError("--create needs the one file that the test is for")
+    if arguments.update or arguments.wanted:
+        raise UsageError("--create writes one new test; --update and -k are about those there are")
+    (file,) = arguments.files
+    text = _text_of(file)
+    settings = settings_of(arguments)
+    made = create_test(
+        file, text, arguments.create, settings, world.environ, take=arguments.take or _FEW
+    )
+    _write(file, made.text)
+    given = ", ".join(f"{plural(count, 'item')} of '{port}'" for port, count in made.given.items())
+    what = plural(made.count, "item")
+    world.say(
+        f"wrote test '{made.name}' into {file}: given {given}, it expects {what} of "
+        f"'{made.expected}'{_remark(made)}"
+    )
+    return Exit.DONE
+
+
+def _remark(made: Created) -> str:
+    if not made.count:
+        return "; --take 20 may show some"
+    return "" if made.exact else ", by their number"
+
+
+def _text_of(file: str) -> str:
+    try:
+        with Path(file).open(encoding="utf-8", newline="") as stream:
+            return stream.read()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise UsageError(f"cannot read {file}: {reason}") from None
+
+
+def _write(file: str, text: str) -> None:
+    try:
+        with Path(file).open("w", encoding="utf-8", newline="") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise UsageError(f"cannot write {file}: {error.strerror}") from None
 
 
 def _every_test(named: Sequence[str], settings: Settings, world: World) -> list[tuple[str, str]]:
@@ -118,15 +185,10 @@ def _update(failed: Sequence[tuple[str, Outcome]], settings: Settings, world: Wo
 
     for file in dict.fromkeys(file for file, _ in failed):
         seen = [pair for other, outcome in failed if other == file for pair in outcome.came]
-        with Path(file).open(encoding="utf-8", newline="") as stream:
-            text = stream.read()
+        text = _text_of(file)
         new = updated(file, text, seen)
         if new != text:
-            try:
-                with Path(file).open("w", encoding="utf-8", newline="") as stream:
-                    stream.write(new)
-            except OSError as error:
-                raise UsageError(f"cannot write {file}: {error.strerror}") from None
+            _write(file, new)
             world.say(f"wrote {file}")
     left = [
         f"{file}::{outcome.test.name}"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from pipeflow.config.load import Loaded
+    from pipeflow.spec.pipeline import Pipeline
 
 #: Where ``validate --write-schema`` puts it, from the folder of the pipeline files.
 PLACE: Final = Path(".pipeflow/schema.json")
@@ -34,7 +35,8 @@ def schema_of(loaded: Sequence[Loaded], folder: str, *, stages: bool = False) ->
     calls = [call for one in loaded for call in calls_in(one)]
     pipeline = loaded[0].pipeline if stages else None
     project = read_project(calls, folder, sys.path, plugin_code())
-    schema = project_schema(stage_types(), project, pipeline.stages if pipeline else ())
+    parts = {name: part for one in loaded for name, part in parts_in(one)}
+    schema = project_schema(stage_types(), project, pipeline, parts)
     # Nobody reads it but editors, and it is long.
     return json.dumps(schema, ensure_ascii=False) + "\n"
 
@@ -48,6 +50,18 @@ def calls_in(loaded: Loaded) -> Iterator[str]:
         call = stage.get("call") if isinstance(stage, Map) else None
         if isinstance(call, Scalar) and isinstance(call.value, str):
             yield call.value
+
+
+def parts_in(loaded: Loaded) -> Iterator[tuple[str, Pipeline]]:
+    """What stands behind ``pipeline:`` in a file, and the file that it names."""
+    from pipeflow.config.nodes import Scalar, at_path
+
+    if loaded.pipeline is None or loaded.resolved is None:
+        return
+    for stage in loaded.pipeline.stages:
+        named = at_path(loaded.resolved, ("stages", stage.name, "pipeline"))
+        if stage.inner is not None and isinstance(named, Scalar):
+            yield str(named.value), stage.inner
 
 
 def folder_of(file: str) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from pipeflow.config.cursor import Cursor, Findings
 from pipeflow.config.file_tests import read_tests
 from pipeflow.config.nodes import Map, TreePath
+from pipeflow.config.part import Asked, secrets_of
+from pipeflow.config.ports import read_ports
+from pipeflow.config.shared import read_shared
 from pipeflow.config.source import hidden_modules
 from pipeflow.config.stage import Surroundings, broken_stage, read_defaults, read_stage
 from pipeflow.errors import Finding, Location
@@ -27,6 +30,7 @@ class Origin:
         folder: The file's folder, absolute.
         search_path: Where modules are looked for after the folder.
         program_path: Where programs are looked for: ``PATH``.
+        via: Where another file names it, if one does.
     """
 
     file: str
@@ -34,6 +38,7 @@ class Origin:
     folder: str
     search_path: Sequence[str]
     program_path: str = ""
+    via: Location | None = None
 
 
 def build(
@@ -42,6 +47,7 @@ def build(
     *,
     origin: Origin,
     stage_types: Mapping[str, StageType],
+    include: Callable[[Asked, Findings], Pipeline | None],
     parameters: Mapping[str, object],
     secrets: Sequence[str],
 ) -> tuple[Pipeline, tuple[Finding, ...]]:
@@ -52,6 +58,7 @@ def build(
         wrong: Paths that the shape check refused; they read as if they were not there.
         origin: Where it comes from.
         stage_types: The operators there are.
+        include: Reads the file that a stage runs.
         parameters: The values of ``params``, secrets left out.
         secrets: Texts that must never be shown.
     """
@@ -62,9 +69,11 @@ def build(
         search_path=origin.search_path,
         stage_types=stage_types,
         program_path=origin.program_path,
+        include=include,
         defaults=read_defaults(root.inner("defaults")),
     )
-    start = Location(origin.file, 1, 1)
+    start = Location(origin.file, 1, 1, origin.via)
+    ports = read_ports(root)
     limits = root.inner("limits")
     stages = _stages(root, around)
     stages_at = _key_place(tree, "stages", start)
@@ -79,9 +88,14 @@ def build(
         stages_at=stages_at,
         limits=_limits(limits),
         limits_at=_key_place(tree, "limits", start),
+        shared=read_shared(root),
         parameters=parameters,
-        secrets=tuple(secrets),
+        secrets=secrets_of([stage.inner for stage in stages if stage.inner], secrets),
         tests=read_tests(root),
+        inputs=ports.inputs,
+        outputs=ports.outputs,
+        ports_at=ports.at,
+        ports_known=ports.whole,
     )
     return pipeline, tuple(findings.found)
 

@@ -27,26 +27,30 @@ _MOST_FINDINGS: Final = 5
 _UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-def decode(data: bytes | str, file: str) -> tuple[str, tuple[Finding, ...], bool]:
+def decode(
+    data: bytes | str, file: str, via: Location | None = None
+) -> tuple[str, tuple[Finding, ...], bool]:
     """Text of a file, what is wrong with it, and whether it is worth parsing.
 
     Characters that YAML forbids come back as U+FFFD, so every index stays what it was.
+    For ``via`` see ``Location``.
     """
+    start = Location(file, 1, 1, via)
     if len(data) > MAX_BYTES:
         problem = f"{len(data) / 1e6:.1f} MB; the limit is {MAX_BYTES / 1e6:.0f} MB"
-        return "", (_finding(file, "too-large", problem, "keep data in files of its own"),), False
+        return "", (_finding(start, "too-large", problem, "keep data in files of its own"),), False
     if isinstance(data, bytes):
         if data.startswith(_UTF16) or b"\0" in data[:2]:
-            return "", (_finding(file, "encoding", "encoded as UTF-16", "save as UTF-8"),), False
+            return "", (_finding(start, "encoding", "encoded as UTF-16", "save as UTF-8"),), False
         try:
             text = data.decode("utf-8")
         except UnicodeDecodeError as error:
-            return data.decode("utf-8", "replace"), (_not_utf8(data, file, error.start),), False
+            return data.decode("utf-8", "replace"), (_not_utf8(data, start, error.start),), False
     else:
         text = data
     # A byte order mark says nothing in UTF-8, and no column counts it.
     text = text.removeprefix("\ufeff")
-    lines = Lines(file, text)
+    lines = Lines(file, text, via)
     if "\0" in text:
         hint = "save the pipeline as plain text in UTF-8"
         problem = "NUL character; is this a binary or UTF-16 file?"
@@ -84,9 +88,9 @@ def _control_characters(lines: Lines) -> Iterator[Finding]:
         )
 
 
-def _not_utf8(data: bytes, file: str, start: int) -> Finding:
+def _not_utf8(data: bytes, file: Location, start: int) -> Finding:
     before = data[:start].decode("utf-8")
-    at = Lines(file, before + "?").at(len(before.removeprefix("\ufeff")))
+    at = Lines(file.file, before + "?", file.via).at(len(before.removeprefix("\ufeff")))
     return Finding(
         at=at,
         code="encoding",
@@ -95,5 +99,5 @@ def _not_utf8(data: bytes, file: str, start: int) -> Finding:
     )
 
 
-def _finding(file: str, code: str, problem: str, hint: str) -> Finding:
-    return Finding(at=Location(file, 1, 1), code=code, problem=problem, hint=hint)
+def _finding(at: Location, code: str, problem: str, hint: str) -> Finding:
+    return Finding(at=at, code=code, problem=problem, hint=hint)

@@ -13,6 +13,7 @@ from pipeflow.config.nodes import Scalar
 from pipeflow.config.problem import Problem
 from pipeflow.errors import Location, Severity
 from pipeflow.suggest import did_you_mean
+from pipeflow.values import replace
 
 #: What an expression sees beside the builtins and what it is over.
 NAMES: Final = ("params", "math", "re", "json", "datetime")
@@ -115,7 +116,7 @@ def _syntax(key: str, node: Scalar, text: str, error: Exception) -> tuple[Proble
     on_one_line = "\n" not in text and len(text) + 2 * node.quoted == node.length
     if offset and on_one_line and offset <= len(text):
         shift = offset - 1 + int(node.quoted) + (len(text) - len(text.lstrip()))
-        at, length = Location(at.file, at.line, at.column + shift), 1
+        at, length = replace(at, column=at.column + shift), 1
     return problem, at, length
 
 

@@ -127,4 +127,4 @@ def _missing_space(pair: Pair, key: str, value: str) -> Finding:
 
 def replace_column(at: Location, column: int) -> Location:
     """The same line, another column."""
-    return Location(at.file, at.line, column)
+    return replace(at, column=column)

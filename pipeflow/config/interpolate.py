@@ -1,18 +1,21 @@
 """Filling in ``${params.x}``, ``${env.NAME:-default}``, ``${file.dir}``, ``${run.id}`` and ``$$``.
 
+``${shared.x}`` becomes a ``SharedRef``.
+
 Once, in values only: what a reference brings is never searched for references again.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from pipeflow.config.lines import Lines
 from pipeflow.config.nodes import Map, Node, Scalar, Seq, TreePath, moved
 from pipeflow.config.problem import Problem
 from pipeflow.errors import Finding, Location
+from pipeflow.spec.shared import SharedRef
 from pipeflow.suggest import did_you_mean
 from pipeflow.values import dataclass, field, replace
 
@@ -38,6 +41,7 @@ class Scope:
             ``params`` block itself, where there are none yet.
         failed: Parameters without a value that have had their finding.
         params_lost: There are parameters, and a mistake hides which.
+        shared: Names of the state that stages share; ``None``: a mistake hides which there are.
         sources: File name to text: finds the exact place of a ``${`` in a long value.
     """
 
@@ -47,6 +51,7 @@ class Scope:
     params: Mapping[str, Node] | None = None
     failed: frozenset[str] = frozenset()
     params_lost: bool = False
+    shared: Sequence[str] | None = ()
     sources: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -131,11 +136,14 @@ class _Filler:
                 self._found(problem, scalar, token.start(), 2)
                 return replace(scalar, broken=True)
             inside = text[token.end() : end]
-            value = _nested(inside) if "${" in inside else self._reference(inside, path)
+            whole = token.start() == 0 and end + 1 == len(text)
+            value = (
+                _nested(inside) if "${" in inside else self._reference(inside, path, whole=whole)
+            )
             if isinstance(value, Problem):
                 self._found(value, scalar, token.start(), end + 1 - token.start())
                 return replace(scalar, broken=True)
-            if token.start() == 0 and end + 1 == len(text):
+            if whole:
                 return moved(value, scalar.at, scalar.length)
             if not isinstance(value, Scalar):
                 reference = text[token.start() : end + 1]
@@ -151,7 +159,7 @@ class _Filler:
         pieces.append(text[position:])
         return _joined(scalar, pieces)
 
-    def _reference(self, inside: str, path: TreePath) -> Node | Problem:
+    def _reference(self, inside: str, path: TreePath, *, whole: bool) -> Node | Problem:
         nowhere = Location("", 1, 1)
         found = _REFERENCE.fullmatch(inside.strip())
         if found is None:
@@ -175,8 +183,7 @@ class _Filler:
             case "run" if name == "id":
                 return Scalar(at=nowhere, value=self._scope.run_id, text=self._scope.run_id)
             case "shared":
-                problem = f"${{shared.{name}}}: this version does not have 'shared' yet"
-                return Problem(code="not-yet", problem=problem)
+                return _shared(name, path, self._scope, whole=whole)
             case _:
                 known = "${file.dir}" if space == "file" else "${run.id}"
                 problem = f'"${{{space}.{name}}}" is not known'
@@ -195,7 +202,7 @@ class _Filler:
         text = self._scope.sources.get(at.file)
         if text is None:
             return at
-        lines = self._lines.setdefault(at.file, Lines(at.file, text))
+        lines = self._lines.setdefault(at.file, Lines(at.file, text, at.via))
         index = lines.start(at.line) + at.column - 2
         for _ in range(str(scalar.value).count("${", 0, offset) + 1):
             index = text.find("${", index + 1)
@@ -246,6 +253,31 @@ def _parameter(name: str, scope: Scope) -> Node | Problem:
     return Problem(code="unknown-param", problem=f"no parameter '{name}'", hint=hint)
 
 
+def _shared(name: str, path: TreePath, scope: Scope, *, whole: bool) -> Scalar | Problem:
+    """A piece of shared state; only a worker has the object, so a name stands for it until then."""
+    reference = SharedRef(name)
+    match path:
+        case ("stages", _, "with", _, *_) if whole:
+            pass
+        case _:
+            return Problem(
+                code="bad-reference",
+                problem=f"{reference} is an object, which only a function of yours can take",
+                hint=f'let it be the whole value of a parameter: with: {{{name}: "{reference}"}}',
+            )
+    if scope.shared is not None and name not in scope.shared:
+        near = did_you_mean(name, scope.shared)
+        known = "shared: " + ", ".join(scope.shared)
+        hint = known if scope.shared else f"declare it: shared: {{{name}: {{type: dict}}}}"
+        return Problem(
+            code="unknown-shared",
+            problem=f"no shared state '{name}'",
+            hint=f"did you mean '{near}'?" if near else hint,
+        )
+    at, lost = Location("", 1, 1), scope.shared is None
+    return Scalar(at=at, value=reference, text=str(reference), broken=lost)
+
+
 def _variable(
     name: str, mark: str | None, rest: str, environ: Mapping[str, str]
 ) -> Scalar | Problem:
@@ -294,5 +326,5 @@ def _bad(inside: str, scope: Scope) -> Problem:
     elif word and "." not in inside.split(":", maxsplit=1)[0]:
         hint = f"write ${{env.{inside.strip()}}} or ${{params.{word[0]}}}"
     else:
-        hint = 'there are params, env, file, run; "$${" is the text itself'
+        hint = 'there are params, env, file, run, shared; "$${" is the text itself'
     return Problem(code="bad-reference", problem=f'"${{{shown}}}" names nothing', hint=hint)

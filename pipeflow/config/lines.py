@@ -20,9 +20,10 @@ class Lines:
         text: The whole text.
     """
 
-    def __init__(self, file: str, text: str) -> None:
+    def __init__(self, file: str, text: str, via: Location | None = None) -> None:
         self.file = file
         self.text = text
+        self._via = via
         self._starts = [0, *(end.end() for end in _LINE_END.finditer(text))]
 
     def at(self, index: int) -> Location:
@@ -32,8 +33,8 @@ class Lines:
         if line > 1 and self._starts[line - 1] == len(self.text):
             # Behind the last line break there is no line that an editor could show.
             line -= 1
-            return Location(self.file, line, len(self.line(line)) + 1)
-        return Location(self.file, line, index - self._starts[line - 1] + 1)
+            return Location(self.file, line, len(self.line(line)) + 1, self._via)
+        return Location(self.file, line, index - self._starts[line - 1] + 1, self._via)
 
     def number(self, index: int) -> int:
         """The line that a character lies on, counted from 1."""

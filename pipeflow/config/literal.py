@@ -20,6 +20,8 @@ def literal_paths(tree: Node, stage_types: Mapping[str, StageType]) -> Callable[
             case ("stages", _, str() as key, *_) if key in _OF_A_STAGE:
                 # The settings of an edge are values like others; what it reads is not.
                 return key != "inputs" or len(path) == 3 or _names_a_port(path)
+            case ("inputs" | "outputs", *_):
+                return True
             case ("tests", _, "expect", _, "each"):
                 return True
             case ("stages", _, "partition" | "join", "key", *_):

@@ -3,7 +3,8 @@
     read ─> lay over ─> --set ─> params ─> fill in ${…} ─> shape ─> build ─> Pipeline
       └──────────┴─────────┴────────┴───────────┴────────────┴────────┴───> findings
 
-No step stops the next: what is wrong is left out, and the rest is looked at.
+No step stops the next: what is wrong is left out, and the rest is looked at. A file that a stage
+runs goes the same way while that stage is built (``inclusion``).
 """
 
 from __future__ import annotations
@@ -14,20 +15,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from pipeflow.config.build import Origin, build
-from pipeflow.config.file_tests import param_findings
-from pipeflow.config.interpolate import Scope, fill
-from pipeflow.config.literal import literal_paths
-from pipeflow.config.meant import as_meant
+from pipeflow.config.build import Origin
+from pipeflow.config.inclusion import AskedFor, Inclusion, read_one
 from pipeflow.config.nodes import FROM_PARAM, FROM_SET, Map
 from pipeflow.config.overlay import lay_over, set_value
-from pipeflow.config.params import HIDDEN, Params, read_params
+from pipeflow.config.params import HIDDEN
 from pipeflow.config.reader import Document, from_mapping, read_file, read_text
-from pipeflow.config.readings import with_readings
-from pipeflow.config.shape import check_shape
-from pipeflow.config.suggest import misspelt
 from pipeflow.errors import Finding, Severity
-from pipeflow.spec.language import ROOT
 from pipeflow.spec.pipeline import Pipeline
 from pipeflow.spec.stage_type import StageType
 from pipeflow.telemetry.masking import masker
@@ -96,46 +90,32 @@ def load(
     if document.root is None:
         return Loaded(findings=_sorted(findings), sources=sources)
     tree, more = _laid_over(document.root, documents[1:], sets)
-    tree, slips = as_meant(tree, stage_types)
-    origin = replace(
-        _origin(path, document, search_path), program_path=environ.get("PATH", os.defpath)
-    )
-    scope = Scope(
+    inclusion = Inclusion(
         environ=environ,
-        folder=origin.folder,
-        run_id=run_id or os.urandom(6).hex(),
-        sources=sources,
-    )
-    known = read_params(tree.get("params"), params or {}, scope)
-    lost = "params" not in tree and misspelt("params", tree, ROOT)
-    scope = replace(scope, params=known.nodes, failed=known.failed, params_lost=lost)
-    if known.settings:
-        declared = with_readings(tree, known.settings)
-        assert isinstance(declared, Map)
-        tree = declared
-    tree, unfilled = fill(tree, scope, literal_paths(tree, stage_types))
-    findings += [*more, *slips, *known.findings, *unfilled]
-    findings += param_findings(tree.get("tests"), tree.get("params"), scope)
-    shape = check_shape(tree, stage_types)
-    tree = shape.tree
-    pipeline, wrong_values = build(
-        tree,
-        shape.wrong,
-        origin=origin,
         stage_types=stage_types,
-        parameters=known.values,
-        secrets=known.secrets,
+        search_path=sys.path if search_path is None else search_path,
+        run_id=run_id or os.urandom(6).hex(),
     )
-    findings += _news(findings, [*shape.findings, *wrong_values])
-    masked = masker(known.secrets)
+    origin = replace(
+        _origin(path, document, inclusion.search_path), program_path=inclusion.program_path
+    )
+    asked_for = AskedFor(params or {}, sources, (*findings, *more))
+    loaded = read_one(tree, origin, asked_for, inclusion.below(origin.file, on_disk=_on_disk(path)))
+    shown = dict(loaded.sources)
+    if sets:
+        shown[FROM_SET] = _without_params(sets)
+    if params:
+        shown[FROM_PARAM] = loaded.params.as_given(params)
+    masked = masker(loaded.pipeline.secrets)
     findings = [
-        replace(each, problem=masked(each.problem), hint=masked(each.hint)) for each in findings
+        replace(each, problem=masked(each.problem), hint=masked(each.hint))
+        for each in loaded.findings
     ]
     return Loaded(
-        pipeline=replace(pipeline, run_id=scope.run_id),
+        pipeline=replace(loaded.pipeline, run_id=inclusion.run_id),
         findings=_sorted(findings),
-        sources=_for_people(sources, known, sets, params or {}),
-        resolved=tree,
+        sources=shown,
+        resolved=loaded.tree,
         complete=all(finding.severity is not Severity.ERROR for finding in findings),
     )
 
@@ -163,27 +143,18 @@ def _read(path: Source, stdin_text: str | None, text: str | None) -> Document:
     return read_file(path)
 
 
-def _origin(path: Source, document: Document, search_path: Sequence[str] | None) -> Origin:
-    on_disk = not isinstance(path, Mapping) and os.fspath(path) != STDIN
-    place = Path(document.file) if on_disk else Path.cwd() / "pipeline"
+def _origin(path: Source, document: Document, search_path: Sequence[str]) -> Origin:
+    place = Path(document.file) if _on_disk(path) else Path.cwd() / "pipeline"
     return Origin(
         file=document.file,
         stem=place.stem,
         folder=str(place.absolute().parent),
-        search_path=sys.path if search_path is None else search_path,
+        search_path=search_path,
     )
 
 
-def _for_people(
-    sources: Mapping[str, str], known: Params, sets: Sequence[str], given: Mapping[str, object]
-) -> dict[str, str]:
-    """The sources, secrets hidden, with a line for each ``--set`` and ``--param``."""
-    shown = {file: known.masked(file, text) for file, text in sources.items()}
-    if sets:
-        shown[FROM_SET] = _without_params(sets)
-    if given:
-        shown[FROM_PARAM] = known.as_given(given)
-    return shown
+def _on_disk(path: Source) -> bool:
+    return not isinstance(path, Mapping) and os.fspath(path) != STDIN
 
 
 def _without_params(sets: Sequence[str]) -> str:
@@ -210,23 +181,6 @@ def _laid_over(
         else:
             tree = changed
     return tree, findings
-
-
-def _news(said: Iterable[Finding], more: Sequence[Finding]) -> list[Finding]:
-    """Those of the later steps that are not about a value of which an earlier step spoke.
-
-    One mistake earns one message: a reference that cannot be filled in is also no number.
-    """
-    spoken = tuple(said)
-    return [new for new in more if not any(_same_value(new, old) for old in spoken)]
-
-
-def _same_value(one: Finding, other: Finding) -> bool:
-    """Whether two findings underline some of the same characters."""
-    a, b = one.at, other.at
-    if (a.file, a.line) != (b.file, b.line):
-        return False
-    return a.column < b.column + other.length and b.column < a.column + one.length
 
 
 def _sorted(findings: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Final, TypeAlias
 
 from pipeflow.errors import Location
+from pipeflow.spec.shared import SharedRef
 from pipeflow.values import dataclass, replace
 
 #: Files of nodes that come from the command line, and of those made from a Python mapping.
@@ -228,5 +229,7 @@ def _kind_of_scalar(scalar: Scalar) -> str:
         case str() as text:
             shown = text if len(text) <= 40 else text[:37] + "..."
             return f'the text "{shown}"'
+        case SharedRef():
+            return "shared state"
         case other:
             return f"an object of type {type(other).__name__}"

@@ -88,6 +88,12 @@ def _changed(
     if steps[0] == "stages" and index == 1 and len(steps) > 2 and step not in around:
         near = did_you_mean(step, around.keys())
         hint = f"did you mean '{near}'?" if near else "stages: " + ", ".join(around.keys())
+        outer, slash, _ = step.partition("/")
+        if slash and outer in around:
+            hint = (
+                f"the file that '{outer}' runs is closed: give it a param, "
+                f"and set stages.{outer}.with.NAME"
+            )
         return _problem("unknown-stage", f"no stage '{step}'", hint)
     inner = _changed(around.get(step), steps, index + 1, value, at)
     if isinstance(inner, Problem):

@@ -131,7 +131,7 @@ def _list(node: Node) -> tuple[Node, object] | Problem:
         return _wrong(ParamType.LIST, node)
     text = node.text.strip()
     if text.startswith("["):
-        root, findings = read_tree(Lines(node.at.file, text))
+        root, findings = read_tree(Lines(node.at.file, text, node.at.via))
         if findings:
             return Problem(
                 code=findings[0].code, problem=findings[0].problem, hint=findings[0].hint

@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import Final
 
 from pipeflow.config.interpolate import Scope, fill_node
-from pipeflow.config.nodes import FROM_PARAM, Entry, Map, Node, Scalar, TreePath
+from pipeflow.config.nodes import FROM_PARAM, Entry, Map, Node, Scalar, Seq, TreePath
 from pipeflow.config.param_bounds import Bounds, quoted, read_bounds
 from pipeflow.config.param_types import ParamType, typed
 from pipeflow.config.problem import Problem
@@ -126,7 +126,8 @@ def read_params(block: Node | None, given: Mapping[str, object], scope: Scope) -
 
     Args:
         block: ``params`` of the file, or ``None``.
-        given: What ``--param`` says (texts), or ``pipeflow.run(params=...)`` (values).
+        given: What ``--param`` says (texts), or ``pipeflow.run(params=...)`` (values), or the
+            nodes under ``with`` of a stage that runs the file.
         scope: For references in defaults, to all but other parameters.
     """
     findings: list[Finding] = []
@@ -203,11 +204,13 @@ def _value_of(
         if declared.block is None or not misspelt("default", declared.block, PARAM):
             findings.append(_missing(declared))
         return None
-    elif isinstance(declared.default, Scalar) and declared.default.broken:
-        return None
     else:
         raw = declared.default
-    if isinstance(raw, Scalar) and raw.value is None and name not in given:
+    if isinstance(raw, Scalar) and raw.broken:
+        return None  # it has had its finding
+    # What a secret parameter of the outer file brings stays secret.
+    secret = secret or (isinstance(raw, Scalar) and raw.secret)
+    if isinstance(raw, Scalar) and raw.value is None and _may_be_null(declared, name in given):
         # "default: null" means: none, and that is fine.
         return Param(name=name, kind=declared.kind, node=raw, value=None, secret=secret)
     read = typed(declared.kind, raw)
@@ -234,7 +237,15 @@ def _value_of(
     )
 
 
+def _may_be_null(declared: _Declared, given: bool) -> bool:
+    """A ``with`` may hand on the null of an outer parameter."""
+    default = declared.default
+    return not given or (isinstance(default, Scalar) and default.value is None)
+
+
 def _given(value: object, at: Location) -> Node:
+    if isinstance(value, Scalar | Map | Seq):
+        return value
     if isinstance(value, str):
         return Scalar(at=at, length=max(1, len(value)), value=value, text=value, from_text=True)
     if isinstance(value, PurePath):

@@ -6,7 +6,8 @@ import re
 from typing import Final
 
 from pipeflow.config.nodes import Scalar
-from pipeflow.errors import Finding, Location
+from pipeflow.errors import Finding
+from pipeflow.values import replace
 
 _COMMENT: Final = re.compile(r"[ \t]+(#[^\r\n]*)")
 _NO_SPACE: Final = re.compile(r"([A-Za-z_][\w-]*):(\S.*)")
@@ -42,7 +43,7 @@ def missing_space(scalar: Scalar) -> Finding | None:
     found = _NO_SPACE.fullmatch(scalar.text)
     if found is None or scalar.quoted:
         return None
-    at = Location(scalar.at.file, scalar.at.line, scalar.at.column + len(found[1]))
+    at = replace(scalar.at, column=scalar.at.column + len(found[1]))
     hint = f"{found[1]}: {found[2]}"
     return Finding(at=at, code="missing-space", problem='missing space after ":"', hint=hint)
 

@@ -7,7 +7,7 @@ stages of one file also ``inputs``. All of it is read from source, nothing is im
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from pipeflow.config.annotation_schema import annotation_schema
@@ -15,9 +15,9 @@ from pipeflow.config.own_project import Project
 from pipeflow.config.own_words import described_call, described_parameter, summary_of
 from pipeflow.config.schema import Own, pipeline_schema, with_schema
 from pipeflow.config.schema_edges import looks_like_edge
-from pipeflow.config.schema_nodes import Schema, described, has, one_of
+from pipeflow.config.schema_nodes import Schema, both, described, has, one_of, option_schema
 from pipeflow.spec.language import STAGE
-from pipeflow.spec.pipeline import ERRORS, UNMATCHED, Stage
+from pipeflow.spec.pipeline import ERRORS, UNMATCHED, Pipeline, PortRef
 from pipeflow.spec.policies import OnError
 from pipeflow.spec.stage_type import CallFacts, Parameter, StageType
 from pipeflow.values import replace
@@ -32,14 +32,18 @@ _UNKNOWN: Final = (
 
 
 def project_schema(
-    stage_types: Mapping[str, StageType], project: Project, stages: Iterable[Stage] = ()
+    stage_types: Mapping[str, StageType],
+    project: Project,
+    pipeline: Pipeline | None = None,
+    parts: Mapping[str, Pipeline] | None = None,
 ) -> Schema:
     """The schema of a project.
 
     Args:
         stage_types: The operators, those of plug-ins too.
         project: What can be called.
-        stages: The stages of the one file that it is for, if ``inputs`` shall know them.
+        pipeline: The one file that it is for, if ``inputs`` shall know its stages.
+        parts: What stands behind ``pipeline`` in some stage, and the file that it names.
     """
     known = {call: facts for call, facts in project.targets.items() if facts.parameters}
     plugins = {name: facts for name, facts in project.plugins.items() if facts.parameters}
@@ -47,11 +51,15 @@ def project_schema(
         {name: _documented(one, project) for name, one in stage_types.items()},
         Own(
             call=_call(project),
-            calls=[*([_by_call(known)] if known else []), *map(_by_use, plugins.items())],
+            calls=[
+                *([_by_call(known)] if known else []),
+                *map(_by_use, plugins.items()),
+                *(_by_file(name, part) for name, part in (parts or {}).items()),
+            ],
             definitions={
                 _key(name): _definitions(name, facts) for name, facts in (known | plugins).items()
             },
-            ports=ports_of(stages),
+            ports=ports_of(pipeline) if pipeline is not None else {},
         ),
     )
 
@@ -72,11 +80,38 @@ def _by_use(plugin: tuple[str, CallFacts]) -> Schema:
     return {"if": has("use", {"const": name}), "then": then}
 
 
-def ports_of(stages: Iterable[Stage]) -> dict[str, str]:
-    """What edges may read of these stages, each with what to say of it."""
-    ports: dict[str, str] = {}
-    for stage in stages:
+def _by_file(name: str, part: Pipeline) -> Schema:
+    """What ``with`` may hold, and ``inputs`` name, for a stage that runs a file."""
+    made = {each.name: option_schema(each, "language#files-as-stages") for each in part.declared}
+    needed = [each.name for each in part.declared if each.required]
+    then = with_schema(name, made, needed)
+    if len(part.inputs) > 1:
+        # The names alone, for completion: what an edge is says the stage.
+        ports = {port.name: {**both(port.name, _fed(port.name, part))} for port in part.inputs}
+        inputs = {"if": {"type": "object"}, "then": {"properties": _with_colon(ports)}}
+        then["properties"]["inputs"] = inputs
+    return {"if": has("pipeline", {"const": name}), "then": then}
+
+
+def _fed(port: str, part: Pipeline) -> str:
+    return f"What feeds input `{port}` of `{part.name}`."
+
+
+def _with_colon(ports: Mapping[str, Schema]) -> Schema:
+    """An empty `anyOf` never fails; an editor then puts a colon behind the key."""
+    return {name: {**node, "anyOf": [{}]} for name, node in ports.items()}
+
+
+def ports_of(pipeline: Pipeline) -> dict[str, str]:
+    """What edges of a file may read, each with what to say of it."""
+    ports = {port.name: f"Input `{port.name}` of this file." for port in pipeline.inputs}
+    for stage in pipeline.stages:
         about = stage.description or f"What stage `{stage.name}` gives."
+        if stage.inner is not None:
+            # Dead letters that come out of it are offered too, whether there are any or not.
+            for port in (*(each.name for each in stage.inner.outputs), ERRORS):
+                ports[str(PortRef(stage.name, port))] = f"Port `{port}` of stage `{stage.name}`."
+            continue
         ports[stage.name] = about
         extra = [*stage.outputs]
         extra += [ERRORS] * (stage.on_error.then is OnError.DEAD_LETTER)

@@ -45,25 +45,31 @@ class Document:
     findings: tuple[Finding, ...]
 
 
-def read_file(path: str | os.PathLike[str]) -> Document:
-    """Read a file; what cannot be read is a finding too, never an exception."""
+def read_file(path: str | os.PathLike[str], via: Location | None = None) -> Document:
+    """Read a file; what cannot be read is a finding too, never an exception.
+
+    Args:
+        path: The file.
+        via: Where another file names it, if one does.
+    """
     file = os.fspath(path)
+    start = Location(file, 1, 1, via)
     try:
         if Path(file).is_dir():
-            return _nothing(file, _directory(Path(file), file))
+            return _nothing(start, _directory(Path(file), file))
         with open(file, "rb", opener=_at_once) as stream:
             data = stream.read(MAX_BYTES + 1)
             if len(data) > MAX_BYTES:
-                return _nothing(file, _too_large(os.fstat(stream.fileno())))
+                return _nothing(start, _too_large(os.fstat(stream.fileno())))
     except FileNotFoundError:
-        return _nothing(file, _missing(Path(file)))
+        return _nothing(start, _missing(Path(file)))
     except PermissionError:
-        return _nothing(file, _forbidden(Path(file), file))
+        return _nothing(start, _forbidden(Path(file), file))
     except (OSError, ValueError) as error:
         # ValueError: a NUL in the path.
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        return _nothing(file, Problem(code="unreadable", problem=f"cannot read {file}: {reason}"))
-    return read_text(data, file)
+        return _nothing(start, Problem(code="unreadable", problem=f"cannot read {file}: {reason}"))
+    return read_text(data, file, via)
 
 
 def _at_once(path: str, flags: int) -> int:
@@ -73,12 +79,12 @@ def _at_once(path: str, flags: int) -> int:
     return number
 
 
-def read_text(data: bytes | str, file: str) -> Document:
+def read_text(data: bytes | str, file: str, via: Location | None = None) -> Document:
     """Read the text of a file that is already in memory, such as standard input."""
-    text, findings, worth_parsing = decode(data, file)
+    text, findings, worth_parsing = decode(data, file, via)
     if not worth_parsing:
         return Document(file=file, text=text, root=None, findings=findings)
-    lines = Lines(file, text)
+    lines = Lines(file, text, via)
     root, more = read_tree(lines)
     found = [*findings, *more]
     if not isinstance(root, Map):
@@ -150,9 +156,9 @@ def _no_mapping(lines: Lines, root: Node | None) -> Finding:
     return Finding(at=at, code=code, problem=problem, hint=hint, length=length)
 
 
-def _nothing(file: str, problem: Problem) -> Document:
-    finding = problem.found_at(Location(file, 1, 1))
-    return Document(file=file, text="", root=None, findings=(finding,))
+def _nothing(start: Location, problem: Problem) -> Document:
+    finding = problem.found_at(start)
+    return Document(file=start.file, text="", root=None, findings=(finding,))
 
 
 def _missing(path: Path) -> Problem:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from pipeflow.errors import Finding, Severity
+from pipeflow.errors import Finding, Location, Severity
 
 #: Columns of a source line that are shown; the place of the finding is always among them.
 _WIDEST: Final = 160
 
 _TAB: Final = 4
+
+_COMMENT: Final = re.compile(r"\s+#.*")
 
 _BOLD: Final = "\x1b[1m"
 _RED: Final = "\x1b[1;31m"
@@ -51,10 +54,20 @@ def render_json(findings: Sequence[Finding]) -> str:
             "code": finding.code,
             "message": finding.problem,
             "hint": finding.hint,
+            **_included(finding),
         }
         for finding in findings
     ]
     return json.dumps(rows, indent=2) + "\n"
+
+
+def _included(finding: Finding) -> Mapping[str, object]:
+    """The places that led to the finding's file, the nearest first; nothing for most findings."""
+    places = [
+        {"path": place.file, "line": place.line, "column": place.column}
+        for place in finding.at.includes()
+    ]
+    return {"included": places} if places else {}
 
 
 def visible(text: str) -> str:
@@ -72,7 +85,18 @@ def _block(finding: Finding, sources: Mapping[str, str], *, color: bool) -> str:
     lines += _excerpt(finding, sources.get(finding.at.file, ""), hue, color=color)
     if finding.hint:
         lines.append(f"  {_painted('hint', _CYAN, color=color)}: {visible(finding.hint)}")
+    for at in finding.at.includes():
+        line = _line_at(at, sources.get(at.file, ""))
+        shown = f" | {_expanded(line)}" if line else ""
+        lines.append(f"  included at {_painted(visible(str(at)), _BOLD, color=color)}{shown}")
     return "\n".join(lines)
+
+
+def _line_at(at: Location, source: str) -> str:
+    """The line of a place, as far as it is worth showing."""
+    lines = source.split("\n")
+    line = lines[at.line - 1] if at.line <= len(lines) else ""
+    return _COMMENT.sub("", line).strip()[:_WIDEST]
 
 
 def _excerpt(finding: Finding, source: str, hue: str, *, color: bool) -> list[str]:

@@ -33,6 +33,8 @@ from pipeflow.config.schema_nodes import (
     plain_text,
     reference,
 )
+from pipeflow.config.schema_parts import closed_part, part_inputs, part_outputs
+from pipeflow.config.schema_shared import shared_schema, state_schema
 from pipeflow.config.schema_tests import test_schema, tests_schema
 from pipeflow.config.snippets import NEW_FILE, NEW_STAGE, error_policies
 from pipeflow.spec.language import (
@@ -87,7 +89,7 @@ def pipeline_schema(stage_types: Mapping[str, StageType], own: Own | None = None
     own = own or Own()
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
-        **_root(),
+        **_root(own),
         "definitions": {
             **{definition_of(table): closed(table) for table in _inner_tables()},
             "defaults": closed(DEFAULTS, refs=_ENV),
@@ -97,6 +99,7 @@ def pipeline_schema(stage_types: Mapping[str, StageType], own: Own | None = None
             "resources": _resources(),
             definition_of(JOIN): _join_by_key(),
             "env": _env(),
+            "shared": state_schema(),
             "test": test_schema(own.ports),
             **own.definitions,
         },
@@ -158,7 +161,7 @@ def _inner_tables() -> Sequence[Table]:
     return [table for table in found.values() if table is not ROOT]
 
 
-def _root() -> Schema:
+def _root(own: Own) -> Schema:
     now = {"enum": [VERSION], "errorMessage": f"must be {VERSION}"}
     version = {
         **described(_option(ROOT, "version")),
@@ -177,7 +180,15 @@ def _root() -> Schema:
         # A bare value is its default.
         "additionalProperties": {"title": "param", "allOf": [reference("param")]},
     }
-    made = {"version": version, "params": params, "stages": _stages(), "tests": tests_schema()}
+    made = {
+        "version": version,
+        "params": params,
+        "shared": shared_schema(),
+        "stages": _stages(),
+        "tests": tests_schema(),
+        "inputs": part_inputs(),
+        "outputs": part_outputs(own.ports),
+    }
     root = closed(ROOT, made)
     words = "The schema of this file, for editors; pipeflow does not look at it."
     root["properties"]["$schema"] = {
@@ -349,8 +360,9 @@ def _one_work() -> Sequence[Schema]:
                     "errorMessage": f"a stage has either '{one}' or '{other}'",
                 },
             }
-            for one, other in combinations(WORKS, 2)
+            for one, other in combinations([work for work in WORKS if work != "pipeline"], 2)
         ),
+        closed_part(),
     )
 
 

@@ -22,7 +22,8 @@ from pipeflow.spec.options import Option
 from pipeflow.spec.pipeline import OUT
 
 _PORT_PATTERN: Final = rf"^{NAME_PATTERN}(\.{NAME_PATTERN})?$"
-_A_PORT: Final = {"pattern": _PORT_PATTERN, "errorMessage": "must be a stage, or stage.port"}
+#: What names an output.
+A_PORT: Final = {"pattern": _PORT_PATTERN, "errorMessage": "must be a stage, or stage.port"}
 _NO_PORT: Final = (
     "no stage gave that when this schema was written; if it is new, run 'pipeflow schema' again"
 )
@@ -49,7 +50,7 @@ def inputs_schema(ports: Mapping[str, str]) -> Schema:
         "anyOf": listed(ports) if ports else [{}],
         "allOf": [
             {"type": ["string", "object"], "errorMessage": "must be a stage, or stage.port"},
-            _A_PORT,
+            A_PORT,
             *_known(ports),
             {"if": {"type": "object"}, "then": reference("edge")},
         ],
@@ -67,7 +68,7 @@ def inputs_schema(ports: Mapping[str, str]) -> Schema:
     if ports:
         node["anyOf"] = listed(ports)
     node["allOf"] += [
-        _A_PORT,
+        A_PORT,
         *_known(ports),
         not_empty("array", "must name a stage at least"),
         not_empty("object", "must name a stage at least"),

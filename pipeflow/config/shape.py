@@ -13,6 +13,7 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeflow.config.accept import accepts
+from pipeflow.config.beside import beside_pipeline
 from pipeflow.config.nodes import Entry, Map, Node, Scalar, Seq, TreePath, at_path, plain, walk
 from pipeflow.config.problem import Problem
 from pipeflow.config.readings import other_readings, with_readings
@@ -316,6 +317,9 @@ class _Retelling:
                         length=entry.key_length,
                     ),
                 )
+        if path[0:1] == ("stages",) and "pipeline" in node:
+            yield from beside_pipeline(path, node)
+            return
         works = [work for work in WORKS if work in node] if table.name == "stage" else []
         for second in filter(None, map(node.entry, works[1:])):
             yield (
@@ -336,13 +340,13 @@ class _Retelling:
         entry = node.entry(str(error.instance)) if isinstance(node, Map) else None
         if entry is None:
             return
-        what = {"stages": "stage name", "params": "parameter name", "env": "variable"}.get(
-            str(path[-1]), "input name"
-        )
+        what = _NAMES.get(str(path[-1]), "input name")
         shown = entry.key if len(entry.key) <= 40 else entry.key[:37] + "..."
         rule = "a letter, then up to 63 letters, digits, '-' or '_'"
         if what == "input name":
             rule = "it names an argument of the function: letters, digits and '_'"
+        if path[0] == "outputs":
+            what = "output name"
         if path[0] == "tests":
             what, rule = "name", "it names what is given or expected: stage, or stage.port"
         yield (
@@ -448,6 +452,14 @@ def _filled(option: Option | None) -> str:
         return ""
     return f"{option.name}: [{', '.join(map(str, lists[0]))}], or leave the key out"
 
+
+#: What the keys of a mapping are called where they are the user's own.
+_NAMES: Final = {
+    "stages": "stage name",
+    "params": "parameter name",
+    "shared": "name",
+    "env": "variable",
+}
 
 #: The schema of a key that only other tools have.
 _ALIAS: Final = {"doNotSuggest": True}

@@ -14,6 +14,7 @@ from pipeflow.config.nodes import Map, Node, Scalar, Seq, TreePath
 from pipeflow.config.scalars import resolve
 from pipeflow.spec.pipeline import Edge, Pipeline, Stage, Use
 from pipeflow.spec.policies import ArrayMode, ErrorPolicy, Overflow, TransportKind
+from pipeflow.spec.shared import SharedRef
 
 #: Stands for what must not be shown.
 HIDDEN: Final = "***"
@@ -86,6 +87,8 @@ class _Shower:
                 return HIDDEN
             case Scalar(value=str() as text):
                 return self._text(text, path)
+            case Scalar(value=SharedRef() as reference):
+                return str(reference)
             case Scalar():
                 return node.value
 

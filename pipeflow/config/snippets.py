@@ -23,7 +23,19 @@ NEW_FILE: Final[list[Snippet]] = [
                 "${8:show}": {"use": "print", "inputs": "${5:work}"},
             },
         },
-    }
+    },
+    {
+        "label": "new file for use as a stage",
+        "description": "What it takes, what it gives, and a stage between the two.",
+        "body": {
+            "version": 1,
+            "inputs": ["${1:items}"],
+            "outputs": {"out": "${2:work}"},
+            "stages": {
+                "${2:work}": {"call": "${3:module}:${4:function}", "inputs": "${1:items}"},
+            },
+        },
+    },
 ]
 
 #: A stage, under ``stages``: nothing else proposes a new key there.
@@ -88,6 +100,13 @@ NEW_STAGE: Final[list[Snippet]] = [
         },
     },
     {
+        "label": "stage: another file",
+        "description": "A pipeline file as one stage: its params, and what feeds its inputs.",
+        "body": {
+            "${1:name}": {"pipeline": "${2:part}.yaml", "inputs": "${3:stage}"},
+        },
+    },
+    {
         "label": "stage: a join of named inputs",
         "description": "One argument of the function for each input; they meet by item.",
         "body": {
@@ -132,6 +151,25 @@ NEW_TEST: Final[list[Snippet]] = [
                 "expect": {"${4:stage}": ["${5:item}"]},
             },
         },
+    },
+]
+
+#: State that stages share, under ``shared``.
+NEW_STATE: Final[list[Snippet]] = [
+    {
+        "label": "shared: a dict",
+        "description": "In a process of its own; also `list`.",
+        "body": {"${1:seen}": {"type": "dict"}},
+    },
+    {
+        "label": "shared: a value",
+        "description": "One number in shared memory.",
+        "body": {"${1:total}": {"type": "value", "dtype": "${2:int64}", "value": "${3:0}"}},
+    },
+    {
+        "label": "shared: an array",
+        "description": "In shared memory.",
+        "body": {"${1:histogram}": {"type": "array", "dtype": "${2:float64}", "shape": "${3:256}"}},
     },
 ]
 

@@ -7,11 +7,11 @@ rest of the graph, and every mistake of a file shows at once.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from pipeflow.config.call_check import Complaint, check_parameters
 from pipeflow.config.calling import with_calling
-from pipeflow.config.cursor import Cursor
+from pipeflow.config.cursor import Cursor, Findings
 from pipeflow.config.edges import EdgeSettings, Inputs, edge_settings, read_inputs
 from pipeflow.config.expressions import check_expression
 from pipeflow.config.join import read_join
@@ -24,6 +24,7 @@ from pipeflow.config.parameters import (
     operator_parameters,
     tried_for,
 )
+from pipeflow.config.part import Asked, asked, judge_inputs
 from pipeflow.config.problem import Problem
 from pipeflow.config.program import judge_program, read_program
 from pipeflow.config.source import inspect_call
@@ -31,7 +32,7 @@ from pipeflow.config.timeout import read_timeout, timeout_of
 from pipeflow.config.wording import unknown_operator
 from pipeflow.errors import Location
 from pipeflow.spec.language import ERROR_POLICY, NAME_PATTERN, STAGE
-from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED, Call, Stage, Use
+from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED, Call, Pipeline, Stage, Use
 from pipeflow.spec.policies import (
     Balance,
     Broadcast,
@@ -82,12 +83,14 @@ class Surroundings:
         search_path: Where they are looked for next.
         program_path: Where programs are looked for: ``PATH``.
         stage_types: The operators there are.
+        include: Reads the file that a stage runs; ``None``: it could not be read at all.
         defaults: ``defaults`` of the file.
     """
 
     folder: str
     search_path: Sequence[str]
     stage_types: Mapping[str, StageType]
+    include: Callable[[Asked, Findings], Pipeline | None]
     program_path: str = ""
     defaults: StageDefaults = field(default_factory=StageDefaults)
 
@@ -126,6 +129,8 @@ def broken_stage(entry: Entry) -> Stage:
 def read_stage(entry: Entry, cursor: Cursor, around: Surroundings) -> Stage:
     """Read one stage; what is wrong goes to the cursor's findings."""
     inputs = read_inputs(cursor, around.defaults.edge)
+    if "pipeline" in cursor.node:
+        return _part(entry, cursor, inputs, around)
     work, work_at = _work(entry, cursor, around)
     parameters = _parameters(cursor, work, inputs)
     if not inputs.whole:
@@ -154,6 +159,26 @@ def read_stage(entry: Entry, cursor: Cursor, around: Surroundings) -> Stage:
     stage = _with_replicas(cursor, stage, around.defaults)
     stage = _with_on_error(cursor, stage, around.defaults)
     return replace(stage, timeout_s=timeout_of(cursor, stage, around.defaults.timeout_s))
+
+
+def _part(entry: Entry, cursor: Cursor, inputs: Inputs, around: Surroundings) -> Stage:
+    """A stage that runs another file; that file is closed, so ``defaults`` do not reach it."""
+    node = cursor.get("pipeline")
+    inner = None
+    if isinstance(node, Scalar) and isinstance(node.value, str):
+        inner = around.include(asked(entry, cursor, node), cursor.findings)
+    if inner is not None:
+        judge_inputs(entry, cursor, inner, inputs)
+    return replace(
+        broken_stage(entry),
+        work_at=entry.key_at if node is None else node.at,
+        inner=inner,
+        edges=inputs.edges,
+        named_inputs=inputs.named,
+        ports_known=inner is not None and inner.ports_known,
+        enabled=cursor.boolean("enabled", default=True),
+        description=cursor.text("description"),
+    )
 
 
 def _work(

@@ -63,6 +63,8 @@ def special_case(
             )
         case ("stages", _, "inputs", *_) if not isinstance(node, Map) or not len(node):
             return _bad_input(path, node)
+        case ("outputs", _) if isinstance(node, Scalar) and node.value is not None:
+            return _bad_output(path, node)
         case ("stages", _, "call"):
             return Problem(
                 code="wrong-type",
@@ -108,10 +110,27 @@ def _bad_input(path: TreePath, node: Node) -> Problem | None:
         hint = "${…} is not filled in here; write the stage's name, and `enabled` to choose"
     if isinstance(node, Scalar) and isinstance(node.value, str) and "," in node.text:
         hint = f"a list stands in brackets: [{node.text}]"
+    if isinstance(node, Scalar) and "/" in node.text:
+        outer, _, inner = node.text.partition("/")
+        hint = (
+            f"a file that a stage runs gives its outputs: inputs: {outer}, and in that file "
+            f"outputs: {{out: {inner}}}"
+        )
     is_text = isinstance(node, Scalar) and isinstance(node.value, str)
     return Problem(
         code="bad-value" if is_text else "wrong-type",
         problem=f"{subject(path)} must be the name of a stage, or stage.port, got {got(node)}",
+        hint=hint,
+    )
+
+
+def _bad_output(path: TreePath, node: Scalar) -> Problem:
+    is_text = isinstance(node.value, str)
+    hint = "${…} is not filled in here" if "${" in node.text else "stage, or stage.port"
+    return Problem(
+        code="bad-value" if is_text else "wrong-type",
+        problem=f"output {subject(path)} must be the name of a stage, or stage.port, "
+        f"got {got(node)}",
         hint=hint,
     )
 

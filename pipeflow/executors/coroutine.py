@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from pipeflow.runtime.loops.base import WAITS, Cancelled
+from pipeflow.stages.shared_lock import TURN_THREAD
 
 #: Longest time for which a signal may go unseen; Python has only the main thread handle them, and
 #: the kernel wakes whichever thread it likes.
@@ -60,7 +61,7 @@ class Baton:
     def resume(self) -> bool | None:
         """Let it run until it gives way; what it yields, or ``None`` when it is done."""
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="pipeflow-inline", daemon=True)
+            self._thread = threading.Thread(target=self._run, name=TURN_THREAD, daemon=True)
             self._thread.start()
         elif not self._thread.is_alive():
             return None

@@ -43,6 +43,7 @@ from pipeflow.runtime.reporting import RunEnd, error_facts, make_report, silence
 from pipeflow.runtime.watch.root_cause import Cause
 from pipeflow.stages.context import StageContext, enter
 from pipeflow.stages.loading import load_work
+from pipeflow.stages.shared_state import InlineShares, with_state
 from pipeflow.stages.work import DrainInterrupt, Work
 from pipeflow.telemetry import events
 from pipeflow.telemetry.masking import masker
@@ -98,6 +99,7 @@ class _InlineRun:
         words = memoryview(bytearray(8 * Board.size(plan, self._channels))).cast("Q")
         self._board = Board(plan, self._channels, words)
         self._names = tuple(stage.name for stage in plan.stages)
+        self._shares = InlineShares(plan.shared)
         self._encoder = Encoder(None)
         self._decoder = Decoder(None)
         self._stdout = open(options.stdout_fd, "wb", buffering=0, closefd=False)  # noqa: SIM115 - closed in run
@@ -149,7 +151,7 @@ class _InlineRun:
             rest=self._rest,
             mask=masker(self._plan.secrets),
             stdout=self._stdout,
-            parameters=self._plan.parameters,
+            parameters=self._plan.values_for(stage),
             input_names=tuple(edge.input for edge in edges if edge.input),
         )
         row = self._board.worker(index)
@@ -190,8 +192,11 @@ class _InlineRun:
         work = load_work(
             call=stage.call,
             operator=stage.operator,
-            folder=self._plan.folder,
-            parameters=stage.parameters,
+            folder=self._plan.folder_of(stage),
+            folders=self._plan.folders,
+            parameters=with_state(
+                stage.parameters, lambda name: self._shares.give(name, _name(turn))
+            ),
             source=turn.source,
             input_names=context.input_names,
             imported=turn.note_import,
@@ -527,6 +532,12 @@ class _Waits:
         del timeout_s  # nobody waits in time here
         assert isinstance(self._turn.runner, Baton)
         self._turn.runner.wait()
+
+
+def _name(turn: Turn) -> str:
+    """A replica as people see it."""
+    several = turn.context.replicas > 1
+    return f"{turn.stage.name}[{turn.context.replica}]" if several else turn.stage.name
 
 
 def _never_waits(_targets: Sequence[Target]) -> None:

@@ -14,6 +14,7 @@ from pipeflow.runtime.launch.standard import open_standard_descriptors
 
 if TYPE_CHECKING:
     from pipeflow.executors.base import Listener, RunOptions
+    from pipeflow.executors.processes import Caller
     from pipeflow.planner.plan import Plan
     from pipeflow.runtime.launch.imports import ImportsOf
     from pipeflow.spec.pipeline import Pipeline
@@ -91,8 +92,17 @@ class LocalExecutor:
             self._warm.close(patience_s=0.0)  # it has no worker, and may still be importing
             self._warm = None
 
-    def run(self, plan: Plan, options: RunOptions, listener: Listener) -> Report:
-        """Run the plan to its end; whatever happens, nothing of the run is left."""
+    def run(
+        self, plan: Plan, options: RunOptions, listener: Listener, caller: Caller | None = None
+    ) -> Report:
+        """Run the plan to its end; whatever happens, nothing of the run is left.
+
+        Args:
+            plan: What to run.
+            options: How.
+            listener: Hears the events.
+            caller: Who reads what the run gives while it goes on in a thread; or nobody.
+        """
         self.warm(options.start_method)
         with ExitStack() as stack:
             launcher = self._warm
@@ -104,7 +114,7 @@ class LocalExecutor:
             # Imported while the launch server is busy with what the workers share.
             from pipeflow.executors.processes import run_processes
 
-            return run_processes(plan, options, listener, launcher)
+            return run_processes(plan, options, listener, launcher, caller)
 
 
 def _may_be_copied() -> bool:

@@ -7,26 +7,48 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 
 from pipeflow.clock import RealClock
 from pipeflow.executors.base import Listener, RunOptions
 from pipeflow.planner.plan import Plan
 from pipeflow.runtime.flow.wiring import wire
-from pipeflow.runtime.launch.launcher import ServerLauncher, StartMethod
+from pipeflow.runtime.guest import Guest, WithGuest
+from pipeflow.runtime.launch.launcher import Launcher, ServerLauncher, StartMethod
 from pipeflow.runtime.launch.preflight import prepare
 from pipeflow.runtime.launch.standard import open_standard_descriptors
 from pipeflow.runtime.launch.wires import Wires
 from pipeflow.runtime.reporting import make_report, silence_warnings
 from pipeflow.runtime.supervisor import Supervisor
-from pipeflow.runtime.watch.signals import watch_signals
+from pipeflow.runtime.watch.signals import SignalPipe, watch_signals
 from pipeflow.runtime.watch.terms import Terms
 from pipeflow.telemetry.events import RunFinished, RunStarted
 from pipeflow.telemetry.report import Report
+from pipeflow.values import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """A caller that takes part in its run while it goes on in a thread.
+
+    Attributes:
+        guest: The worker that it is.
+        started: Called when all workers are there.
+        signals: What it says to the run, as signals would.
+    """
+
+    guest: Guest
+    started: Callable[[], None]
+    signals: SignalPipe
 
 
 def run_processes(
-    plan: Plan, options: RunOptions, listener: Listener, launcher: ServerLauncher | None
+    plan: Plan,
+    options: RunOptions,
+    listener: Listener,
+    launcher: ServerLauncher | None,
+    caller: Caller | None = None,
 ) -> Report:
     """Run a plan to its end.
 
@@ -36,6 +58,7 @@ def run_processes(
         listener: Hears the events.
         launcher: A launch server that is there already; it is closed when this returns. ``None``:
             it is to be a copy of this process.
+        caller: Who reads what it gives, if somebody does.
     """
     channels = wire(plan)
     open_standard_descriptors()
@@ -61,11 +84,16 @@ def run_processes(
         stack.callback(launcher.close)
         launcher.lend(wires.descriptors())
         launcher.tell(plan)
+        starts: Launcher = launcher
+        if caller is not None:
+            signals = caller.signals
+            starts = WithGuest(launcher, caller.guest, channels, caller.started)
+            stack.callback(starts.close)
         supervisor = Supervisor(
             plan,
             channels,
             wires=wires,
-            launcher=launcher,
+            launcher=starts,
             signals=signals,
             terms=terms,
             tell=listener,

@@ -127,6 +127,7 @@ class Turn:
 class Order:
     """Who is next: whoever lies furthest downstream and can do something; sources come last.
 
+    A source that has had its turn is the last of them: one that never ends keeps none waiting.
     Who is full has its turn when nobody else can do anything: of two sources that never end, one
     that runs ahead of a join would keep the other from ever having its turn.
 
@@ -144,6 +145,7 @@ class Order:
         )
         for place, turn in enumerate(self._turns):
             turn.place = place
+        self._first_source = sum(not turn.source for turn in self._turns)
         self._start = 0
 
     def ask_everybody(self) -> None:
@@ -158,8 +160,20 @@ class Order:
         if found is None and any(turn.bounds for turn in self._turns):
             found = self._first_from(0, even_full=True)
         if found is not None:
-            self._start = min((reader.place for reader in found.readers), default=found.place)
+            if found.source:
+                self._put_last(found)
+            idle = self._first_source if found.source else found.place
+            self._start = min((reader.place for reader in found.readers), default=idle)
         return found
+
+    def _put_last(self, source: Turn) -> None:
+        """The other sources have their turns before this one has its next."""
+        if self._turns[-1] is source:
+            return
+        self._turns.remove(source)
+        self._turns.append(source)
+        for place in range(self._first_source, len(self._turns)):
+            self._turns[place].place = place
 
     def _first_from(self, start: int, *, even_full: bool = False) -> Turn | None:
         for turn in self._turns[start:] if start else self._turns:

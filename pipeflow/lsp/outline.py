@@ -13,16 +13,22 @@ from pipeflow.config.reader import read_text
 from pipeflow.errors import Severity
 from pipeflow.values import dataclass, replace
 
-_PARAM: Final = re.compile(r"\$\{params\.([A-Za-z_][A-Za-z0-9_-]*)")
+_REFERENCE: Final = re.compile(r"\$\{(params|shared)\.([A-Za-z_][A-Za-z0-9_-]*)")
 
 
 class Kind(Enum):
     """What a name is."""
 
-    STAGE = "stage"  #: a stage's own name, or one that an edge reads
+    STAGE = "stage"  #: a stage's own name, or an input's of the file, or one that an edge reads
     CALL = "call"  #: ``module:attribute``
     USE = "use"  #: an operator
+    FILE = "file"  #: another pipeline file
     PARAM = "param"  #: a parameter's own name, or one that a value refers to
+    SHARED = "shared state"  #: the same of state that stages share
+
+
+#: Where names are declared that values refer to.
+_BLOCKS: Final = {Kind.PARAM: "params", Kind.SHARED: "shared"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +40,7 @@ class Name:
         text: The name; of a call all of it.
         line: Where it stands, from 1.
         column: Its first character, from 1; a quote before it is not part of it.
-        defines: It gives the name to a stage or parameter.
+        defines: It gives the name to a stage, a parameter or shared state.
         stage: The stage that it stands in; empty for those above all stages.
     """
 
@@ -69,15 +75,15 @@ class Outline:
         return next((name for name in self.names if name.covers(line, column)), None)
 
     def definition(self, name: Name) -> Name | None:
-        """Where a stage or a parameter gets its name."""
+        """Where a stage, a parameter or shared state gets its name."""
         return next((one for one in self.same(name) if one.defines), None)
 
     def same(self, name: Name) -> Sequence[Name]:
-        """All places where a stage or parameter is named."""
+        """All places where a stage, a parameter or shared state is named."""
         return [one for one in self.names if (one.kind, one.text) == (name.kind, name.text)]
 
     def defined(self, kind: Kind) -> Sequence[Name]:
-        """All stages, or all parameters."""
+        """All that is of one kind."""
         return [one for one in self.names if one.kind is kind and one.defines]
 
     def stage(self, name: str) -> Map | None:
@@ -109,13 +115,16 @@ def _stands(name: Name, lines: Sequence[str]) -> bool:
 
 
 def _names(root: Map) -> Iterator[Name]:
-    params, stages = root.get("params"), root.get("stages")
-    for entry in params.entries if isinstance(params, Map) else ():
-        yield _of_key(Kind.PARAM, entry)
+    stages = root.get("stages")
+    for kind, key in _BLOCKS.items():
+        block = root.get(key)
+        for entry in block.entries if isinstance(block, Map) else ():
+            yield _of_key(kind, entry)
     for entry in stages.entries if isinstance(stages, Map) else ():
         yield _of_key(Kind.STAGE, entry)
         if isinstance(entry.value, Map):
             yield from _in_stage(entry.key, entry.value)
+    yield from _ports(root)
     tests = root.get("tests")
     for entry in tests.entries if isinstance(tests, Map) else ():
         if isinstance(entry.value, Map):
@@ -123,7 +132,20 @@ def _names(root: Map) -> Iterator[Name]:
     for path, node in walk(root):
         if isinstance(node, Scalar) and isinstance(node.value, str):
             in_stage = path[:1] == ("stages",) and len(path) > 2
-            yield from _params_in(node, str(path[1]) if in_stage else "")
+            yield from _references_in(node, str(path[1]) if in_stage else "")
+
+
+def _ports(root: Map) -> Iterator[Name]:
+    """An input of the file is named as a stage is; an output names a stage."""
+    inputs, outputs = root.get("inputs"), root.get("outputs")
+    for item in inputs.items if isinstance(inputs, Seq) else ():
+        if isinstance(item, Scalar) and isinstance(item.value, str):
+            name = _of_value(Kind.STAGE, item, item.value, item.value)
+            yield replace(name, defines=True)
+    for entry in outputs.entries if isinstance(outputs, Map) else ():
+        source = entry.value
+        if isinstance(source, Scalar) and isinstance(source.value, str):
+            yield _of_value(Kind.STAGE, source, source.value.partition(".")[0], "")
 
 
 def _in_test(node: Map) -> Iterator[Name]:
@@ -136,7 +158,7 @@ def _in_test(node: Map) -> Iterator[Name]:
 
 
 def _in_stage(stage: str, node: Map) -> Iterator[Name]:
-    for key, kind in (("call", Kind.CALL), ("use", Kind.USE)):
+    for key, kind in (("call", Kind.CALL), ("use", Kind.USE), ("pipeline", Kind.FILE)):
         value = node.get(key)
         if isinstance(value, Scalar) and isinstance(value.value, str):
             yield _of_value(kind, value, value.value, stage)
@@ -163,10 +185,11 @@ def _sources(node: Node) -> Iterator[Scalar]:
                 yield from _sources(entry.value)
 
 
-def _params_in(node: Scalar, stage: str) -> Iterator[Name]:
-    for found in _PARAM.finditer(node.text):
-        column = node.at.column + node.quoted + found.start(1)
-        yield Name(kind=Kind.PARAM, text=found[1], line=node.at.line, column=column, stage=stage)
+def _references_in(node: Scalar, stage: str) -> Iterator[Name]:
+    for found in _REFERENCE.finditer(node.text):
+        column = node.at.column + node.quoted + found.start(2)
+        kind = Kind.PARAM if found[1] == "params" else Kind.SHARED
+        yield Name(kind=kind, text=found[2], line=node.at.line, column=column, stage=stage)
 
 
 def _of_key(kind: Kind, entry: Entry) -> Name:

@@ -8,7 +8,11 @@ from collections.abc import Sequence
 from pipeflow.lsp.outline import Kind, Name, Outline
 from pipeflow.spec.language import ARGUMENT_PATTERN, NAME_PATTERN
 
-_PATTERNS = {Kind.STAGE: NAME_PATTERN, Kind.PARAM: f"{NAME_PATTERN}|{ARGUMENT_PATTERN}"}
+_PATTERNS = {
+    Kind.STAGE: NAME_PATTERN,
+    Kind.SHARED: NAME_PATTERN,
+    Kind.PARAM: f"{NAME_PATTERN}|{ARGUMENT_PATTERN}",
+}
 
 
 def renamed(name: Name, new: str, file: Outline) -> Sequence[Name] | str:
@@ -21,7 +25,7 @@ def renamed(name: Name, new: str, file: Outline) -> Sequence[Name] | str:
     """
     pattern = _PATTERNS.get(name.kind)
     if pattern is None:
-        return "only stages and params can be renamed here"
+        return "only stages, params and shared state can be renamed here"
     if not file.whole:
         return "not all of the file can be read: mend that first, or a place would be left out"
     if not re.fullmatch(pattern, new):

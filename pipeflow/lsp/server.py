@@ -81,7 +81,7 @@ def _add_looking(server: LanguageServer) -> None:
         document, file, name = _name_at(server, params)
         if name is None:
             return None
-        if name.kind is Kind.CALL:
+        if name.kind in {Kind.CALL, Kind.FILE}:
             place = defined_at(name, _around(document))
             if place is None:
                 return None
@@ -114,7 +114,11 @@ def _add_looking(server: LanguageServer) -> None:
     @server.feature(types.TEXT_DOCUMENT_DOCUMENT_SYMBOL)
     def symbols(params: types.DocumentSymbolParams) -> list[types.DocumentSymbol]:
         document, file = _outline(server, params.text_document.uri)
-        kinds = {Kind.PARAM: types.SymbolKind.Variable, Kind.STAGE: types.SymbolKind.Function}
+        kinds = {
+            Kind.PARAM: types.SymbolKind.Variable,
+            Kind.SHARED: types.SymbolKind.Object,
+            Kind.STAGE: types.SymbolKind.Function,
+        }
         return [
             types.DocumentSymbol(
                 name=one.text,
@@ -193,13 +197,13 @@ def _is_open(server: LanguageServer, uri: str) -> bool:
 
 
 def _watch_modules(server: LanguageServer) -> None:
-    """Ask the editor to tell when Python changes, if it can."""
+    """Ask the editor to tell when Python or another pipeline changes, if it can."""
     workspace = server.client_capabilities.workspace
     watched = workspace.did_change_watched_files if workspace else None
     if watched is None or not watched.dynamic_registration:
         return
     options = types.DidChangeWatchedFilesRegistrationOptions(
-        watchers=[types.FileSystemWatcher(glob_pattern="**/*.py")]
+        watchers=[types.FileSystemWatcher(glob_pattern="**/*.{py,yaml,yml}")]
     )
     registration = types.Registration(
         id="modules",
@@ -242,4 +246,4 @@ def _work_of(name: Name, file: Outline) -> str:
     return next(works, "") if name.kind is Kind.STAGE else ""
 
 
-_WORKS: Final = {Kind.CALL, Kind.USE}
+_WORKS: Final = {Kind.CALL, Kind.USE, Kind.FILE}

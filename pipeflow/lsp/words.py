@@ -6,9 +6,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeflow.config.nodes import Map, Scalar, plain
+from pipeflow.config.nodes import Map, Scalar, Seq, plain
 from pipeflow.config.own_words import described_call
 from pipeflow.config.problem import Problem
+from pipeflow.config.reader import read_file
 from pipeflow.config.source import inspect_call
 from pipeflow.lsp.outline import Kind, Name, Outline
 from pipeflow.spec.stage_type import CallFacts, StageType
@@ -51,10 +52,35 @@ def hover(name: Name, file: Outline, around: Surroundings) -> str:
             return _stage(name.text, file, around)
         case Kind.PARAM:
             return _param(name.text, file)
+        case Kind.SHARED:
+            return _shared(name.text, file)
+        case Kind.FILE:
+            return _file(name.text, around)
+
+
+def _file(named: str, around: Surroundings) -> str:
+    """The file that a stage runs: what it says of itself, its params, what it takes and gives."""
+    root = read_file(Path(around.folder, named)).root
+    if root is None:
+        return ""
+    lines = [f"**file `{named}`**"]
+    described = root.get("description")
+    if isinstance(described, Scalar) and isinstance(described.value, str):
+        lines.append(described.value)
+    for key in ("inputs", "outputs", "params"):
+        block = root.get(key)
+        if isinstance(block, Map):
+            lines.append(f"{key}: " + ", ".join(f"`{name}`" for name in block))
+        elif isinstance(block, Seq):
+            lines.append(f"{key}: " + ", ".join(f"`{plain(item)}`" for item in block.items))
+    return "\n\n".join(lines)
 
 
 def defined_at(name: Name, around: Surroundings) -> Place | None:
-    """Where the function or class stands that a name calls."""
+    """Where the function or class stands that a name calls, or the file that it runs."""
+    if name.kind is Kind.FILE:
+        path = Path(around.folder, name.text)
+        return Place(path.resolve(), 1) if path.is_file() else None
     facts = _facts(name.text, around) if name.kind is Kind.CALL else None
     if facts is None or not facts.line:
         return None
@@ -76,7 +102,7 @@ def _stage(name: str, file: Outline, around: Surroundings) -> str:
     if stage is None:
         return ""
     lines = [f"**stage `{name}`**"]
-    for key in ("description", "call", "use"):
+    for key in ("description", "call", "use", "pipeline"):
         value = stage.get(key)
         if not isinstance(value, Scalar) or not isinstance(value.value, str):
             continue
@@ -92,6 +118,20 @@ def _stage(name: str, file: Outline, around: Surroundings) -> str:
     if readers:
         lines.append("Read by " + ", ".join(f"`{reader}`" for reader in readers) + ".")
     return "\n\n".join(lines)
+
+
+def _shared(name: str, file: Outline) -> str:
+    block = file.root.get("shared") if file.root else None
+    node = block.get(name) if isinstance(block, Map) else None
+    if not isinstance(node, Map):
+        return ""
+    facts = ", ".join(f"{key}: `{plain(value)}`" for key, value in node.items())
+    stages = dict.fromkeys(
+        one.stage for one in file.names if one.kind is Kind.SHARED and one.text == name
+    )
+    users = ", ".join(f"`{stage}`" for stage in stages if stage)
+    used = f"Shared by {users}." if users else "No stage uses it."
+    return f"**shared `{name}`**\n\n{facts}\n\n{used}"
 
 
 def _param(name: str, file: Outline) -> str:

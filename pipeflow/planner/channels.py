@@ -6,11 +6,12 @@ from collections.abc import Mapping
 
 from pipeflow.planner.graph import Network
 from pipeflow.planner.graphs import nx
+from pipeflow.planner.joins import Zips
 from pipeflow.planner.numbering import Units
-from pipeflow.planner.plan import Join, Parts, Route, one_buffer
+from pipeflow.planner.plan import Join, Numbering, Parts, Route, one_buffer
 from pipeflow.planner.traits import joins_latest
-from pipeflow.spec.pipeline import Stage
-from pipeflow.spec.policies import Broadcast, ByKey, TransportKind
+from pipeflow.spec.pipeline import Edge, Stage
+from pipeflow.spec.policies import Broadcast, ByKey, Overflow, TransportKind
 from pipeflow.values import dataclass
 
 
@@ -22,15 +23,17 @@ class Way:
         route: How they spread over the reading replicas.
         parts: Which writers make up a unit.
         ordered: Whether the reader waits for the units in their order.
+        recounted: Whether each item is a unit of its own to the reader.
     """
 
     route: Route
     parts: Parts
     ordered: bool
+    recounted: bool = False
 
 
 def find_ways(
-    network: Network, units: Mapping[str, Units], replicas: Mapping[str, int]
+    network: Network, zips: Zips, units: Mapping[str, Units], replicas: Mapping[str, int]
 ) -> Mapping[str, tuple[Way, ...]]:
     """The ways of each stage's inputs, in the order of its edges."""
     ways: dict[str, tuple[Way, ...]] = {}
@@ -39,15 +42,19 @@ def find_ways(
         ways[name] = tuple(
             _way(
                 stage,
+                edge,
+                units[writer.name],
+                keeps=name in zips.between,
                 join=_join_of(number, units[name].join),
                 parts=_parts(
                     replicas[writer.name], _deciding(units[writer.name].join, ways[writer.name])
                 ),
-                ordered=units[writer.name].ordered,
                 writers=replicas[writer.name],
                 readers=replicas[name],
             )
-            for number, writer in enumerate(network.writers(stage))
+            for number, (edge, writer) in enumerate(
+                zip(stage.edges, network.writers(stage), strict=True)
+            )
         )
     return ways
 
@@ -75,17 +82,46 @@ def _parts(writers: int, inputs: tuple[Way, ...]) -> Parts:
 
 
 def _way(
-    stage: Stage, *, join: Join, parts: Parts, ordered: bool, writers: int, readers: int
+    stage: Stage,
+    edge: Edge,
+    above: Units,
+    *,
+    keeps: bool,
+    join: Join,
+    parts: Parts,
+    writers: int,
+    readers: int,
 ) -> Way:
     route = _route(
         stage,
         join=join,
         whole=parts is Parts.ONE,
-        ordered=ordered,
+        ordered=above.ordered,
         writers=writers,
         readers=readers,
     )
-    return Way(route=route, parts=parts, ordered=ordered)
+    return Way(
+        route=route,
+        parts=parts,
+        ordered=above.ordered,
+        recounted=join is Join.MERGE and not keeps and _can_recount(edge, above, route),
+    )
+
+
+def _can_recount(edge: Edge, above: Units, route: Route) -> bool:
+    """Whether every replica of the reader sees the same items, its own or not, in the same order.
+
+    Units of a writer that keeps them may hold many items, for one replica and another. Were such a
+    unit one to the readers too, its items would leave one replica after the other, not in their
+    order; and all would wait for a replica that waits for the unit's end, which may not come
+    before they go on.
+    """
+    return (
+        route in {Route.KEY, Route.BROADCAST}
+        and above.numbering is Numbering.KEEP
+        and above.ordered
+        and edge.overflow is Overflow.BLOCK
+    )
 
 
 def _route(

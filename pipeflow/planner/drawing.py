@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pipeflow.planner.expand import alone, expand
 from pipeflow.planner.graph import without_disabled
 from pipeflow.planner.plan import Plan
 from pipeflow.planner.traits import title, wanted_replicas
@@ -56,7 +57,7 @@ def drawing(subject: Pipeline | Plan) -> Drawing:
         case Plan():
             return _of_plan(subject)
         case Pipeline():
-            return _of_pipeline(without_disabled(subject).pipeline)
+            return _of_pipeline(without_disabled(alone(expand(subject).pipeline)).pipeline)
 
 
 def graph_text(subject: Pipeline | Plan) -> str:

@@ -9,6 +9,7 @@ from pipeflow.planner.drawing import graph_dot, graph_mermaid, graph_text
 from pipeflow.planner.memory import size
 from pipeflow.planner.plan import EdgePlan, Join, Pairing, Plan, Route, StagePlan
 from pipeflow.spec.policies import ArrayMode, Batching, Budget, ErrorPolicy, OnError, Overflow
+from pipeflow.spec.shared import Shared, SharedKind, names_of
 from pipeflow.spec.stage_type import Shape
 
 __all__ = ["graph_dot", "graph_mermaid", "graph_text", "plan_json", "plan_text"]
@@ -32,10 +33,12 @@ def plan_text(plan: Plan) -> str:
     held = size(edge_bytes(plan))
     parts = [
         [
-            f"{plan.pipeline} ({plan.file}): {processes} on {cores}",
+            f"{plan.pipeline} ({plan.file}): {processes} on {cores}"
+            + (", one of them the manager of what stages share" if plan.has_manager else ""),
             f"memory: shared arrays up to {size(plan.memory)}; all edges together up to {held}",
             f"open files: at most {plan.descriptors} in one process",
         ],
+        ["shared", *_table(_shared_row(plan, each) for each in plan.shared)] if plan.shared else [],
         ["stages", *_table(_stage_row(plan, stage) for stage in plan.stages)],
         ["edges", *_table(_edge_row(plan, edge) for edge in plan.edges)] if plan.edges else [],
         [f"note: {note}" for note in plan.notes],
@@ -60,12 +63,37 @@ def plan_json(plan: Plan) -> dict[str, object]:
         "cores": plan.cores,
         "memory": {"limit_bytes": plan.memory, "edges_bytes": edge_bytes(plan)},
         "descriptors": plan.descriptors,
+        "shared": [_shared_json(plan, each) for each in plan.shared],
         "stages": [_stage_json(plan, stage) for stage in plan.stages],
         "edges": [_edge_json(plan, edge) for edge in plan.edges],
         "start_order": [name[index] for index in plan.start_order],
         "stop_order": [name[index] for index in plan.stop_order],
         "notes": list(plan.notes),
         "warnings": [_finding_json(warning) for warning in plan.warnings],
+    }
+
+
+def _shared_row(plan: Plan, shared: Shared) -> tuple[str, ...]:
+    place = "in the manager process" if shared.in_manager else "in shared memory"
+    amount = "" if shared.in_manager else size(shared.nbytes)
+    return shared.name, str(shared), place, amount, f"for {', '.join(_users(plan, shared))}"
+
+
+def _users(plan: Plan, shared: Shared) -> list[str]:
+    return [stage.name for stage in plan.stages if shared.name in names_of(stage.parameters)]
+
+
+def _shared_json(plan: Plan, shared: Shared) -> dict[str, object]:
+    lies = {} if shared.in_manager else {"dtype": shared.dtype, "value": shared.value}
+    return {
+        "name": shared.name,
+        "type": shared.kind.value,
+        **lies,
+        **({"shape": list(shared.shape)} if shared.kind is SharedKind.ARRAY else {}),
+        "bytes": shared.nbytes,
+        "in": "manager" if shared.in_manager else "memory",
+        "stages": _users(plan, shared),
+        "at": str(shared.at),
     }
 
 

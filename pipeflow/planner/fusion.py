@@ -83,4 +83,7 @@ def _one_to_one(stage: StagePlan) -> bool:
 
 def _place(stage: StagePlan) -> tuple[object, ...]:
     """What a process can have but one of."""
-    return (dict(stage.env), stage.cpus, stage.gpus, stage.threads, stage.memory, stage.spin)
+    # Two folders may each hold a module of one name.
+    folder = stage.home.folder if stage.home else ""
+    own = (stage.cpus, stage.gpus, stage.threads, stage.memory, stage.spin)
+    return (dict(stage.env), *own, folder)

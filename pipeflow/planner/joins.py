@@ -27,7 +27,7 @@ from pipeflow.planner.traits import (
     shape_of,
 )
 from pipeflow.spec.pipeline import Edge, Stage
-from pipeflow.spec.policies import OnError, Overflow
+from pipeflow.spec.policies import ByKey, OnError, Overflow
 from pipeflow.spec.stage_type import Shape
 from pipeflow.values import dataclass
 
@@ -115,6 +115,7 @@ def join_findings(
             continue
         if zip_.split is not None:
             yield from _repeated_ids(network, zips, stage, zip_.split)
+            yield from _other_order(network, zips, stage, zip_.split)
             continue
         refused = _refused(network, stage)
         if refused is None:
@@ -254,6 +255,39 @@ def _repeated_ids(network: Network, zips: Zips, stage: Stage, split: str) -> Ite
             "(`partition: broadcast`), so each id comes several times",
             hint=f"{BY_KEY}; with `replicas: 1` in '{copies}' each id comes once",
         )
+
+
+def _other_order(network: Network, zips: Zips, stage: Stage, split: str) -> Iterator[Finding]:
+    """Many results for an item, spread by a key on the way: each replica's come one after another.
+
+    They are one unit, which the stages on the way keep, and a zip by id counts on the order in it.
+    """
+    many = _gives_many(network, zips, network.stages[split])
+    if many is None:
+        return
+    for edge in stage.edges:
+        way = _way_up(network, network.stages[edge.source.stage])
+        for name in way[: way.index(split)]:
+            step = network.stages[name]
+            if isinstance(step.partition, ByKey) and may_spread(step):
+                yield _at(
+                    edge,
+                    code="join-unordered",
+                    problem=f"{_pairs(stage)} by item id, but replicas of '{many}' give any number"
+                    f" of results for an item, and '{name}' spreads these by a key: they come to"
+                    f" '{edge.input}' in another order",
+                    hint=f"write `replicas: 1` in '{many}', or in '{name}'; {BY_KEY}",
+                )
+
+
+def _gives_many(network: Network, zips: Zips, stage: Stage) -> str | None:
+    """The stage, here or above, of whose results several are one unit."""
+
+    def keeps_units(step: Stage) -> bool:
+        return may_spread(step) or step.name in zips.between
+
+    steps = _upwards(network, stage, keeps_units)
+    return next((step.name for step in steps if blocker(step) is Blocker.FLAT_MAP), None)
 
 
 def _gives_copies(network: Network, zips: Zips, stage: Stage) -> str | None:

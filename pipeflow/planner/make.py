@@ -8,6 +8,8 @@ from pipeflow.errors import Finding, InvalidPipeline, UsageError
 from pipeflow.planner.channels import Way, channels_of, find_ways, transport_for
 from pipeflow.planner.checks import by_place, check, errors_of
 from pipeflow.planner.crowding import crowding_notes
+from pipeflow.planner.expand import expand
+from pipeflow.planner.files import not_run_alone
 from pipeflow.planner.fusion import fuse
 from pipeflow.planner.graph import Network, network, without_disabled
 from pipeflow.planner.joins import find_zips
@@ -34,6 +36,7 @@ from pipeflow.planner.plan import (
     StagePlan,
     WorkerPlan,
 )
+from pipeflow.planner.shared import manager_count, used_by, with_stages
 from pipeflow.planner.traits import (
     LIVE,
     has_one_beside,
@@ -70,9 +73,10 @@ def make_plan(pipeline: Pipeline, machine: Machine, *, fusion: bool = False) -> 
             findings, warnings too.
         MachineError: The machine does not allow so many processes, open files or so much memory.
     """
-    findings = check(pipeline)
+    findings = by_place([*check(pipeline), *not_run_alone(pipeline)])
     if errors_of(findings):
         raise InvalidPipeline(findings)
+    pipeline = expand(pipeline).pipeline
     trimmed = without_disabled(pipeline)
     running = network(trimmed.pipeline)
     zips = find_zips(running)
@@ -80,9 +84,10 @@ def make_plan(pipeline: Pipeline, machine: Machine, *, fusion: bool = False) -> 
     workers = sum(replicas.values())
     beside = [name for name, stage in running.stages.items() if has_one_beside(stage)]
     processes = workers + sum(replicas[name] for name in beside)
+    processes += manager_count(trimmed.pipeline)
     units = number(running, zips, replicas)
-    ways = find_ways(running, units, replicas)
-    budget = share_memory(pipeline, demands_of(running, replicas), machine)
+    ways = find_ways(running, zips, units, replicas)
+    budget = share_memory(trimmed.pipeline, demands_of(running, replicas), machine)
     findings = by_place(
         [
             *findings,
@@ -107,6 +112,7 @@ def make_plan(pipeline: Pipeline, machine: Machine, *, fusion: bool = False) -> 
         workers=_workers(tuple(replicas.values())),
         start_order=tuple(place_of[name] for name in start_order(running.graph)),
         stop_order=tuple(place_of[name] for name in stop_order(running.graph)),
+        shared=used_by(pipeline, running.stages.values()),
         parameters=pipeline.parameters,
         secrets=pipeline.secrets,
         cores=machine.cores,
@@ -132,14 +138,16 @@ def only_to(pipeline: Pipeline, stage: str) -> Pipeline:
     Raises:
         UsageError: There is no such stage, or it is disabled.
     """
-    running = without_disabled(pipeline).pipeline
+    running = without_disabled(expand(pipeline).pipeline).pipeline
     names = [each.name for each in running.stages]
     if stage not in names:
         raise UsageError(_no_such_stage(pipeline, stage, names))
     kept = _leading_to(stage, running)
     stages = tuple(each for each in running.stages if each.name in kept)
     read = {edge.source for each in stages for edge in each.edges}
-    return replace(running, stages=tuple(without_letters(each, read) for each in stages))
+    # Tests speak of the whole file.
+    stages = tuple(without_letters(each, read) for each in stages)
+    return replace(with_stages(running, stages), tests=())
 
 
 def _leading_to(stage: str, pipeline: Pipeline) -> set[str]:
@@ -208,6 +216,7 @@ def _edges(
                     route=way.route,
                     key=_key(stage, edge, way.route),
                     parts=way.parts,
+                    recounted=way.recounted,
                     lanes=lanes,
                     lane_base=lane_base,
                     ordered=way.ordered,
@@ -311,6 +320,7 @@ def _stages(
             level=level[stage.name],
             isolated=is_isolated(stage),
             stdin=not stage.edges and (isinstance(work, Call) or reads_stdin(stage)),
+            home=stage.home,
         )
         for index, stage in enumerate(running.stages.values())
     )

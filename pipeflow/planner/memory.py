@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pipeflow.errors import Finding, MachineError, Severity
 from pipeflow.planner.graph import Network
 from pipeflow.planner.plan import Machine
+from pipeflow.planner.shared import shared_bytes
 from pipeflow.spec.pipeline import Edge, Pipeline
 from pipeflow.spec.policies import DEFAULT_CAPACITY_BYTES
 from pipeflow.values import dataclass
@@ -73,15 +74,17 @@ def share_memory(pipeline: Pipeline, demands: Sequence[Demand], machine: Machine
         MachineError: No limit is given, and the machine has not 1 MiB for an item on each edge.
     """
     limit = pipeline.limits.memory
-    memory = machine.memory // 2 if limit is None else min(limit, machine.memory)
+    state = shared_bytes(pipeline)
+    memory = (machine.memory // 2 if limit is None else min(limit, machine.memory)) - state
     too_small = limit_findings(pipeline, demands)
     if too_small:
         return Budget(memory=memory, capacities=(), findings=too_small)
     least = least_bytes(demands)
     if least > memory:
         raise MachineError(
-            f"the edges need {size(least)} for one item of 1 MiB each, and {size(memory)} may be "
-            "used (half of what is free where limits.memory is not given): lower `replicas`, or "
+            f"the edges need {size(least)} for one item of 1 MiB each{_beside(state)}, and "
+            f"{size(max(0, memory + state))} may be used  "
+            "(half of what is free where limits.memory is not given): lower `replicas`, or "
             "make room"
         )
     capacities = _level(demands, memory // 2, [d.asked for d in demands], explicit=False)
@@ -89,7 +92,7 @@ def share_memory(pipeline: Pipeline, demands: Sequence[Demand], machine: Machine
     return Budget(
         memory=memory,
         capacities=tuple(capacities),
-        findings=(*_limit_above_free(pipeline, memory), *_lowered(demands, capacities)),
+        findings=(*_limit_above_free(pipeline, memory + state), *_lowered(demands, capacities)),
     )
 
 
@@ -100,17 +103,21 @@ def least_bytes(demands: Sequence[Demand]) -> int:
 
 def limit_findings(pipeline: Pipeline, demands: Sequence[Demand]) -> tuple[Finding, ...]:
     """Whether ``limits.memory`` has room for one item on each edge."""
-    limit, least = pipeline.limits.memory, least_bytes(demands)
-    if limit is None or least <= limit:
+    limit, least, state = pipeline.limits.memory, least_bytes(demands), shared_bytes(pipeline)
+    if limit is None or least + state <= limit:
         return ()
     finding = Finding(
         at=pipeline.limits.memory_at or pipeline.limits_at,
         code="memory-limit",
-        problem=f"the edges need {size(least)} for one item of 1 MiB each, and limits.memory is "
-        f"{size(limit)}",
-        hint=f"raise `memory` to {size(least)} or more, or lower `replicas`",
+        problem=f"the edges need {size(least)} for one item of 1 MiB each{_beside(state)}, and "
+        f"limits.memory is {size(limit)}",
+        hint=f"raise `memory` to {size(least + state)} or more, or lower `replicas`",
     )
     return (finding,)
+
+
+def _beside(state: int) -> str:
+    return f", `shared` takes {size(state)} beside them" if state else ""
 
 
 def demands_of(network: Network, replicas: Mapping[str, int]) -> tuple[Demand, ...]:

@@ -9,6 +9,7 @@ from pipeflow.planner.graph import Network
 from pipeflow.planner.joins import Zips, one_worker_each
 from pipeflow.planner.pairing import tells_superseded
 from pipeflow.planner.plan import Machine
+from pipeflow.planner.shared import manager_count
 from pipeflow.planner.traits import wanted_replicas
 from pipeflow.spec.pipeline import Pipeline
 
@@ -58,16 +59,18 @@ def threads_for(workers: int, cores: int) -> int:
     return max(1, cores // max(1, workers))
 
 
-def process_findings(pipeline: Pipeline, workers: int) -> tuple[Finding, ...]:
+def process_findings(pipeline: Pipeline, processes: int) -> tuple[Finding, ...]:
     """Whether the run keeps to ``limits.processes``."""
     limit = pipeline.limits.processes
-    if limit is None or workers <= limit:
+    if limit is None or processes <= limit:
         return ()
+    manager = " (one of them the manager of `shared`)" if manager_count(pipeline) else ""
     finding = Finding(
         at=pipeline.limits.processes_at or pipeline.limits_at,
         code="too-many-processes",
-        problem=f"this pipeline needs {workers} worker processes, and limits.processes is {limit}",
-        hint=f"raise `processes` to {workers}, or lower `replicas`",
+        problem=f"this pipeline needs {processes} worker processes{manager}, and limits.processes "
+        f"is {limit}",
+        hint=f"raise `processes` to {processes}, or lower `replicas`",
     )
     return (finding,)
 

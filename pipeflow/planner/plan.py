@@ -16,6 +16,7 @@ from enum import Enum
 from typing import Final
 
 from pipeflow.errors import Finding, Location
+from pipeflow.spec.pipeline import Home
 from pipeflow.spec.policies import (
     DEFAULT_CONCURRENCY,
     STOP,
@@ -26,6 +27,7 @@ from pipeflow.spec.policies import (
     TransportKind,
 )
 from pipeflow.spec.program import Program
+from pipeflow.spec.shared import Shared
 from pipeflow.spec.stage_type import Role, Shape
 from pipeflow.values import dataclass, field
 
@@ -117,6 +119,8 @@ class EdgePlan:
         key: The expression that gives the key of its items, for ``Route.KEY`` and for a join by
             key; else empty.
         parts: Which writers make up a unit.
+        recounted: Whether each replica of the reader counts the items of the edge anew, its own and
+            the others': to it each is a unit of its own.
         lanes: Lanes that the edge carries, at least 1.
         lane_base: Number of its first lane among all input lanes of the reading stage.
         ordered: Whether the reader waits for the units in their order (on each lane), or takes
@@ -138,6 +142,7 @@ class EdgePlan:
     route: Route = Route.SINGLE
     key: str = ""
     parts: Parts = Parts.ONE
+    recounted: bool = False
     lanes: int = 1
     lane_base: int = 0
     ordered: bool = True
@@ -163,7 +168,7 @@ class StagePlan:
         program: The external program, or ``None``. One of the three is given.
         role: A source has no edges in; a sink is a stage that nobody reads.
         shape: As far as it is known before the code runs.
-        parameters: ``with``, filled in.
+        parameters: ``with``, filled in; a ``SharedRef`` stands for what only a worker has.
         join: How inputs become calls.
         pairing: What bounds a join by key or of the latest; ``None`` for others.
         edges_in: Numbers of the edges it reads, in the order of the file.
@@ -187,6 +192,7 @@ class StagePlan:
         spin: Whether a waiting worker may burn processor time.
         level: Longest path from a source, in edges; for showing only.
         stdin: Whether its worker keeps the standard input of the command.
+        home: The file that it comes from, if that is not the plan's own.
         isolated: Whether each worker has its code run by a process beside its own, so that an item
             that kills that process, or takes too long, is an item that has failed.
     """
@@ -222,6 +228,7 @@ class StagePlan:
     spin: bool = False
     level: int = 0
     stdin: bool = False
+    home: Home | None = None
     isolated: bool = False
 
     @property
@@ -265,6 +272,7 @@ class Plan:
         workers: In the order of the stages.
         start_order: Numbers of the stages, readers before their writers.
         stop_order: Numbers of the stages, writers before their readers.
+        shared: State that its stages share, by number.
         parameters: The values of ``params``, for ``EXPR``; secrets are left out.
         secrets: Texts that must never be shown.
         run_id: What ``${run.id}`` was filled in with, and what the run is called; empty: it gets
@@ -285,6 +293,7 @@ class Plan:
     workers: tuple[WorkerPlan, ...]
     start_order: tuple[int, ...]
     stop_order: tuple[int, ...]
+    shared: tuple[Shared, ...] = ()
     parameters: Mapping[str, object] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
     run_id: str = field(default="", compare=False)
@@ -296,10 +305,21 @@ class Plan:
 
     @property
     def processes(self) -> int:
-        """How many processes run its workers, and what these have run beside them."""
+        """How many processes run its workers, what these have run beside them, and the manager."""
         stages = [self.stages[worker.stage] for worker in self.workers]
         beside = [stage for stage in stages if stage.isolated or stage.program is not None]
-        return len({worker.process for worker in self.workers}) + len(beside)
+        own = {worker.process for worker in self.workers}
+        return len(own) + len(beside) + self.has_manager
+
+    @property
+    def has_manager(self) -> bool:
+        """Whether a process keeps dicts and lists that stages share."""
+        return any(shared.in_manager for shared in self.shared)
+
+    @property
+    def manager(self) -> int:
+        """Number of the manager process, behind those of the workers."""
+        return len(self.workers)
 
     @property
     def stage_of_pool(self) -> tuple[int, ...]:
@@ -318,6 +338,19 @@ class Plan:
         """The workers in one process, writers before readers; most are alone."""
         together = [each for each in self.workers if each.process == self.workers[worker].process]
         return tuple(sorted(together, key=lambda each: self.stages[each.stage].level))
+
+    def folder_of(self, stage: StagePlan) -> str:
+        """The folder that is first on the path of a stage's workers."""
+        return stage.home.folder if stage.home else self.folder
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """The folders of all its files, each once."""
+        return tuple(dict.fromkeys([self.folder, *(map(self.folder_of, self.stages))]))
+
+    def values_for(self, stage: StagePlan) -> Mapping[str, object]:
+        """The values of ``params`` that ``EXPR`` of a stage sees."""
+        return stage.home.parameters if stage.home else self.parameters
 
     def workers_of(self, stage: int) -> tuple[WorkerPlan, ...]:
         """The workers of one stage, replica 0 first."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pipeflow.errors import Finding
 from pipeflow.planner.graphs import nx
 from pipeflow.planner.listing import listed
-from pipeflow.planner.traits import is_known, ports_of
+from pipeflow.planner.traits import AN_INPUT, is_known, ports_of
 from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED, Call, Edge, Pipeline, PortRef, Stage
 from pipeflow.suggest import did_you_mean
 from pipeflow.values import dataclass, replace
@@ -119,10 +119,25 @@ def _unknown_stage(stage: Stage, edge: Edge, stages: Mapping[str, Stage]) -> Fin
 
 def _unknown_port(stage: Stage, edge: Edge, writer: Stage) -> Finding:
     port, name = edge.source.port, writer.name
-    if port == ERRORS:
+    if port == ERRORS and writer.inner is not None:
+        problem = f"stage '{name}' has no port 'errors': '{writer.inner.file}' leaves no dead "
+        problem += "letters unread"
+        hint = "it opens when a stage of that file has `on_error: dead_letter`, and no reader"
+        code = "errors-not-open"
+    elif port == ERRORS:
         problem = f"stage '{name}' has no port 'errors': its on_error is not dead_letter"
         hint = f"write `on_error: dead_letter` in stage '{name}' (line {writer.at.line})"
         code = "errors-not-open"
+    elif writer.inner is not None:
+        known = ports_of(writer)
+        near = did_you_mean(port, known)
+        meant = f"did you mean '{PortRef(name, near)}'? " if near else ""
+        problem = f"stage '{stage.name}' reads '{name}.{port}', and '{writer.inner.file}' has no "
+        problem += f"output '{port}'"
+        hint = f"{meant}The ports of '{name}' are: {listed(known)}."
+        if not known:
+            hint = f"write in that file: outputs: {{{port}: …}}"
+        code = "unknown-port"
     elif port == UNMATCHED:
         problem = f"stage '{name}' has no port 'unmatched': it does not join several named inputs"
         hint = f"its ports are: {listed(ports_of(writer))}"
@@ -140,7 +155,7 @@ def _unknown_port(stage: Stage, edge: Edge, writer: Stage) -> Finding:
             meant += "It opens with `on_error: dead_letter`. "
         problem = f"stage '{stage.name}' reads '{edge.source}', and '{name}' has no port '{port}'"
         hint = f"{meant}The ports of '{name}' are: {listed(ports_of(writer))}."
-        if not meant and isinstance(writer.work, Call):
+        if not meant and isinstance(writer.work, Call) and writer.work.module != AN_INPUT:
             hint += f" Write `outputs: [{port}]` there if it sends to one."
         code = "unknown-port"
     return Finding(at=edge.at, code=code, problem=problem, hint=hint, length=len(str(edge.source)))

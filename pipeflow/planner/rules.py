@@ -15,6 +15,7 @@ from pipeflow.planner.traits import (
     answers,
     file_written,
     is_join,
+    letter_ports,
     needs_partition,
     operator_role,
     ports_of,
@@ -119,15 +120,19 @@ def _partition(stage: Stage, *, incomplete: bool) -> Iterator[Finding]:
         )
 
 
-def network_rules(network: Network, maybe_read: frozenset[str]) -> Iterator[Finding]:
+def network_rules(
+    network: Network, maybe_read: frozenset[str], *, part: bool = False
+) -> Iterator[Finding]:
     """What can be judged only with the neighbours, in the file as it is written.
 
     Args:
         network: The pipeline; wrong edges are taken out.
         maybe_read: Stages that those edges were probably meant to read.
+        part: It is run as a stage: dead letters that nobody reads come out of it.
     """
     yield from _readers_of_sinks(network)
-    yield from _unread_errors(network, maybe_read)
+    if not part:
+        yield from _unread_errors(network, maybe_read)
     yield from _shared_stdin(network)
     yield from _shared_files(network)
 
@@ -164,14 +169,20 @@ def _unread_errors(network: Network, maybe_read: frozenset[str]) -> Iterator[Fin
     for name, stage in network.stages.items():
         if name in maybe_read:
             continue
-        errors = PortRef(stage.name, ERRORS)
-        if stage.on_error.then is OnError.DEAD_LETTER and errors not in network.readers:
-            yield Finding(
-                at=stage.on_error_at,
-                code="unread-errors",
-                problem=f"nothing reads '{errors}', where the dead letters of '{stage.name}' go",
-                hint=f"add a stage with `inputs: {errors}`, or write `on_error: skip`",
-            )
+        for errors in (PortRef(stage.name, port) for port in letter_ports(stage)):
+            if errors not in network.readers:
+                yield _unread_letters(stage, errors)
+
+
+def _unread_letters(stage: Stage, errors: PortRef) -> Finding:
+    where = f" in {stage.inner.file}" if stage.inner else ""
+    return Finding(
+        at=stage.at if stage.inner else stage.on_error_at,
+        code="unread-errors",
+        problem=f"nothing reads '{errors}', where the dead letters of '{stage.name}' go",
+        hint=f"add a stage with `inputs: {errors}`, or write `on_error: skip`{where}",
+        length=len(stage.name) if stage.inner else 1,
+    )
 
 
 def _shared_stdin(network: Network) -> Iterator[Finding]:
@@ -232,6 +243,11 @@ def doubts(network: Network, whole: Network, maybe_read: frozenset[str]) -> Iter
 
 
 def _unread_outputs(stage: Stage, read: list[str]) -> Iterator[Finding]:
+    if stage.home is not None:
+        read = [*read, *stage.home.exported]
+    if stage.inner is not None:
+        yield from _unread_file(stage, read)
+        return
     named_in = stage.work.operator.ports_by if isinstance(stage.work, Use) else "outputs"
     for port in stage.outputs:
         if port not in read:
@@ -250,6 +266,22 @@ def _unread_outputs(stage: Stage, read: list[str]) -> Iterator[Finding]:
             code="unread-output",
             problem=f"nothing reads the output of '{stage.name}'",
             hint=f"add a stage with `inputs: {stage.name}`; `use: 'null'` takes what nobody needs",
+            severity=Severity.WARNING,
+            length=len(stage.name),
+        )
+
+
+def _unread_file(stage: Stage, read: list[str]) -> Iterator[Finding]:
+    """Of several outputs of a file some may not be needed; all of them would be a mistake."""
+    ports = [port for port in ports_of(stage) if port != ERRORS]
+    if ports and not set(read) & set(ports):
+        names = listed(f"'{PortRef(stage.name, port)}'" for port in ports)
+        yield Finding(
+            at=stage.at,
+            code="unread-output",
+            problem=f"nothing reads {names}",
+            hint=f"add a stage with `inputs: {PortRef(stage.name, ports[0])}`; "
+            "`use: 'null'` takes what nobody needs",
             severity=Severity.WARNING,
             length=len(stage.name),
         )

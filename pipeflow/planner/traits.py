@@ -9,7 +9,7 @@ import posixpath
 from enum import Enum
 from typing import Final
 
-from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED, Call, PortRef, Stage, Use
+from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED, Call, Pipeline, PortRef, Stage, Use
 from pipeflow.spec.policies import (
     Balance,
     Broadcast,
@@ -21,6 +21,9 @@ from pipeflow.spec.policies import (
 from pipeflow.spec.program import Program, ProgramMode
 from pipeflow.spec.stage_type import Role, Shape
 from pipeflow.values import replace
+
+#: Stands for the module of what stands in for an input of a file; it is never imported.
+AN_INPUT: Final = "input"
 
 #: The parameter by which a sink writes its file under its own name.
 LIVE: Final = "live"
@@ -40,11 +43,14 @@ class Blocker(Enum):
 
 def is_known(stage: Stage) -> bool:
     """Whether its work could be read; config says what is wrong with the others."""
-    return not isinstance(stage.work, Call) or bool(stage.work.module)
+    known = not isinstance(stage.work, Call) or bool(stage.work.module)
+    return known or stage.inner is not None
 
 
 def title(stage: Stage) -> str:
-    """What the stage runs: ``module:attribute``, the operator's name, or the program's."""
+    """What the stage runs: ``module:attribute``, an operator, a program, or a file."""
+    if stage.inner is not None:
+        return stage.inner.file
     match stage.work:
         case Program() as program:
             return program.name
@@ -72,8 +78,11 @@ def operator_role(stage: Stage) -> Role | None:
 
 
 def is_join(stage: Stage) -> bool:
-    """Whether it joins several named inputs; one named input needs no partner."""
-    return stage.named_inputs and len(stage.edges) > 1
+    """Whether it joins several named inputs; one named input needs no partner.
+
+    A stage that runs a file feeds its inputs to the stages of that file, which may join them.
+    """
+    return stage.named_inputs and len(stage.edges) > 1 and stage.inner is None
 
 
 def is_zip(stage: Stage) -> bool:
@@ -203,12 +212,45 @@ def blocker(stage: Stage) -> Blocker | None:
 
 
 def ports_of(stage: Stage) -> tuple[str, ...]:
-    """All its output ports: ``out``, its own, and those that its settings open."""
+    """All its output ports: ``out``, its own, and those that its settings open.
+
+    Of a stage that runs a file: those that the file names, and ``errors`` if it leaves some unread.
+    """
+    if stage.inner is not None:
+        letters = (ERRORS,) if open_letters(stage.inner) else ()
+        return (*(port.name for port in stage.inner.outputs), *letters)
     errors = (ERRORS,) if stage.on_error.then is OnError.DEAD_LETTER else ()
     own = stage.work.operator.ports if isinstance(stage.work, Use) else (OUT,)
     unmatched = (UNMATCHED,) if is_join(stage) or UNMATCHED in own else ()
     main = (port for port in own if port != UNMATCHED)
     return (*main, *stage.outputs, *errors, *unmatched)
+
+
+def open_letters(pipeline: Pipeline) -> tuple[PortRef, ...]:
+    """The ports of dead letters in a file that no stage of it reads: they come out of the file."""
+    read = {edge.source for stage in pipeline.stages for edge in stage.edges}
+    read |= {port.source for port in pipeline.outputs}
+    ports = (
+        PortRef(stage.name, port)
+        for stage in pipeline.stages
+        if stage.enabled
+        for port in letter_ports(stage)
+    )
+    return tuple(port for port in ports if port not in read)
+
+
+def letter_ports(stage: Stage) -> tuple[str, ...]:
+    """The ports by which dead letters leave; a file may give them out under names of its own."""
+    if stage.inner is None:
+        return (ERRORS,) if stage.on_error.then is OnError.DEAD_LETTER else ()
+    inside = {each.name: each for each in stage.inner.stages}
+    named = (
+        port.name
+        for port in stage.inner.outputs
+        if port.source.stage in inside
+        and port.source.port in letter_ports(inside[port.source.stage])
+    )
+    return (*named, *((ERRORS,) if open_letters(stage.inner) else ()))
 
 
 def answers(stage: Stage) -> bool | None:

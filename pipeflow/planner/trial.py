@@ -12,8 +12,10 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from pipeflow.errors import Finding, InvalidPipeline, Location
+from pipeflow.planner.expand import alone, expand
 from pipeflow.planner.graph import without_disabled
 from pipeflow.planner.listing import listed
+from pipeflow.planner.shared import with_stages
 from pipeflow.planner.traits import answers, ports_of, without_letters
 from pipeflow.spec.pipeline import (
     ERRORS,
@@ -81,6 +83,10 @@ def decide_trial(pipeline: Pipeline, test: FileTest) -> Trial:
     Raises:
         InvalidPipeline: The test names what there is not, or no path joins what it names.
     """
+    expanded = expand(pipeline).pipeline
+    # The expansion renames what tests name.
+    test = next((each for each in expanded.tests if each.name == test.name), test)
+    pipeline = alone(expanded)
     given_stages = {given.port.stage for given in test.given}
     enabled = tuple(
         replace(stage, enabled=stage.enabled or stage.name in given_stages)
@@ -99,7 +105,9 @@ def decide_trial(pipeline: Pipeline, test: FileTest) -> Trial:
     read = {edge.source for stage in (*running, *collectors) for edge in stage.edges}
     stages = (*sources, *(without_letters(stage, read) for stage in running), *collectors)
     return Trial(
-        pipeline=replace(pipeline, stages=stages, tests=()),
+        pipeline=replace(
+            with_stages(pipeline, stages), tests=(), inputs=(), outputs=(), ports_at=None
+        ),
         collected=collected,
         at_input=way.sinks,
     )
@@ -113,7 +121,8 @@ def trial_findings(pipeline: Pipeline, test: FileTest) -> list[Finding]:
     if found or not test.complete:
         return found
     way = _way(pipeline, test)
-    return list(_no_path(way, test)) or [*_for_nothing(way, test), *_lacking(way, test)]
+    unfed = list(_unfed(pipeline, way, test))
+    return unfed or list(_no_path(way, test)) or [*_for_nothing(way, test), *_lacking(way, test)]
 
 
 def _disabled(whole: Pipeline, trimmed: Pipeline, test: FileTest) -> Iterator[Finding]:
@@ -153,7 +162,9 @@ def _reference(
             code="unknown-port",
             problem=f"test '{test.name}' names '{port}', and '{port.stage}' has no port "
             f"'{port.port}'",
-            hint=f"{meant}The ports of '{port.stage}' are: {listed(ports)}.",
+            hint=f"{meant}The ports of '{port.stage}' are: {listed(ports)}."
+            if ports
+            else "it gives nothing: name the stage before it, or test the file that it runs",
             length=len(str(port)),
         )
 
@@ -176,6 +187,20 @@ def _no_path(way: _Way, test: FileTest) -> Iterator[Finding]:
                 "test-path",
                 f"no path leads from what test '{test.name}' gives ({given}) to '{expected.port}'",
                 "give the output of a stage that it reads, or of one further up",
+            )
+
+
+def _unfed(pipeline: Pipeline, way: _Way, test: FileTest) -> Iterator[Finding]:
+    """Inputs of the file, when it is tested alone, that have nothing to give."""
+    for port in pipeline.inputs:
+        if port.name in way.running:
+            yield Finding(
+                at=test.at,
+                code="test-input",
+                problem=f"test '{test.name}' needs the input '{port.name}', "
+                "and nothing feeds it while the file is tested alone",
+                hint=f"write under given: {port.name}: […]",
+                length=len(test.name),
             )
 
 
@@ -256,7 +281,8 @@ def _way(pipeline: Pipeline, test: FileTest) -> _Way:
 def _is_sink(port: PortRef, stages: Mapping[str, Stage]) -> bool:
     """Whether a stage only takes: a sink by its kind, or code of the user's that gives nothing."""
     stage = stages[port.stage]
-    if port.port != OUT or not stage.edges:
+    exported = stage.home.exported if stage.home else frozenset()
+    if port.port != OUT or not stage.edges or OUT in exported or stage.inner is not None:
         return False
     match stage.work:
         case Use(operator=operator):

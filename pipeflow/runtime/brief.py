@@ -15,6 +15,21 @@ from pipeflow.values import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SharedHandles:
+    """Descriptors by which a process reaches the state that stages share.
+
+    Attributes:
+        memory: Who holds which lock, values and arrays.
+        locks: The file whose bytes are the locks.
+        door: The workers' end of the door of the manager process; -1: there is none.
+    """
+
+    memory: int
+    locks: int
+    door: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerBrief:
     """What one worker needs to do its part.
 
@@ -36,6 +51,7 @@ class WorkerBrief:
         stdout_fd: Standard output of the command, for ``print``; -1 when the stage may not use it.
         print_fd: Where it prints, if it shares its process and so cannot own the standard output;
             else -1.
+        shared: How it reaches shared state; ``None``: its stage uses none.
         log_level: Least level of log lines.
     """
 
@@ -54,6 +70,7 @@ class WorkerBrief:
     lifeline_fd: int
     stdout_fd: int
     print_fd: int = -1
+    shared: SharedHandles | None = None
     log_level: str = "info"
 
 

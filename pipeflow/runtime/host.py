@@ -22,7 +22,7 @@ from pipeflow.runtime.board import BUSY_NS, HAND_DEPTH, Board
 from pipeflow.runtime.brief import WorkerBrief
 from pipeflow.runtime.flow.refused import ReadersGone
 from pipeflow.runtime.flow.wiring import ChannelPlan
-from pipeflow.runtime.loading import load_stage, make_context, start_failure
+from pipeflow.runtime.loading import load_stage, make_context, shares_of, start_failure
 from pipeflow.runtime.loops.base import WAITS, StageLoop, failure_of
 from pipeflow.runtime.messages import EXIT_FAILED, EXIT_VICTIM, Failed, Failure, Ready
 from pipeflow.runtime.process import TIDY_S, Process
@@ -103,13 +103,14 @@ def run_workers(briefs: Sequence[WorkerBrief], channels: tuple[ChannelPlan, ...]
         for channel in channels
         if plan.edges[channel.edge].fused and inside.issuperset(channel.writers)
     }
+    shares = shares_of(briefs)
     for brief, report in zip(briefs, reports, strict=True):
         worker = plan.workers[brief.worker]
         stage = plan.stages[worker.stage]
         context = make_context(brief, stage, board, report.log)
         _turn_to(context, brief.print_fd)
         try:
-            work = load_stage(stage, plan.folder, context, board.worker(brief.worker))
+            work = load_stage(stage, plan, context, board.worker(brief.worker), shares)
         except BaseException as error:  # the user's module or constructor: a boundary
             failure = start_failure(error, board.worker(brief.worker))
             _fail(reports, brief.worker, briefs, failure)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from pipeflow.errors import ProgramFailed
-from pipeflow.planner.plan import StagePlan
+from pipeflow.planner.plan import Plan, StagePlan
 from pipeflow.runtime.board import SINCE_NS, STATE, Board, State, Words
 from pipeflow.runtime.brief import WorkerBrief
 from pipeflow.runtime.failures import kind_of, message_of, traceback_of
@@ -17,8 +17,26 @@ from pipeflow.stages.loading import load_work
 from pipeflow.stages.work import Work
 from pipeflow.telemetry.masking import masker
 
+if TYPE_CHECKING:
+    from pipeflow.runtime.shared.give import ProcessShares
 
-def load_stage(stage: StagePlan, folder: str, context: StageContext, row: Words) -> Work:
+
+def shares_of(briefs: Sequence[WorkerBrief]) -> ProcessShares | None:
+    """What the stages of this process share with others; few pipelines have any."""
+    if all(brief.shared is None for brief in briefs):
+        return None
+    from pipeflow.runtime.shared.give import ProcessShares
+
+    return ProcessShares(briefs)
+
+
+def load_stage(
+    stage: StagePlan,
+    plan: Plan,
+    context: StageContext,
+    row: Words,
+    shares: ProcessShares | None,
+) -> Work:
     """Import and build the stage's code, and see that it is what was planned.
 
     How far it has come, and since when, stands in the worker's row of the board.
@@ -33,12 +51,13 @@ def load_stage(stage: StagePlan, folder: str, context: StageContext, row: Words)
     if stage.program is not None:
         from pipeflow.runtime.programs.load import load_program  # most stages run Python
 
-        return load_program(stage, folder, context)
+        return load_program(stage, plan.folder_of(stage), context)
     work = load_work(
         call=stage.call,
         operator=stage.operator,
-        folder=folder,
-        parameters=stage.parameters,
+        folder=plan.folder_of(stage),
+        folders=plan.folders,
+        parameters=shares.fill(stage.parameters, context) if shares else stage.parameters,
         source=not stage.edges_in,
         input_names=names,
         imported=lambda: note(State.BUILDING),
@@ -77,7 +96,7 @@ def make_context(
         log=log,
         mask=masker(brief.plan.secrets),
         stdout=None if brief.stdout_fd < 0 else _open_stdout(brief.stdout_fd),
-        parameters=brief.plan.parameters,
+        parameters=brief.plan.values_for(stage),
         input_names=tuple(edge.input for edge in edges if edge.input),
     )
 

@@ -157,13 +157,14 @@ class Process:
         """An array in this worker's own pool."""
         return self._share.pool.empty(shape, dtype)
 
-    def begin(self, *, lingers: bool = True) -> None:
+    def begin(self, *, lingers: bool = True, guest: bool = False) -> None:
         """The loop begins.
 
         Args:
             lingers: It may be long at one item; else it flushes before it waits, all the time.
+            guest: The process is not ours: how it keeps its memory is its own affair.
         """
-        if "numpy" in sys.modules:
+        if "numpy" in sys.modules and not guest:
             keep_freed_memory()
         self._since = time.monotonic_ns()
         self._enter_state(State.BUSY, 0)
@@ -294,7 +295,8 @@ class Process:
             for fd in watched:
                 poll.register(fd, 0)
             if with_input and (wake_s := inbox.wake_in()) is not None:
-                timeout_s = wake_s if timeout_s is None else min(timeout_s, wake_s)
+                # Who waits for a time alone keeps turning: it is no part of a circle.
+                timeout_s = min(wake_s, TIDY_S if timeout_s is None else timeout_s)
             until = math.inf if timeout_s is None else time.monotonic() + timeout_s
             # Who waits in here stands still: were it to look around outside, no circle of those
             # who wait for each other would ever be found.

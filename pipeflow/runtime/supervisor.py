@@ -27,7 +27,7 @@ from pipeflow.planner.plan import Plan
 from pipeflow.runtime.flow.wiring import ChannelPlan
 from pipeflow.runtime.launch.launcher import Launcher
 from pipeflow.runtime.launch.messages import Exited, Launch
-from pipeflow.runtime.launch.orders import launch_order
+from pipeflow.runtime.launch.orders import launch_order, manager_order
 from pipeflow.runtime.launch.wires import Wires
 from pipeflow.runtime.messages import (
     Failed,
@@ -122,7 +122,7 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._hearing = Hearing(wires, self._selector, on_report=self._note, on_line=self._print)
         self._ending = Ending(launcher)
-        self._stalls = Stalls(plan)
+        self._stalls = Stalls(plan, wires.lock_words)
         self._starting = Starting(
             plan,
             wires.board,
@@ -170,6 +170,8 @@ class Supervisor:
             MachineError: One of them could not be started; closing the launcher ends the others.
         """
         for number, pid in self._launcher.launch(self._orders()):
+            if number == self._plan.manager:
+                continue  # it runs no code of the user's, and nobody waits for it to be ready
             for worker in self._plan.sharing(number):
                 watched = self._workers[worker.index]
                 watched.pid = pid
@@ -183,6 +185,8 @@ class Supervisor:
 
     def _orders(self) -> Iterator[Launch]:
         """An order for each process, with all workers that share it."""
+        if self._plan.has_manager:
+            yield manager_order(self._plan, self._wires.manager_door)
         for stage in self._plan.start_order:
             for worker in self._plan.workers_of(stage):
                 if worker.process == worker.index:
@@ -317,8 +321,18 @@ class Supervisor:
             self._lose_launcher(error)
             return
         for exited in news:
+            if exited.worker == self._plan.manager:
+                self._lose_manager(exited)
+                continue
             for watched, end in self._obituary.ends(exited, self._workers):
                 self._bury(watched, end)
+
+    def _lose_manager(self, exited: Exited) -> None:
+        """It ends by itself when no worker is left; else what the stages share is gone."""
+        if exited.status == 0 or self._stopping:
+            return
+        failure = self._obituary.death_of_manager(exited.status)
+        self._causes.append(Cause(worker=-1, failure=failure, order=self._moment))
 
     def _lose_launcher(self, error: MachineError) -> None:
         """Its process is gone, and the kernel has killed all workers with it."""

@@ -24,7 +24,7 @@ from pipeflow.runtime.board import Board, Words
 from pipeflow.runtime.brief import WorkerBrief
 from pipeflow.runtime.flow.refused import ReadersGone
 from pipeflow.runtime.flow.wiring import ChannelPlan
-from pipeflow.runtime.loading import load_stage, make_context, start_failure
+from pipeflow.runtime.loading import load_stage, make_context, shares_of, start_failure
 from pipeflow.runtime.loops.base import WAITS, StageLoop, failure_of
 from pipeflow.runtime.loops.pick import make_loop
 from pipeflow.runtime.loops.source import SourceLoop
@@ -70,8 +70,9 @@ def run_worker(brief: WorkerBrief, channels: tuple[ChannelPlan, ...]) -> int:
         from pipeflow.runtime.isolation.run import run_keeper  # others need not load it
 
         return run_keeper(brief, channels, board, context, reports)
+    shares = shares_of((brief,))
     try:
-        work = load_stage(stage, plan.folder, context, board.worker(brief.worker))
+        work = load_stage(stage, plan, context, board.worker(brief.worker), shares)
     except BaseException as error:  # the user's module or constructor: a boundary
         reports.tell(Failed(start_failure(error, board.worker(brief.worker))))
         return EXIT_FAILED

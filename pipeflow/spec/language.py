@@ -18,6 +18,7 @@ from pipeflow.spec.policies import (
     TransportKind,
 )
 from pipeflow.spec.program import ItemFormat, ProgramMode
+from pipeflow.spec.shared import DTYPES, SharedKind
 from pipeflow.spec.table import Table
 
 #: Version of the language that this pipeflow reads.
@@ -565,8 +566,10 @@ STAGE: Final = Table(
             name="pipeline",
             types=(_STRING,),
             default=None,
-            description="Another pipeline file as one stage.",
-            later=True,
+            aliases=("include", "subpipeline"),
+            description="Another pipeline file as one stage, looked for beside this one. `with` "
+            "gives its params, `inputs` feeds its inputs, and its outputs are the stage's ports.",
+            examples=("resize.yaml",),
         ),
         Option(
             name="with",
@@ -574,7 +577,7 @@ STAGE: Final = Table(
             default=None,
             aliases=("args", "kwargs", "params", "parameters", "options", "config", "arguments"),
             description="Keyword arguments: of the function beside the item, of a class's "
-            "`__init__`, of the operator.",
+            "`__init__`, of the operator; params of the file that `pipeline` names.",
             examples=({"width": 256},),
         ),
         Option(
@@ -754,6 +757,49 @@ TEST: Final = Table(
     each={"expect": EXPECTATION},
 )
 
+SHARED: Final = Table(
+    name="shared",
+    title="shared state",
+    options=(
+        Option(
+            name="type",
+            types=(_STRING,),
+            choices=tuple(kind.value for kind in SharedKind),
+            choice_docs=(
+                "A dict, in a process of its own: the manager.",
+                "A list, in the same process.",
+                "One number or truth value, in shared memory.",
+                "An array, in shared memory.",
+            ),
+            description="What it is.",
+        ),
+        Option(
+            name="dtype",
+            types=(_STRING,),
+            default=None,
+            choices=tuple(DTYPES),
+            description="Element type of a value or an array: float64 when left out; that of "
+            "`value` if that is a whole number or a truth value.",
+        ),
+        Option(
+            name="shape",
+            types=(_INTEGER, _LIST),
+            default=None,
+            unit="elements",
+            minimum=1,
+            description="Length of each axis of an array.",
+            examples=([256], [480, 640, 3]),
+        ),
+        Option(
+            name="value",
+            types=(_NUMBER, _BOOLEAN),
+            default=0,
+            description="What a value is at the start, and each element of an array.",
+            examples=(1,),
+        ),
+    ),
+)
+
 ROOT: Final = Table(
     name="pipeline",
     title="a pipeline",
@@ -802,6 +848,16 @@ ROOT: Final = Table(
             examples=({"memory": "4GiB", "processes": 64},),
         ),
         Option(
+            name="shared",
+            types=(_MAPPING,),
+            default=None,
+            aliases=("state", "globals"),
+            description="State that stages share, which reaches a function by "
+            '`with: {seen: "${shared.seen}"}`: an object with `.value` or `.array` that is also a '
+            "context manager holding its lock.",
+            examples=({"seen": {"type": "dict"}},),
+        ),
+        Option(
             name="stages",
             types=(_MAPPING,),
             aliases=("steps", "tasks", "nodes", "jobs", "services", "components", "pipeline"),
@@ -814,21 +870,38 @@ ROOT: Final = Table(
             description="Tests of the pipeline, which `pipeflow test` runs: a name each, "
             "and what is given and expected.",
         ),
+        Option(
+            name="inputs",
+            types=(_LIST,),
+            default=None,
+            description="Names of the inputs of a file that is used as a stage; its stages read "
+            "them as they read each other. Such a file is not run by itself.",
+            examples=(["images"],),
+        ),
+        Option(
+            name="outputs",
+            types=(_MAPPING,),
+            default=None,
+            description="The outputs of a file that is used as a stage: the name of a port, and "
+            "the `stage` or `stage.port` whose items it gives. Such a file is not run by itself.",
+            examples=({"out": "shrink", "masks": "segment.masks"},),
+        ),
         *(
             Option(name=name, types=(_ANY,), default=None, description=words, later=True)
             for name, words in (
-                ("shared", "State that stages share."),
                 ("delivery", "What is promised when a process dies."),
                 ("checkpoint", "How often the state of the run is saved, and where."),
                 ("restart", "How often a run may begin again after a crash."),
-                ("inputs", "Names of the inputs of a file that is used as a stage."),
-                ("outputs", "The outputs of a file that is used as a stage."),
             )
         ),
     ),
     within={"defaults": DEFAULTS, "limits": LIMITS},
-    each={"params": PARAM, "stages": STAGE, "tests": TEST},
+    each={"params": PARAM, "shared": SHARED, "stages": STAGE, "tests": TEST},
 )
+
+#: What a stage that runs another file may say beside ``pipeline``: the rest is for processes, and
+#: those are the inner file's.
+BESIDE_PIPELINE: Final = frozenset({"pipeline", "with", "inputs", "enabled", "description"})
 
 #: Every table, outermost first; for the reference page.
 TABLES: Final = (
@@ -836,6 +909,7 @@ TABLES: Final = (
     PARAM,
     DEFAULTS,
     LIMITS,
+    SHARED,
     STAGE,
     PROGRAM,
     EDGE,

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from pipeflow.errors import Location
+from pipeflow.errors import Finding, Location
+from pipeflow.spec.options import Option
 from pipeflow.spec.policies import (
     DEFAULT_CONCURRENCY,
     STOP,
@@ -27,6 +28,7 @@ from pipeflow.spec.policies import (
     ZipInputs,
 )
 from pipeflow.spec.program import Program
+from pipeflow.spec.shared import Shared
 from pipeflow.spec.stage_type import CallFacts, StageType
 from pipeflow.values import dataclass, field
 
@@ -102,14 +104,32 @@ class Use:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Home:
+    """The file that a stage comes from, if another file runs it as a part of itself.
+
+    Attributes:
+        folder: The file's folder, absolute: first on the path of the stage's workers.
+        parameters: The values of the file's ``params``, for ``EXPR``.
+        exported: Ports of the stage that the file gives out, be they read or not.
+    """
+
+    folder: str
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    exported: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
     """A named node of the pipeline.
 
     Attributes:
         name: As the file has it.
         at: Where its name stands.
-        work: The user's function, an operator, or a program.
-        work_at: Where the value of ``call``, ``use`` or ``run`` stands.
+        work: The user's function, an operator, or a program; of a stage that runs a file nothing
+            is known.
+        work_at: Where the value of ``call``, ``use``, ``run`` or ``pipeline`` stands.
+        inner: The file that it runs; ``planner.expand`` puts that file's stages in its place.
+        home: The file that it comes from, if that is not the one that was asked for.
         parameters: ``with``, filled in; the worker turns values into the annotated types.
         parameter_at: Where each of them stands.
         edges: Its inputs in the order of the file; none: a source.
@@ -140,6 +160,8 @@ class Stage:
     at: Location
     work: Call | Use | Program
     work_at: Location
+    inner: Pipeline | None = None
+    home: Home | None = None
     parameters: Mapping[str, object] = field(default_factory=dict)
     parameter_at: Mapping[str, Location] = field(default_factory=dict)
     edges: tuple[Edge, ...] = ()
@@ -231,6 +253,36 @@ class FileTest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InPort:
+    """An input of a file that is used as a stage.
+
+    Attributes:
+        name: What the stages of the file read.
+        at: Where the name stands.
+    """
+
+    name: str
+    at: Location
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutPort:
+    """An output of a file that is used as a stage.
+
+    Attributes:
+        name: What the readers of the stage read.
+        at: Where the name stands.
+        source: The port of a stage in the file that it gives out.
+        source_at: Where that stands.
+    """
+
+    name: str
+    at: Location
+    source: PortRef
+    source_at: Location
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pipeline:
     """A whole pipeline file, resolved.
 
@@ -244,9 +296,17 @@ class Pipeline:
         stages_at: Where ``stages`` stands.
         limits: Bounds of the run.
         limits_at: Where ``limits`` stands, else the file's start.
+        shared: State that stages share, in the order of the file.
         parameters: The values of ``params``, for ``EXPR`` and reports; secrets are left out.
         secrets: Texts that must never be shown.
         tests: In the order of the file.
+        inputs: Of a file that is used as a stage.
+        outputs: Of a file that is used as a stage.
+        ports_at: Where ``inputs`` or ``outputs`` stands; ``None``: the file runs by itself.
+        ports_known: ``False``: a mistake hides some of its inputs or outputs.
+        declared: Its ``params`` as they are declared, for editors.
+        lacking: Parameters without a value; whoever uses the file as a stage must give one, so
+            that is no mistake of the file itself.
         run_id: What ``${run.id}`` was filled in with, and what the run is called; empty: it gets
             one when it starts. Two readings of one file are equal all the same.
     """
@@ -260,7 +320,14 @@ class Pipeline:
     stages_at: Location
     limits: Limits = field(default_factory=Limits)
     limits_at: Location
+    shared: tuple[Shared, ...] = ()
     parameters: Mapping[str, object] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
     tests: tuple[FileTest, ...] = ()
+    inputs: tuple[InPort, ...] = ()
+    outputs: tuple[OutPort, ...] = ()
+    ports_at: Location | None = None
+    ports_known: bool = True
+    declared: tuple[Option, ...] = ()
+    lacking: tuple[Finding, ...] = ()
     run_id: str = field(default="", compare=False)

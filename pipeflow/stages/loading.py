@@ -7,7 +7,7 @@ is imported or built passes as it is.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -32,6 +32,7 @@ def load_work(
     source: bool,
     input_names: tuple[str, ...],
     imported: Callable[[], None] = lambda: None,
+    folders: Sequence[str] = (),
 ) -> Work:
     """Import a stage's code and bind it to its parameters.
 
@@ -43,6 +44,7 @@ def load_work(
         source: Whether the stage has no inputs.
         input_names: The named inputs, in the order in which payloads will come; else empty.
         imported: Called when the code is imported, before it is bound or built.
+        folders: Of all pipeline files of the run: items of classes in them come here too.
 
     Raises:
         ModuleNotFoundError, AttributeError: There is no such code.
@@ -54,9 +56,9 @@ def load_work(
         target = load_operator(operator)
         # Items of the author's own classes come here too, and unpickling imports their modules.
         # Only now: a csv.py of the author's must not stand in the way of our own imports.
-        put_first(folder)
+        put_first(folder, folders)
     else:
-        target = import_target(call, folder)
+        target = import_target(call, folder, folders)
     imported()
     return load_target(target, operator or call, parameters, source, input_names)
 

@@ -85,7 +85,7 @@ def run_test(file: str, name: str, settings: Settings, environ: Mapping[str, str
     from pipeflow.stages.importing import forget
 
     try:
-        outcome = _tried(reading, test)
+        outcome = try_test(reading, test)
     finally:
         forget()  # what modules of the user's keep is not there for the next test
     return replace(outcome, sources=reading.sources, seconds=time.perf_counter() - began)
@@ -102,7 +102,13 @@ def _with_params(
     return reading, next(each for each in pipeline.tests if each.name == name)
 
 
-def _tried(reading: Reading, test: FileTest) -> Outcome:
+def try_test(reading: Reading, test: FileTest) -> Outcome:
+    """Run a test of a file that has been read with its params, in this process.
+
+    Raises:
+        InvalidPipeline: The test names what there is not, or no path joins what it names.
+        MachineError: A limit of the machine forbids the run.
+    """
     from pipeflow.executors.base import RunOptions
     from pipeflow.executors.inline import InlineExecutor
     from pipeflow.planner.make import make_plan

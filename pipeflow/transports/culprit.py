@@ -6,6 +6,7 @@ import io
 import pickle
 import pickletools
 from collections.abc import Callable, Iterator
+from types import CoroutineType
 from typing import Any, Final
 
 from pipeflow.errors import ItemNotSerializable
@@ -59,6 +60,10 @@ class _Search:
         try:
             self._probe(part)
         except BaseException as error:  # whatever the user's own reduction raises
+            if isinstance(part, CoroutineType):
+                part.close()  # nobody can await it any more: else Python would warn of it
+                name = part.__qualname__
+                return TypeError(f"it is the coroutine '{name}', which nobody awaited")
             return error
         return None
 

@@ -34,14 +34,16 @@ def test_stream_marks_a_function() -> None:
 
 
 @pytest.mark.parametrize("target", ["a.yaml", Path("a.yaml"), {"stages": {}}])
-def test_reading_a_running_pipeline_comes_later(target: object) -> None:
-    with pytest.raises(UsageError, match="comes in a later version"):
-        pipeflow.stream(target, stage="shrink")
+def test_stream_of_a_pipeline_is_there_before_anything_is_read(target: api.Source) -> None:
+    stream = pipeflow.stream(target, stage="shrink", params={"width": 3}, seed=7)
+
+    assert (stream.pipeline, stream.stage, stream.seed) == (target, "shrink", 7)
+    assert stream.params == {"width": 3}
 
 
 def test_stream_takes_nothing_else() -> None:
     with pytest.raises(TypeError, match="no int"):
-        pipeflow.stream(3)
+        pipeflow.stream(3)  # type: ignore[call-overload]  # that is the test
 
 
 def test_a_pipeline_with_mistakes_raises_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:

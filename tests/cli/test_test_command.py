@@ -226,3 +226,178 @@ def test_ctrl_c_in_a_stage_ends_all_tests(tmp_path: Path) -> None:
     code, out, err = run(tmp_path, one.format(name="x") + one.format(name="y"), head=head)
 
     assert (code, out, err) == (130, "", "pipeflow: interrupted\n")
+
+
+CREATED = STAGES.replace("tests:\n", "")
+
+
+def create(
+    folder: Path, stage: str, *arguments: str, tests: str = "", head: str = CREATED
+) -> tuple[int, str, str]:
+    (folder / "in.txt").write_text(" a\n  b \nboom\nc\nd\n", encoding="utf-8")
+    file = f"file={folder / 'in.txt'}"
+    code, _, err = run(folder, tests, "--create", stage, "--param", file, *arguments, head=head)
+    return code, (folder / "p.yaml").read_text(encoding="utf-8"), err
+
+
+def test_a_test_is_made_of_what_the_sources_really_give(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    code, text, err = create(tmp_path, "suffix", "--take", "4")
+
+    assert code == 0, err
+    file = f"{tmp_path / 'in.txt'}"
+    assert text == CREATED + (
+        f"\ntests:\n  suffix-sample:\n    params: {{file: {file}}}\n"
+        "    given:\n      clean: [A, B, C]\n    expect:\n      suffix: [A, B, C]\n"
+    )
+    assert "given 3 items of 'clean', it expects 3 items of 'suffix'" in err
+    again = Theatre()
+    assert main(["test", "p.yaml"], again.world) == 0, again.out
+
+
+def test_a_further_test_stands_behind_the_others_and_has_a_name_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tests = (
+        "tests:\n    clean-sample:\n        given: {read: [x]}\n        expect: {clean: [X]}\n"
+        "\n    other: {given: {read: [x]}, expect: {clean: [X]}}  # the last\n"
+        "\nlimits: {processes: 9}\n"
+    )
+
+    code, text, err = create(tmp_path, "clean", tests=tests)
+
+    assert code == 0, err
+    before, _, after = text.partition("    clean-sample-2:\n")
+    assert before.endswith("# the last\n\n")
+    assert "      expect:\n        clean: [A, B]\n" in after
+    assert after.endswith("\n\nlimits: {processes: 9}\n")
+
+
+def test_of_a_sink_it_is_expected_what_reaches_it_and_of_arrays_their_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arrays = "import numpy as np\ndef array(line): return {'pixels': np.zeros(9)}\n"
+    (tmp_path / "arrays.py").write_text(arrays, encoding="utf-8")
+    more = "  array: {call: 'arrays:array', inputs: clean}\n  last: {use: 'null', inputs: array}\n"
+
+    code, text, err = create(tmp_path, "save")
+    assert code == 0, err
+    assert "      clean: [A, B]\n    expect:\n      save: [A, B]\n" in text
+
+    code, text, err = create(tmp_path, "last", head=CREATED + more)
+    assert code == 0, err
+    assert "      clean: [A, B]\n    expect:\n      last: {count: 2}\n" in text
+
+
+@pytest.mark.parametrize(
+    ("stage", "tests", "words"),
+    [
+        ("read", "", "'read' is a source: name a stage behind it"),
+        ("claen", "", "did you mean 'clean'?"),
+        ("clean", "tests: {a: {given: {read: [x]}, expect: {clean: [X]}}}\n", "in braces"),
+        (
+            "count",
+            "  count: {call: 'work:stops', inputs: clean}\n  end: {use: print, inputs: count}\n",
+            "pipeflow: interrupted",
+        ),
+        ("random", "  random: {call: 'odd:odd', inputs: clean}\n", "by their number"),
+    ],
+)
+def test_a_test_that_cannot_be_made_is_refused_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str, tests: str, words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "odd.py").write_text("import os\ndef odd(x): return os.urandom(9).hex()\n")
+    whole = CREATED + tests
+
+    code, text, err = create(tmp_path, stage, tests=tests)
+
+    assert words in err
+    if stage == "random":
+        assert "random: {count: 2}" in text
+    elif stage == "count":
+        assert code == 130
+    else:
+        assert (code, text) == (2, whole)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--create", "clean"], "--create needs the one file"),
+        (["p.yaml", "--create", "clean", "--update"], "--create writes one new test"),
+        (["p.yaml", "--take", "3"], "--take goes with --create"),
+        (["nowhere.yaml", "--create", "clean"], "cannot read nowhere.yaml"),
+    ],
+)
+def test_create_is_about_one_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "p.yaml").write_text(STAGES, encoding="utf-8")
+    theatre = Theatre()
+
+    assert main(["test", *arguments], theatre.world) == 2
+    assert words in theatre.err
+
+
+PARTS = """\
+stages:
+  read: {use: lines, with: {path: in.txt}}
+  part: {pipeline: part.yaml, inputs: read}
+  suffix: {use: map, inputs: part, with: {expr: item + "!"}}
+  save: {use: 'null', inputs: suffix}
+"""
+PART = """\
+inputs: [lines]
+outputs: {out: upper}
+stages:
+  strip: {use: map, inputs: lines, with: {expr: item.strip()}}
+  upper: {use: map, inputs: strip, with: {expr: item.upper()}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("stage", "given", "expected"),
+    [("part", "read: [a, b]", "[A, B]"), ("suffix", "part: [A, B]", '["A!", "B!"]')],
+)
+def test_a_test_is_made_of_what_a_file_takes_and_gives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str, given: str, expected: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in.txt").write_text("a\nb\n")
+    (tmp_path / "part.yaml").write_text(PART)
+
+    code, _, err = run(tmp_path, "", "--create", stage, head=PARTS)
+
+    assert code == 0, err
+    assert (tmp_path / "p.yaml").read_text() == (
+        f"{PARTS}\ntests:\n  {stage}-sample:\n    given:\n      {given}\n"
+        f"    expect:\n      {stage}: {expected}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("stage", "head", "words"),
+    [
+        ("part/strip", PARTS, "'part/strip' stays inside of another file"),
+        ("upper", PART, "is run as a stage of other files"),
+    ],
+)
+def test_a_test_of_what_stands_in_another_file_is_not_made_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str, head: str, words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in.txt").write_text("a\nb\n")
+    (tmp_path / "part.yaml").write_text(PART)
+
+    code, _, err = run(tmp_path, "", "--create", stage, head=head)
+
+    assert code == 2
+    assert words in err
+    assert (tmp_path / "p.yaml").read_text() == head

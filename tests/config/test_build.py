@@ -481,19 +481,7 @@ def test_what_cannot_get_lists_or_cannot_wait_for_many_says_so(text: str, code: 
     assert codes(text) == [code]
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        "pipeline: other.yaml",
-    ],
-)
-def test_a_word_of_a_later_version_is_known_as_one(line: str) -> None:
-    assert codes(f"call: steps:clean\ninputs: load\n{line}") == ["not-yet"]
-
-
-@pytest.mark.parametrize(
-    "key", ["shared", "delivery", "checkpoint", "restart", "inputs", "outputs"]
-)
+@pytest.mark.parametrize("key", ["delivery", "checkpoint", "restart"])
 def test_a_top_level_word_of_a_later_version_is_known_as_one(key: str) -> None:
     result = loaded(f"{key}: {{}}\nstages: {{load: {{call: 'steps:load'}}}}")
 

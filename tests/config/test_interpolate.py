@@ -81,7 +81,10 @@ def test_skipped_values_and_replica_in_env_stay_as_they_are() -> None:
                 "and values are filled in once"
             ),
         ),
-        ("a: ${shared.x}", "1:4 not-yet ${shared.x}: this version does not have 'shared' yet"),
+        (
+            "a: ${shared.x}",
+            "1:4 bad-reference ${shared.x} is an object, which only a function of yours can take",
+        ),
     ],
 )
 def test_a_reference_that_names_nothing_is_told_at_its_dollar(text: str, message: str) -> None:

@@ -166,10 +166,14 @@ def mistakes_in(text: str, like: Path, folder: Path) -> list[Finding]:
     for module in like.parent.glob("*.py"):
         if not (folder / module.name).exists():
             shutil.copy(module, folder)
+    parts = like.with_suffix("")
+    if parts.is_dir() and not (folder / parts.name).exists():
+        shutil.copytree(parts, folder / parts.name)  # the files that its stages run
     path = folder / "mutated.yaml"
     path.write_text(text, encoding="utf-8")
     loaded = load(path, environ={}, stage_types=stage_types(), search_path=())
-    findings = [*loaded.findings, *(check(loaded.pipeline) if loaded.pipeline else ())]
+    more = check(loaded.pipeline, complete=loaded.complete) if loaded.pipeline else ()
+    findings = [*loaded.findings, *more]
     lines = text.split("\n")
     for finding in findings:
         assert 1 <= finding.at.line <= len(lines), finding

@@ -107,7 +107,7 @@ def test_the_ports_of_stages_are_those_that_edges_may_read() -> None:
     loaded = load(PROJECT / "photos.yaml", environ={}, stage_types=stage_types(), search_path=())
     assert loaded.pipeline is not None
 
-    ports = ports_of(loaded.pipeline.stages)
+    ports = ports_of(loaded.pipeline)
 
     assert list(ports) == ["find", "shrink", "shrink.masks", "shrink.errors", "detect", "show"]
     assert ports["shrink"] == "Makes them small."

@@ -217,8 +217,7 @@ def test_words_of_later_versions_are_declared_but_not_offered() -> None:
     later = {option.name for table in (ROOT, STAGE) for option in table.options if option.later}
 
     assert later == {
-        *("shared", "delivery", "checkpoint", "restart", "inputs", "outputs"),
-        "pipeline",
+        *("delivery", "checkpoint", "restart"),
     }
 
 

@@ -26,7 +26,9 @@ SHOW: Final = NUMBERS + "  show:\n    use: print\n    inputs: numbers\n"
 
 OFFERS: Final = {
     "an-empty-file": Offer(
-        "¦", ("stages", "params", "limits", "tests", "new pipeline"), ("shared", "$schema")
+        "¦",
+        ("stages", "params", "limits", "shared", "tests", "inputs", "outputs", "new pipeline"),
+        ("restart", "$schema"),
     ),
     "a-new-stage": Offer(
         NUMBERS + "  ¦",
@@ -34,14 +36,14 @@ OFFERS: Final = {
             *("stage: your own function", "stage: your own source", "stage: an operator"),
             *("stage: a program", "stage: a program, line by line"),
             *("stage: a join of named inputs", "stage: a join by key"),
-            "stage: keeps dead letters",
+            *("stage: keeps dead letters", "stage: another file"),
             *("stage: your own function, in batches", "stage: your own async function"),
         ),
     ),
     "an-empty-stage": Offer(
         "stages:\n  a:\n    ¦",
         (
-            *("call", "use", "run", "with", "inputs", "batch", "concurrency"),
+            *("call", "use", "run", "pipeline", "with", "inputs", "batch", "concurrency"),
             *("error policy: dead letters", "error policy: skip"),
         ),
         ("workers", "command", "a stage"),
@@ -272,7 +274,10 @@ TOLD: Final = {
         SHOW + "    workers: 3\n",
         ["9:5 'workers' is called 'replicas' here"],
     ),
-    "word-for-later": (SHOW + "    run: [a]\n", ["9:5 'run' comes in a later version"]),
+    "word-for-later": (
+        SHOW + "    pipeline: a.yaml\n",
+        ["9:5 'pipeline' comes in a later version"],
+    ),
     "a-number-too-small": (SHOW + "    replicas: 0\n", ["9:15 Value is below the minimum of 1."]),
     "a-word-that-is-none": (
         SHOW + "    replicas: many\n",

@@ -23,7 +23,7 @@ ROOT: Final = Path(__file__).parents[2]
 EXECUTORS: Final = ("local", "inline")
 #: Those that come to an end of their own.
 FINITE: Final = (
-    *("hello", "quickstart", "photos", "polyglot"),
+    *("hello", "quickstart", "photos", "polyglot", "nested"),
     *("spectrogram", "mapreduce", "features"),
 )
 FRAMES: Final = (("resize", ""), ("edges", ""), ("sheet", "photo"), ("sheet", "edges"))
@@ -149,4 +149,4 @@ def test_the_tests_in_the_examples_pass() -> None:
 
     code = main(["test", str(ROOT / "pipelines")], theatre.world)
 
-    assert (code, theatre.out.count("PASSED"), theatre.err) == (0, 12, "")
+    assert (code, theatre.out.count("PASSED"), theatre.err) == (0, 16, "")

@@ -294,9 +294,7 @@ class Drawing:
             self.step_dead_letters,
         ]
         if flow.items <= MOST_ITEMS:
-            kinds.append(self.step_fan)
-        if flow.items <= MOST_ITEMS and not self.many:  # it has nothing to do with lists
-            kinds.append(self.step_broadcast)
+            kinds += [self.step_fan, self.step_broadcast]
         if flow.exact:
             kinds += [self.step_stateful, self.step_stateful]
         if flow.exact and flow.items <= MOST_ITEMS:

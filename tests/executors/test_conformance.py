@@ -104,6 +104,61 @@ def test_keyed_streams_give_results_in_the_order_of_their_input(
     assert outcome.items("sink") == expected
 
 
+@pytest.mark.parametrize("transport", ["pipe", "queue"])
+def test_keyed_replicas_behind_replicas_that_give_many_keep_the_order_of_one_worker(
+    tmp_path: Path, executor: str, transport: str
+) -> None:
+    """The replica that is not due may not be waited for by the one that is."""
+
+    def edge(source: str) -> dict[str, Any]:
+        return {"from": source, "transport": transport, "capacity": 1}
+
+    stages = {
+        "source": {"call": "shapes:numbers", "with": {"stop": 12}},
+        "fan": {"call": "shapes:fan", "inputs": edge("source"), "replicas": 2},
+        "keyed": {
+            "call": "shapes:plus_one",
+            "inputs": edge("fan"),
+            "replicas": 2,
+            "partition": {"key": "item % 4 // 3"},
+        },
+        "sink": {"keep": edge("keyed")},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    succeeded(outcome)
+    expected = [((0, n, step), n * 10 + step + 1) for n in range(12) for step in range(n % 4)]
+    assert outcome.kept["sink"] == expected
+
+
+@pytest.mark.parametrize("transport", ["pipe", "queue"])
+def test_a_broadcast_of_a_broadcast_may_be_spread_by_a_key(
+    tmp_path: Path, executor: str, transport: str
+) -> None:
+    def stage(source: str, partition: Any) -> dict[str, Any]:
+        edge = {"from": source, "transport": transport, "capacity": 1}
+        return {
+            "call": "shapes:plus_one",
+            "inputs": edge,
+            "replicas": 2,
+            "partition": partition,
+        }
+
+    stages = {
+        "source": {"call": "shapes:numbers", "with": {"stop": 3}},
+        "first": stage("source", "broadcast"),
+        "second": stage("first", "broadcast"),
+        "keyed": stage("second", {"key": "item % 4"}),
+        "sink": {"keep": {"from": "keyed", "transport": transport, "capacity": 1}},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    succeeded(outcome)
+    assert outcome.kept["sink"] == [((0, n), n + 3) for n in range(3) for _ in range(4)]
+
+
 def test_every_replica_of_a_broadcast_gets_every_item(tmp_path: Path, executor: str) -> None:
     stages = {
         "source": NUMBERS,
@@ -263,6 +318,64 @@ def test_a_result_that_cannot_be_pickled_is_its_stages_error(tmp_path: Path, exe
     assert "item['lock']" in error.message
 
 
+@pytest.mark.parametrize("on_error", ["stop", {"then": "stop", "retries": 1, "backoff": "0s"}])
+@pytest.mark.parametrize("is_read", [True, False])
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            "forgets_to_await",
+            (
+                "the function returned the coroutine 'later', which nobody awaited: make it"
+                " `async def`, and `await` there"
+            ),
+        ),
+        (
+            "forgets_to_go_through",
+            (
+                "the function returned the async generator 'many_later', which nobody went through:"
+                " name that one as the stage's function, or make it `async def`, with `async for`"
+            ),
+        ),
+    ],
+)
+def test_a_forgotten_await_is_told_as_what_it_is(
+    tmp_path: Path, executor: str, call: str, message: str, is_read: bool, on_error: Any
+) -> None:
+    stages: dict[str, Any] = {
+        "source": NUMBERS,
+        "work": {"call": f"shapes:{call}", "inputs": "source", "on_error": on_error},
+    }
+    if is_read:
+        stages["sink"] = {"keep": "work"}
+
+    outcome = run(tmp_path, stages, executor)
+
+    (error,) = outcome.report.errors
+    assert (error.stage, error.item, error.type) == ("work", "source:0", "TypeError")
+    assert error.message == message
+    assert outcome.report.ledger.findings == ()
+    assert outcome.lines() == []  # Python has not warned of it in our name
+
+
+def test_a_forgotten_await_within_a_result_is_told_with_its_place(
+    tmp_path: Path, executor: str
+) -> None:
+    stages = {
+        "source": NUMBERS,
+        "work": {"call": "shapes:forgets_to_await_a_part", "inputs": "source"},
+        "sink": {"keep": "work"},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    (error,) = outcome.report.errors
+    assert error.message == (
+        "item['n'][0] cannot be pickled: it is the coroutine 'later', which nobody awaited"
+    )
+    assert outcome.lines() == []
+
+
 def test_named_outputs_reach_their_readers(tmp_path: Path, executor: str) -> None:
     stages = {
         "source": NUMBERS,
@@ -295,6 +408,20 @@ def test_a_stream_function_may_return_early(tmp_path: Path, executor: str) -> No
 
     succeeded(outcome)
     assert outcome.items("sink") == [0, 1, 2, 3]
+
+
+def test_a_source_that_never_ends_keeps_no_other_waiting(tmp_path: Path, executor: str) -> None:
+    stages = {
+        "endless": {"call": "shapes:without_end"},
+        "short": {"call": "shapes:numbers", "with": {"stop": 5}},
+        "pair": {"call": "shapes:pair", "inputs": {"left": "endless", "right": "short"}},
+        "sink": {"keep": "pair"},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    succeeded(outcome)
+    assert outcome.items("sink") == [[n, n] for n in range(5)]
 
 
 def test_two_readers_may_each_change_the_dict_they_got(tmp_path: Path, executor: str) -> None:

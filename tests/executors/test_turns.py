@@ -56,6 +56,19 @@ def test_what_an_item_sets_going_is_followed_down_the_chain() -> None:
     assert order.next() is source
 
 
+def test_sources_have_their_turns_one_after_the_other() -> None:
+    turns = [turn(0, 0), turn(1, 0), turn(2, 1), turn(3, 0)]
+    first, second, sink, unread = turns
+    first.readers = second.readers = [sink]
+    order = Order(turns)
+    for source in (first, second, unread):
+        source.goes_on = True
+
+    had = [order.next() for _ in range(6)]
+
+    assert had == [first, second, unread] * 2
+
+
 def test_what_happens_beside_the_turns_is_seen_at_once() -> None:
     source, step, sink = turns = chain(3)
     order = Order(turns)
@@ -85,11 +98,13 @@ def test_a_source_that_is_full_gives_way_to_another_until_nobody_else_can_go_on(
     order.ask_everybody()
     seen.append(order.next())
     other.goes_on = True
+    order.ask_everybody()
+    seen += [order.next(), order.next()]
     in_flight = 2
     order.ask_everybody()
     seen.append(order.next())
 
-    assert seen == [other, busy, busy]
+    assert seen == [other, busy, other, other, busy]
 
 
 def test_a_closed_channel_is_told_once() -> None:

@@ -10,6 +10,7 @@ import pytest
 from pipeflow.lsp.checking import findings
 from pipeflow.lsp.outline import Kind, Name, outline
 from pipeflow.lsp.rename import renamed
+from pipeflow.lsp.words import Surroundings, hover
 
 ROOT: Final = Path(__file__).parents[2]
 EXAMPLES: Final = sorted((ROOT / "pipelines").glob("*.yaml"))
@@ -46,6 +47,22 @@ def test_params_calls_and_operators_are_found_too() -> None:
     assert len(places(Kind.USE, "print")) == 2
 
 
+def test_shared_state_is_found_where_it_is_declared_and_used() -> None:
+    text = 'shared: {seen: {type: dict}}\nstages: {a: {call: "m:f", with: {b: "${shared.seen}"}}}\n'
+    file = outline(text)
+    name = file.at(1, 10)
+
+    assert name is not None
+    assert [(one.line, one.column, one.stage) for one in file.same(name)] == [
+        (1, 10, ""),
+        (2, 47, "a"),
+    ]
+    assert renamed(name, "known", file) == file.same(name)
+    assert hover(name, file, Surroundings(folder=".", search_path=(), operators={})) == (
+        "**shared `seen`**\n\ntype: `dict`\n\nShared by `a`."
+    )
+
+
 def test_a_name_is_found_by_any_place_that_touches_it() -> None:
     file = outline(TEXT)
 
@@ -67,7 +84,9 @@ def test_what_a_call_names_is_not_renamed_here() -> None:
     file = outline(TEXT)
     name = Name(kind=Kind.CALL, text="mod:fun", line=6, column=11)
 
-    assert renamed(name, "other", file) == "only stages and params can be renamed here"
+    assert (
+        renamed(name, "other", file) == "only stages, params and shared state can be renamed here"
+    )
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)

@@ -10,6 +10,7 @@ from pipeflow.errors import Finding, Severity
 from pipeflow.planner.checks import check
 from pipeflow.spec.pipeline import Call, Pipeline
 from pipeflow.spec.policies import Broadcast, ByKey, OnError
+from pipeflow.spec.shared import Shared, SharedKind, SharedRef
 from pipeflow.spec.stage_type import CallFacts, Shape, StageType
 from tests.planner.building import (
     FILES,
@@ -343,6 +344,20 @@ def test_limits_of_the_file_are_judged_without_a_machine() -> None:
     assert codes(small) == ["memory-limit"]
 
 
+def test_the_processes_beside_isolated_stages_count() -> None:
+    two = pipeline(
+        stage("find"),
+        stage("work", "find", replicas=2, timeout_s=1.0),
+        stage("save", "work", SAVE),
+        processes=5,
+    )
+
+    (finding,) = errors(two)
+
+    assert finding.code == "too-many-processes"
+    assert "6 worker processes" in finding.problem
+
+
 def test_all_mistakes_come_at_once_sorted_by_place() -> None:
     wrong = pipeline(
         stage("find", replicas=2),
@@ -364,3 +379,30 @@ def test_all_mistakes_come_at_once_sorted_by_place() -> None:
         "duplicate-input",
     ]
     assert [finding.at for finding in found] == sorted(finding.at for finding in found)
+
+
+def shared_by(**kinds: SharedKind) -> tuple[Shared, ...]:
+    return tuple(
+        Shared(name=name, kind=kind, at=at(1), shape=(2**20,)) for name, kind in kinds.items()
+    )
+
+
+def test_the_manager_of_shared_state_counts_as_a_process() -> None:
+    load = stage("load", work=FLAT_MAP, parameters={"seen": SharedRef("seen")})
+    whole = pipeline(load, stage("save", "load", SAVE), processes=2)
+    shared = shared_by(seen=SharedKind.DICT, more=SharedKind.LIST)
+
+    findings = check(replace(whole, shared=shared))
+
+    assert [finding.code for finding in findings] == ["unused-shared", "too-many-processes"]
+    assert "needs 3 worker processes (one of them the manager of `shared`)" in findings[1].problem
+
+
+def test_shared_arrays_count_against_the_memory_of_the_run() -> None:
+    load = stage("load", work=FLAT_MAP, parameters={"grid": SharedRef("grid")})
+    whole = pipeline(load, stage("save", "load", SAVE), memory=2**23)
+
+    findings = check(replace(whole, shared=shared_by(grid=SharedKind.ARRAY)))
+
+    assert [finding.code for finding in findings] == ["memory-limit"]
+    assert "`shared` takes 8 MiB beside them" in findings[0].problem

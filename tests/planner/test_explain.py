@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from typing import Any
 
 from pipeflow.planner.explain import graph_dot, graph_mermaid, graph_text, plan_json, plan_text
 from pipeflow.planner.make import make_plan
 from pipeflow.spec.pipeline import Pipeline
 from pipeflow.spec.policies import ArrayMode, Budget, ErrorPolicy, OnError, Overflow
-from tests.planner.building import FILES, MACHINE, SAVE, WRITER, pipeline, stage
+from pipeflow.spec.shared import Shared, SharedKind, SharedRef
+from tests.planner.building import FILES, FLAT_MAP, MACHINE, SAVE, WRITER, at, pipeline, stage
 
 
 def photos() -> Pipeline:
@@ -215,3 +218,21 @@ def test_a_long_policy_is_told_in_full() -> None:
         "backoff_s": 0.2,
         "budget": "0.5%",
     }
+
+
+def test_shared_state_is_shown_with_who_uses_it_and_the_manager_is_counted() -> None:
+    seen = Shared(name="seen", kind=SharedKind.DICT, at=at(1))
+    grid = Shared(name="grid", kind=SharedKind.ARRAY, at=at(1), dtype="float32", shape=(2, 256))
+    given = {"a": SharedRef("seen"), "b": [SharedRef("grid")]}
+    whole = pipeline(stage("load", work=FLAT_MAP, parameters=given), stage("save", "load", SAVE))
+
+    plan = make_plan(replace(whole, shared=(seen, grid)), MACHINE)
+
+    text = plan_text(plan)
+    assert "3 processes on 4 cores, one of them the manager of what stages share" in text
+    assert "seen  dict                       in the manager process" in text
+    assert "grid  array of float32, 2 x 256  in shared memory" in text
+    assert plan.memory == MACHINE.memory // 2 - 2048
+    shown: Any = plan_json(plan)
+    assert [each["stages"] for each in shown["shared"]] == [["load"], ["load"]]
+    assert (shown["processes"], shown["shared"][1]["bytes"]) == (3, 2048)

@@ -10,10 +10,12 @@ from pipeflow.planner.graph import network
 from pipeflow.planner.joins import Zip, find_zips
 from pipeflow.spec.pipeline import Pipeline, Stage
 from pipeflow.spec.policies import Broadcast, ByKey, KeyedInputs, OnError, Overflow
+from pipeflow.spec.stage_type import CallFacts
 from tests.planner.building import (
     FILES,
     FILTER,
     FLAT_MAP,
+    MAP,
     SAVE,
     STATEFUL,
     STREAM,
@@ -134,6 +136,23 @@ def test_replicas_that_join_by_key_have_no_order_that_positions_could_follow() -
 
     assert codes(by_key(1)) == []
     assert codes(by_key(2)) == ["join-unordered"]
+
+
+def test_many_results_that_a_key_spreads_on_the_way_to_a_zip_come_in_another_order() -> None:
+    def zipped(many: CallFacts, replicas: int, keyed: int) -> Pipeline:
+        return pipeline(
+            stage("find"),
+            stage("many", "find", many, replicas=replicas),
+            stage("step", "many", replicas=2),
+            stage("a", "step", replicas=keyed, partition=ByKey("item")),
+            stage("b", "step", replicas=2),
+            stage("pair", {"a": "a", "b": "b"}, SAVE),
+        )
+
+    assert codes(zipped(FLAT_MAP, 2, 2)) == ["join-unordered"]
+    assert codes(zipped(FLAT_MAP, 1, 2)) == []
+    assert codes(zipped(FLAT_MAP, 2, 1)) == []
+    assert codes(zipped(MAP, 2, 2)) == []
 
 
 def test_a_replicated_broadcast_above_the_split_would_repeat_ids() -> None:

@@ -8,7 +8,7 @@ from pipeflow.errors import InvalidPipeline
 from pipeflow.planner.make import make_plan
 from pipeflow.planner.plan import Join, Numbering, Parts, Plan, Route
 from pipeflow.spec.pipeline import Pipeline, Stage
-from pipeflow.spec.policies import Broadcast, ByKey, TransportKind
+from pipeflow.spec.policies import Broadcast, ByKey, Overflow, TransportKind
 from tests.planner.building import FLAT_MAP, MACHINE, SAVE, pipeline, stage, the_edge, the_stage
 
 
@@ -102,6 +102,48 @@ def test_parts_of_a_unit_never_go_to_whoever_has_room() -> None:
     )
 
     assert route(plan, "shard", "work") is Route.BY_UNIT
+
+
+def test_keyed_and_broadcast_readers_count_the_items_of_kept_units_anew() -> None:
+    plan = planned(
+        stage("find"),
+        stage("many", "find", FLAT_MAP, replicas=2),
+        stage("keyed", "many", replicas=2, partition=ByKey("item")),
+        stage("all", "keyed", replicas=2, partition=Broadcast()),
+        stage("save", "all", SAVE),
+    )
+
+    recounted = {plan.stages[edge.target].name: edge.recounted for edge in plan.edges}
+    assert recounted == {"many": False, "keyed": True, "all": True, "save": False}
+
+
+def test_nothing_is_counted_anew_where_arrival_decides_or_a_zip_needs_the_old_numbers() -> None:
+    as_it_comes = planned(
+        stage("find"),
+        stage("many", "find", FLAT_MAP, replicas=2, ordered=False),
+        stage("keyed", "many", SAVE, replicas=2, partition=ByKey("item")),
+    )
+    dropping = planned(
+        stage("find"),
+        stage("many", "find", FLAT_MAP, replicas=2),
+        stage(
+            "keyed",
+            "many",
+            SAVE,
+            replicas=2,
+            partition=ByKey("item"),
+            edge={"overflow": Overflow.DROP_NEWEST},
+        ),
+    )
+    zipped = planned(
+        stage("find"),
+        stage("split", "find", replicas=2),
+        stage("keyed", "split", replicas=2, partition=ByKey("item")),
+        stage("pair", {"a": "split", "b": "keyed"}),
+    )
+
+    for plan in (as_it_comes, dropping, zipped):
+        assert not any(edge.recounted for edge in plan.edges)
 
 
 def test_only_a_route_by_key_bears_the_key() -> None:

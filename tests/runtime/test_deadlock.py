@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pipeflow.runtime.watch.deadlock import Link, Look, Wait, find_circle
+from pipeflow.runtime.watch.deadlock import Link, Lock, Look, Wait, find_circle
 
 #: a feeds b, b feeds c, and a feeds c as well: a diamond's half.
 LINKS = (
@@ -61,3 +61,22 @@ def test_a_wait_for_any_of_several_inputs_follows_their_writers() -> None:
 
 def test_a_run_without_live_workers_is_in_no_circle() -> None:
     assert find_circle({}, {}, LINKS, NAMES) == ""
+
+
+def test_who_waits_for_a_lock_waits_for_its_holder() -> None:
+    looks = {
+        0: Look(Wait.ROOM, 0, 7),  # a holds the lock, and waits for room on a -> b
+        1: Look(Wait.LOCK, 0, 3),
+    }
+
+    circle = find_circle(looks, looks, LINKS, NAMES, [Lock("seen", 0)])
+
+    assert circle == (
+        "a waits for room on edge a -> b; b waits for the lock of shared 'seen', which a holds"
+    )
+
+
+def test_a_lock_that_nobody_holds_is_no_circle_while_somebody_works() -> None:
+    looks = {0: Look(Wait.NOT, -1, 7), 1: Look(Wait.LOCK, 0, 3)}
+
+    assert find_circle(looks, looks, LINKS, NAMES, [Lock("seen", -1)]) == ""

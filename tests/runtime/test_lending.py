@@ -81,3 +81,12 @@ def test_descriptors_travel_beside_the_bytes(opened: Opened) -> None:
     assert [opened.content(number) for number in numbers] == ["a", "b"]
     assert not any(os.get_inheritable(number) for number in numbers)
     assert end == (b"", [])
+
+
+def test_an_end_that_closes_over_unread_replies_is_closed_and_no_error() -> None:
+    left, right = socket.socketpair()
+    with right:
+        right.sendall(b"a reply that nobody reads")
+        left.close()
+
+        assert lending.receive(right.fileno(), 100) == (b"", [])

@@ -36,6 +36,7 @@ from pipeflow.runtime.flow.mailbox import DropEdge, Mailbox
 from pipeflow.runtime.flow.merging import Merge, Straight
 from pipeflow.runtime.flow.outbox import Outbox
 from pipeflow.runtime.flow.ports import OutPort
+from pipeflow.runtime.flow.recounting import Recounter
 from pipeflow.runtime.flow.targets import BATCH_ITEMS, OutChannel, Spread, Target
 from pipeflow.runtime.flow.wiring import ChannelPlan
 from pipeflow.runtime.flow.zipping import ZipById, ZipByPosition
@@ -98,7 +99,8 @@ def _writers(plan: Plan, edge: EdgePlan) -> int:
 
 def _collector(plan: Plan, edge: EdgePlan, replica: int) -> Collector:
     by_unit = edge.route is Route.BY_UNIT
-    return Collector(
+    kind = Recounter if edge.recounted else Collector
+    return kind(
         writers=_writers(plan, edge),
         lanes=edge.lanes,
         ordered=edge.ordered,
@@ -218,7 +220,9 @@ def make_outbox(
                 whole.extend(outs)
             else:
                 targets = [Target([out]) for out in outs]
-                spreads.append(Spread(edge.route, targets, _pick_key(plan, edge)))
+                spreads.append(
+                    Spread(edge.route, targets, _pick_key(plan, edge), recounted=edge.recounted)
+                )
         if whole:
             spreads.insert(0, Spread(Route.SINGLE, [Target(whole)]))
         ports[name] = OutPort(name, spreads, drops)
@@ -255,8 +259,8 @@ def _pick_key(plan: Plan, edge: EdgePlan) -> Callable[[Any], int] | None:
     """Which replica an item's key belongs to."""
     if edge.route is not Route.KEY:
         return None
-    evaluate = compile_expression(edge.key, plan.parameters)
     reader = plan.stages[edge.target]
+    evaluate = compile_expression(edge.key, plan.values_for(reader))
 
     def pick(payload: Any) -> int:
         try:

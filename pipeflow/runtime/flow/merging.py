@@ -132,7 +132,7 @@ class Merge:
 
 def _append_calls(ready: deque[Output], part: Part, lane: int, origin: Origin) -> None:
     """Make calls of a part, and give back what it costs beside them."""
-    _, unit, _, items, _, cost = part
+    _, unit, _, items, _, cost, _ = part
     if type(items) is Items:
         for prefix, ordinals, payloads in items.stretches():
             ready.append(Calls(prefix, ordinals, payloads, lane, unit, origin))

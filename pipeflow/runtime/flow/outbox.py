@@ -329,6 +329,11 @@ class Outbox:
             if whole:
                 self._skip_others(spread, target, place)
                 spread.release(place.lane, place.unit)
+            elif spread.recounted:
+                for other in spread.targets:
+                    if other is not target:
+                        other.batch.pass_over(place.lane, place.unit)
+                self._wake_once()
 
     def _add(self, target: Target, payload: Any, place: Place, *, whole: bool) -> None:
         if target.large:

@@ -153,6 +153,7 @@ class Spread:
         route: The rule.
         targets: One, or one for each reading replica.
         pick_key: Number of the replica for a payload, for ``Route.KEY``.
+        recounted: Each replica hears of every item, of those for others too.
     """
 
     def __init__(
@@ -160,10 +161,13 @@ class Spread:
         route: Route,
         targets: Sequence[Target],
         pick_key: Callable[[Any], int] | None = None,
+        *,
+        recounted: bool = False,
     ) -> None:
         self.route = route
         self.targets = targets
         self._pick_key = pick_key
+        self.recounted = recounted and route is Route.KEY
         self._held: dict[tuple[int, int], Target] = {}
         self._looked = 0
         self._turn = 0

@@ -3,7 +3,8 @@
     items      a        b  c            d
     units      17       18       19     20          lane 0
     counts     1        2        0      1           unit 19 gave nothing
-    counts     negative: so many units in a row that gave nothing and cost no credit
+    counts     negative: so many units in a row that gave nothing and cost no credit;
+               of a unit that goes on: so many of its items that are not for this reader
 
 A unit without items costs one credit, so that a replica runs at most one capacity ahead; a run of
 units that were not for this reader, or were dropped, costs none. A unit may be open: more of its
@@ -31,7 +32,8 @@ class Batch:
         ids: Their ids, in step.
         lanes: Lane of each unit.
         units: Number of each unit (of a run: of its first).
-        counts: Items of each unit; ``-n``: a run of n empty units without cost.
+        counts: Items of each unit; ``-n``: a run of n empty units without cost, or n items of one
+            unit that went elsewhere.
         open: Whether the last unit goes on.
         begun: Places in the batch of the other entries whose unit goes on.
         pile: The payloads, pickled already, if one of them might still be changed; ``payloads``
@@ -67,7 +69,7 @@ class Batch:
 
     def add(self, lane: int, unit: int, item: ItemId, payload: Any) -> None:
         """One more item of a unit, which stays open until ``close``."""
-        if self.open and self.units[-1] == unit and self.lanes[-1] == lane:
+        if self._goes_on(lane, unit) and self.counts[-1] > 0:
             self.counts[-1] += 1
         else:
             self._begin(lane, unit, 1)
@@ -81,7 +83,7 @@ class Batch:
         A unit of which an earlier batch took all items is closed by an empty part of it, which
         costs a credit as well: it is one more thing that the reader has to pass.
         """
-        if self.open and self.units[-1] == unit and self.lanes[-1] == lane:
+        if self._goes_on(lane, unit) and self.counts[-1] > 0:
             self.open = False
             return 0
         self._begin(lane, unit, 0)
@@ -98,6 +100,18 @@ class Batch:
             self.counts[-1] -= span
         else:
             self._begin(lane, unit, -span)
+
+    def pass_over(self, lane: int, unit: int) -> None:
+        """One more item of a unit, which stays open, is not for this reader; at no cost."""
+        if self._goes_on(lane, unit) and self.counts[-1] < 0:
+            self.counts[-1] -= 1
+        else:
+            self._begin(lane, unit, -1)
+        self.open = True
+
+    def _goes_on(self, lane: int, unit: int) -> bool:
+        """Whether the last entry is of this unit, and open."""
+        return self.open and self.units[-1] == unit and self.lanes[-1] == lane
 
     def _begin(self, lane: int, unit: int, count: int) -> None:
         if self.open:
@@ -134,6 +148,7 @@ class Part(NamedTuple):
         items: (id, payload) in order.
         closed: Whether the unit ends here.
         cost: Credits to give back for the part beside one for each item.
+        others: How many items of the unit, in place of items, are not for this reader.
     """
 
     lane: int
@@ -142,6 +157,7 @@ class Part(NamedTuple):
     items: Collection[tuple[ItemId, Any]]
     closed: bool
     cost: int
+    others: int = 0
 
     def singly(self) -> Iterator[Part]:
         """The units of a run one by one."""
@@ -187,6 +203,8 @@ def parts_of(meta: bytes, payloads: list[Any]) -> list[Part]:
             at += count
         elif count == 0:
             parts.append(Part(lane, unit, 1, [], closed, 1))
+        elif not closed:
+            parts.append(Part(lane, unit, 1, [], closed=False, cost=0, others=-count))
         else:
             parts.append(Part(lane, unit, -count, [], closed=True, cost=0))
     return parts

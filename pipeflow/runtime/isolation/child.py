@@ -14,12 +14,11 @@ from pipeflow.runtime.isolation.messages import (
     COUNTS,
     DONE,
     Orders,
-    Record,
     pack_orders,
-    unpack_record,
 )
 from pipeflow.runtime.isolation.runner import Task, become_runner
 from pipeflow.runtime.last_words import WHERE_SIGNAL
+from pipeflow.runtime.launch import ties
 
 __all__ = ["Child", "Task"]
 
@@ -80,14 +79,18 @@ class Child:
 
     # -- records
 
-    def hear(self) -> Sequence[Record]:
-        """All that it has told since the last time."""
+    def hear(self) -> Sequence[bytes]:
+        """All records that it has told since the last time, as they came."""
         if self._reader.is_empty():
             return ()
-        records = [unpack_record(data) for data in self._reader.take()]
+        records = self._reader.take()
+        self.wake()
+        return records
+
+    def wake(self) -> None:
+        """Have it look again, if it waits for room or for its results to be sent on."""
         if self.link.cells[Cell.RUNNER_SLEEPS]:
             self.link.runner_bell.ring()
-        return records
 
     def has_news(self) -> bool:
         """Whether there is anything to hear, or it has begun more than was noted."""
@@ -101,6 +104,10 @@ class Child:
     def confirm(self) -> None:
         """One more record was heard, and what it refers to is held."""
         self.link.cells[Cell.CONFIRMED] += 1
+
+    def took(self) -> None:
+        """One more of its results was sent on."""
+        self.link.cells[Cell.TAKEN] += 1
 
     # -- its end
 
@@ -134,7 +141,14 @@ class Child:
         self._send_signal(WHERE_SIGNAL)
 
     def kill(self) -> None:
-        """SIGKILL it."""
+        """SIGKILL it, and the programs it has started: whoever waited for them is gone."""
+        # While it stands it starts no more, and reaps none, so their numbers stay theirs.
+        self._send_signal(signal.SIGSTOP)
+        for pid in ties.descendants(self.pid) if self.status is None else ():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                pass  # it has ended by itself, or is another user's: the end of the run sees to it
         self._send_signal(signal.SIGKILL)
 
     def close(self) -> None:

@@ -6,10 +6,12 @@ worker's own outbox, in the order in which it is told.
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Iterator
 from typing import Any, assert_never
 
+from pipeflow.errors import ItemNotLoadable
 from pipeflow.runtime.board import (
     DEAD_LETTERED,
     EMPTY,
@@ -21,7 +23,7 @@ from pipeflow.runtime.board import (
     put_hand,
 )
 from pipeflow.runtime.flow.joins import Call, Calls, Lone, UnitEnd
-from pipeflow.runtime.flow.refused import ReadersGone
+from pipeflow.runtime.flow.refused import InputNotLoadable, ReadersGone
 from pipeflow.runtime.isolation.around import Around
 from pipeflow.runtime.isolation.child import Child
 from pipeflow.runtime.isolation.docket import Docket
@@ -40,6 +42,7 @@ from pipeflow.runtime.isolation.messages import (
     Told,
     Unread,
     settled,
+    unpack_record,
 )
 from pipeflow.runtime.loops.base import StageLoop, StageStopped
 from pipeflow.runtime.messages import (
@@ -106,17 +109,45 @@ class HearingLoop(StageLoop):
             return False
         self._note_begun()
         gone: ReadersGone | None = None
-        for record in records:
+        for data in records:
             try:
+                record = self._unpack(data)
                 if type(record) is Quick:
                     self._note_quick(record.result)
                 else:
                     self._note(record)
             except ReadersGone as error:  # what else was said counts all the same
                 gone = error
+        self._at_hand().wake()
         if gone is not None:
             raise gone
         return True
+
+    def _unpack(self, data: bytes) -> Record:
+        """One record.
+
+        Raises:
+            InputNotLoadable: The result in it cannot be loaded.
+        """
+        try:
+            return unpack_record(data)
+        except ItemNotLoadable as error:
+            call = self._docket.in_hand()
+            raise InputNotLoadable(call.id if call is not None else (), error) from error
+
+    def _payloads_of(self, record: Results) -> Iterator[Any]:
+        """The results that came with a record.
+
+        Raises:
+            InputNotLoadable: One of them cannot be loaded.
+        """
+        if record.packet is None:
+            return iter(())
+        try:
+            return iter(self.around.decode(record.packet))
+        except ItemNotLoadable as error:
+            items = [act.id for act in record.acts if type(act) is Emitted]
+            raise InputNotLoadable(items[error.index], error) from error
 
     def _note_quick(self, result: Any) -> None:
         """The call in hand is done, and gave one plain result, or nothing."""
@@ -128,12 +159,15 @@ class HearingLoop(StageLoop):
         row[PROCESSED] += 1
         if result is None:
             row[EMPTY] += 1
-        elif not self._leaving:
+        else:
             try:
-                self.outbox.emit(OUT, result, item, lane, unit, settled=True)
+                if not self._leaving:
+                    self.outbox.emit(OUT, result, item, lane, unit, settled=True)
             except ReadersGone:
                 self._leaving = True
                 raise
+            finally:
+                self._at_hand().took()
 
     def _note(self, record: Record) -> None:
         match record:
@@ -144,6 +178,8 @@ class HearingLoop(StageLoop):
                 if self._loaded is not None:
                     self.tell(RunnerReady())
                 self._loaded = record
+                # A module of the user's may have added to it; a keeper loads items of its classes.
+                sys.path[:] = record.path
             case Told(report):
                 if isinstance(report, ItemGivenUp):
                     self._given_up = report.failure
@@ -160,7 +196,7 @@ class HearingLoop(StageLoop):
         self._at_hand().confirm()
 
     def _note_results(self, record: Results) -> None:
-        payloads = iter(self.around.decode(record.packet) if record.packet else ())
+        payloads = self._payloads_of(record)
         self._at_hand().confirm()
         gone: ReadersGone | None = None
         for act in record.acts:
@@ -178,17 +214,20 @@ class HearingLoop(StageLoop):
         """Do what the loop has done."""
         match act:
             case Ended(lane, unit, span, free):
+                self._pass_units(span)  # first: readers that are gone make the other raise
                 if not self._leaving:
                     self.outbox.end_unit(lane, unit, span, free=free)
-                self._pass_units(span)
             case Unread(port):
                 self.outbox.count_unread(port, 1)
                 self._count_emitted(port)
             case Emitted(port, item, lane, unit):
                 payload = next(payloads)
                 self._count_emitted(port)
-                if not self._leaving:
-                    self.outbox.emit(port, payload, item, lane, unit)
+                try:
+                    if not self._leaving:
+                        self.outbox.emit(port, payload, item, lane, unit)
+                finally:
+                    self._at_hand().took()
             case _:
                 assert_never(act)
 

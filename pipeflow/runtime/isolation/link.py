@@ -41,7 +41,8 @@ class Cell(IntEnum):
     BEGUN_NS = RING_WORDS + 5  #: when it took the last one, by the monotonic clock
     WAITED_NS = RING_WORDS + 6  #: how long it has waited since, in nanoseconds
     WAITS_SINCE_NS = RING_WORDS + 7  #: since when it waits; 0: it does not
-    ROW = RING_WORDS + 8  #: the runner's own row, as the loop keeps it
+    TAKEN = RING_WORDS + 8  #: results that the keeper has sent on
+    ROW = RING_WORDS + 9  #: the runner's own row, as the loop keeps it
 
 
 _WORDS: Final = Cell.ROW + WORKER_WORDS
@@ -100,8 +101,9 @@ class Link:
     def go_on_clock(self) -> None:
         """The wait is over."""
         cells = self.cells
-        waited = time.monotonic_ns() - cells[Cell.WAITS_SINCE_NS]
-        cells[Cell.WAITED_NS] += waited
+        since = cells[Cell.WAITS_SINCE_NS]
+        if since:  # else another thread's wait was over before, and has counted for both
+            cells[Cell.WAITED_NS] += time.monotonic_ns() - since
         cells[Cell.WAITS_SINCE_NS] = 0
 
     # -- seen by the keeper

@@ -158,10 +158,12 @@ class Loaded(NamedTuple):
     Attributes:
         keeps_state: No other runner could go on where this one stopped.
         ends: There is something of the user's to do at the end: ``finish``, or ``close``.
+        path: Where its modules are found (``sys.path``), the classes of its items among them.
     """
 
     keeps_state: bool
     ends: bool
+    path: tuple[str, ...]
 
 
 class Told(NamedTuple):

@@ -15,11 +15,13 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
+from pipeflow.errors import ChannelError
 from pipeflow.planner.plan import Join, Plan, StagePlan
 from pipeflow.runtime.at_work import others_at_work
 from pipeflow.runtime.board import Board
 from pipeflow.runtime.brief import WorkerBrief
 from pipeflow.runtime.flow.refused import ReadersGone
+from pipeflow.runtime.isolation.ahead import Ahead
 from pipeflow.runtime.isolation.link import Cell, Link
 from pipeflow.runtime.isolation.messages import Broken, Loaded, Over
 from pipeflow.runtime.isolation.row_loop import RowLoop
@@ -27,7 +29,7 @@ from pipeflow.runtime.isolation.runner_flow import RunnerInbox, RunnerOutbox
 from pipeflow.runtime.last_words import leave_last_words
 from pipeflow.runtime.launch import ties
 from pipeflow.runtime.launch.boot import finish_process, print_last_words
-from pipeflow.runtime.loading import load_stage, make_context, start_failure
+from pipeflow.runtime.loading import load_stage, make_context, shares_of, start_failure
 from pipeflow.runtime.loops.base import WAITS, StageLoop, failure_of
 from pipeflow.runtime.loops.calls import CallLoop
 from pipeflow.runtime.loops.pick import make_loop
@@ -39,7 +41,7 @@ from pipeflow.telemetry.masking import masker
 from pipeflow.transports.allocator import keep_freed_memory
 from pipeflow.transports.codec import Decoder
 from pipeflow.transports.shm import Arena
-from pipeflow.values import dataclass
+from pipeflow.values import dataclass, replace
 
 #: How long a wait before another try lasts at most before it looks around, in milliseconds.
 _LOOK_MS: Final = 100
@@ -83,6 +85,8 @@ def _leave_keeper(task: Task, keeper: int) -> None:
     if not ties.die_with_parent(keeper):
         os._exit(1)
     kept = [*link.runner_fds, brief.board_fd, brief.arena.fd, brief.words_fd, brief.stdout_fd]
+    if brief.shared is not None:
+        kept += [brief.shared.memory, brief.shared.locks, brief.shared.door]
     # An end of the keeper's that stays open here hides from its neighbours that it is gone.
     ties.close_all_but([fd for fd in kept if fd >= 0])
     leave_last_words(brief.words_fd, brief.plan.code_pool(brief.worker))
@@ -103,12 +107,15 @@ def _run(task: Task) -> int:
         context=context,
         pool=share.pool,
         log_level=brief.log_level,
+        ahead=Ahead.of(
+            brief.plan.edges[number] for numbers in stage.edges_out.values() for number in numbers
+        ),
     )
     enter(context)
     # How far it has come is for all to see the first time; later the worker is at work meanwhile.
     row = link.row if task.successor else board.worker(brief.worker)
     try:
-        work = load_stage(stage, brief.plan.folder, context, row)
+        work = load_stage(stage, brief.plan, context, row, shares_of((brief,)))
         _check(work)
     except BaseException as error:  # the user's module or constructor: a boundary
         outbox.put(Broken(start_failure(error, row)))
@@ -119,7 +126,8 @@ def _run(task: Task) -> int:
     loop = _loop_of(work, stage, task, context, inbox, outbox)
     context.empty = share.pool.empty
     ends = work.finish is not None or work.close is not None
-    outbox.put(Loaded(work.keeps_state, ends))
+    path = tuple(each for each in dict.fromkeys(sys.path) if isinstance(each, str))
+    outbox.put(Loaded(work.keeps_state, ends, path))
     return _drive(loop, inbox, outbox, brief.plan)
 
 
@@ -191,6 +199,8 @@ def _drive(loop: StageLoop, inbox: RunnerInbox, outbox: RunnerOutbox, plan: Plan
     except BaseException as error:  # whatever ends a runner is reported: a boundary
         names = tuple(stage.name for stage in plan.stages)
         failure = failure_of(error, names, plan.stage_of_pool)
+        if isinstance(error, ChannelError):  # the manager of what it shares is gone
+            failure = replace(failure, victim=True)
         loop.abandon()
         outbox.flush()
         outbox.put(Broken(failure))

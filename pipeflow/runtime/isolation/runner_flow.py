@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 import select
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -17,6 +18,7 @@ from typing import Any, Final
 from pipeflow.errors import ItemNotSerializable
 from pipeflow.runtime.flow.joins import Call, Calls, Lone, Origin, UnitEnd, Unjoinable
 from pipeflow.runtime.flow.refused import ReadersGone, ResultNotSerializable
+from pipeflow.runtime.isolation.ahead import Ahead
 from pipeflow.runtime.isolation.link import Cell, Link
 from pipeflow.runtime.isolation.messages import (
     COUNTS,
@@ -47,6 +49,8 @@ from pipeflow.transports.slots import SlotPool
 _READ_BYTES: Final = 1 << 18
 #: How long a runner waits for room before it looks again, should a bell have been missed, in ms.
 _LOOK_MS: Final = 100
+#: Number of a record that is not written yet: no number that is ever confirmed.
+_NOT_WRITTEN: Final = sys.maxsize
 #: Stands for where an item came from: that is the keeper's to know.
 _NOWHERE: Final = Origin(0, 0, None)
 
@@ -60,6 +64,7 @@ class RunnerOutbox:
         context: The stage's, for its metrics.
         pool: Where the arrays of results go.
         log_level: Least level of log lines that are sent.
+        ahead: How far it may run ahead of what the keeper has sent on.
     """
 
     def __init__(
@@ -70,9 +75,12 @@ class RunnerOutbox:
         context: StageContext,
         pool: SlotPool,
         log_level: str,
+        ahead: Ahead,
     ) -> None:
         self._link, self._ring = link, link.writer()
         self._read, self._context, self._least = frozenset(read), context, log_level
+        self._ahead, self._told = ahead, 0
+        self._pid = os.getpid()
         self._encoder = Encoder(pool)
         self._acts: list[Act] = []
         self._pile: Pile | None = None
@@ -80,8 +88,10 @@ class RunnerOutbox:
         self._metrics: dict[str, float] = {}
         self._records = 0
         self._keep: deque[tuple[int, tuple[object, ...]]] = deque()
-        # The author's threads may write to the log.
-        self._lock = threading.Lock()
+        # The author's threads may write to the log; so may a finalizer, wherever this thread is.
+        self._lock = threading.RLock()
+        self._writing = False
+        self._waiting: deque[bytes] = deque()
         pool.watch(self)
 
     # -- what the loop asks for
@@ -131,17 +141,22 @@ class RunnerOutbox:
         metrics = self._context.metrics
         changed = dict(metrics) if metrics and metrics != self._metrics else None
         packet, acts = None, tuple(self._acts)
+        results = sum([type(act) is Emitted for act in acts])
         with self._lock:
-            if self._pile is not None and any(type(act) is Emitted for act in acts):
+            if self._pile is not None and results:
                 packet = self._pile.packet()
-                if packet.keep:
-                    self._keep.append((self._records + 1, packet.keep))
+                # Until it is written nobody knows which record it will be.
+                self._keep.append((_NOT_WRITTEN, packet.keep))
                 packet = bare(packet)
-            self._put(Results(counts, acts, packet, changed))
+            self._write(pack_record(Results(counts, acts, packet, changed)))
+            if packet is not None:
+                self._keep[-1] = (self._records, self._keep[-1][1])
         self._acts.clear()
         self._pile, self._counts = None, counts
         if changed is not None:
             self._metrics = changed
+        if results:
+            self._await_taken(results, packet.shared_bytes if packet is not None else 0)
         self.settle()
 
     def put_quick(self, result: Any) -> bool:
@@ -157,11 +172,9 @@ class RunnerOutbox:
         except BaseException:  # the user's own objects: who sends them otherwise says what is wrong
             return False
         with self._lock:
-            self._records += 1
-            done = self._ring.begin(data)
-            self._ring_if_asleep()
-            if not done:
-                self._write_rest()
+            self._write(data)
+        if result is not None:
+            self._await_taken(1, 0)
         return True
 
     def tell(self, report: WorkerReport) -> None:
@@ -171,20 +184,34 @@ class RunnerOutbox:
     def log(self, level: str, text: str) -> None:
         """Send a line of the log, if its level is asked for."""
         line = Logged(level, text)
-        if line.is_worth(self._least):
+        if not line.is_worth(self._least):
+            return
+        if os.getpid() == self._pid:
             self.tell(line)
+        else:  # a fork of the user's: the ring has one writer
+            sys.stderr.write(text + "\n")
+            sys.stderr.flush()
 
     def put(self, record: Record) -> None:
         """Send a record by itself."""
         with self._lock:
-            self._put(record)
+            self._write(pack_record(record))
 
-    def _put(self, record: Record) -> None:
-        self._records += 1
-        done = self._ring.begin(pack_record(record))
-        self._ring_if_asleep()
-        if not done:
-            self._write_rest()
+    def _write(self, data: bytes) -> None:
+        """Write a record; what a finalizer has to say in the middle of it comes after it."""
+        self._waiting.append(data)
+        if self._writing:
+            return
+        self._writing = True
+        try:
+            while self._waiting:
+                self._records += 1
+                done = self._ring.begin(self._waiting.popleft())
+                self._ring_if_asleep()
+                if not done:
+                    self._write_rest()
+        finally:
+            self._writing = False
 
     def _write_rest(self) -> None:
         while True:
@@ -199,10 +226,22 @@ class RunnerOutbox:
             self._link.keeper_bell.ring()
 
     def _await_room(self) -> None:
+        self._sleep_unless(self._ring.has_room)
+
+    def _await_taken(self, results: int, shared_bytes: int) -> None:
+        """Wait until no more of what was told waits for the keeper to send it on than may."""
+        cells = self._link.cells
+        self._told += results
+        enough = self._told - self._ahead.results(results, shared_bytes)
+        while cells[Cell.TAKEN] < enough and not cells[Cell.LEAVE]:
+            self._sleep_unless(lambda: cells[Cell.TAKEN] >= enough or cells[Cell.LEAVE])
+
+    def _sleep_unless(self, ready: Callable[[], object]) -> None:
+        """Sleep until the keeper rings, or a moment; what is waited for is not the item's time."""
         link = self._link
         link.stop_clock()
         link.cells[Cell.RUNNER_SLEEPS] = 1
-        if not self._ring.has_room():
+        if not ready():
             poll = select.poll()
             poll.register(link.runner_bell.fileno(), select.POLLIN)
             poll.poll(_LOOK_MS)

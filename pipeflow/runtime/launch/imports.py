@@ -84,13 +84,14 @@ class ImportsOf:
     def __init__(self, folder: str, search_path: Sequence[str]) -> None:
         self.folder = folder
         self._search_path = search_path
-        self._known: dict[str, StageImports] = {}
+        self._known: dict[tuple[str, str], StageImports] = {}
 
-    def __call__(self, module: str) -> StageImports:
-        """See ``stage_imports``."""
-        if module not in self._known:
-            self._known[module] = stage_imports(module, self.folder, self._search_path)
-        return self._known[module]
+    def __call__(self, module: str, folder: str = "") -> StageImports:
+        """See ``stage_imports``; the folder is that of the pipeline file, if none is given."""
+        place = folder or self.folder
+        if (module, place) not in self._known:
+            self._known[module, place] = stage_imports(module, place, self._search_path)
+        return self._known[module, place]
 
 
 @dataclass(slots=True)

@@ -241,7 +241,9 @@ class ServerLauncher:
         unanswered = 0
         for order in orders:
             apart = self.method is StartMethod.SPAWN or order.worker in self._apart
-            self._send(replace(order, replace=order.replace or apart))
+            # The manager runs nothing that could mind what the server has loaded.
+            alone = (order.replace or apart) and not order.manager
+            self._send(replace(order, replace=alone))
             unanswered += 1
             if unanswered == _MOST_UNANSWERED:
                 yield self._launched()

@@ -28,7 +28,10 @@ def send(channel: socket.socket, data: bytes, descriptors: Sequence[int]) -> Non
 def receive(control: int, size: int) -> tuple[bytes, list[int]]:
     """What has come: bytes, and the descriptors beside them; no bytes: the other end is closed."""
     with socket.socket(fileno=os.dup(control)) as channel:
-        data, beside, _, _ = channel.recvmsg(size, _ROOM)
+        try:
+            data, beside, _, _ = channel.recvmsg(size, _ROOM)
+        except ConnectionResetError:
+            return b"", []  # it was closed before all that we had told was read
     numbers = array.array("i")
     for level, kind, content in beside:
         if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):

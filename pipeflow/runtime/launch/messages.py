@@ -23,6 +23,7 @@ class Launch:
         group: Process group to join; 0: one of its own.
         replace: Whether a fresh interpreter takes the place of the forked one.
         env: Variables set on top of the server's; with ``replace`` only.
+        manager: It is no worker, but the manager of shared state, and this its pickled brief.
     """
 
     worker: int
@@ -33,6 +34,7 @@ class Launch:
     group: int = 0
     replace: bool = False
     env: Mapping[str, str] = field(default_factory=dict)
+    manager: bool = False
 
 
 @dataclass(frozen=True, slots=True)

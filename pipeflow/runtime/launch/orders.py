@@ -3,11 +3,32 @@
 from __future__ import annotations
 
 import os
+import pickle
 
 from pipeflow.planner.plan import Plan
 from pipeflow.runtime.brief import WorkerBrief, pack
 from pipeflow.runtime.launch.environment import needs_fresh_interpreter, stage_environment
 from pipeflow.runtime.launch.messages import Launch
+from pipeflow.runtime.shared.brief import ManagerBrief
+
+
+def manager_order(plan: Plan, door: int) -> Launch:
+    """The order to start the manager of what the stages of a plan share.
+
+    Args:
+        plan: What runs.
+        door: Descriptor of its end of the door.
+    """
+    brief = ManagerBrief(
+        door=door, kinds=tuple(each.kind for each in plan.shared), folders=plan.folders
+    )
+    return Launch(
+        worker=plan.manager,
+        brief=pickle.dumps(brief, protocol=5),
+        keep=(door,),
+        output=2,  # it prints nothing; what a bug of ours says must not be lost
+        manager=True,
+    )
 
 
 def launch_order(

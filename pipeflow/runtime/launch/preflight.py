@@ -37,9 +37,11 @@ def needs(plan: Plan, channels: tuple[ChannelPlan, ...]) -> Needs:
     ends = sum(2 for channel in channels if channel.spec.kind in {Kind.PIPE, Kind.QUEUE})
     # Two ends each of the reports and of what it prints, a bell, maybe one for a mailbox.
     each_worker = 2 + 2 + 1 + 1
+    # Memory, locks, and the two ends of the manager's door.
+    shared = 4 if plan.shared else 0
     return Needs(
         processes=plan.processes + _OWN_PROCESSES,
-        descriptors=ends + each_worker * len(plan.workers) + _SPARE_DESCRIPTORS,
+        descriptors=ends + each_worker * len(plan.workers) + shared + _SPARE_DESCRIPTORS,
     )
 
 

@@ -250,6 +250,10 @@ def become_worker(order: Launch, shared: SharedPlan, parent: int) -> NoReturn:
         _leave_server(order, parent)
         if order.replace:
             _exec_worker(order, shared)
+        if order.manager:
+            from pipeflow.runtime.shared.manager import run_manager  # few runs have one
+
+            os._exit(run_manager(pickle.loads(order.brief)))
         assert shared.plan is not None, "the plan comes before the first worker"
         status = boot.start(unpack(order.brief, shared.plan), shared.channels)
     except BaseException:  # the boundary of the process: nothing may reach the server

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from pipeflow.planner.plan import Plan, StagePlan
@@ -37,12 +37,12 @@ def expected_preload(pipeline: Pipeline, imports_of: ImportsOf) -> Preload | Non
     ``None``: the plan must tell. That takes a while, in which the imports could be under way.
     """
     stages = [stage for stage in pipeline.stages if stage.enabled]
-    if any(map(_will_be_apart, stages)):
+    if any(_will_be_apart(stage) or stage.inner is not None for stage in stages):
         return None
     read = [imports_of(stage.work.module) for stage in stages if isinstance(stage.work, Call)]
     if not all(each.settled for each in read):
         return None
-    return _preload(_imports(read, all_share=True), pipeline.folder)
+    return _preload(_imports(read, all_share=True), [pipeline.folder])
 
 
 def plan_sharing(plan: Plan, imports_of: ImportsOf) -> Sharing:
@@ -52,7 +52,9 @@ def plan_sharing(plan: Plan, imports_of: ImportsOf) -> Sharing:
     change what a package does when it is imported: it gets an interpreter of its own.
     """
     read = {
-        stage.index: imports_of(stage.call.partition(":")[0]) for stage in plan.stages if stage.call
+        stage.index: imports_of(stage.call.partition(":")[0], plan.folder_of(stage))
+        for stage in plan.stages
+        if stage.call
     }
     apart = {
         stage.index
@@ -60,7 +62,7 @@ def plan_sharing(plan: Plan, imports_of: ImportsOf) -> Sharing:
         if _is_apart(stage) or not read.get(stage.index, StageImports()).settled
     }
     shared_ones = [each for number, each in read.items() if number not in apart]
-    preload = _preload(_imports(shared_ones, all_share=not apart), plan.folder)
+    preload = _preload(_imports(shared_ones, all_share=not apart), plan.folders)
     # Of several workers in one process (``--fuse``) each imports what it needs into it.
     alone = frozenset(worker.process for worker in plan.workers if worker.stage in apart)
     # An interpreter for each of those costs about what the others save.
@@ -94,7 +96,8 @@ def _imports(read: Iterable[StageImports], *, all_share: bool) -> tuple[Import, 
     return tuple(dict.fromkeys([*standard, *packages]))
 
 
-def _preload(imports: tuple[Import, ...], folder: str) -> Preload | None:
+def _preload(imports: tuple[Import, ...], folders: Sequence[str]) -> Preload | None:
     if not imports:
         return None
-    return Preload(imports=imports, env=_ONE_THREAD, beside=frozenset(modules_beside(folder)))
+    beside = frozenset(name for folder in folders for name in modules_beside(folder))
+    return Preload(imports=imports, env=_ONE_THREAD, beside=beside)

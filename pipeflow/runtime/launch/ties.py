@@ -41,8 +41,29 @@ def adopt_orphans() -> None:
 def children() -> tuple[int, ...]:
     """Process ids of our children, adopted ones too, as far as the kernel tells."""
     me = os.getpid()
+    return _children_of(me, me)
+
+
+def descendants(parent: int) -> tuple[int, ...]:
+    """Process ids of all that a process and its children have started, as far as they are tied.
+
+    Args:
+        parent: The process.
+    """
+    found: list[int] = []
     try:
-        text = Path(f"/proc/{me}/task/{me}/children").read_text(encoding="ascii")
+        tasks = [int(name) for name in os.listdir(f"/proc/{parent}/task")]  # noqa: PTH208 - as below
+    except OSError:  # it is gone, or this is not Linux
+        return ()
+    for task in tasks:
+        for pid in _children_of(parent, task):
+            found += [pid, *descendants(pid)]
+    return tuple(found)
+
+
+def _children_of(process: int, thread: int) -> tuple[int, ...]:
+    try:
+        text = Path(f"/proc/{process}/task/{thread}/children").read_text(encoding="ascii")
     except OSError:  # not Linux, or a kernel without this file
         return ()
     return tuple(int(pid) for pid in text.split())

@@ -5,6 +5,7 @@
     bells                    one a worker, one more for a worker that drops
     reports, prints          a pipe each for a worker; the supervisor reads
     last words               memory for the stacks of workers that a signal ends
+    shared state             memory, a file of locks, a socket pair to the manager process
     life-line                a pipe that reads as ended when the supervisor is gone
 
 After the start the supervisor closes its copies of all that the workers hold: while it has one, no
@@ -16,16 +17,18 @@ from __future__ import annotations
 import errno
 import mmap
 import os
+import socket
 from collections.abc import Iterable, Sequence
 
 from pipeflow.errors import MachineError
 from pipeflow.planner.plan import Plan, StagePlan
-from pipeflow.runtime.board import Board
-from pipeflow.runtime.brief import WorkerBrief
+from pipeflow.runtime.board import Board, Words
+from pipeflow.runtime.brief import SharedHandles, WorkerBrief
 from pipeflow.runtime.flow.wiring import ChannelPlan
 from pipeflow.runtime.last_words import ROOM, LastWords
 from pipeflow.runtime.machine import address_space
 from pipeflow.spec.policies import Overflow
+from pipeflow.spec.shared import names_of
 from pipeflow.transports.bell import Bell
 from pipeflow.transports.channel import create_ends
 from pipeflow.transports.ends import Ends
@@ -55,6 +58,11 @@ class Wires:
         self._bells: dict[int, Bell] = {}
         self._mail_bells: dict[int, Bell] = {}
         self._arena: Arena | None = None
+        self._shared: SharedHandles | None = None
+        self.manager_door = -1  #: the manager's end
+        nothing: Words = memoryview(b"").cast("Q")
+        #: Who holds which lock of shared state, and who waits for which; see ``shared.memory``.
+        self.lock_words = (nothing, nothing)
         self.reports: dict[int, tuple[int, int]] = {}
         self.prints: dict[int, tuple[int, int]] = {}
         try:
@@ -88,6 +96,8 @@ class Wires:
         self._stdout = _copy(stdout_fd)
         if self._stdout >= 0:
             self._lent.append(self._stdout)
+        if self._plan.shared:
+            self._make_shared()
         for worker in self._plan.workers:
             self._bells[worker.index] = Bell.create()
             if self._drops(self._plan.stages[worker.stage]):
@@ -97,6 +107,23 @@ class Wires:
         for number, channel in enumerate(self._channels):
             if not self._plan.edges[channel.edge].fused:
                 self._ends[number] = create_ends(channel.spec)
+
+    def _make_shared(self) -> None:
+        from pipeflow.runtime.shared.memory import create, size_of  # few runs have any
+
+        shared = self._plan.shared
+        fd = _memory("pipeflow-shared", size_of(shared, len(self._plan.workers)))
+        self._lent.append(fd)
+        memory = create(fd, shared, len(self._plan.workers))
+        self.lock_words = (memory.holders, memory.waits)
+        locks = _memory("pipeflow-locks", len(shared))
+        self._lent.append(locks)
+        door = -1
+        if self._plan.has_manager:
+            ours, theirs = socket.socketpair()
+            door, self.manager_door = ours.detach(), theirs.detach()
+            self._lent += [door, self.manager_door]
+        self._shared = SharedHandles(memory=fd, locks=locks, door=door)
 
     def descriptors(self) -> tuple[int, ...]:
         """All that any worker inherits."""
@@ -122,6 +149,7 @@ class Wires:
         bells = [fd for fds in self._rings(worker, self._bells).values() for fd in fds]
         mail = [fd for fds in self._rings(worker, self._mail_bells).values() for fd in fds]
         stdout = self._stdout_of(worker)
+        shared = self._shared_of(worker)
         return (
             self._board_fd,
             self._words_fd,
@@ -132,6 +160,8 @@ class Wires:
             *bells,
             *mail,
             *([stdout] if stdout >= 0 else []),
+            *([shared.memory, shared.locks] if shared else []),
+            *([shared.door] if shared and shared.door >= 0 else []),
         )
 
     def brief(
@@ -159,6 +189,7 @@ class Wires:
             lifeline_fd=self._lifeline,
             stdout_fd=self._stdout_of(worker),
             print_fd=self.prints[worker][1] if len(self._plan.sharing(worker)) > 1 else -1,
+            shared=self._shared_of(worker),
             log_level=log_level,
         )
 
@@ -234,6 +265,10 @@ class Wires:
             for writer in channel.writers
         }
         return {number: bells[number].fds for number in {worker, *others} if number in bells}
+
+    def _shared_of(self, worker: int) -> SharedHandles | None:
+        stage = self._plan.stages[self._plan.workers[worker].stage]
+        return self._shared if names_of(stage.parameters) else None
 
     def _stdout_of(self, worker: int) -> int:
         """Operators may write to standard output (``print``, ``path: "-"``); user code may not."""

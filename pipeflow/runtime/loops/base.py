@@ -17,6 +17,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from pipeflow.errors import (
+    ChannelError,
     ItemNotLoadable,
     MemoryLimitReached,
     PipeflowError,
@@ -399,6 +400,8 @@ class StageLoop(ABC):
             view="" if self._payload is None else view_of(self._payload, self.mask),
             attempt=self._attempt if self.hand else 1,
             emitted=self._emitted if self.hand else 0,
+            # In the user's code: the manager of what it shares is gone.
+            victim=isinstance(error, ChannelError),
         )
 
     def _own_frames(self, error: BaseException) -> str:

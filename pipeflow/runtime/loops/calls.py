@@ -29,6 +29,7 @@ from pipeflow.runtime.loops.base import (
     StageLoop,
 )
 from pipeflow.runtime.loops.copies import as_it_is
+from pipeflow.runtime.loops.forgotten import FORGOTTEN, refuse_forgotten
 from pipeflow.runtime.loops.rows import Halt, call_into, call_only
 from pipeflow.runtime.messages import Barrier, EndOfInput, Failure, ItemId
 from pipeflow.spec.pipeline import OUT
@@ -206,6 +207,8 @@ class CallLoop(StageLoop):
         try:
             if is_many(result):
                 return self._call_many(call, result)
+            if type(result) in FORGOTTEN:
+                refuse_forgotten(result)
             if result is not None:
                 self._emit(result, call.id, (call.lane, call.unit))
         except BaseException as error:  # what the result is made of is the user's: a boundary

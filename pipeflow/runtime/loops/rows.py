@@ -20,6 +20,7 @@ from pipeflow.runtime.board import Words, begin_row, begun
 from pipeflow.runtime.flow.express import Express
 from pipeflow.runtime.flow.joins import Calls
 from pipeflow.runtime.flow.runs import OURS, UNCHANGING, is_settled
+from pipeflow.runtime.loops.forgotten import FORGOTTEN
 from pipeflow.stages.work import BadRecord, Routed
 
 #: References to what came in a pair, and that nobody else holds. The pair is in our hands when they
@@ -29,6 +30,8 @@ _OF_PAIR: Final = OURS + 1
 _ITEM: Final = _OF_PAIR + 3
 #: What a source or a function gives that is more than an item.
 MORE: Final = frozenset({Routed, BadRecord})
+#: What a function gives that is looked at once more, beside what is many.
+ANSWERS: Final = FORGOTTEN | {Routed}
 
 
 class Halt(NamedTuple):
@@ -230,7 +233,7 @@ def call_into(
                 elif result is None:
                     empty += 1
                     continue
-                elif kind is Routed or hasattr(kind, "__next__"):
+                elif kind in ANSWERS or hasattr(kind, "__next__"):
                     return Halt(start + begun(row) - 1, empty, result=result)
                 alone = getrefcount(result) == (OURS if result is not payload else _ITEM)
                 _pass(express, result, ordinal, alone=alone)
@@ -265,7 +268,7 @@ def call_only(
                 empty += 1
                 continue
             kind = type(result)
-            if kind is Routed or hasattr(kind, "__next__"):
+            if kind in ANSWERS or hasattr(kind, "__next__"):
                 return Halt(start + begun(row) - 1, empty, unread, result=result)
             unread += 1
     except BaseException as error:  # the user's code, sys.exit too: a boundary

@@ -20,6 +20,14 @@ class StreamLoop(StageLoop):
     _place: tuple[int, int] = (0, 0)
     _end: Mapping[int, int] | None = None
 
+    def pull(self) -> Generator[Any, None, None]:
+        """The items, for a caller that takes them itself and has no function that wants them."""
+        return self._pull()
+
+    def put_down(self) -> None:
+        """The caller is done with the item that it pulled last."""
+        self._let_go()
+
     def _run(self) -> Iterator[bool]:
         start = self.work.stream
         assert start is not None

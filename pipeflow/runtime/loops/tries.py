@@ -15,6 +15,7 @@ from pipeflow.runtime.flow.refused import ResultNotSerializable
 from pipeflow.runtime.loops.base import CONTROL
 from pipeflow.runtime.loops.calls import CallLoop, is_many
 from pipeflow.runtime.loops.copies import AsItCame
+from pipeflow.runtime.loops.forgotten import FORGOTTEN, refuse_forgotten
 from pipeflow.runtime.messages import ItemId
 from pipeflow.runtime.retry import wait_before_next
 from pipeflow.stages.context import draw_anew
@@ -63,6 +64,8 @@ class TryLoop(CallLoop):
         """All that one try gives, each with its id."""
         assert self.work.call is not None
         result = self.work.call(*(payload if self._joined else (payload,)))
+        if type(result) in FORGOTTEN:
+            refuse_forgotten(result)
         if not is_many(result):
             return [] if result is None else [(call.id, result)]
         held: list[tuple[ItemId, Any]] = []

@@ -19,6 +19,7 @@ class Wait(Enum):
     NOT = "not"  #: busy, starting or done
     ITEMS = "items"  #: for items on an edge it reads
     ROOM = "room"  #: for room on an edge it writes
+    LOCK = "lock"  #: for the lock of shared state
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Look:
 
     Attributes:
         wait: What it waits for.
-        edge: Number of the edge it waits on; -1 for any of its inputs or outputs.
+        edge: Number of the edge, or lock, it waits on; -1 for any of its inputs or outputs.
         turns: Counts each step it makes; the same number twice means nothing happened between.
     """
 
@@ -51,11 +52,25 @@ class Link:
     readers: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """The lock of a piece of shared state.
+
+    Attributes:
+        name: Of the state.
+        holder: Number of the worker that holds it; -1: nobody.
+    """
+
+    name: str
+    holder: int
+
+
 def find_circle(
     before: Mapping[int, Look],
     now: Mapping[int, Look],
     links: Sequence[Link],
     names: Mapping[int, str],
+    locks: Sequence[Lock] = (),
 ) -> str:
     """Name the circle in which the live workers wait for each other; empty when there is none.
 
@@ -64,18 +79,21 @@ def find_circle(
         now: The same, at this look; only workers whose process lives.
         links: The edges, by number.
         names: Worker number to its name: ``decode[1]``.
+        locks: Those of shared state, by number.
     """
     if not now or not all(_stuck(before.get(worker), look) for worker, look in now.items()):
         return ""
     path: list[int] = [min(now)]
     while True:
         look = now[path[-1]]
-        blockers = [worker for worker in _depends_on(path[-1], look, links) if worker in now]
+        blockers = [worker for worker in _depends_on(path[-1], look, links, locks) if worker in now]
         if not blockers:
-            return say_wait(path[-1], look, links, names) + ", and nobody is left to end the wait"
+            words = say_wait(path[-1], look, links, names, locks)
+            return words + ", and nobody is left to end the wait"
         if blockers[0] in path:
             circle = path[path.index(blockers[0]) :]
-            return "; ".join(say_wait(worker, now[worker], links, names) for worker in circle)
+            waits = (say_wait(worker, now[worker], links, names, locks) for worker in circle)
+            return "; ".join(waits)
         path.append(blockers[0])
 
 
@@ -84,8 +102,12 @@ def _stuck(before: Look | None, now: Look) -> bool:
     return now.wait is not Wait.NOT and before == now
 
 
-def _depends_on(worker: int, look: Look, links: Sequence[Link]) -> tuple[int, ...]:
+def _depends_on(
+    worker: int, look: Look, links: Sequence[Link], locks: Sequence[Lock]
+) -> tuple[int, ...]:
     """The workers that could end a wait."""
+    if look.wait is Wait.LOCK:
+        return (locks[look.edge].holder,)
     if look.wait is Wait.ROOM:
         own = links if look.edge < 0 else links[look.edge : look.edge + 1]
         return tuple(reader for link in own if worker in link.writers for reader in link.readers)
@@ -94,8 +116,18 @@ def _depends_on(worker: int, look: Look, links: Sequence[Link]) -> tuple[int, ..
     return tuple(writer for link in links if worker in link.readers for writer in link.writers)
 
 
-def say_wait(worker: int, look: Look, links: Sequence[Link], names: Mapping[int, str]) -> str:
+def say_wait(
+    worker: int,
+    look: Look,
+    links: Sequence[Link],
+    names: Mapping[int, str],
+    locks: Sequence[Lock] = (),
+) -> str:
     """One wait in words: ``b waits for items on edge a -> b``."""
+    if look.wait is Wait.LOCK:
+        lock = locks[look.edge]
+        holder = f", which {names[lock.holder]} holds" if lock.holder in names else ""
+        return f"{names[worker]} waits for the lock of shared '{lock.name}'{holder}"
     what = "room" if look.wait is Wait.ROOM else "items"
     several = "its outputs" if look.wait is Wait.ROOM else "its inputs"
     where = f"edge {links[look.edge].name}" if look.edge >= 0 else several

@@ -10,7 +10,7 @@ from pipeflow.runtime.last_words import LastWords, stack_of
 from pipeflow.runtime.launch.messages import Exited
 from pipeflow.runtime.machine import oom_kills
 from pipeflow.runtime.messages import Failure
-from pipeflow.runtime.watch.root_cause import death, split_status
+from pipeflow.runtime.watch.root_cause import death, manager_death, split_status
 from pipeflow.runtime.watch.watched import Watched
 from pipeflow.telemetry.events import WorkerDied
 from pipeflow.values import replace
@@ -63,6 +63,14 @@ class Obituary:
             started=started,
             loading=loading_text(self._board.worker(watched.plan.index), self._names),
             stack=stack_of(self._last_words.take(part)),
+        )
+
+    def death_of_manager(self, status: int) -> Failure:
+        """How the process ended that keeps what stages share."""
+        return manager_death(
+            status=status,
+            names=tuple(each.name for each in self._plan.shared if each.in_manager),
+            out_of_memory=self._ran_out_of_memory(),
         )
 
     def _has_in_hand(self, watched: Watched) -> bool:

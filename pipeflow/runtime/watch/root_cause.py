@@ -15,6 +15,9 @@ from pipeflow.values import dataclass
 #: Type of a failure that nobody reported: the process was gone.
 DEATH = "WorkerDied"
 
+#: Type of the failure that the manager of shared state was gone.
+MANAGER_DEATH = "ManagerDied"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
@@ -89,6 +92,21 @@ def death(
         traceback=stack,
         item=item,
     )
+
+
+def manager_death(*, status: int, names: Sequence[str], out_of_memory: bool | None) -> Failure:
+    """Say how the manager of shared dicts and lists ended.
+
+    Args:
+        status: Exit status; negative numbers are signals.
+        names: Of what it kept.
+        out_of_memory: As for ``death``.
+    """
+    exitcode, name = split_status(status)
+    how = f"exit status {exitcode}" if name is None else name + _reason(-status, out_of_memory)
+    kept = ", ".join(f"'{each}'" for each in names)
+    text = f"the manager process, which keeps shared {kept}, was ended by {how}"
+    return Failure(phase="run", kind=MANAGER_DEATH, message=text)
 
 
 def _sentence(

@@ -9,7 +9,7 @@ from typing import Final
 from pipeflow.planner.plan import Plan
 from pipeflow.runtime import board as cells
 from pipeflow.runtime.board import Board, State
-from pipeflow.runtime.watch.deadlock import Link, Look, Wait, find_circle, say_wait
+from pipeflow.runtime.watch.deadlock import Link, Lock, Look, Wait, find_circle, say_wait
 
 #: So many looks must be the same before a circle is believed: a busy machine may leave a worker
 #: whose items have come without processor for a second.
@@ -17,15 +17,23 @@ _SAME_LOOKS: Final = 12
 
 _WAITS: Final = {State.WAITING_IN: Wait.ITEMS, State.WAITING_OUT: Wait.ROOM}
 
+_NOTHING: Final = memoryview(b"").cast("Q")
+
 
 class Stalls:
     """The last looks at the board.
 
     Args:
         plan: What runs.
+        lock_words: For each piece of shared state the worker that holds its lock, and for each
+            worker the piece for whose lock its code waits; each plus 1.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(
+        self, plan: Plan, lock_words: tuple[cells.Words, cells.Words] = (_NOTHING, _NOTHING)
+    ) -> None:
+        self._shared = tuple(each.name for each in plan.shared)
+        self._holders, self._lock_waits = lock_words
         self._looks: deque[Mapping[int, Look]] = deque(maxlen=_SAME_LOOKS)
         self._links = tuple(
             Link(
@@ -48,25 +56,34 @@ class Stalls:
             board: Where every worker says what it waits for.
             alive: Numbers of the workers whose process lives.
         """
-        now = {number: look for number in alive if (look := _look(board.worker(number)))}
+        now = {number: look for number in alive if (look := self._look(board, number))}
         enough = len(self._looks) == _SAME_LOOKS
-        circle = find_circle(self._looks[0], now, self._links, self._names) if enough else ""
+        circle = ""
+        if enough:
+            circle = find_circle(self._looks[0], now, self._links, self._names, self._locks())
         self._looks.append(now)
         return circle
 
     def waits(self, board: Board, alive: Collection[int]) -> list[str]:
         """Who waits for what just now, in words."""
-        now = {number: look for number in alive if (look := _look(board.worker(number)))}
+        now = {number: look for number in alive if (look := self._look(board, number))}
         return [
-            say_wait(number, look, self._links, self._names)
+            say_wait(number, look, self._links, self._names, self._locks())
             for number, look in now.items()
             if look.wait is not Wait.NOT
         ]
 
+    def _locks(self) -> list[Lock]:
+        """Who holds which lock just now."""
+        return [Lock(name, self._holders[number] - 1) for number, name in enumerate(self._shared)]
 
-def _look(row: cells.Words) -> Look | None:
-    """What a worker does; ``None`` when it has done everything and only its process is left."""
-    state = State(row[cells.STATE])
-    if state is State.DONE:
-        return None
-    return Look(_WAITS.get(state, Wait.NOT), row[cells.WAITS_ON] - 1, row[cells.TURNS])
+    def _look(self, board: Board, number: int) -> Look | None:
+        """What a worker does; ``None``: it has done everything and only its process is left."""
+        row = board.worker(number)
+        state = State(row[cells.STATE])
+        if state is State.DONE:
+            return None
+        lock = self._lock_waits[number] if self._shared else 0
+        if lock and state is State.BUSY:
+            return Look(Wait.LOCK, lock - 1, row[cells.TURNS])
+        return Look(_WAITS.get(state, Wait.NOT), row[cells.WAITS_ON] - 1, row[cells.TURNS])

@@ -21,7 +21,13 @@ def both(item: object) -> object:
     return pipeflow.to("large", item) if item else item
 
 
-def pair(image: object, mask: object, names: list[str]) -> object:
+def pair(
+    image: object,
+    mask: object,
+    names: list[str],
+    seen: dict[str, int] | None = None,
+    more: tuple[object, ...] = (),
+) -> object:
     return dict.fromkeys(names, (image, mask))
 
 

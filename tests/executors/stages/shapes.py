@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,10 @@ def numbers(stop: int) -> Iterator[int]:
     yield from range(stop)
 
 
+def without_end() -> Iterator[int]:
+    yield from itertools.count()
+
+
 def records(stop: int) -> Iterator[dict[str, Any]]:
     for number in range(stop):
         yield {"n": number, "tags": [number % 3, str(number)]}
@@ -31,6 +36,26 @@ def arrays(count: int, size: int) -> Iterator[np.ndarray[Any, Any]]:
 
 def square(item: int) -> int:
     return item * item
+
+
+async def later(item: int) -> int:
+    return item
+
+
+def forgets_to_await(item: int) -> Any:
+    return later(item)
+
+
+def forgets_to_await_a_part(item: int) -> Any:
+    return {"n": [later(item)]}
+
+
+async def many_later(item: int) -> AsyncIterator[int]:
+    yield item
+
+
+def forgets_to_go_through(item: int) -> Any:
+    return many_later(item)
 
 
 def plus_one(item: int) -> int:
