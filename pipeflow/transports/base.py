@@ -23,6 +23,7 @@ The rules that keep both ends from deadlock and the bytes from being torn:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum, IntEnum
 from typing import Any, NamedTuple, Protocol
 
@@ -166,9 +167,11 @@ class Sender(Protocol):
 
     Attributes:
         hands_over: Its reader is in this process, and the only one: it may get objects as they are.
+        before_wait: Called before the kernel is waited for in the middle of a frame.
     """
 
     hands_over: bool
+    before_wait: Callable[[], None]
 
     def fileno(self) -> int:
         """Polls as ``POLLERR`` when every reader has closed."""

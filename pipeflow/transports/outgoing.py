@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from pipeflow.errors import ChannelClosed, PeerClosed
 from pipeflow.transports import credit
@@ -24,6 +24,8 @@ class Outgoing:
         self._settled = 0  # frames that were confirmed at the last settling
         self._settling = threading.Lock()
         self._closed = False
+        #: Called before the kernel is waited for in the middle of a frame.
+        self.before_wait: Callable[[], None] = lambda: None
 
     def room(self, nbytes: int = 0) -> int:
         self.settle()

@@ -120,10 +120,14 @@ class PipeSender(Outgoing):
 
     def _write(self, parts: list[bytes | memoryview]) -> None:
         """Write all of it, waiting for the kernel where it must."""
+        waited = False
         while parts:
             try:
                 written = os.writev(self._fd, parts if len(parts) <= _IOV_MAX else parts[:_IOV_MAX])
             except BlockingIOError:
+                if not waited:
+                    self.before_wait()
+                    waited = True
                 wait_writable(self._fd)
                 continue
             except BrokenPipeError:

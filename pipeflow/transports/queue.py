@@ -131,10 +131,14 @@ class QueueSender(Outgoing):
         return pack_reference(lease.ref), lease
 
     def _write(self, parts: Sequence[bytes | memoryview]) -> None:
+        waited = False
         while True:
             try:
                 os.writev(self._fd, parts)  # one call, one message
             except BlockingIOError:
+                if not waited:
+                    self.before_wait()
+                    waited = True
                 wait_writable(self._fd)
             except (BrokenPipeError, ConnectionResetError):
                 # Reset: the last reader closed with messages unread.

@@ -439,3 +439,24 @@ def test_a_failure_between_full_edges_ends_the_run_within_a_second(
         return ended - float(note.read_text())
 
     assert best_s(attempt, enough_s=1.0) < 1.0
+
+
+@pytest.mark.parametrize("transport", ["pipe", "queue"])
+def test_a_large_item_that_must_wait_keeps_no_older_one_from_another_replica(
+    tmp_path: Path, transport: str
+) -> None:
+    stages = {
+        "texts": {"call": "large:texts", "with": {"stop": 200}},
+        "map": {
+            "call": "large:many",
+            "inputs": {"from": "texts", "transport": transport},
+            "replicas": 2,
+        },
+        "sink": {"keep": "map"},
+    }
+
+    outcome = run(tmp_path, stages, "local")
+
+    assert outcome.report.run.status is Status.SUCCEEDED, outcome.report.errors
+    assert outcome.report.ledger.balanced
+    assert len(outcome.items("sink")) == 200 * 400

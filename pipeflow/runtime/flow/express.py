@@ -20,6 +20,7 @@ from pipeflow.runtime.board import Words
 from pipeflow.runtime.flow.refused import ResultNotSerializable
 from pipeflow.runtime.flow.runs import Run
 from pipeflow.runtime.flow.targets import Target
+from pipeflow.runtime.flow.units import births
 from pipeflow.runtime.messages import ItemId
 from pipeflow.transports.base import Packet
 from pipeflow.transports.codec import Pile, encode_unchanging
@@ -102,6 +103,8 @@ class Express:
         self._wait_for_room = wait_for_room
         self._reader_left = reader_left
         self._until = 0  # number of the unit for which there may be no room
+        #: When the first item that waits came, or was about to; see ``Batch.born``.
+        self.born = -1
         # The cells that count credits sent and taken: equal when the one reader is idle.
         self._words: Words | None = None
         self._sent = self._taken = 0
@@ -140,6 +143,8 @@ class Express:
         run = self.run
         with self._lock:
             self._await_room()
+            if not run.payloads:
+                self.born = next(births)
             run.ordinals.append(ordinal)
             run.payloads.append(payload)
             if not self.woken:
@@ -148,6 +153,8 @@ class Express:
     def hold(self) -> int:
         """How many items to append before ``send_if_idle`` is called again, at least 1."""
         self._began = self._now()
+        if not self.run.payloads:
+            self.born = next(births)
         missing = self.least - len(self.run.payloads)
         return missing if missing > 0 else max(1, self.least // LOOKS)
 
@@ -201,6 +208,8 @@ class Express:
         """``put``, with an id that begins like this; ``settled``: nobody else has the item."""
         self._await_room()
         run = self.run
+        if not run.payloads:
+            self.born = next(births)
         run.begin(prefix)
         try:
             run.add(payload, ordinal, self._encoder.pile, settled=settled)
@@ -235,7 +244,7 @@ class Express:
             packet = self._encode(cut.payloads) if cut.pile is None else cut.pile.packet()
             if packet.shared_bytes:
                 self._until = 0  # its bytes may have filled the edge
-            if target.send_packet(cut.meta, packet, count):
+            if target.send_packet(cut.meta, packet, count, born=self.born):
                 self._reader_left()
 
     def _await_room(self) -> None:

@@ -75,6 +75,9 @@ class Outbox:
             for spread in port.spreads
             for target in spread.targets
         ]
+        for target in self._targets:
+            for channel in target.channels:
+                channel.sender.before_wait = partial(self._send_older, target)
         self._mailboxes = [
             mailbox for port in ports.values() for drop in port.drops for mailbox in drop.mailboxes
         ]
@@ -450,7 +453,7 @@ class Outbox:
             batch.close(place.lane, place.unit)
         else:
             target.open_units.add((place.lane, place.unit))
-        gone = target.send_packet(batch.meta(), packet, 1)
+        gone = target.send_packet(batch.meta(), packet, 1, born=batch.born)
         if packet.shared_bytes:
             target.look()  # what was left in items may be too much in bytes
         if gone:
@@ -479,6 +482,31 @@ class Outbox:
             except ReadersGone:
                 if not quiet:
                     raise
+
+    def _send_older(self, target: Target) -> None:
+        """A frame does not fit in the kernel: send first what came before it and goes elsewhere.
+
+        A reader that takes nothing waits for room itself, and its own reader for something older:
+        that may lie here, in a batch for another. The frame that is waited for is always the one
+        with the oldest item that has not left, so whoever holds that one up can go on.
+        """
+        mine = target.sending
+        ways: list[tuple[int, Callable[[], None]]] = [
+            (one.born, one.flush)
+            for one in self._expresses
+            if one.run.payloads and one.target.sending < 0
+        ]
+        ways += [
+            (other.batch.born, partial(self._send, other))
+            for other in self._targets
+            if other.batch and other.sending < 0
+        ]
+        for born, send in sorted(ways, key=lambda way: way[0]):
+            if born < mine:
+                try:
+                    send()
+                except ReadersGone:
+                    pass  # whoever sends next, or ends, finds that out
 
     def _raise_if_unread(self) -> None:
         if self._readers and all(port.closed() for port in self._readers):

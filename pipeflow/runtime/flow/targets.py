@@ -55,6 +55,7 @@ class Target:
         open_units: (lane, unit) of those that went this way in part and are not closed yet. Who
             reads several lanes may be in the middle of one unit on each.
         large: The batch ends with an item that is worth a frame of its own.
+        sending: When the first item came of what is being sent just now; -1: nothing is.
         lost_rows: Rows of edges whose channel here was closed by its reader: what goes there still
             counts as sent.
     """
@@ -65,6 +66,7 @@ class Target:
     cost: int = 0
     open_units: set[tuple[int, int]] = field(default_factory=set)
     large: bool = False
+    sending: int = -1
     lost_rows: list[Words] = field(default_factory=list)
 
     def look(self, nbytes: int = 0) -> int:
@@ -119,22 +121,33 @@ class Target:
             return False
         packet = encode(batch.payloads) if batch.pile is None else batch.pile.packet()
         self.batch, self.cost = type(batch)(), 0
-        gone = self.send_packet(batch.meta(), packet, cost)
+        gone = self.send_packet(batch.meta(), packet, cost, born=batch.born)
         if packet.shared_bytes:
             self.look()  # what was left in items may be too much in bytes
         return gone
 
-    def send_packet(self, meta: bytes, packet: Packet, cost: int) -> bool:
-        """Send one packet to every channel; whether a reader turned out to be gone."""
+    def send_packet(self, meta: bytes, packet: Packet, cost: int, *, born: int) -> bool:
+        """Send one packet to every channel; whether a reader turned out to be gone.
+
+        Args:
+            meta: What it says of its units.
+            packet: The items.
+            cost: Credits that it takes.
+            born: When its first item came; see ``Batch.born``.
+        """
         gone: list[OutChannel] = []
-        for channel in self.channels:
-            try:
-                channel.sender.send(meta, packet, cost)
-            except PeerClosed:
-                gone.append(channel)
-                continue
-            channel.row[COPIED_BYTES] += packet.moved_bytes
-            channel.row[SHARED_BYTES] += packet.shared_bytes
+        self.sending = born
+        try:
+            for channel in self.channels:
+                try:
+                    channel.sender.send(meta, packet, cost)
+                except PeerClosed:
+                    gone.append(channel)
+                    continue
+                channel.row[COPIED_BYTES] += packet.moved_bytes
+                channel.row[SHARED_BYTES] += packet.shared_bytes
+        finally:
+            self.sending = -1
         for channel in gone:
             self.drop(channel)
         return bool(gone)

@@ -13,14 +13,18 @@ items follow, in this batch or a later one, and units of other lanes may come be
 
 from __future__ import annotations
 
+import itertools
 import pickle
 from collections.abc import Callable, Collection, Iterator
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from pipeflow.runtime.flow.runs import PLAIN_FORM, UNCHANGING, Items, id_of, items_of, plain_run
 from pipeflow.runtime.messages import ItemId
 from pipeflow.transports.codec import Pile
 from pipeflow.values import dataclass, field
+
+#: Says which of several batches began first.
+births: Final = itertools.count()
 
 
 @dataclass(slots=True)
@@ -38,6 +42,7 @@ class Batch:
         begun: Places in the batch of the other entries whose unit goes on.
         pile: The payloads, pickled already, if one of them might still be changed; ``payloads``
             then only counts.
+        born: When its first entry came, counted over all that is batched in this process.
     """
 
     payloads: list[Any] = field(default_factory=list)
@@ -48,6 +53,7 @@ class Batch:
     open: bool = False
     begun: list[int] = field(default_factory=list)
     pile: Pile | None = None
+    born: int = -1
 
     def __bool__(self) -> bool:
         return bool(self.units)
@@ -114,6 +120,8 @@ class Batch:
         return self.open and self.units[-1] == unit and self.lanes[-1] == lane
 
     def _begin(self, lane: int, unit: int, count: int) -> None:
+        if not self.units:
+            self.born = next(births)
         if self.open:
             self.begun.append(len(self.units) - 1)
         self.lanes.append(lane)
