@@ -124,13 +124,14 @@ def is_isolated(stage: Stage) -> bool:
     That is so where a time limit asks for it, or where ``on_error`` goes on, as far as another
     process could go on where one has died.
     """
-    if not stage.edges or shape_of(stage) is Shape.STREAM or _awaits(stage):
+    if not stage.edges or shape_of(stage) is Shape.STREAM:
         return False
     if isinstance(stage.work, Program):
         return False  # a program is a process of its own
     goes_on = stage.on_error.then is not OnError.STOP or stage.on_error.retries > 0
     own = isinstance(stage.work, Call) and not keeps_state(stage)
-    return stage.timeout_s is not None or (goes_on and own)
+    timed = stage.timeout_s is not None and not _awaits(stage)
+    return timed or (goes_on and own)
 
 
 def _awaits(stage: Stage) -> bool:

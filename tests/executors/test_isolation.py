@@ -243,6 +243,33 @@ def test_both_executors_give_up_what_takes_too_long(
     assert "timeout of 0.2 s" in failed.message
 
 
+@pytest.mark.parametrize("ordered", [True, False])
+def test_of_many_tasks_in_flight_only_those_that_kill_their_process_have_failed(
+    tmp_path: Path, ordered: bool
+) -> None:
+    stages = {
+        "source": numbers(40),
+        "work": {
+            "call": "deadly:deadly_task",
+            "inputs": "source",
+            "on_error": "dead_letter",
+            "concurrency": 8,
+            "ordered": ordered,
+        },
+        "sink": {"keep": "work"},
+        "bad": {"keep": "work.errors"},
+    }
+
+    outcome = run(tmp_path, stages, "local")
+
+    balanced(outcome)
+    assert outcome.report.run.status is Status.SUCCEEDED, outcome.report.errors
+    assert outcome.items("sink") == [n for n in range(40) if n % 10 != 7]
+    assert [letter["item"] for letter in outcome.items("bad")] == [7, 17, 27, 37]
+    work = outcome.stage("work")
+    assert (work.received, work.processed, work.dead_lettered) == (40, 36, 4)
+
+
 def test_a_time_limit_counts_for_each_try_and_not_for_the_wait_for_room(tmp_path: Path) -> None:
     stages = {
         "source": numbers(30),

@@ -115,10 +115,12 @@ class KeeperLoop(ReplacingLoop):
         """
         assert self.inbox is not None
         on_demand, batch = self.inbox.is_on_demand(), self.stage.batch
+        awaits = self._loaded is not None and self._loaded.awaits
+        together = self.stage.concurrency if awaits else 1
         if batch is None:
-            return (1 if on_demand else _WINDOW) - len(self._docket)
-        most = batch.size if on_demand else max(_WINDOW, 2 * batch.size)
-        return most - self._docket.calls()
+            return (together if on_demand else max(_WINDOW, 2 * together)) - len(self._docket)
+        most = batch.size * together
+        return (most if on_demand else max(_WINDOW, 2 * most)) - self._docket.calls()
 
     def _is_idle(self) -> bool:
         """Whether the runner can do nothing before more comes."""

@@ -159,11 +159,13 @@ class Loaded(NamedTuple):
         keeps_state: No other runner could go on where this one stopped.
         ends: There is something of the user's to do at the end: ``finish``, or ``close``.
         path: Where its modules are found (``sys.path``), the classes of its items among them.
+        awaits: It is ``async``, and sees to its time limit itself.
     """
 
     keeps_state: bool
     ends: bool
     path: tuple[str, ...]
+    awaits: bool
 
 
 class Told(NamedTuple):

@@ -77,7 +77,7 @@ class ReplacingLoop(HearingLoop):
     def _time_left_s(self) -> float | None:
         """Seconds that the item in hand has left; a runner that has overdrawn them is killed."""
         limit_s, child = self.stage.timeout_s, self._at_hand()
-        if limit_s is None:
+        if limit_s is None or (self._loaded is not None and self._loaded.awaits):
             return None
         begun = child.link.cells[Cell.BEGUN]
         self._note_begun()

@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from pipeflow.errors import ChannelError
 from pipeflow.planner.plan import Join, Plan, StagePlan
@@ -41,7 +41,11 @@ from pipeflow.telemetry.masking import masker
 from pipeflow.transports.allocator import keep_freed_memory
 from pipeflow.transports.codec import Decoder
 from pipeflow.transports.shm import Arena
+from pipeflow.transports.waiting import Poll
 from pipeflow.values import dataclass, replace
+
+if TYPE_CHECKING:
+    from pipeflow.runtime.loops.events import Events
 
 #: How long a wait before another try lasts at most before it looks around, in milliseconds.
 _LOOK_MS: Final = 100
@@ -127,7 +131,7 @@ def _run(task: Task) -> int:
     context.empty = share.pool.empty
     ends = work.finish is not None or work.close is not None
     path = tuple(each for each in dict.fromkeys(sys.path) if isinstance(each, str))
-    outbox.put(Loaded(work.keeps_state, ends, path))
+    outbox.put(Loaded(work.keeps_state, ends, path, work.awaits))
     return _drive(loop, inbox, outbox, brief.plan)
 
 
@@ -135,13 +139,8 @@ def _check(work: Work) -> None:
     """See that what was loaded has single items.
 
     Raises:
-        TypeError: It takes the whole stream, or many items at once.
+        TypeError: It takes the whole stream.
     """
-    if work.awaits:
-        raise TypeError(
-            "an `async def` function is known as one by its source, and this one is not: name the"
-            " function itself, not what was made of it"
-        )
     if work.stream is not None:
         raise TypeError(
             "a stream function is not called with single items: it knows no `timeout`, and no"
@@ -160,15 +159,18 @@ def _loop_of(
     """The stage's ordinary loop, over what speaks to the keeper."""
     brief, plan, link = task.brief, task.brief.plan, task.link
     mates = [each.index for each in plan.workers_of(stage.index)]
+    waits = RunnerWaits(link, outbox.flush, task.board.stopping())
+    inbox.poll = waits.poll
     settings: dict[str, Any] = {
-        "stage": stage,
+        # What is done is told in the order of the items: so the keeper knows what is not.
+        "stage": replace(stage, in_order=True),
         "replica": context.replica,
         "names": tuple(each.name for each in plan.stages),
         "inbox": inbox,
         "outbox": outbox,
         "row": link.row,
         "tell": outbox.tell,
-        "waits": RunnerWaits(link, outbox.flush, task.board.stopping()),
+        "waits": waits,
         "stopping": task.board.stopping(),
         # Its own row is here; those of its mates are on the board.
         "mates": tuple(
@@ -221,6 +223,30 @@ class RunnerWaits:
         self, link: Link, flush: Callable[[], None], draining: Callable[[], object]
     ) -> None:
         self._link, self._flush, self._draining = link, flush, draining
+        self._events: Events | None = None
+
+    def attend(self, events: Events) -> None:
+        """From now on the tasks of an asyncio loop go on during every wait."""
+        self._events = events
+
+    def poll(self) -> Poll:
+        """Something to wait on."""
+        return select.poll() if self._events is None else self._events.poll()
+
+    def for_tasks(self) -> None:
+        """Wait until a task has something to tell, or a moment.
+
+        Raises:
+            ReadersGone: The keeper needs no more.
+        """
+        link = self._link
+        self._flush()
+        poll = self.poll()
+        poll.register(link.runner_bell.fileno(), select.POLLIN)
+        poll.poll(_LOOK_MS)
+        link.runner_bell.clear()
+        if link.cells[Cell.LEAVE]:
+            raise ReadersGone
 
     def for_input(self, timeout_s: float | None) -> None:
         """The driver of the loop waits, not the loop."""

@@ -45,6 +45,7 @@ from pipeflow.runtime.messages import EndOfInput, ItemId, Logged, WorkerReport
 from pipeflow.stages.context import StageContext
 from pipeflow.transports.codec import Decoder, Encoder, Pile
 from pipeflow.transports.slots import SlotPool
+from pipeflow.transports.waiting import Poll
 
 _READ_BYTES: Final = 1 << 18
 #: How long a runner waits for room before it looks again, should a bell have been missed, in ms.
@@ -279,6 +280,8 @@ class RunnerInbox:
         self.tried = 0
         #: It goes to the user's function by itself.
         self.alone = False
+        #: Makes what is waited on: the stage's own tasks may go on meanwhile.
+        self.poll: Callable[[], Poll] = select.poll
         #: Rows are handed out whole; who takes one says of each call that it begins.
         self.in_rows = False
         #: The end of input was handed out.
@@ -326,7 +329,7 @@ class RunnerInbox:
         link = self._link
         if self._ready or link.cells[Cell.LEAVE]:
             return
-        poll = select.poll()
+        poll = self.poll()
         poll.register(link.orders_r, select.POLLIN)
         poll.register(link.runner_bell.fileno(), select.POLLIN)
         poll.poll(None if timeout_s is None else timeout_s * 1000)

@@ -88,7 +88,8 @@ class TaskLoop(ManyLoop):
             self._begun[one] = None
         self._tasks.add(self._loop.loop.create_task(self._see_to(answers)))
         self._loop.in_flight += 1
-        yield from ()
+        if self.alone():
+            yield from self._complete()  # one of these has ended a process: none has company
 
     def _settle_all(self) -> None:
         self._loop.news = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import os
 import signal
@@ -131,3 +132,11 @@ def numbers_of(item: int) -> Iterator[int]:
 def slowly(_item: int) -> None:
     """A reader that is slower than its writer may be."""
     time.sleep(0.02)
+
+
+async def deadly_task(item: int) -> int:
+    """Many at a time; some of them end their process, after a while."""
+    await asyncio.sleep(0.001 * (item % 3))
+    if item % 10 == 7:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return item
