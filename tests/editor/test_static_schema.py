@@ -275,8 +275,8 @@ TOLD: Final = {
         ["9:5 'workers' is called 'replicas' here"],
     ),
     "word-for-later": (
-        SHOW + "    pipeline: a.yaml\n",
-        ["9:5 'pipeline' comes in a later version"],
+        SHOW + "restart: {limit: 3}\n",
+        ["9:1 'restart' comes in a later version"],
     ),
     "a-number-too-small": (SHOW + "    replicas: 0\n", ["9:15 Value is below the minimum of 1."]),
     "a-word-that-is-none": (
