@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -238,3 +239,11 @@ def test_a_union_is_one_flat_node() -> None:
 
 def test_the_schema_is_plain_json() -> None:
     assert json.loads(schema_text(stage_types())) == pipeline_schema(stage_types())
+
+
+def test_every_pattern_is_one_that_editors_understand() -> None:
+    text = (Path(__file__).parents[2] / "schemas/pipeline.schema.json").read_text()
+    groups = set(re.findall(r"\(\?[^:=!]{0,2}", text))
+
+    # What Python has beyond ECMA 262: flags in the middle, names, and the like.
+    assert groups <= {"(?", "(?<"}

@@ -45,6 +45,11 @@ def fails(x, at=5):
         raise ValueError("on purpose")
     return x
 
+def fails_late(x, flag):
+    while x == 5 and not os.path.exists(flag):
+        time.sleep(0.01)
+    return fails(x)
+
 def dies(x):
     if x == 5:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -190,7 +195,8 @@ def test_a_worker_that_is_killed_raises_in_the_loop(tmp_path: Path) -> None:
 
 
 def test_a_run_that_fails_while_the_body_works_ends_without_it(tmp_path: Path) -> None:
-    file = write(tmp_path, "fails", stop=10**9)
+    flag = tmp_path / "taken"
+    file = write(tmp_path, "fails_late", stop=10**9, **{"with": {"flag": str(flag)}})
     over = threading.Event()
 
     def hear(event: Event) -> None:
@@ -199,6 +205,7 @@ def test_a_run_that_fails_while_the_body_works_ends_without_it(tmp_path: Path) -
 
     with pipeflow.stream(file, stage="work", listener=hear) as items:
         assert next(items) == 0
+        flag.touch()
         assert over.wait(DEADLINE_S)
         with pytest.raises(StageFailed, match="on purpose"):
             list(items)

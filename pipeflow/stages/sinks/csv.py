@@ -46,7 +46,7 @@ _AS_THEY_ARE: Final = frozenset({str, int, float, type(None)})
             types=(OptionType.STRING,),
             default=",",
             description="The character between two fields.",
-            pattern=r"(?s:.)",
+            pattern=r"[\s\S]",
             form="one character",
             examples=(";", "\t"),
         ),

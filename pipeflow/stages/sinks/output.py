@@ -40,7 +40,7 @@ FILE: Final = Option(
         "The file to write. Folders are made. It is written as `NAME.partial` and gets its name "
         "when all items are in it."
     ),
-    pattern=r"(?s:(?!-$).+)",
+    pattern=r"(?!-$)[\s\S]+",
     form="the path of a file, which standard output is not",
 )
 LIVE: Final = Option(

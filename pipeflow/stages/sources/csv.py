@@ -55,7 +55,7 @@ _TYPES: Final[Mapping[str, Callable[[str], Any]]] = {
             types=(OptionType.STRING,),
             default=",",
             description="The character between two fields.",
-            pattern=r"(?s:.)",
+            pattern=r"[\s\S]",
             form="one character",
             examples=(";", "\t"),
         ),

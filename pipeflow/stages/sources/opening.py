@@ -18,7 +18,7 @@ from pipeflow.stages.work import DrainInterrupt
 
 STDIN: Final = "-"
 #: What the path of a file is that must be a file.
-NO_STREAM: Final = r"(?s:(?!-$).+)"
+NO_STREAM: Final = r"(?!-$)[\s\S]+"
 
 _SUFFIXES: Final = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz"}
 #: Unpacked bytes that are read at a time.
