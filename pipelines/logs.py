@@ -6,9 +6,9 @@ import gzip
 import random
 import re
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
-from typing import Final, TypedDict
+from typing import Any, Final, TypedDict
 
 SEED: Final = 20260801
 START: Final = datetime(2026, 8, 1, tzinfo=timezone(timedelta(hours=2)))
@@ -91,3 +91,12 @@ def parse(line: str) -> Hit:
         status=int(fields["status"]),
         size=0 if fields["size"] == "-" else int(fields["size"]),
     )
+
+
+def per_minute(window: dict[str, Any]) -> dict[str, Any]:
+    """How many errors a minute had, and on how many pages."""
+    return {
+        "minute": str(datetime.fromtimestamp(window["start"], UTC)),
+        "errors": len(window["items"]),
+        "pages": len({hit["page"] for hit in window["items"]}),
+    }
