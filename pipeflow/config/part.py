@@ -46,7 +46,9 @@ def asked(entry: Entry, cursor: Cursor, node: Scalar) -> Asked:
     place = cursor.node.entry("with") or entry
     given = None if block is None else replace(block.node, entries=tuple(block.entries()))
     tried = cursor.node.get("with")
-    whole = tried is None or (given is not None and len(given) == len(tried))  # type: ignore[arg-type]
+    whole = tried is None or (
+        isinstance(tried, Map) and given is not None and len(given) == len(tried)
+    )
     return Asked(
         stage=entry.key,
         node=node,
