@@ -49,6 +49,9 @@ class Inbox:
     def take(self) -> Any:
         return self.messages.pop(0) if self.messages else EndOfInput({0: 0})
 
+    def give_rows(self) -> None:
+        """It gives what the test has written."""
+
     def delivered(self, call: Call) -> None:
         self.delivered_ids.append(call.id)
 

@@ -70,7 +70,7 @@ class Collector:
         self, *, writers: int, lanes: int, ordered: bool, in_parts: bool, first: int, step: int
     ) -> None:
         self._ordered = ordered and writers > 1
-        self._in_parts = in_parts
+        self.in_parts = in_parts
         self._step = step
         self._ended = [False] * writers
         self._ready: deque[Arrived] = deque()
@@ -91,7 +91,7 @@ class Collector:
             self._ready.append(Arrived(part, writer, frame, part.closed))
             return
         queue = self._lanes[part.lane].heads[writer]
-        for one in part.singly() if self._in_parts else (part,):
+        for one in part.singly() if self.in_parts else (part,):
             queue.append((one, frame))
 
     def end(self, writer: int) -> None:
@@ -131,7 +131,7 @@ class Collector:
     def _due(self, lane: _Lane) -> Iterator[Arrived]:
         """All parts of a lane that are due, in order."""
         while True:
-            arrived = self._next_part(lane) if self._in_parts else self._next_whole(lane)
+            arrived = self._next_part(lane) if self.in_parts else self._next_whole(lane)
             if arrived is None:
                 return
             yield arrived

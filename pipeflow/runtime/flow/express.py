@@ -11,7 +11,7 @@ an append needs none.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any, Final, Protocol
 
@@ -58,8 +58,8 @@ class Express:
         encoder: Pickles them.
         counter: The board's words, and the cell that counts what the port has emitted.
         lock: The outbox's.
-        wait_for_room: Flushes everything, waits until the target may have room, and raises if
-            nobody needs the results any more. Called with the lock.
+        wait_for_room: Flushes everything, waits until one of the targets may have room, and raises
+            if nobody needs the results any more. Called with the lock.
         reader_left: Raises if nobody needs the results any more. Called with the lock.
         batch_items: Most items in one frame.
         now: Seconds.
@@ -79,7 +79,7 @@ class Express:
         encoder: Encoder,
         counter: tuple[Words, int],
         lock: threading.Lock,
-        wait_for_room: Callable[[Target], None],
+        wait_for_room: Callable[[Sequence[Target]], None],
         reader_left: Callable[[], None],
         batch_items: int,
         now: Callable[[], float] = perf_counter,
@@ -134,8 +134,13 @@ class Express:
             run.begin(prefix)
             return self._look()
 
-    def append(self, payload: Any, ordinal: int) -> None:
+    def append(self, payload: Any, ordinal: int, *, wake: bool = True) -> None:
         """Append one item that nobody can change any more; waits for room.
+
+        Args:
+            payload: The item.
+            ordinal: Last part of its id.
+            wake: Let the second thread know; else ``send_if_idle`` follows before anything else.
 
         Raises:
             ReadersGone: Nobody needs any more results of this stage.
@@ -147,7 +152,7 @@ class Express:
                 self.born = next(births)
             run.ordinals.append(ordinal)
             run.payloads.append(payload)
-            if not self.woken:
+            if wake and not self.woken:
                 self.wake()
 
     def hold(self) -> int:
@@ -173,10 +178,13 @@ class Express:
         self.least = worth_a_frame(
             count, self._now() - self._began, before=before, most=self.batch_items // 2
         )
-        if len(self.run.payloads) < min(before, self.least):
-            return
-        if words[self._taken] >= words[self._sent] if words is not None else self.target.idle():
+        waiting = len(self.run.payloads)
+        if waiting >= min(before, self.least) and (
+            words[self._taken] >= words[self._sent] if words is not None else self.is_awaited()
+        ):
             self.send()
+        elif waiting and not self.woken:
+            self.wake_up()
 
     def send(self) -> None:
         """Send what was appended.
@@ -192,19 +200,32 @@ class Express:
         with self._lock:
             self.wake()
 
-    def put(self, payload: Any, ordinal: int) -> None:
+    def put(self, payload: Any, ordinal: int, *, wake: bool = True) -> None:
         """Append one item that may still be changed by its maker: it travels as it is now.
+
+        Args:
+            payload: The item.
+            ordinal: Last part of its id.
+            wake: See ``append``.
 
         Raises:
             ReadersGone: Nobody needs any more results of this stage.
             ResultNotSerializable: It cannot be pickled.
         """
         with self._lock:
-            self.add(payload, self.run.prefix, ordinal)
+            self.add(payload, self.run.prefix, ordinal, wake=wake)
 
     # -- with the lock
 
-    def add(self, payload: Any, prefix: ItemId, ordinal: int, *, settled: bool = False) -> None:
+    def add(
+        self,
+        payload: Any,
+        prefix: ItemId,
+        ordinal: int,
+        *,
+        settled: bool = False,
+        wake: bool = True,
+    ) -> None:
         """``put``, with an id that begins like this; ``settled``: nobody else has the item."""
         self._await_room()
         run = self.run
@@ -219,9 +240,9 @@ class Express:
         if run.shared_bytes:
             self._until = 0  # there may be no room for more bytes
         full = waiting >= self.batch_items or run.shared_bytes >= self._batch_bytes
-        if full or run.took_slots or (waiting >= self.least and self.target.idle()):
+        if full or run.took_slots or (waiting >= self.least and self.is_awaited()):
             self.flush()
-        elif not self.woken:
+        elif wake and not self.woken:
             self.wake()
 
     def flush(self) -> None:
@@ -255,7 +276,15 @@ class Express:
             if len(run.payloads) >= self.batch_items:
                 self.flush()
             elif self._look() <= 0:
-                self._wait_for_room(self.target)
+                self._wait_for_room(self._wanted())
+
+    def is_awaited(self) -> bool:
+        """Whether a reader has nothing left to do."""
+        return self.target.idle()
+
+    def _wanted(self) -> Sequence[Target]:
+        """Those of which one must have room."""
+        return (self.target,)
 
     def _raise_refused(self) -> None:
         if self.refused is not None:

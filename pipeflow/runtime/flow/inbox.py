@@ -18,6 +18,7 @@ from pipeflow.runtime.board import DELIVERED, EARLY, LOADING, UNMATCHED, Words, 
 from pipeflow.runtime.flow.joins import Call, Calls, Join, Kept, Lone, Passed, UnitEnd, Unjoinable
 from pipeflow.runtime.flow.keyed import KeyJoin
 from pipeflow.runtime.flow.latest import Latest
+from pipeflow.runtime.flow.merging import Merge
 from pipeflow.runtime.flow.refused import InputNotLoadable
 from pipeflow.runtime.flow.units import first_id, id_at
 from pipeflow.runtime.flow.zipping import ZipByPosition
@@ -220,6 +221,11 @@ class Inbox:
                     self._pay(origin.frame)
                 case _:
                     return output
+
+    def give_rows(self) -> None:
+        """Its reader knows ``Calls`` that end their units."""
+        if isinstance(self.join, Merge):
+            self.join.give_rows()
 
     def delivered(self, call: Call) -> None:
         """The user's function is called with these items now."""

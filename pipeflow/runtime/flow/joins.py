@@ -56,6 +56,7 @@ class Calls(NamedTuple):
         lane: Lane of their units, counted over all inputs.
         unit: Unit of the first; they count on.
         origin: Where all of them came from.
+        end_units: Each ends its unit: no ``UnitEnd`` follows, though the stage keeps units.
     """
 
     prefix: ItemId
@@ -64,6 +65,7 @@ class Calls(NamedTuple):
     lane: int
     unit: int
     origin: Origin
+    end_units: bool = False
 
     def single(self, index: int) -> Call:
         """One of them by itself."""

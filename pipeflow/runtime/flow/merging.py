@@ -85,8 +85,13 @@ class Merge:
         self._collectors = collectors
         self._bases = lane_bases
         self._unit_ends = unit_ends
+        self._rows = False
         self._ready: deque[Output] = deque()
         self._next = 0
+
+    def give_rows(self) -> None:
+        """From now on units that are one item each may come as ``Calls`` that end them."""
+        self._rows = self._unit_ends and not any(c.in_parts for c in self._collectors)
 
     def take(self) -> Output | None:
         ready = self._ready
@@ -102,6 +107,11 @@ class Merge:
         part, ready = arrived.part, self._ready
         origin = Origin(port, arrived.writer, arrived.frame)
         lane, unit = part.lane + self._bases[port], part.unit
+        if self._rows and type(part.items) is Items and part.closed:
+            for prefix, ordinals, loads in part.items.stretches():
+                ready.append(Calls(prefix, ordinals, loads, lane, unit, origin, end_units=True))
+                unit += len(loads)
+            return
         if part.span > 1 and part.items and self._unit_ends:
             for item, load in part.items:
                 ready.append(Call(load, item, lane, unit, (origin,)))

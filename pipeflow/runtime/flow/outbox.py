@@ -20,7 +20,9 @@ from typing import Any
 from pipeflow.errors import ItemNotSerializable, PeerClosed, PipeflowError
 from pipeflow.planner.plan import Numbering, Route
 from pipeflow.runtime.board import Words
+from pipeflow.runtime.flow.dealing import Dealing
 from pipeflow.runtime.flow.express import Encoder, Express
+from pipeflow.runtime.flow.keeping import Keeping
 from pipeflow.runtime.flow.mailbox import Mailbox
 from pipeflow.runtime.flow.ports import OutPort, Place
 from pipeflow.runtime.flow.refused import ReadersGone, ResultNotSerializable
@@ -90,6 +92,8 @@ class Outbox:
         if numbering is Numbering.PER_PORT:
             for port in ports.values():
                 self._open_express(port)
+        elif numbering is Numbering.KEEP and len(ports) == 1:
+            self._open_keeping(next(iter(ports.values())))
 
     # ------------------------------------------------------------------ results
 
@@ -97,6 +101,17 @@ class Outbox:
         """The short way of a port, for a loop that appends itself; ``None``: there is none."""
         port = self._ports.get(port_name)
         return None if port is None else port.express
+
+    def express_at(self, port_name: str, lane: int, unit: int) -> Keeping | None:
+        """The same where units are kept, for a row that begins with this one."""
+        port = self._ports.get(port_name)
+        if port is None or port.keeping is None or lane or port.keeping.target.has_part(lane, unit):
+            return None
+        return port.keeping
+
+    def needs_ends(self) -> bool:
+        """Whether anybody is told where kept units end."""
+        return bool(self._ports)
 
     def is_read(self, port_name: str) -> bool:
         """Whether anybody reads a port, or did."""
@@ -141,6 +156,7 @@ class Outbox:
                 self._words[self._cells[port_name]] += 1
                 return
             if self._numbering is Numbering.KEEP:
+                self._flush_keeping(port)
                 self._emit(port, payload, Place(lane, unit, item), whole=False)
             elif self._numbering is Numbering.PER_PORT:
                 port.units += 1
@@ -159,6 +175,7 @@ class Outbox:
             return
         with self.lock:
             for port in self._ports.values():
+                self._flush_keeping(port)
                 for number in range(unit, unit + span):
                     self._end_unit(port, lane, number, free=free)
 
@@ -293,27 +310,50 @@ class Outbox:
 
     def _open_express(self, port: OutPort) -> None:
         """Take the short way, where there is but one target for every item."""
+        target, replicas = port.only_target(), port.replicas()
+        if target is not None:
+            port.express = Express(target, **self._settings(port))
+        elif replicas:
+            port.express = Dealing(replicas, **self._settings(port))
+        if port.express is not None:
+            port.express.wake = self._wake_once
+            self._expresses.append(port.express)
+
+    def _open_keeping(self, port: OutPort) -> None:
+        """Take the short way for rows of units with one item each."""
         target = port.only_target()
         if target is None:
             return
-        port.express = Express(
+        port.keeping = Keeping(
             target,
-            encoder=self._encoder,
-            counter=(self._words, self._cells[port.name]),
-            lock=self.lock,
-            wait_for_room=self._wait_for_express,
-            reader_left=self._raise_if_unread,
-            batch_items=self._batch_items,
+            send_batch=lambda: self._send(target) if target.batch else None,
+            **self._settings(port),
         )
-        port.express.wake = self._wake_once
-        self._expresses.append(port.express)
+        port.keeping.wake = self._wake_once
+        self._expresses.append(port.keeping)
 
-    def _wait_for_express(self, target: Target) -> None:
+    def _settings(self, port: OutPort) -> dict[str, Any]:
+        """What every express way of a port is made with."""
+        return {
+            "encoder": self._encoder,
+            "counter": (self._words, self._cells[port.name]),
+            "lock": self.lock,
+            "wait_for_room": self._wait_for_express,
+            "reader_left": self._raise_if_unread,
+            "batch_items": self._batch_items,
+        }
+
+    def _flush_keeping(self, port: OutPort) -> None:
+        """What went the short way before must leave before something goes the longer one."""
+        if port.keeping is not None:
+            port.keeping.flush()
+
+    def _wait_for_express(self, targets: Sequence[Target]) -> None:
         if self._refused is not None:
             raise self._refused
         self._flush()
-        if target.look() <= 0:
-            self._wait_for_room([target])
+        if all([target.look() <= 0 for target in targets]):
+            self._wait_for_room(targets)
         self._raise_if_unread()
 
     def _emit(self, port: OutPort, payload: Any, place: Place, *, whole: bool) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from pipeflow.planner.plan import Route
 from pipeflow.runtime.flow.express import Express
+from pipeflow.runtime.flow.keeping import Keeping
 from pipeflow.runtime.flow.mailbox import DropEdge
 from pipeflow.runtime.flow.targets import Spread, Target
 from pipeflow.runtime.messages import ItemId
@@ -37,6 +39,8 @@ class OutPort:
         self.units = 0
         #: The short way, if every item goes to one target as a unit of its own.
         self.express: Express | None = None
+        #: The same for rows of units that are kept.
+        self.keeping: Keeping | None = None
         #: Items leave one by one, each pickled once for all: batches differ from reader to reader.
         self.mixed = bool(drops) or len(spreads) > 1
 
@@ -45,6 +49,15 @@ class OutPort:
         if self.mixed or len(self.spreads[0].targets) != 1:
             return None
         return self.spreads[0].targets[0]
+
+    def replicas(self) -> Sequence[Target]:
+        """The targets of which whoever has room may get any item; none: there are no such."""
+        if self.mixed or self.spreads[0].route is not Route.BALANCE:
+            return ()
+        targets = self.spreads[0].targets
+        ends = [channel.sender for target in targets for channel in target.channels]
+        alone = all([end.credit_cells() is not None for end in ends])
+        return targets if alone and len(ends) == len(targets) else ()
 
     def closed(self) -> bool:
         """Whether every reader is gone."""

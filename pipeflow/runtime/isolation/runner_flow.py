@@ -287,6 +287,9 @@ class RunnerInbox:
         #: The end of input was handed out.
         self.ended = False
 
+    def give_rows(self) -> None:
+        """The keeper tells of every end of a unit by itself."""
+
     def take(self) -> Call | Calls | Lone | Unjoinable | UnitEnd | EndOfInput | None:
         """The next message, as ``flow.inbox.Inbox`` gives them.
 

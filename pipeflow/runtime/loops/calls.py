@@ -64,6 +64,8 @@ class CallLoop(StageLoop):
         rest_until: float | None = None
         # Who keeps the units of others may send nothing between them.
         timed = self.work.due is not None and self.stage.numbering is not Numbering.KEEP
+        if self._knows_rows():
+            inbox.give_rows()
         while True:
             if timed:
                 yield from self._give_due()
@@ -110,22 +112,31 @@ class CallLoop(StageLoop):
                 case _:
                     assert_never(message)
 
+    def _knows_rows(self) -> bool:
+        """Whether rows of calls may come where the stage keeps units; see ``Calls.end_units``."""
+        return True
+
     def _call_all(self, calls: Calls) -> Iterator[bool]:
         """A row of calls: the tight loop as far as it goes, the rest one by one."""
-        express, count, at = self.outbox.express(OUT), len(calls.payloads), 0
+        count, at, keeps, outbox = len(calls.payloads), 0, calls.end_units, self.outbox
         inbox = self.inbox
         assert inbox is not None
-        tight = express is not None or not self.outbox.is_read(OUT)
+        if keeps:
+            express: Express | None = outbox.express_at(OUT, calls.lane, calls.unit)
+            tight = express is not None or not outbox.needs_ends()
+        else:
+            express = outbox.express(OUT)
+            tight = express is not None or not outbox.is_read(OUT)
         if not tight or len(calls.prefix) >= HAND_DEPTH_MAX:
-            for index in range(count):
-                many = self._call(calls.single(index))
-                if many is not None:
-                    yield from many
-                if self._spending.ahead:
-                    self._judge_at_mark()
+            yield from self._call_each(calls)
             return
         while at < count:
-            most = count if express is None else express.room(calls.prefix)
+            if express is None:
+                most = count
+            elif keeps:
+                most = express.room_at(calls.prefix, calls.unit + at)
+            else:
+                most = express.room(calls.prefix)
             end = min(count, at + max(1, most), at + inbox.lot(calls))
             halt = self._call_some(calls, (at, end), express, wait=not most)
             at = end
@@ -135,7 +146,20 @@ class CallLoop(StageLoop):
             many = self._answer(calls.single(halt.at), halt)
             if many is not None:
                 yield from many
+            if keeps:
+                outbox.end_unit(calls.lane, calls.unit + halt.at, 1, free=False)
             del halt
+
+    def _call_each(self, calls: Calls) -> Iterator[bool]:
+        """A row of calls, one by one."""
+        for index in range(len(calls.payloads)):
+            many = self._call(calls.single(index))
+            if many is not None:
+                yield from many
+            if calls.end_units:
+                self.outbox.end_unit(calls.lane, calls.unit + index, 1, free=False)
+            if self._spending.ahead:
+                self._judge_at_mark()
 
     def _call_some(
         self, calls: Calls, span: tuple[int, int], express: Express | None, *, wait: bool

@@ -118,7 +118,7 @@ def append_from(
                             append_ordinal(ordinal)
                             append(result)
                             done = ordinal
-                            if not express.woken:
+                            if not express.woken and len(piece) > 1:
                                 express.wake_up()
                             if stopping is not None and stopping():
                                 return _gathered(numbers, done)
@@ -130,7 +130,7 @@ def append_from(
                 elif result is None:
                     break
                 alone = getrefcount(result) == _OF_PAIR  # in the call below there is one more
-                _pass(express, result, ordinal, alone=alone)
+                _pass(express, result, ordinal, alone=alone, wake=len(piece) > 1)
                 done = ordinal
                 del pair
                 quick = run.pile is None and most > 0
@@ -161,7 +161,7 @@ def _gathered(
     return Gathered((done - first) // step + 1, result, error)
 
 
-def _pass(express: Express, result: Any, ordinal: int, *, alone: bool) -> None:
+def _pass(express: Express, result: Any, ordinal: int, *, alone: bool, wake: bool) -> None:
     """Append a result, or pickle it at once if it can still be changed.
 
     Args:
@@ -169,11 +169,12 @@ def _pass(express: Express, result: Any, ordinal: int, *, alone: bool) -> None:
         result: The result.
         ordinal: Last part of its id.
         alone: Nobody else holds it.
+        wake: See ``Express.append``.
     """
     if express.run.pile is None and is_settled(result, alone=alone):
-        express.append(result, ordinal)
+        express.append(result, ordinal, wake=wake)
     else:
-        express.put(result, ordinal)
+        express.put(result, ordinal, wake=wake)
 
 
 def call_into(
@@ -226,17 +227,17 @@ def call_into(
                         else:
                             append_ordinal(ordinal)
                             append(result)
-                            if not express.woken:
+                            if not express.woken and together > 1:
                                 express.wake_up()
                             del pair  # so that ``zip`` need not make another
                             continue
-                elif result is None:
+                elif result is None and not calls.end_units:
                     empty += 1
                     continue
-                elif kind in ANSWERS or hasattr(kind, "__next__"):
+                elif result is None or kind in ANSWERS or hasattr(kind, "__next__"):
                     return Halt(start + begun(row) - 1, empty, result=result)
                 alone = getrefcount(result) == (OURS if result is not payload else _ITEM)
-                _pass(express, result, ordinal, alone=alone)
+                _pass(express, result, ordinal, alone=alone, wake=together > 1)
                 quick = run.pile is None and not wait
             express.send_if_idle(together)
     except BaseException as error:  # the user's code, sys.exit too: a boundary

@@ -26,6 +26,9 @@ from pipeflow.values import dataclass
 class TryLoop(CallLoop):
     """A function at work, item by item, several times if need be."""
 
+    def _knows_rows(self) -> bool:
+        return False
+
     def _call_all(self, calls: Calls) -> Iterator[bool]:
         for index in range(len(calls.payloads)):
             self._call(calls.single(index))

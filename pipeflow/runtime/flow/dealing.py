@@ -1,0 +1,96 @@
+"""The express way to replicas of which whoever has room gets what comes next.
+
+    loop ──append──> run ──cut──> encoder ──> the roomiest of the targets
+
+Whole frames are dealt, each a row of units, so an item costs no more than on any express way. How
+many items a frame may hold goes by how fast the replicas take them: the work of a moment, so that
+none has much to do while another has nothing. Guided self-scheduling (Polychronopoulos and Kuck,
+1987) sizes chunks by what is left; of a stream nobody knows that, so a chunk is sized by time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from pipeflow.runtime.flow.express import GROWTH, Express
+from pipeflow.runtime.flow.targets import Target
+
+#: A frame holds what its reader does in that time, in seconds; and at least one item.
+SHARE_S: Final = 0.0005
+#: How fast the readers are is looked at again after so many seconds.
+LOOK_S: Final = 0.001
+
+
+class Dealing(Express):
+    """The express way to several targets; see ``Express`` for the arguments.
+
+    Args:
+        targets: At least one; each has one channel, with one reader.
+    """
+
+    def __init__(self, targets: Sequence[Target], *, batch_items: int, **settings: Any) -> None:
+        super().__init__(targets[0], batch_items=1, **settings)
+        self._words = None  # who is idle is asked of all
+        self._targets = targets
+        self._most = batch_items
+        self._turn = 0
+        self._looked_at = self._now()
+        self._taken_before = 0
+        ends = [channel.sender.credit_cells() for target in targets for channel in target.channels]
+        self._cells = [(cells[0], cells[2]) for cells in ends if cells is not None]
+
+    def is_awaited(self) -> bool:
+        return any([target.idle() for target in self._targets])
+
+    def flush(self) -> None:
+        if self.run.payloads:
+            self.target = self._roomiest()
+            super().flush()
+            self._size_frames()
+
+    def _wanted(self) -> Sequence[Target]:
+        return self._open()
+
+    def _look(self) -> int:
+        run = self.run
+        nbytes, waiting = run.shared_bytes, len(run.payloads)
+        credit = max([target.look(nbytes) for target in self._open()])
+        free = max(0, min(credit, self.batch_items) - waiting)
+        self._until = run.first + waiting + free
+        return free
+
+    def _open(self) -> Sequence[Target]:
+        """Those that still have a reader; if none has, the first, where things go to be counted."""
+        return [target for target in self._targets if target.channels] or self._targets[:1]
+
+    def _roomiest(self) -> Target:
+        """The target with the most room; equals take turns."""
+        targets = self._open()
+        self._turn = first = (self._turn + 1) % len(targets)
+        nbytes = self.run.shared_bytes
+        return max(
+            [*targets[first:], *targets[:first]], key=lambda target: target.look(nbytes)
+        )
+
+    def _size_frames(self) -> None:
+        """See from time to time how fast the readers are."""
+        now = self._now()
+        elapsed_s = now - self._looked_at
+        if elapsed_s < LOOK_S:
+            return
+        taken = sum([words[cell] for words, cell in self._cells])
+        rate = (taken - self._taken_before) / elapsed_s / len(self._cells)
+        self._looked_at, self._taken_before = now, taken
+        self.batch_items = frame_items(rate, before=self.batch_items, most=self._most)
+
+
+def frame_items(rate: float, *, before: int, most: int) -> int:
+    """How many items the next frames may hold.
+
+    Args:
+        rate: Items that one reader takes in a second.
+        before: How many they held; it grows by steps, for one look says little.
+        most: Never more.
+    """
+    return max(1, min(most, GROWTH * before, int(rate * SHARE_S)))

@@ -1,0 +1,52 @@
+"""The express way of a stage that keeps the units of its input: rows of one result for one item.
+
+    calls    17   18   19      20            21   22       numbers of their units
+    results  a    b    c       many          d    e
+             └─ run ────┘      └ batch ┘     └ run ┘       in this order on one channel
+
+What is more than one result, or none, goes the outbox's longer way. Each way sends what it holds
+before the other begins, so units rise on the channel, as its reader needs them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pipeflow.runtime.flow.express import Express
+from pipeflow.runtime.flow.targets import Target
+from pipeflow.runtime.messages import ItemId
+
+
+class Keeping(Express):
+    """See ``Express`` for the arguments.
+
+    Args:
+        target: Where all items go.
+        send_batch: Sends what waits there on the longer way. Called with the lock.
+    """
+
+    def __init__(self, target: Target, *, send_batch: Callable[[], None], **settings: Any) -> None:
+        super().__init__(target, **settings)
+        self._send_batch = send_batch
+
+    def room_at(self, prefix: ItemId, unit: int) -> int:
+        """``room``, for items that are units from this one on.
+
+        Raises:
+            ReadersGone: Nobody needs any more results of this stage.
+        """
+        run = self.run
+        with self._lock:
+            self._raise_refused()
+            self._send_batch()
+            waiting = len(run.payloads)
+            if run.first + waiting != unit or waiting >= self.batch_items:
+                self.flush()
+                run.first = unit
+            run.begin(prefix)
+            return self._look()
+
+    def flush(self) -> None:
+        super().flush()
+        self.target.credit = 0  # the longer way has not counted what went here: it looks again
