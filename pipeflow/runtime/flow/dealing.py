@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from pipeflow.runtime.flow.express import GROWTH, Express
-from pipeflow.runtime.flow.targets import Target
+from pipeflow.runtime.flow.targets import LOOK_AGAIN, Target
 
 #: A frame holds what its reader does in that time, in seconds; and at least one item.
 SHARE_S: Final = 0.0005
@@ -34,7 +34,7 @@ class Dealing(Express):
         self._words = None  # who is idle is asked of all
         self._targets = targets
         self._most = batch_items
-        self._turn = 0
+        self._turn = self._looks = 0
         self._looked_at = self._now()
         self._taken_before = 0
         ends = [channel.sender.credit_cells() for target in targets for channel in target.channels]
@@ -43,20 +43,28 @@ class Dealing(Express):
     def is_awaited(self) -> bool:
         return any([target.idle() for target in self._targets])
 
+    def hold(self) -> int:
+        return min(super().hold(), max(1, self.batch_items - len(self.run.payloads)))
+
     def flush(self) -> None:
-        if self.run.payloads:
-            self.target = self._roomiest()
+        count = len(self.run.payloads)
+        if count:
+            self.target = target = self._roomiest(count)
             super().flush()
+            target.credit -= count
             self._size_frames()
 
     def _wanted(self) -> Sequence[Target]:
         return self._open()
 
     def _look(self) -> int:
+        """How many items have room now, in one of the targets: it alone could take them all."""
         run = self.run
-        nbytes, waiting = run.shared_bytes, len(run.payloads)
-        credit = max([target.look(nbytes) for target in self._open()])
-        free = max(0, min(credit, self.batch_items) - waiting)
+        waiting, best = len(run.payloads), self._best()
+        free = max(0, min(best.credit, self._most) - waiting)
+        if not free or run.shared_bytes:
+            self._look_at_all()
+            free = max(0, min(self._best().credit, self._most) - waiting)
         self._until = run.first + waiting + free
         return free
 
@@ -64,14 +72,26 @@ class Dealing(Express):
         """Those that still have a reader; if none has, the first, where things go to be counted."""
         return [target for target in self._targets if target.channels] or self._targets[:1]
 
-    def _roomiest(self) -> Target:
-        """The target with the most room; equals take turns."""
+    def _roomiest(self, count: int) -> Target:
+        """The target with the most room, as far as we know, and with so much; equals take turns."""
+        self._looks -= 1
+        best = self._best()
+        if self._looks < 0 or best.credit < count or self.run.shared_bytes:
+            self._looks = LOOK_AGAIN
+            self._look_at_all()
+            best = self._best()
+        return best
+
+    def _best(self) -> Target:
+        self._turn = first = self._turn + 1
         targets = self._open()
-        self._turn = first = (self._turn + 1) % len(targets)
+        first %= len(targets)
+        return max([*targets[first:], *targets[:first]], key=_credit)
+
+    def _look_at_all(self) -> None:
         nbytes = self.run.shared_bytes
-        return max(
-            [*targets[first:], *targets[:first]], key=lambda target: target.look(nbytes)
-        )
+        for target in self._targets:
+            target.look(nbytes)
 
     def _size_frames(self) -> None:
         """See from time to time how fast the readers are."""
@@ -83,6 +103,10 @@ class Dealing(Express):
         rate = (taken - self._taken_before) / elapsed_s / len(self._cells)
         self._looked_at, self._taken_before = now, taken
         self.batch_items = frame_items(rate, before=self.batch_items, most=self._most)
+
+
+def _credit(target: Target) -> int:
+    return target.credit
 
 
 def frame_items(rate: float, *, before: int, most: int) -> int:

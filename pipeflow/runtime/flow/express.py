@@ -32,6 +32,9 @@ FAST_S: Final = 0.000005
 GAP_S: Final = 0.0002
 #: So many frames with shared arrays fill an edge: in one, reader and writer would take turns.
 FRAMES_AT_LEAST: Final = 2
+#: What waits so long, in seconds, leaves with the next item even if no reader is idle: half of what
+#: the second thread lets it wait, and a frame costs little beside it.
+LATE_S: Final = 0.0005
 #: How much more items a frame may hold than the one before.
 GROWTH: Final = 4
 #: How often, while so many more items come, a reader that is still busy is looked at.
@@ -88,7 +91,7 @@ class Express:
         self.run = Run()
         self.frames = 0
         self.least = 1
-        self._began = now()
+        self._began = self._waits_since = now()
         self._now = now
         self.woken = False
         self.refused: PipeflowError | None = None
@@ -159,12 +162,14 @@ class Express:
         """How many items to append before ``send_if_idle`` is called again, at least 1."""
         self._began = self._now()
         if not self.run.payloads:
-            self.born = next(births)
+            self.born, self._waits_since = next(births), self._began
         missing = self.least - len(self.run.payloads)
         return missing if missing > 0 else max(1, self.least // LOOKS)
 
     def send_if_idle(self, count: int) -> None:
         """Send what was appended if it is worth a frame and a reader has nothing left to do.
+
+        What has waited for long is sent in any case.
 
         Args:
             count: Items since ``hold`` was called, by which is known how quickly they come.
@@ -174,13 +179,15 @@ class Express:
         """
         if self.refused is not None:
             raise self.refused
-        words, before = self._words, self.least
+        words, before, now = self._words, self.least, self._now()
         self.least = worth_a_frame(
-            count, self._now() - self._began, before=before, most=self.batch_items // 2
+            count, now - self._began, before=before, most=self.batch_items // 2
         )
         waiting = len(self.run.payloads)
         if waiting >= min(before, self.least) and (
-            words[self._taken] >= words[self._sent] if words is not None else self.is_awaited()
+            now - self._waits_since >= LATE_S
+            or waiting >= self.batch_items
+            or (words[self._taken] >= words[self._sent] if words is not None else self.is_awaited())
         ):
             self.send()
         elif waiting and not self.woken:
