@@ -26,6 +26,9 @@ class Sender:
     def idle(self) -> bool:
         return True
 
+    def credit_cells(self) -> None:
+        """It has none."""
+
     def send(self, meta: bytes, packet: Packet, credits: int) -> None:
         self.parts += parts_of(meta, [None] * packet.items)
 

@@ -1,0 +1,267 @@
+"""What a stage gives that keeps units: rows the short way, the rest the longer one, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeflow.errors import Location
+from pipeflow.planner.plan import Numbering, Route, StagePlan
+from pipeflow.runtime.board import EMPTY, PROCESSED, RECEIVED, SENT, WORKER_WORDS, Words
+from pipeflow.runtime.flow.collector import Collector
+from pipeflow.runtime.flow.joins import Call, Calls, Origin, UnitEnd
+from pipeflow.runtime.flow.merging import Merge
+from pipeflow.runtime.flow.outbox import Outbox
+from pipeflow.runtime.flow.ports import OutPort
+from pipeflow.runtime.flow.runs import Run
+from pipeflow.runtime.flow.targets import OutChannel, Spread, Target
+from pipeflow.runtime.flow.units import Part, parts_of
+from pipeflow.runtime.loops.calls import CallLoop
+from pipeflow.runtime.messages import EndOfInput
+from pipeflow.stages.work import Work
+from pipeflow.transports.base import Packet
+from pipeflow.transports.codec import Decoder, Encoder
+from tests.runtime import loop_fakes
+
+#: What came of each unit.
+Seen = dict[int, list[Any]]
+
+
+class Inbox(loop_fakes.Inbox):
+    """Rows of calls from a list."""
+
+    def lot(self, _calls: Calls) -> int:
+        return 3
+
+    def edge_of(self, _calls: Calls) -> int:
+        return 0
+
+    def delivered_in(self, calls: Calls, count: int) -> None:
+        """Counted by the row."""
+
+    def pay(self, calls: Calls, count: int) -> None:
+        """Nobody waits for it."""
+
+
+class Sender:
+    """Keeps the parts that it was asked to send, in order."""
+
+    hands_over = False
+
+    def __init__(self) -> None:
+        self.parts: list[Part] = []
+        self.credits = 0
+        self.is_idle = True
+
+    def room(self, _nbytes: int = 0) -> int:
+        return 100
+
+    def idle(self) -> bool:
+        return self.is_idle
+
+    def credit_cells(self) -> None:
+        """It has none."""
+
+    def send(self, meta: bytes, packet: Packet, credits: int) -> None:
+        self.credits += credits
+        self.parts += parts_of(meta, Decoder().decode(packet))
+
+
+class Replica:
+    """A stage that keeps units, over fakes: real loop, real outbox."""
+
+    def __init__(
+        self, function: Callable[[Any], Any], *, ports: tuple[str, ...] = ("out",)
+    ) -> None:
+        self.senders = {port: Sender() for port in ports}
+        self.row: Words = memoryview(bytearray(8 * WORKER_WORDS)).cast("Q")
+        self.edge: Words = memoryview(bytearray(64)).cast("Q")
+        self.outbox = Outbox(
+            {
+                port: OutPort(
+                    port,
+                    [Spread(Route.SINGLE, [Target([OutChannel(sender, 0, self.edge)])])],  # type: ignore[arg-type]  # only what it uses
+                )
+                for port, sender in self.senders.items()
+            },
+            numbering=Numbering.KEEP,
+            encoder=Encoder(),
+            wait_for_room=lambda _: None,
+            counters=(
+                memoryview(bytearray(64)).cast("Q"),
+                {port: number for number, port in enumerate(("out", "errors", "more"))},
+            ),
+        )
+        self.inbox = Inbox([])
+        stage = StagePlan(
+            index=1,
+            name="step",
+            at=Location("pipeline.yaml", 3, 3),
+            ports=("out", "errors", "more"),
+            numbering=Numbering.KEEP,
+        )
+        self.loop = CallLoop(
+            stage=stage,
+            replica=0,
+            names=("find", "step"),
+            work=Work(call=function),
+            inbox=self.inbox,  # type: ignore[arg-type]  # only what it uses
+            outbox=self.outbox,
+            row=self.row,
+            tell=lambda _: None,
+            waits=None,  # type: ignore[arg-type]  # it never waits
+            stopping=lambda: False,
+        )
+
+    def work_on(self, rows: dict[int, list[Any]]) -> Seen:
+        """Rows of items by the unit of the first; gives what came of each unit on `out`."""
+        for unit, payloads in rows.items():
+            ordinals = range(unit, unit + len(payloads))
+            origin = Origin(0, 0, None)
+            self.inbox.messages.append(
+                Calls((0,), ordinals, payloads, 0, unit, origin, end_units=True)
+            )
+        self.inbox.messages.append(EndOfInput({0: 10**6}))
+        for _ in self.loop.steps():
+            pass
+        self.outbox.flush()
+        return seen_of(self.senders["out"].parts)
+
+
+def seen_of(parts: list[Part]) -> Seen:
+    """What came of each unit; they must rise, and each must end once."""
+    seen: Seen = {}
+    ended: list[int] = []
+    for part in parts:
+        for one in part.singly():
+            assert one.span == 1
+            assert one.unit not in ended
+            seen.setdefault(one.unit, []).extend(payload for _, payload in one.items)
+            if one.closed:
+                ended.append(one.unit)
+    assert list(seen) == ended
+    assert all(a < b for a, b in pairwise(ended))
+    return seen
+
+
+def give(item: Any) -> Any:
+    """Some items answer with nothing, some with several, by what they ask for."""
+    kind, value = item
+    match kind:
+        case "none":
+            return None
+        case "many":
+            return iter([value] * (value % 4))
+        case _:
+            return {"value": value}
+
+
+def expected(item: Any) -> list[Any]:
+    result = give(item)
+    if result is None:
+        return []
+    return [result] if isinstance(result, dict) else list(result)
+
+
+@given(
+    rows=st.lists(
+        st.tuples(
+            st.integers(0, 3),
+            st.lists(
+                st.tuples(st.sampled_from(["one", "one", "none", "many"]), st.integers(0, 9)),
+                min_size=1,
+                max_size=12,
+            ),
+        ),
+        max_size=6,
+    ),
+    idle=st.booleans(),
+)
+def test_what_a_row_gives_leaves_in_the_order_of_its_units_whatever_is_in_between(
+    rows: list[tuple[int, list[tuple[str, int]]]], idle: bool
+) -> None:
+    replica = Replica(give)
+    replica.senders["out"].is_idle = idle
+    at, wanted, messages = 0, {}, {}
+    for gap, items in rows:
+        at += gap
+        messages[at] = list(items)
+        for item in items:
+            wanted[at] = expected(item)
+            at += 1
+
+    assert replica.work_on(messages) == wanted
+    count = len(wanted)
+    assert (replica.row[RECEIVED], replica.row[PROCESSED]) == (count, count)
+    assert replica.row[EMPTY] == sum(not results for results in wanted.values())
+    assert replica.edge[SENT] == sum(map(len, wanted.values()))
+
+
+def test_a_row_of_single_results_takes_a_credit_for_each_and_one_frame() -> None:
+    replica = Replica(give)
+    replica.senders["out"].is_idle = False
+
+    replica.work_on({5: [("one", number) for number in range(8)]})
+
+    assert replica.senders["out"].credits == 8
+    assert [(part.unit, part.span) for part in replica.senders["out"].parts] == [(5, 8)]
+
+
+def test_a_stage_with_several_read_ports_ends_its_units_on_each() -> None:
+    replica = Replica(give, ports=("out", "more"))
+
+    seen = replica.work_on({0: [("one", 1), ("many", 2), ("one", 3)]})
+
+    assert seen == {0: [{"value": 1}], 1: [2, 2], 2: [{"value": 3}]}
+    assert seen_of(replica.senders["more"].parts) == {0: [], 1: [], 2: []}
+
+
+def frame(unit: int, count: int) -> tuple[bytes, list[Any]]:
+    run = Run()
+    run.first = unit
+    run.begin((0,))
+    for number in range(unit, unit + count):
+        run.ordinals.append(number)
+        run.payloads.append(number)
+    cut = run.cut()
+    return cut.meta, cut.payloads
+
+
+def test_who_knows_rows_gets_units_of_one_item_in_rows() -> None:
+    collector = Collector(writers=1, lanes=1, ordered=True, in_parts=False, first=0, step=1)
+    merge = Merge([collector], [0], unit_ends=True)
+    merge.give_rows()
+    collector.feed_frame(0, *frame(7, 3), None)
+
+    row = merge.take()
+
+    assert isinstance(row, Calls)
+    assert (row.unit, row.payloads, row.end_units) == (7, [7, 8, 9], True)
+    assert merge.take() is None
+
+
+def test_who_does_not_gets_each_with_its_end() -> None:
+    collector = Collector(writers=1, lanes=1, ordered=True, in_parts=False, first=0, step=1)
+    merge = Merge([collector], [0], unit_ends=True)
+    collector.feed_frame(0, *frame(7, 2), None)
+
+    kinds = [type(output) for output in iter(merge.take, None)]
+
+    assert kinds == [Call, UnitEnd, Call, UnitEnd]
+
+
+def test_a_unit_that_several_writers_share_never_ends_in_a_row() -> None:
+    collector = Collector(writers=2, lanes=1, ordered=True, in_parts=True, first=0, step=1)
+    merge = Merge([collector], [0], unit_ends=True)
+    merge.give_rows()
+    for writer in (0, 1):
+        collector.feed_frame(writer, *frame(0, 2), None)
+
+    outputs = list(iter(merge.take, None))
+
+    assert not any(isinstance(output, Calls) and output.end_units for output in outputs)
+    assert sum(isinstance(output, UnitEnd) for output in outputs) == 2
