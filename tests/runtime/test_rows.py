@@ -3,7 +3,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -72,7 +72,7 @@ class Way:
             batch_items=64,
         )
 
-    def _wait(self, _target: Target) -> None:
+    def _wait(self, _targets: Sequence[Target]) -> None:
         self.waits += 1
         self.express.flush()
         self.reader.free += 1

@@ -352,7 +352,7 @@ class Outbox:
         if self._refused is not None:
             raise self._refused
         self._flush()
-        if all([target.look() <= 0 for target in targets]):
+        if all(target.look() <= 0 for target in targets):
             self._wait_for_room(targets)
         self._raise_if_unread()
 

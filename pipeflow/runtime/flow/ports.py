@@ -56,7 +56,7 @@ class OutPort:
             return ()
         targets = self.spreads[0].targets
         ends = [channel.sender for target in targets for channel in target.channels]
-        alone = all([end.credit_cells() is not None for end in ends])
+        alone = all(end.credit_cells() is not None for end in ends)
         return targets if alone and len(ends) == len(targets) else ()
 
     def closed(self) -> bool:

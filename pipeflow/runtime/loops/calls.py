@@ -20,6 +20,7 @@ from pipeflow.runtime.board import (
 )
 from pipeflow.runtime.flow.express import Express
 from pipeflow.runtime.flow.joins import Call, Calls, Lone, UnitEnd, Unjoinable
+from pipeflow.runtime.flow.keeping import Keeping
 from pipeflow.runtime.flow.refused import ReadersGone, ResultNotSerializable
 from pipeflow.runtime.loops.base import (
     CONTROL,
@@ -118,12 +119,14 @@ class CallLoop(StageLoop):
 
     def _call_all(self, calls: Calls) -> Iterator[bool]:
         """A row of calls: the tight loop as far as it goes, the rest one by one."""
-        count, at, keeps, outbox = len(calls.payloads), 0, calls.end_units, self.outbox
+        count, at, outbox = len(calls.payloads), 0, self.outbox
         inbox = self.inbox
         assert inbox is not None
-        if keeps:
-            express: Express | None = outbox.express_at(OUT, calls.lane, calls.unit)
-            tight = express is not None or not outbox.needs_ends()
+        express: Express | None = None
+        keeping: Keeping | None = None
+        if calls.end_units:
+            express = keeping = outbox.express_at(OUT, calls.lane, calls.unit)
+            tight = keeping is not None or not outbox.needs_ends()
         else:
             express = outbox.express(OUT)
             tight = express is not None or not outbox.is_read(OUT)
@@ -133,8 +136,8 @@ class CallLoop(StageLoop):
         while at < count:
             if express is None:
                 most = count
-            elif keeps:
-                most = express.room_at(calls.prefix, calls.unit + at)
+            elif keeping is not None:
+                most = keeping.room_at(calls.prefix, calls.unit + at)
             else:
                 most = express.room(calls.prefix)
             end = min(count, at + max(1, most), at + inbox.lot(calls))
@@ -146,7 +149,7 @@ class CallLoop(StageLoop):
             many = self._answer(calls.single(halt.at), halt)
             if many is not None:
                 yield from many
-            if keeps:
+            if calls.end_units:
                 outbox.end_unit(calls.lane, calls.unit + halt.at, 1, free=False)
             del halt
 
