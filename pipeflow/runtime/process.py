@@ -11,6 +11,7 @@ import select
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -332,8 +333,8 @@ class Process:
         look = self._input_look
         # A frame is counted first and written then: the second look is for what is on its way.
         looks = timeout_s is None and not self._awaits()
-        if looks and look.sees(inbox.is_sent_more) and look.sees(lambda: poll.poll(0)):
-            return poll.poll(0)
+        if looks and look.sees(inbox.is_sent_more) and (found := look.sees(partial(poll.poll, 0))):
+            return found
         if not (self._share.pool.lends() or inbox.parks()):
             return poll.poll(None if timeout_s is None else timeout_s * 1000)
         until = None if timeout_s is None else time.monotonic() + timeout_s

@@ -104,6 +104,8 @@ class Packet:
         shared_bytes: Bytes that stay where they are (the sum over the references).
         copied_bytes: Bytes of buffers that travel in the frame.
         keep: What must live until every reader holds its own reference.
+        plain: It was made of numbers, texts, and dicts, lists and tuples of such: to unpickle it
+            runs no code of the user's.
         parts: Its bytes as a frame has them, once a transport has worked that out.
         handed: The payloads themselves, for a reader in the same process: nobody else has them.
     """
@@ -114,6 +116,7 @@ class Packet:
     shared_bytes: int = 0
     copied_bytes: int = 0
     keep: tuple[object, ...] = ()
+    plain: bool = False
     parts: tuple[bytes | memoryview, ...] | None = None
     handed: list[Any] | None = None
 

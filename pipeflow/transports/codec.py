@@ -76,7 +76,7 @@ class Encoder:
 
 def encode_unchanging(payloads: list[Any]) -> Packet:
     """``Encoder.encode`` for numbers, texts, and lists, tuples and dicts of such: no buffers."""
-    return Packet(pickle.dumps(payloads, PROTOCOL), (), len(payloads))
+    return Packet(pickle.dumps(payloads, PROTOCOL), (), len(payloads), plain=True)
 
 
 class Pile:

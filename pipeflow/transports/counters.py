@@ -299,7 +299,7 @@ class ReaderAccount:
         if nbytes:
             words[row + _TAKEN_BYTES] += nbytes
         words[row + _TAKEN_CREDITS] += credits
-        return self.owes_ring(writer, at_once=not self._alone)
+        return words[self._waiting[writer]] != 0 and self.owes_ring(writer, at_once=not self._alone)
 
     def owes_ring(self, writer: int, *, at_once: bool) -> bool:
         """Whether a writer waits and shall be rung, which is noted as done.

@@ -34,6 +34,7 @@ class Flag(IntFlag):
 
     NONE = 0
     IN_SLOT = 1
+    PLAIN = 2  #: see ``Packet.plain``
 
 
 class Header(NamedTuple):
@@ -71,6 +72,7 @@ class Header(NamedTuple):
 
 
 _make_header = Header._make
+_PLAIN: Final = int(Flag.PLAIN)
 
 
 def pack_header(
@@ -98,7 +100,7 @@ def pack_header(
     return HEADER.pack(
         MAGIC,
         kind,
-        flags,
+        flags | _PLAIN if packet.plain else flags,
         *place,
         packet.items,
         len(packet.buffers),
@@ -107,6 +109,26 @@ def pack_header(
         body,
         credits,
     )
+
+
+def pack_simple(
+    place: tuple[int, int, int, int], meta: bytes, packet: Packet, credits: int
+) -> bytes:
+    """A whole frame of a packet that is nothing but its pickle: most are, so it is kept short.
+
+    Args:
+        place: As for ``pack_header``.
+        meta: Likewise.
+        packet: Without buffers.
+        credits: What it costs.
+    """
+    pickled = packet.pickled
+    told, length = len(meta), len(pickled)
+    flags = _PLAIN if packet.plain else 0
+    header = HEADER.pack(
+        MAGIC, _ITEMS, flags, *place, packet.items, 0, told, length, told + length, credits
+    )
+    return b"".join((header, meta, pickled))
 
 
 def unpack_header(data: memoryview | bytes, at: int = 0) -> Header:
@@ -160,7 +182,9 @@ def unpack_body(header: Header, body: memoryview, *, own: bool) -> Frame:
     Raises:
         ProtocolError: The lengths contradict each other.
     """
-    _, kind, _, writer, _, _, seq, items, buffers, meta_bytes, pickle_bytes, length, cost = header
+    _, kind, flags, writer, _, _, seq, items, buffers, meta_bytes, pickle_bytes, length, cost = (
+        header
+    )
     if kind == _END:
         return Frame(FrameKind.END, writer, seq, b"", None, total=cost)
     meta = bytes(body[:meta_bytes])
@@ -170,9 +194,24 @@ def unpack_body(header: Header, body: memoryview, *, own: bool) -> Frame:
     end = at + pickle_bytes
     pickled = body[at:end]
     packet = Packet(pickled.toreadonly() if own else bytes(pickled), (), items)
+    packet.plain = bool(flags & _PLAIN)
     if buffers or end != length:
         _read_buffers(packet, header, body, inline_at=end)
     return Frame(FrameKind.ITEMS, writer, seq, meta, packet, 0, cost)
+
+
+def unpack_simple(header: Header, body: memoryview) -> Frame:
+    """``unpack_body`` for a frame of items without buffers, in a block that is read into again.
+
+    Raises:
+        ProtocolError: The lengths contradict each other.
+    """
+    _, _, flags, writer, _, _, seq, items, _, told, length, whole, cost = header
+    if told + length != whole:
+        raise ProtocolError(f"a frame of {whole} bytes describes {told + length}: it is torn")
+    packet = Packet(bytes(body[told:]), (), items)
+    packet.plain = flags & _PLAIN != 0
+    return Frame(FrameKind.ITEMS, writer, seq, bytes(body[:told]), packet, 0, cost)
 
 
 def pack_reference(ref: SlotRef) -> bytes:

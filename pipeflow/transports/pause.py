@@ -10,7 +10,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from time import perf_counter
-from typing import Final
+from typing import Final, TypeVar
+
+_T = TypeVar("_T")
 
 #: Longest look-out, in seconds, of a stage that asks for it (``resources: {spin: true}``).
 SPIN_S: Final = 500e-6
@@ -33,19 +35,23 @@ class LookOut:
         self._longest_s, self._now = longest_s, now
         self._vain = 0
 
-    def sees(self, ready: Callable[[], object]) -> bool:
-        """Whether it came about soon; ``ready`` is asked again and again."""
+    def sees(self, ready: Callable[[], _T]) -> _T | None:
+        """What ``ready``, asked again and again, has answered if it came about soon.
+
+        Returns:
+            Its first answer that is true; ``None`` if there was none.
+        """
         if self._vain >= _PATIENCE and self._vain % _RETRY_EVERY:
             self._vain += 1
-            return False
+            return None
         until = self._now() + self._longest_s
-        while not ready():
+        while not (found := ready()):
             if self._now() >= until:
                 self._vain += 1
-                return False
+                return None
             _give_way()
         self._vain = 0
-        return True
+        return found
 
 
 def _give_way() -> None:

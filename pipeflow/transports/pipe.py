@@ -21,9 +21,11 @@ from pipeflow.transports.frames import (
     SequenceCheck,
     pack_body,
     pack_header,
+    pack_simple,
     total_bytes,
     unpack_body,
     unpack_header,
+    unpack_simple,
 )
 from pipeflow.transports.outgoing import Incoming, Outgoing
 
@@ -32,6 +34,7 @@ _F_SETPIPE_SZ: Final = 1031
 #: The block that a reader reads into; larger frames get one of their own.
 _BLOCK_BYTES: Final = 256 * 1024
 _IOV_MAX: Final = 512
+_ITEMS: Final = int(FrameKind.ITEMS)
 #: Frames with bodies below this, in bytes, are joined before they are written.
 _JOINED_BELOW: Final = 64 * 1024
 
@@ -75,7 +78,11 @@ class PipeSender(Outgoing):
         if packet.keep:
             self._keep(seq, packet.keep)
         account.note_sent(credits, packet.shared_bytes, packet.items)
-        self._put(FrameKind.ITEMS, seq, meta, packet, credits)
+        if not packet.buffers and len(packet.pickled) < _JOINED_BELOW:
+            place = (0, self._spec.number, self._attempt, seq)
+            self._write_small(pack_simple(place, meta, packet, credits))
+        else:
+            self._put(FrameKind.ITEMS, seq, meta, packet, credits)
 
     def barrier(self, meta: bytes) -> None:
         self._check_open()
@@ -164,7 +171,13 @@ class PipeReceiver(Incoming):
         if self._ended:
             raise StopIteration
         while True:
-            frame = self._small_frame() if self._large is None else self._large_frame()
+            if self._large is not None:
+                frame = self._large_frame()
+            elif self._start == self._stop:
+                self._start = self._stop = 0
+                frame = None
+            else:
+                frame = self._small_frame()
             if frame is not None:
                 self._gave = True
                 self._ended = frame.kind is FrameKind.END
@@ -178,7 +191,7 @@ class PipeReceiver(Incoming):
                 return None
 
     def took(self, writer: int, credits: int, nbytes: int) -> None:
-        if self._note_taken(writer, credits, nbytes) and self._bell is not None:
+        if self._account.note_taken(writer, credits, nbytes) and self._bell is not None:
             self._bell.ring()
 
     def rouse(self) -> None:
@@ -207,9 +220,6 @@ class PipeReceiver(Incoming):
 
     def _small_frame(self) -> Frame | None:
         start = self._start
-        if start == self._stop:
-            self._start = self._stop = 0
-            return None
         header = self._whole()
         if header is None:
             self._make_place()
@@ -217,7 +227,10 @@ class PipeReceiver(Incoming):
         self._check.admit(header)
         body_at = start + HEADER.size
         self._start = end = body_at + header.body
-        return unpack_body(header, self._block[body_at:end], own=False)
+        body = self._block[body_at:end]
+        if header.kind == _ITEMS and not header.buffers:
+            return unpack_simple(header, body)
+        return unpack_body(header, body, own=False)
 
     def _make_place(self) -> None:
         """Have place in the block for the rest of a frame, or begin one that is too large."""

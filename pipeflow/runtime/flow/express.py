@@ -131,10 +131,12 @@ class Express:
         """
         run = self.run
         with self._lock:
-            self._raise_refused()
+            if self.refused is not None:
+                raise self.refused
             if len(run.payloads) >= self.batch_items:
                 self.flush()
-            run.begin(prefix)
+            if run.prefix != prefix:
+                run.begin(prefix)
             return self._look()
 
     def append(self, payload: Any, ordinal: int, *, wake: bool = True) -> None:
@@ -150,7 +152,8 @@ class Express:
         """
         run = self.run
         with self._lock:
-            self._await_room()
+            if self.refused is not None or run.first + len(run.payloads) >= self._until:
+                self._await_room()
             if not run.payloads:
                 self.born = next(births)
             run.ordinals.append(ordinal)
@@ -300,9 +303,11 @@ class Express:
     def _look(self) -> int:
         """How many items have room now; never waits."""
         run, target = self.run, self.target
-        target.cost = len(run.payloads)
-        free = max(0, min(target.look(run.shared_bytes), self.batch_items - target.cost))
-        self._until = run.first + target.cost + free
+        target.cost = waiting = len(run.payloads)
+        free = min(target.look(run.shared_bytes), self.batch_items - waiting)
+        if free < 0:
+            free = 0
+        self._until = run.first + waiting + free
         return free
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from pickle import loads
 from typing import Any, Protocol
 
 from pipeflow.errors import ItemNotLoadable
@@ -31,6 +32,10 @@ EARLY_MOST = 1024
 
 #: Turns a packet into payloads; ``private`` makes arrays writable copies.
 Decode = Callable[[Packet, bool], list[Any]]
+
+#: To unpickle so few bytes of plain data runs no code of the user's and takes no memory to speak of:
+#: who does so need not note it first.
+QUIET_BYTES = 64 * 1024
 
 #: Items delivered at most before the writer is told.
 LOT_MOST = 128
@@ -127,16 +132,21 @@ class _FrameNote:
     def give_back(self) -> None:
         """Tell the writer of the items delivered, and of their part of the frame's bytes."""
         owed, self.owed = self.owed, 0
-        nbytes = self.nbytes * owed // (owed + self.items) if self.items else self.nbytes
-        self.nbytes -= nbytes
+        nbytes = self.nbytes
+        if nbytes:
+            if self.items:
+                nbytes = nbytes * owed // (owed + self.items)
+            self.nbytes -= nbytes
         self.took(owed, nbytes)
 
     def took(self, credits: int, nbytes: int) -> None:
         """Give credits back, except those that went back early."""
-        due = min(credits, self.left)
+        channel, due = self.channel, credits
+        if due > self.left:
+            due = self.left
+            channel.early -= credits - due
         self.left -= due
-        self.channel.early -= credits - due
-        self.channel.receiver.took(self.writer, due, nbytes)
+        channel.receiver.took(self.writer, due, nbytes)
 
     def advance(self) -> None:
         """Give one credit, and the frame's bytes, back before their time."""
@@ -273,7 +283,8 @@ class Inbox:
         note.items -= count
         note.owed += count
         if not note.items or note.owed >= note.channel.lot:
-            self._owing.pop(id(note), None)
+            if self._owing:
+                self._owing.pop(id(note), None)
             note.give_back()
         else:
             self._owing[id(note)] = note
@@ -340,7 +351,9 @@ class Inbox:
 
     def parks(self) -> bool:
         """Whether items of one lane are held while another may be due; see ``help_writers``."""
-        return any(note.left for channel in self._lanes for note in channel.parked)
+        return bool(self._lanes) and any(
+            note.left for channel in self._lanes for note in channel.parked
+        )
 
     def help_writers(self) -> None:
         """Nothing can be done with what is here: let each writer that waits send one credit more.
@@ -417,8 +430,11 @@ class Inbox:
             )
             if self._lanes and channel in self._lanes:
                 self._park(note)
-            payloads = packet.handed
-            if payloads is None:
+            if packet.handed is not None:
+                payloads = packet.handed
+            elif packet.plain and len(packet.pickled) < QUIET_BYTES:
+                payloads = loads(packet.pickled)
+            else:
                 payloads = self._load(port, packet, frame.meta)
             channel.receiver.confirm()
             if channel.on_demand:
@@ -459,9 +475,10 @@ class Inbox:
 
     def settle(self) -> None:
         """Before a wait nothing is owed: a writer may wait for just that."""
-        for note in self._owing.values():
-            note.give_back()
-        self._owing.clear()
+        if self._owing:
+            for note in self._owing.values():
+                note.give_back()
+            self._owing.clear()
         for _, channel in self._open:
             channel.receiver.rouse()
 
