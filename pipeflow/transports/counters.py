@@ -215,7 +215,11 @@ class WriterAccount:
 
     def in_flight(self) -> int:
         """Credits sent and not yet taken."""
-        return max(0, self._words[self._row + _CREDITS] - self._sum(_TAKEN_CREDITS))
+        words, readers = self._words, self._readers
+        if len(readers) == 1:  # asked for each frame
+            taken = words[readers[0] + _TAKEN_CREDITS]
+            return max(0, words[self._row + _CREDITS] - taken)
+        return max(0, words[self._row + _CREDITS] - self._sum(_TAKEN_CREDITS))
 
     def bytes_in_flight(self) -> int:
         """Bytes of shared buffers sent and not yet taken."""

@@ -28,7 +28,8 @@ class Outgoing:
         self.before_wait: Callable[[], None] = lambda: None
 
     def room(self, nbytes: int = 0) -> int:
-        self.settle()
+        if self._kept:
+            self.settle()
         spec = self._spec
         in_flight = self._account.in_flight()
         if not in_flight:

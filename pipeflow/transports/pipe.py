@@ -219,13 +219,12 @@ class PipeReceiver(Incoming):
         return header if have >= header.body else None
 
     def _small_frame(self) -> Frame | None:
-        start = self._start
         header = self._whole()
         if header is None:
             self._make_place()
             return None
         self._check.admit(header)
-        body_at = start + HEADER.size
+        body_at = self._start + HEADER.size
         self._start = end = body_at + header.body
         body = self._block[body_at:end]
         if header.kind == _ITEMS and not header.buffers:

@@ -169,13 +169,15 @@ class Express:
         missing = self.least - len(self.run.payloads)
         return missing if missing > 0 else max(1, self.least // LOOKS)
 
-    def send_if_idle(self, count: int) -> None:
+    def send_if_idle(self, count: int, *, rest: bool = False) -> None:
         """Send what was appended if it is worth a frame and a reader has nothing left to do.
 
         What has waited for long is sent in any case.
 
         Args:
             count: Items since ``hold`` was called, by which is known how quickly they come.
+            rest: They were the last of a frame: whether more will come as quickly is not known, so
+                any number is worth a frame.
 
         Raises:
             ReadersGone: Nobody needs any more results of this stage.
@@ -183,11 +185,12 @@ class Express:
         if self.refused is not None:
             raise self.refused
         words, before, now = self._words, self.least, self._now()
-        self.least = worth_a_frame(
-            count, now - self._began, before=before, most=self.batch_items // 2
-        )
+        if not rest:
+            self.least = worth_a_frame(
+                count, now - self._began, before=before, most=self.batch_items // 2
+            )
         waiting = len(self.run.payloads)
-        if waiting >= min(before, self.least) and (
+        if waiting >= (min(before, self.least) if not rest else 1) and (
             now - self._waits_since >= LATE_S
             or waiting >= self.batch_items
             or (words[self._taken] >= words[self._sent] if words is not None else self.is_awaited())
@@ -304,9 +307,7 @@ class Express:
         """How many items have room now; never waits."""
         run, target = self.run, self.target
         target.cost = waiting = len(run.payloads)
-        free = min(target.look(run.shared_bytes), self.batch_items - waiting)
-        if free < 0:
-            free = 0
+        free = max(0, min(target.look(run.shared_bytes), self.batch_items - waiting))
         self._until = run.first + waiting + free
         return free
 

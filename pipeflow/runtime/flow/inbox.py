@@ -33,7 +33,7 @@ EARLY_MOST = 1024
 #: Turns a packet into payloads; ``private`` makes arrays writable copies.
 Decode = Callable[[Packet, bool], list[Any]]
 
-#: To unpickle so few bytes of plain data runs no code of the user's and takes no memory to speak of:
+#: To unpickle so few bytes of plain data runs no code of the user's and takes hardly any memory:
 #: who does so need not note it first.
 QUIET_BYTES = 64 * 1024
 
@@ -351,9 +351,9 @@ class Inbox:
 
     def parks(self) -> bool:
         """Whether items of one lane are held while another may be due; see ``help_writers``."""
-        return bool(self._lanes) and any(
-            note.left for channel in self._lanes for note in channel.parked
-        )
+        if not self._lanes:  # most often, and asked before every wait
+            return False
+        return any(note.left for channel in self._lanes for note in channel.parked)
 
     def help_writers(self) -> None:
         """Nothing can be done with what is here: let each writer that waits send one credit more.

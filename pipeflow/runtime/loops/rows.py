@@ -239,7 +239,7 @@ def call_into(
                 alone = getrefcount(result) == (OURS if result is not payload else _ITEM)
                 _pass(express, result, ordinal, alone=alone, wake=together > 1)
                 quick = run.pile is None and not wait
-            express.send_if_idle(together)
+            express.send_if_idle(together, rest=not left and stop == len(calls.payloads))
     except BaseException as error:  # the user's code, sys.exit too: a boundary
         return Halt(start + begun(row) - 1, empty, error=error)
     return Halt(stop, empty)
