@@ -17,7 +17,7 @@ _T = TypeVar("_T")
 #: Longest look-out, in seconds, of a stage that asks for it (``resources: {spin: true}``).
 SPIN_S: Final = 500e-6
 #: The same of any other.
-SHORT_S: Final = 100e-6
+SHORT_S: Final = 200e-6
 #: A look-out that was in vain so many times in a row is left out, but for one now and then.
 _PATIENCE: Final = 3
 _RETRY_EVERY: Final = 16
