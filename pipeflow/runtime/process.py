@@ -202,23 +202,44 @@ class Process:
             return
         inbox = self.inbox
         assert inbox is not None
-        busy = self._awaits()  # its function is at work, whatever else is waited for
-        if busy:
-            self._row[BUSY_NS] += self._enter_state(State.BUSY, 0)
-        else:
-            self._row[HAND_DEPTH] = 0
-            self._row[BUSY_NS] += self._enter_state(State.WAITING_IN, inbox.waits_for())
         if inbox.no_more_calls():
             timeout_s = REST_LOOK_S
         elif (wake_s := inbox.wake_in()) is not None:
             # A wait with an end is no part of a circle: that it turns shows on the board.
             timeout_s = min(wake_s, TIDY_S if timeout_s is None else timeout_s, TIDY_S)
-        ready = [] if inbox.ready() else self._poll(timeout_s)
-        self._row[BUSY_NS if busy else WAIT_IN_NS] += self._enter_state(State.BUSY, 0)
+        busy = self._awaits()  # its function is at work, whatever else is waited for
+        if not busy:
+            self._row[HAND_DEPTH] = 0
+        ready = None if busy or timeout_s is not None else self._look_for_input(inbox)
+        if ready is None:
+            state, waits_on = (State.BUSY, 0) if busy else (State.WAITING_IN, inbox.waits_for())
+            self._row[BUSY_NS] += self._enter_state(state, waits_on)
+            ready = [] if inbox.ready() else self._poll(timeout_s)
+            self._row[BUSY_NS if busy else WAIT_IN_NS] += self._enter_state(State.BUSY, 0)
         for fd, _ in ready:
             if fd in self._watched:
                 self.outbox.check_readers(frozenset([each for each, _ in ready]))
                 break
+
+    def _look_for_input(self, inbox: Inbox) -> list[tuple[int, int]] | None:
+        """What came while we were looking out for it; ``None``: nothing, so it must be awaited."""
+        began_ns, look = time.monotonic_ns(), self._input_look
+        ready: list[tuple[int, int]] | None = []
+        if not inbox.ready():
+            # A frame is counted first and written then: the second look is for one on its way.
+            poll = self._poll_for_input()
+            ready = look.sees(partial(poll.poll, 0)) if look.sees(inbox.is_sent_more) else None
+        if ready is not None:
+            self._note_short_wait(WAIT_IN_NS, began_ns)
+        return ready
+
+    def _note_short_wait(self, cell: int, began_ns: int) -> None:
+        """Note a wait that was over so soon that it is no state for others to see."""
+        row, now = self._row, time.monotonic_ns()
+        row[BUSY_NS] += began_ns - self._since
+        row[cell] += now - began_ns
+        row[TURNS] += 1
+        row[SINCE_NS] = self._since = now
 
     def _for_outside(self, outside: Outside) -> None:
         """Wait for an external program, and for items if it has room for them.
@@ -330,11 +351,6 @@ class Process:
         inbox = self.inbox
         assert inbox is not None
         poll = self._poll_for_input()
-        look = self._input_look
-        # A frame is counted first and written then: the second look is for what is on its way.
-        looks = timeout_s is None and not self._awaits()
-        if looks and look.sees(inbox.is_sent_more) and (found := look.sees(partial(poll.poll, 0))):
-            return found
         if not (self._share.pool.lends() or inbox.parks()):
             return poll.poll(None if timeout_s is None else timeout_s * 1000)
         until = None if timeout_s is None else time.monotonic() + timeout_s
@@ -407,12 +423,14 @@ class Process:
                 return  # it has got room since the caller looked
             full += channels
         self.before_wait()
+        began_ns = time.monotonic_ns()
+        if self._room_look.sees(lambda: not all(target.full() for target in targets)):
+            self._note_short_wait(WAIT_OUT_NS, began_ns)
+            return
         self._row[BUSY_NS] += self._enter_state(State.WAITING_OUT, full[0].edge + 1)
-        gone: set[int] = set()
-        if not self._room_look.sees(lambda: not all(target.full() for target in targets)):
-            senders = [channel.sender for channel in full]
-            gone = await_room(senders, self._bell, poll=self._poll_for_room(senders))
-            self._share.pool.tidy()
+        senders = [channel.sender for channel in full]
+        gone = await_room(senders, self._bell, poll=self._poll_for_room(senders))
+        self._share.pool.tidy()
         if gone:
             for target in targets:
                 for channel in [one for one in target.channels if one.sender.fileno() in gone]:

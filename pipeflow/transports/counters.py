@@ -2,7 +2,7 @@
 
     writer row (one a writer)            reader row (one a reader and writer)
     ┌───────────────────────────┐        ┌──────────────────────────────────┐
-    │ credits bytes frames items│        │ received confirmed taken demand  │
+    │ credits bytes frames      │        │ received confirmed taken demand  │
     │ waiting peak ended        │        │ ...                              │
     └───────────────────────────┘        └──────────────────────────────────┘
     marks (several readers only): one byte a writer and frame number, modulo ``MARKS_PER_CREDIT``
@@ -29,11 +29,10 @@ class WriterCell(IntEnum):
     CREDITS = 0
     BYTES = 1
     FRAMES = 2
-    ITEMS = 3
-    WAITING = 4
-    PEAK = 5
+    WAITING = 3
+    PEAK = 4
     #: The count of credits at its end of input, plus 1; 0 before.
-    ENDED = 6
+    ENDED = 5
 
 
 class ReaderCell(IntEnum):
@@ -193,25 +192,25 @@ class WriterAccount:
         self.counters = counters
         self.writer = writer
         self._words, self._row, self._readers = counters.rows(writer)
-        self._waits = 0
+        self._waits, self._peak = 0, self._words[self._row + _PEAK]
 
-    def note_sent(self, credits: int, nbytes: int, items: int) -> None:
+    def note_sent(self, credits: int, nbytes: int) -> None:
         """Count one frame as sent; called before the bytes leave, so no reader can outrun it.
 
         Args:
             credits: What it costs.
             nbytes: Its shared bytes.
-            items: Its items.
         """
         words, row = self._words, self._row
         words[row + _FRAMES] += 1
         if not credits:
             return
         words[row + _CREDITS] = sent = words[row + _CREDITS] + credits
-        words[row + _ITEMS] += items
         if nbytes:
             words[row + _BYTES] += nbytes
-        words[row + _PEAK] = max(words[row + _PEAK], sent - self._sum(_TAKEN_CREDITS))
+        in_flight = sent - self._sum(_TAKEN_CREDITS)
+        if in_flight > self._peak:
+            words[row + _PEAK] = self._peak = in_flight
 
     def in_flight(self) -> int:
         """Credits sent and not yet taken."""
@@ -328,13 +327,12 @@ class ReaderAccount:
 
 
 # Plain numbers: to look a member of an enum up takes longer than to read its cell.
-_CREDITS, _BYTES, _FRAMES, _ITEMS, _PEAK = map(
+_CREDITS, _BYTES, _FRAMES, _PEAK = map(
     int,
     (
         WriterCell.CREDITS,
         WriterCell.BYTES,
         WriterCell.FRAMES,
-        WriterCell.ITEMS,
         WriterCell.PEAK,
     ),
 )

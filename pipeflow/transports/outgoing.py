@@ -104,9 +104,9 @@ class Outgoing:
 
     def _note_sent(self, packet: Packet | None, credits: int) -> None:
         if packet is None:
-            self._account.note_sent(credits, 0, 0)
+            self._account.note_sent(credits, 0)
         else:
-            self._account.note_sent(credits, packet.shared_bytes, packet.items)
+            self._account.note_sent(credits, packet.shared_bytes)
 
     def _note_end(self) -> int:
         return self._account.end()

@@ -77,7 +77,7 @@ class PipeSender(Outgoing):
         seq = account.frames()
         if packet.keep:
             self._keep(seq, packet.keep)
-        account.note_sent(credits, packet.shared_bytes, packet.items)
+        account.note_sent(credits, packet.shared_bytes)
         if not packet.buffers and len(packet.pickled) < _JOINED_BELOW:
             place = (0, self._spec.number, self._attempt, seq)
             self._write_small(pack_simple(place, meta, packet, credits))

@@ -53,8 +53,8 @@ def test_writers_and_readers_count_apart() -> None:
     counters = ChannelCounters.private(queue(writers=2, readers=2))
     first, second = WriterAccount(counters, 0), WriterAccount(counters, 1)
 
-    first.note_sent(credits=5, nbytes=100, items=5)
-    second.note_sent(credits=1, nbytes=0, items=1)
+    first.note_sent(credits=5, nbytes=100)
+    second.note_sent(credits=1, nbytes=0)
     counters.add_reader(0, 0, ReaderCell.TAKEN_CREDITS, 2)
     counters.add_reader(1, 0, ReaderCell.TAKEN_CREDITS, 1)
     counters.add_reader(1, 0, ReaderCell.TAKEN_BYTES, 60)
@@ -136,7 +136,7 @@ def test_a_writer_that_waits_is_rung_once_for_each_wait() -> None:
     spec = ChannelSpec(number=0, kind=Kind.PIPE, capacity=4)
     counters = ChannelCounters.private(spec)
     writer, reader = WriterAccount(counters, 0), ReaderAccount(counters, 0)
-    writer.note_sent(credits=4, nbytes=0, items=4)
+    writer.note_sent(credits=4, nbytes=0)
 
     rings = [reader.note_taken(0, 1, 0)]
     for _ in range(2):
@@ -152,14 +152,14 @@ def test_a_writer_is_rung_when_half_is_free_or_its_reader_needs_more() -> None:
     spec = ChannelSpec(number=0, kind=Kind.PIPE, capacity=8, capacity_bytes=80)
     counters = ChannelCounters.private(spec)
     writer, reader = WriterAccount(counters, 0), ReaderAccount(counters, 0)
-    writer.note_sent(credits=8, nbytes=80, items=8)
+    writer.note_sent(credits=8, nbytes=80)
     writer.set_waiting(True)
 
     rings = [reader.note_taken(0, 1, 10) for _ in range(3)]
     of_bytes_too = reader.note_taken(0, 1, 9)
     half = reader.note_taken(0, 0, 1)
     writer.set_waiting(True)
-    writer.note_sent(credits=4, nbytes=40, items=4)
+    writer.note_sent(credits=4, nbytes=40)
     needed = reader.owes_ring(0, at_once=True)
 
     assert rings == [False, False, False]

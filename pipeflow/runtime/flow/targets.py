@@ -145,7 +145,8 @@ class Target:
                     gone.append(channel)
                     continue
                 channel.row[COPIED_BYTES] += packet.moved_bytes
-                channel.row[SHARED_BYTES] += packet.shared_bytes
+                if packet.shared_bytes:
+                    channel.row[SHARED_BYTES] += packet.shared_bytes
         finally:
             self.sending = -1
         for channel in gone:

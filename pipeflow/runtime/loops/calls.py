@@ -184,7 +184,8 @@ class CallLoop(StageLoop):
             self.outbox.count_unread(OUT, halt.unread)
         called = min(halt.at + 1, end) - at
         row[RECEIVED] += called
-        row[EMPTY] += halt.empty
+        if halt.empty:
+            row[EMPTY] += halt.empty
         row[PROCESSED] += halt.at - at
         inbox.delivered_in(calls, called)
         end_row(row)
