@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -15,7 +16,14 @@ from typing import Any
 import pytest
 
 from pipeflow.runtime.loops.calls import CallLoop
-from pipeflow.telemetry.events import Event, StageFinished, WorkerReady
+from pipeflow.telemetry.events import (
+    Event,
+    LogLine,
+    Progress,
+    StageFinished,
+    WorkerReady,
+    WorkerStarted,
+)
 from pipeflow.telemetry.report import Status
 from pipeflow.transports.inline import InlineSender
 from tests.executors.losing import losing
@@ -323,6 +331,43 @@ def test_equal_keys_meet_in_one_replica_whatever_the_hash_seed_and_the_start_met
 
     assert len(places) == 7
     assert len(set(places.values())) > 1
+
+
+# --------------------------------------------------------------------- who is stopped
+
+
+def test_a_worker_that_is_stopped_while_it_waits_is_told_and_goes_on_when_it_may(
+    tmp_path: Path,
+) -> None:
+    """Its items have come, its writer waits for room: that is no circle, however long it takes."""
+    flag, pids, told = tmp_path / "go", dict[str, int](), list[str]()
+
+    def act(event: Event) -> None:
+        match event:
+            case WorkerStarted(stage=stage, pid=pid):
+                pids[stage] = pid
+            case Progress(stages=stages) if not flag.exists():
+                if next(each for each in stages if each.name == "work").wait_in_s > 0.1:
+                    os.kill(pids["work"], signal.SIGSTOP)
+                    flag.touch()
+            case LogLine(text=text):
+                told.append(text)
+                os.kill(pids["work"], signal.SIGCONT)
+            case _:
+                pass
+
+    stages = {
+        "source": {"call": "hard:once_there", "with": {"path": str(flag), "count": 1000}},
+        "work": {"call": "hard:same", "inputs": {"from": "source", "capacity": 8}},
+        "sink": {"keep": "work"},
+    }
+    outcome = run(tmp_path, stages, "local", hear=act, stuck_after_s=4.0)
+
+    succeeded(outcome)
+    assert outcome.items("sink") == list(range(1000))
+    (text,) = told
+    assert "this worker has been waiting for" in text
+    assert f"its process was stopped by a signal: kill -CONT {pids['work']}" in text
 
 
 # --------------------------------------------------------------------------- arrays

@@ -38,6 +38,12 @@ def asked(path: Path) -> Iterator[int]:
         number += 1
 
 
+def once_there(path: str, count: int) -> Iterator[int]:
+    """Waits for a file, then gives its items."""
+    await_file(Path(path))
+    yield from range(count)
+
+
 def be_stuck(item: int, patience_s: float) -> None:
     """A reader that takes one item and no more; it gives the run an end."""
     select.select([], [], [], patience_s)
