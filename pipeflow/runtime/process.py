@@ -201,17 +201,18 @@ class Process:
             return
         inbox = self.inbox
         assert inbox is not None
+        if inbox.no_more_calls():
+            timeout_s = REST_LOOK_S
+        elif (wake_s := inbox.wake_in()) is not None:
+            timeout_s = min(wake_s, TIDY_S if timeout_s is None else timeout_s, TIDY_S)
         busy = self._awaits()  # its function is at work, whatever else is waited for
         if busy:
             self._row[BUSY_NS] += self._enter_state(State.BUSY, 0)
         else:
             self._row[HAND_DEPTH] = 0
-            self._row[BUSY_NS] += self._enter_state(State.WAITING_IN, inbox.waits_for())
-        if inbox.no_more_calls():
-            timeout_s = REST_LOOK_S
-        elif (wake_s := inbox.wake_in()) is not None:
-            # A wait with an end is no part of a circle: that it turns shows on the board.
-            timeout_s = min(wake_s, TIDY_S if timeout_s is None else timeout_s, TIDY_S)
+            # A wait with an end is no part of a circle.
+            state = State.WAITING_IN if timeout_s is None else State.IN_OR_CLOCK
+            self._row[BUSY_NS] += self._enter_state(state, inbox.waits_for())
         ready = [] if inbox.ready() else self._poll(timeout_s)
         self._row[BUSY_NS if busy else WAIT_IN_NS] += self._enter_state(State.BUSY, 0)
         for fd, _ in ready:

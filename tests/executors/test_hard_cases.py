@@ -370,6 +370,31 @@ def test_a_worker_that_is_stopped_while_it_waits_is_told_and_goes_on_when_it_may
     assert f"its process was stopped by a signal: kill -CONT {pids['work']}" in text
 
 
+def test_a_circle_that_a_clock_will_open_is_none(tmp_path: Path) -> None:
+    """All wait for longer than is needed to see it, and for what the batch gives by its clock."""
+    ten = {"use": "range", "with": {"stop": 9}}
+    stages = {
+        "left": ten,
+        "right": ten,
+        "few": {"use": "batch", "with": {"size": 1000, "wait": "4s"}, "inputs": "left"},
+        "near": {
+            "call": "shapes:pair",
+            "inputs": {"left": {"from": "left", "capacity": 4}, "right": "right"},
+        },
+        "far": {
+            "call": "shapes:pair",
+            "inputs": {"left": {"from": "right", "capacity": 4}, "right": "few"},
+        },
+        "sink": {"keep": "near"},
+        "other": {"keep": "far"},
+    }
+
+    outcome = run(tmp_path, stages, "local")
+
+    succeeded(outcome)
+    assert len(outcome.items("other")[0][1]) < 10  # the clock has cut the batch
+
+
 # --------------------------------------------------------------------------- arrays
 
 

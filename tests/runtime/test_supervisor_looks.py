@@ -84,6 +84,13 @@ def test_who_waits_before_another_try_goes_on_by_itself() -> None:
     assert {stalls.look(board, [A, B, C], asleep) for _ in range(30)} == {""}
 
 
+def test_who_goes_on_by_the_clock_is_no_part_of_a_circle() -> None:
+    decided, board = waiting(State.WAITING_OUT, State.IN_OR_CLOCK, State.WAITING_IN)
+    stalls = Stalls(decided)
+
+    assert {stalls.look(board, [A, B, C], asleep) for _ in range(30)} == {""}
+
+
 def test_who_has_finished_and_only_lingers_ends_no_wait() -> None:
     decided, board = waiting(State.DONE, State.WAITING_IN)
     stalls = Stalls(decided)

@@ -19,7 +19,7 @@ from pipeflow.telemetry.events import Event, LogLine
 _NS: Final = 1e9
 
 _BUSY: Final = frozenset({State.BUSY, State.AT_PROGRAM})
-_WAITS: Final = frozenset({State.WAITING_IN, State.WAITING_OUT, State.RESTING})
+_WAITS: Final = frozenset({State.WAITING_IN, State.IN_OR_CLOCK, State.WAITING_OUT, State.RESTING})
 
 #: Why a program that is to answer line by line most often seems not to.
 _BUFFERS: Final = (
