@@ -11,6 +11,7 @@ import select
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +46,7 @@ from pipeflow.transports.codec import Decoder, Encoder
 from pipeflow.transports.inline import InlineChannel
 from pipeflow.transports.pause import SHORT_S, SPIN_S, LookOut
 from pipeflow.transports.shm import Arena
-from pipeflow.transports.waiting import Poll, await_room, room_poll
+from pipeflow.transports.waiting import Poll, await_kernel, await_room, room_poll
 
 if TYPE_CHECKING:
     from pipeflow.runtime.loops.events import Events
@@ -100,7 +101,7 @@ class Process:
                 end = links[channel.spec.number].senders[writer]
                 self._share.pool.watch(end)
                 return end
-            return open_sender(
+            opened = open_sender(
                 channel.spec,
                 brief.channels[channel.spec.number],
                 writer,
@@ -108,6 +109,9 @@ class Process:
                 brief.attempt,
                 self._share.pool,
             )
+            if not self._is_mail(channel):
+                opened.await_kernel = partial(self._for_kernel, channel.edge)
+            return opened
 
         self._plan = brief.plan
         self.inbox: Inbox | None = make_inbox(
@@ -417,6 +421,18 @@ class Process:
             for target in targets:
                 for channel in [one for one in target.channels if one.sender.fileno() in gone]:
                     target.drop(channel)
+        self._row[WAIT_OUT_NS] += self._enter_state(State.BUSY, 0)
+
+    def _for_kernel(self, edge: int, fd: int) -> None:
+        """Wait until the kernel takes more of a frame: for room, as far as anybody else can tell.
+
+        When the second thread waits, the loop is at work.
+        """
+        if self._linger.is_me() or self._row[STATE] != State.BUSY:
+            await_kernel(fd)
+            return
+        self._row[BUSY_NS] += self._enter_state(State.WAITING_OUT, edge + 1)
+        await_kernel(fd)
         self._row[WAIT_OUT_NS] += self._enter_state(State.BUSY, 0)
 
     def back_off(self, seconds: float) -> None:

@@ -395,6 +395,28 @@ def test_a_circle_that_a_clock_will_open_is_none(tmp_path: Path) -> None:
     assert len(outcome.items("other")[0][1]) < 10  # the clock has cut the batch
 
 
+def test_a_wait_in_the_middle_of_a_frame_is_a_wait_for_room(tmp_path: Path) -> None:
+    def act(event: Event) -> None:
+        match event:
+            case Progress(stages=stages):
+                if next(each for each in stages if each.name == "source").wait_out_s > 0.1:
+                    (tmp_path / "go on").touch()
+            case _:
+                pass
+
+    folder = {"folder": str(tmp_path)}
+    stages = {
+        "source": {"call": "hard:small_and_large", "with": {**folder, "nbytes": 20 * MIB}},
+        "work": {"call": "hard:held_until", "inputs": "source", "with": folder},
+        "sink": {"keep": "work"},
+    }
+    outcome = run(tmp_path, stages, "local", hear=act)
+
+    succeeded(outcome)
+    assert outcome.items("sink") == [0, 20 * MIB]
+    assert outcome.stage("source").wait_out_s > 0.1
+
+
 # --------------------------------------------------------------------------- arrays
 
 
