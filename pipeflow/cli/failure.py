@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from pipeflow.errors import Finding, Location
+from pipeflow.errors import Finding, Location, MemoryLimitReached
 from pipeflow.planner.plan import Plan, StagePlan
 from pipeflow.spec.policies import OnError
 from pipeflow.spec.stage_type import Role, Shape
@@ -131,6 +131,11 @@ def _hint(error: ErrorFacts, stage: StagePlan | None) -> str:
         return f"the Python that runs pipeflow does not have it: {sys.executable}"
     if error.phase == "budget" and error.item:
         return f"the item and the traceback are those of the last one, {error.item}"
+    if error.phase == "run" and error.type == MemoryLimitReached.__name__:
+        return (
+            "raise `limits.memory`, or have fewer arrays at a time: each worker has one in hand and"
+            " one under way to each reader, so lower `replicas`; or hold fewer in your code"
+        )
     if stage is None or stage.on_error.then is not OnError.STOP or not error.item:
         return ""
     if stage.role is Role.SOURCE or stage.shape is Shape.STREAM:

@@ -24,7 +24,14 @@ _NS = 1e9
 
 #: States whose time is counted together.
 _AT_WORK = frozenset({cells.State.BUSY, cells.State.BACKING_OFF, cells.State.AT_PROGRAM})
-_WAITS_IN = frozenset({cells.State.WAITING_IN, cells.State.IN_OR_PROGRAM})
+_WAITS_IN = frozenset(
+    {
+        cells.State.WAITING_IN,
+        cells.State.IN_OR_PROGRAM,
+        cells.State.IN_OR_CLOCK,
+        cells.State.RESTING,
+    }
+)
 _WAITS_OUT = frozenset({cells.State.WAITING_OUT})
 
 #: Ports that a stage has without having named them: shown when they are read or used.

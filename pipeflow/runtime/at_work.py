@@ -8,8 +8,8 @@ from typing import Final
 from pipeflow.planner.plan import Plan
 from pipeflow.runtime.board import STATE, Board, State
 
-#: In these a worker lets go of nothing before another has done something.
-_IDLE: Final = frozenset({State.WAITING_IN, State.WAITING_OUT, State.DONE})
+#: In these a worker lets go of nothing before another has done something, or not soon.
+_IDLE: Final = frozenset({State.WAITING_IN, State.IN_OR_CLOCK, State.WAITING_OUT, State.DONE})
 
 
 def others_at_work(

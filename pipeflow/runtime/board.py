@@ -42,6 +42,7 @@ class State(IntEnum):
     AT_PROGRAM = 7  #: its external program has what it needs; its time is busy time
     IN_OR_PROGRAM = 8  #: waits for items, or for its external program to go on without them
     RESTING = 9  #: a source waits for the clock or the world; its time is waiting for input
+    IN_OR_CLOCK = 10  #: waits for items, or for the time at which it goes on without them
 
 
 # Cells of a worker's row. Plain numbers: they are used for every item.

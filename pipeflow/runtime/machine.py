@@ -65,8 +65,22 @@ def address_space() -> int | None:
 
 def is_stopped(pid: int, roots: Roots | None = None) -> bool:
     """Whether a process was stopped by a signal, so that it does nothing until it is continued."""
+    return _doing(pid, roots) == "T"
+
+
+def is_asleep(pid: int, roots: Roots | None = None) -> bool:
+    """Whether a process sleeps until something comes; so it is where the system does not tell.
+
+    One that waits for a processor or for the disk, or was stopped by a signal, does not: what it
+    has waited for may be there.
+    """
+    return _doing(pid, roots) not in {"R", "D", "T", "t"}
+
+
+def _doing(pid: int, roots: Roots | None) -> str:
+    """What the first thread of a process does, as the kernel's letter; empty: it does not tell."""
     behind_name = _text((roots or Roots()).proc / str(pid) / "stat").rpartition(")")[2]
-    return behind_name.split()[:1] == ["T"]
+    return "".join(behind_name.split()[:1])
 
 
 def oom_kills(roots: Roots | None = None) -> int | None:

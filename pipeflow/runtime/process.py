@@ -46,7 +46,7 @@ from pipeflow.transports.codec import Decoder, Encoder
 from pipeflow.transports.inline import InlineChannel
 from pipeflow.transports.pause import SHORT_S, SPIN_S, LookOut
 from pipeflow.transports.shm import Arena
-from pipeflow.transports.waiting import Poll, await_room, room_poll
+from pipeflow.transports.waiting import Poll, await_kernel, await_room, room_poll
 
 if TYPE_CHECKING:
     from pipeflow.runtime.loops.events import Events
@@ -101,7 +101,7 @@ class Process:
                 end = links[channel.spec.number].senders[writer]
                 self._share.pool.watch(end)
                 return end
-            return open_sender(
+            opened = open_sender(
                 channel.spec,
                 brief.channels[channel.spec.number],
                 writer,
@@ -109,6 +109,9 @@ class Process:
                 brief.attempt,
                 self._share.pool,
             )
+            if not self._is_mail(channel):
+                opened.await_kernel = partial(self._for_kernel, channel.edge)
+            return opened
 
         self._plan = brief.plan
         self.inbox: Inbox | None = make_inbox(
@@ -205,14 +208,18 @@ class Process:
         if inbox.no_more_calls():
             timeout_s = REST_LOOK_S
         elif (wake_s := inbox.wake_in()) is not None:
-            # A wait with an end is no part of a circle: that it turns shows on the board.
             timeout_s = min(wake_s, TIDY_S if timeout_s is None else timeout_s, TIDY_S)
         busy = self._awaits()  # its function is at work, whatever else is waited for
         if not busy:
             self._row[HAND_DEPTH] = 0
         ready = None if busy or timeout_s is not None else self._look_for_input(inbox)
         if ready is None:
-            state, waits_on = (State.BUSY, 0) if busy else (State.WAITING_IN, inbox.waits_for())
+            if busy:
+                state, waits_on = State.BUSY, 0
+            else:
+                # A wait with an end is no part of a circle.
+                state = State.WAITING_IN if timeout_s is None else State.IN_OR_CLOCK
+                waits_on = inbox.waits_for()
             self._row[BUSY_NS] += self._enter_state(state, waits_on)
             ready = [] if inbox.ready() else self._poll(timeout_s)
             self._row[BUSY_NS if busy else WAIT_IN_NS] += self._enter_state(State.BUSY, 0)
@@ -435,6 +442,18 @@ class Process:
             for target in targets:
                 for channel in [one for one in target.channels if one.sender.fileno() in gone]:
                     target.drop(channel)
+        self._row[WAIT_OUT_NS] += self._enter_state(State.BUSY, 0)
+
+    def _for_kernel(self, edge: int, fd: int) -> None:
+        """Wait until the kernel takes more of a frame: for room, as far as anybody else can tell.
+
+        When the second thread waits, the loop is at work.
+        """
+        if self._linger.is_me() or self._row[STATE] != State.BUSY:
+            await_kernel(fd)
+            return
+        self._row[BUSY_NS] += self._enter_state(State.WAITING_OUT, edge + 1)
+        await_kernel(fd)
         self._row[WAIT_OUT_NS] += self._enter_state(State.BUSY, 0)
 
     def back_off(self, seconds: float) -> None:

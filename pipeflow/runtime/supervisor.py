@@ -174,7 +174,7 @@ class Supervisor:
                 continue  # it runs no code of the user's, and nobody waits for it to be ready
             for worker in self._plan.sharing(number):
                 watched = self._workers[worker.index]
-                watched.pid = pid
+                watched.pid = watched.own_pid = pid
                 if watched.isolated:
                     continue  # it will say which process runs the user's code
                 watched.runs_code = True
@@ -449,7 +449,7 @@ class Supervisor:
         if self._drain.is_stuck(still_s, now) and not self._stopping:
             self._drain.say_stuck(self._standstill.at_work(self._alive()), still_s)
             self._stop_all()  # as if asked a second time
-        circle = self._stalls.look(board, alive)
+        circle = self._stalls.look(board, alive, lambda number: self._workers[number].asleep)
         if circle and not self._stopping:
             text = f"every worker waits for another, and nothing can wake them: {circle}"
             failure = Failure(phase="run", kind="Deadlock", message=text)

@@ -171,10 +171,12 @@ class Sender(Protocol):
     Attributes:
         hands_over: Its reader is in this process, and the only one: it may get objects as they are.
         before_wait: Called before the kernel is waited for in the middle of a frame.
+        await_kernel: Waits for it, given the descriptor; who shows his waits has one of his own.
     """
 
     hands_over: bool
     before_wait: Callable[[], None]
+    await_kernel: Callable[[int], None]
 
     def fileno(self) -> int:
         """Polls as ``POLLERR`` when every reader has closed."""

@@ -10,6 +10,7 @@ from pipeflow.errors import ChannelClosed, PeerClosed
 from pipeflow.transports import credit
 from pipeflow.transports.base import ChannelSpec, Frame, FrameKind, Packet
 from pipeflow.transports.counters import ChannelCounters, ReaderAccount, ReaderCell, WriterAccount
+from pipeflow.transports.waiting import await_kernel
 
 
 class Outgoing:
@@ -26,6 +27,8 @@ class Outgoing:
         self._closed = False
         #: Called before the kernel is waited for in the middle of a frame.
         self.before_wait: Callable[[], None] = lambda: None
+        #: Waits for the kernel, in the middle of a frame, to take more by this descriptor.
+        self.await_kernel: Callable[[int], None] = await_kernel
 
     def room(self, nbytes: int = 0) -> int:
         if self._kept:

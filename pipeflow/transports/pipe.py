@@ -6,7 +6,6 @@ PipeSender ── writev ──> [ up to 1 MiB in the kernel ] ── readv ─�
 from __future__ import annotations
 
 import os
-import select
 import sys
 from typing import Final
 
@@ -135,7 +134,7 @@ class PipeSender(Outgoing):
                 if not waited:
                     self.before_wait()
                     waited = True
-                wait_writable(self._fd)
+                self.await_kernel(self._fd)
                 continue
             except BrokenPipeError:
                 raise self._peer_closed() from None
@@ -287,13 +286,6 @@ class _LargeFrame:
 
     def rest(self) -> memoryview:
         return self.body[self.filled :]
-
-
-def wait_writable(fd: int) -> None:
-    """Wait until the kernel takes more, or says that nobody will read."""
-    poll = select.poll()
-    poll.register(fd, select.POLLOUT)
-    poll.poll()
 
 
 def _after(parts: list[bytes | memoryview], written: int) -> list[bytes | memoryview]:

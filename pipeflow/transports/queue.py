@@ -32,7 +32,6 @@ from pipeflow.transports.frames import (
     unpack_reference,
 )
 from pipeflow.transports.outgoing import Incoming, Outgoing
-from pipeflow.transports.pipe import wait_writable
 from pipeflow.transports.slots import SlotPool
 from pipeflow.transports.views import Views
 
@@ -139,7 +138,7 @@ class QueueSender(Outgoing):
                 if not waited:
                     self.before_wait()
                     waited = True
-                wait_writable(self._fd)
+                self.await_kernel(self._fd)
             except (BrokenPipeError, ConnectionResetError):
                 # Reset: the last reader closed with messages unread.
                 raise self._peer_closed() from None

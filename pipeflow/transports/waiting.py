@@ -99,6 +99,13 @@ def _has_room(senders: Sequence[Sender]) -> bool:
     return False
 
 
+def await_kernel(fd: int) -> None:
+    """Wait until the kernel takes more of a frame, or says that nobody will read."""
+    poll = select.poll()
+    poll.register(fd, select.POLLOUT)
+    poll.poll()
+
+
 def await_frames(
     receivers: Sequence[Receiver],
     extra_fds: Collection[int] = (),

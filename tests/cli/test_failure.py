@@ -89,6 +89,15 @@ def test_no_hint_where_a_policy_is_given_or_cannot_help() -> None:
         assert not any("hint" in line for line in lines)
 
 
+def test_the_end_of_the_memory_is_told_with_what_takes_it() -> None:
+    lines = told(replace(ERROR, phase="run", type="MemoryLimitReached", item=""))
+
+    assert lines[-1] == (
+        "  hint: raise `limits.memory`, or have fewer arrays at a time: each worker has one in hand"
+        " and one under way to each reader, so lower `replicas`; or hold fewer in your code"
+    )
+
+
 def test_the_last_try_says_which_it_was_and_the_hint_speaks_of_its_long_form() -> None:
     lines = told(replace(ERROR, attempt=4), on_error=ErrorPolicy(retries=3))
 

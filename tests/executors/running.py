@@ -68,6 +68,7 @@ def run(
     *,
     start_method: str = "",
     fuse: bool = False,
+    stuck_after_s: float = 60.0,
     hear: Callable[[Event], None] = lambda _: None,
     **top: Any,
 ) -> Outcome:
@@ -100,7 +101,13 @@ def run(
         hear(event)
 
     report = pipeflow.run(
-        file, executor=executor, listener=note, seed=7, start_method=start_method, fuse=fuse
+        file,
+        executor=executor,
+        listener=note,
+        seed=7,
+        start_method=start_method,
+        fuse=fuse,
+        stuck_after_s=stuck_after_s,
     )
     kept = {name: _kept(path) for name, path in paths.items()}
     return Outcome(report, kept, events, times)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -15,7 +16,14 @@ from typing import Any
 import pytest
 
 from pipeflow.runtime.loops.calls import CallLoop
-from pipeflow.telemetry.events import Event, StageFinished, WorkerReady
+from pipeflow.telemetry.events import (
+    Event,
+    LogLine,
+    Progress,
+    StageFinished,
+    WorkerReady,
+    WorkerStarted,
+)
 from pipeflow.telemetry.report import Status
 from pipeflow.transports.inline import InlineSender
 from tests.executors.losing import losing
@@ -323,6 +331,90 @@ def test_equal_keys_meet_in_one_replica_whatever_the_hash_seed_and_the_start_met
 
     assert len(places) == 7
     assert len(set(places.values())) > 1
+
+
+# --------------------------------------------------------------------- who is stopped
+
+
+def test_a_worker_that_is_stopped_while_it_waits_is_told_and_goes_on_when_it_may(
+    tmp_path: Path,
+) -> None:
+    """Its items have come, its writer waits for room: that is no circle, however long it takes."""
+    flag, pids, told = tmp_path / "go", dict[str, int](), list[str]()
+
+    def act(event: Event) -> None:
+        match event:
+            case WorkerStarted(stage=stage, pid=pid):
+                pids[stage] = pid
+            case Progress(stages=stages) if not flag.exists():
+                if next(each for each in stages if each.name == "work").wait_in_s > 0.1:
+                    os.kill(pids["work"], signal.SIGSTOP)
+                    flag.touch()
+            case LogLine(text=text):
+                told.append(text)
+                os.kill(pids["work"], signal.SIGCONT)
+            case _:
+                pass
+
+    stages = {
+        "source": {"call": "hard:once_there", "with": {"path": str(flag), "count": 1000}},
+        "work": {"call": "hard:same", "inputs": {"from": "source", "capacity": 8}},
+        "sink": {"keep": "work"},
+    }
+    outcome = run(tmp_path, stages, "local", hear=act, stuck_after_s=4.0)
+
+    succeeded(outcome)
+    assert outcome.items("sink") == list(range(1000))
+    (text,) = told
+    assert "this worker has been waiting for" in text
+    assert f"its process was stopped by a signal: kill -CONT {pids['work']}" in text
+
+
+def test_a_circle_that_a_clock_will_open_is_none(tmp_path: Path) -> None:
+    """All wait for longer than is needed to see it, and for what the batch gives by its clock."""
+    ten = {"use": "range", "with": {"stop": 9}}
+    stages = {
+        "left": ten,
+        "right": ten,
+        "few": {"use": "batch", "with": {"size": 1000, "wait": "4s"}, "inputs": "left"},
+        "near": {
+            "call": "shapes:pair",
+            "inputs": {"left": {"from": "left", "capacity": 4}, "right": "right"},
+        },
+        "far": {
+            "call": "shapes:pair",
+            "inputs": {"left": {"from": "right", "capacity": 4}, "right": "few"},
+        },
+        "sink": {"keep": "near"},
+        "other": {"keep": "far"},
+    }
+
+    outcome = run(tmp_path, stages, "local")
+
+    succeeded(outcome)
+    assert len(outcome.items("other")[0][1]) < 10  # the clock has cut the batch
+
+
+def test_a_wait_in_the_middle_of_a_frame_is_a_wait_for_room(tmp_path: Path) -> None:
+    def act(event: Event) -> None:
+        match event:
+            case Progress(stages=stages):
+                if next(each for each in stages if each.name == "source").wait_out_s > 0.1:
+                    (tmp_path / "go on").touch()
+            case _:
+                pass
+
+    folder = {"folder": str(tmp_path)}
+    stages = {
+        "source": {"call": "hard:small_and_large", "with": {**folder, "nbytes": 20 * MIB}},
+        "work": {"call": "hard:held_until", "inputs": "source", "with": folder},
+        "sink": {"keep": "work"},
+    }
+    outcome = run(tmp_path, stages, "local", hear=act)
+
+    succeeded(outcome)
+    assert outcome.items("sink") == [0, 20 * MIB]
+    assert outcome.stage("source").wait_out_s > 0.1
 
 
 # --------------------------------------------------------------------------- arrays

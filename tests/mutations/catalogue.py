@@ -246,9 +246,16 @@ ENDS = (
     Mutation(
         "circles of waits not looked for",
         "runtime/watch/deadlock.py",
-        "    if not now or not all(",
-        "    if now or not all(",
+        "    if not all_wait(now):",
+        "    if all_wait(now):",
         ["tests/runtime/test_deadlock.py"],
+    ),
+    Mutation(
+        "who gets no processor believed to wait",
+        "runtime/watch/deadlock.py",
+        "filter(is_asleep, now)",
+        "list(now)",
+        ["tests/runtime/test_deadlock.py", "tests/runtime/test_supervisor_looks.py"],
     ),
     Mutation(
         "what is being unpickled not noted",

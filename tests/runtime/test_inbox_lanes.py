@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeflow.runtime.board import EDGE_WORDS, WORKER_WORDS
+from pipeflow.runtime.board import EDGE_WORDS, TURNS, WORKER_WORDS
 from pipeflow.runtime.flow.collector import Collector
 from pipeflow.runtime.flow.inbox import EARLY_MOST, Inbox, InChannel, InPort
 from pipeflow.runtime.flow.joins import Calls
@@ -87,6 +87,20 @@ def test_when_all_writers_wait_each_gets_room_for_one_more() -> None:
 
     assert sorted(calls(inbox)) == [(0, 0), (0, 1), (1, 0), (1, 1)]
     assert (first.credit, second.credit) == (2, 2)
+
+
+def test_room_that_a_waiting_worker_gives_shows_on_the_board() -> None:
+    first = Receiver()
+    inbox = inbox_of(first, Receiver())
+    first.put(0, 1)
+    assert calls(inbox) == []
+    before = inbox.row[TURNS]
+
+    first.put(0, 2)
+    assert calls(inbox) == []
+    inbox.help_writers()
+
+    assert inbox.row[TURNS] > before
 
 
 def test_a_writer_that_is_only_slow_is_waited_for() -> None:

@@ -5,7 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from pipeflow.runtime.machine import Roots, free_processes, oom_kills, read_machine
+from pipeflow.runtime.machine import (
+    Roots,
+    free_processes,
+    is_asleep,
+    is_stopped,
+    oom_kills,
+    read_machine,
+)
 
 MIB = 2**20
 
@@ -71,6 +78,30 @@ def test_the_counter_of_the_group_tells_of_kills_before_that_of_the_machine(root
 
     write(roots.cgroup / "app" / "run" / "memory.events", "oom 4\noom_kill 3\n")
     assert oom_kills(roots) == 3
+
+
+@pytest.mark.parametrize(
+    ("letter", "asleep", "stopped"),
+    [
+        ("S", True, False),
+        ("R", False, False),  # it runs, or would if it got a processor
+        ("D", False, False),  # it waits for a page, say
+        ("T", False, True),
+        ("t", False, False),
+    ],
+)
+def test_who_waits_for_a_processor_or_is_stopped_is_not_asleep(
+    roots: Roots, letter: str, asleep: bool, stopped: bool
+) -> None:
+    write(roots.proc / "7" / "stat", f"7 (a R) b) {letter} 1 7 7 0 -1 4194304")
+
+    assert is_asleep(7, roots) is asleep
+    assert is_stopped(7, roots) is stopped
+
+
+def test_a_system_that_does_not_tell_takes_everybody_for_asleep(roots: Roots) -> None:
+    assert is_asleep(7, roots)
+    assert not is_stopped(7, roots)
 
 
 def test_this_machine_can_be_read() -> None:

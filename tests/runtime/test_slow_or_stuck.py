@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import signal
+import subprocess
+from collections.abc import Iterable, Iterator
 from typing import cast
 
 import pytest
@@ -193,6 +195,46 @@ def test_a_source_that_waits_for_the_world_is_no_standstill(plan: Plan, fakes: F
 
     assert {watch.look(alive, float(now)) for now in range(0, 1000, 50)} == {0.0}
     assert fakes.told == []
+
+
+@pytest.fixture
+def stopped_pid() -> Iterator[int]:
+    """A process that a signal has stopped."""
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as process:
+        process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+        yield process.pid
+        process.kill()
+
+
+def test_who_was_stopped_while_it_waited_is_told(
+    plan: Plan, fakes: Fakes, stopped_pid: int
+) -> None:
+    board = make_board(plan, State.WAITING_OUT, State.WAITING_IN, State.WAITING_IN)
+    watch, alive = standstill(plan, board, fakes), workers(plan, ready=True)
+    alive[WORK].pid = stopped_pid
+
+    still = [watch.look(alive, now) for now in (0.0, 60.0, 60.25)]
+
+    assert still == [0.0, 60.0, 60.25]
+    assert fakes.asked == []  # it would not answer
+    ((stage, level, text),) = fakes.told
+    assert (stage, level) == ("work", "warning")
+    first, *_ = text.splitlines()
+    assert first.startswith("nothing has moved for 60 s: this worker has been waiting for ")
+    assert first.endswith(f"; its process was stopped by a signal: kill -CONT {stopped_pid}")
+
+
+def test_neither_process_of_a_worker_that_has_two_may_be_awake(
+    plan: Plan, stopped_pid: int
+) -> None:
+    watched = workers(plan, ready=True)[WORK]
+    assert watched.asleep  # its process is ours here, which is awake as it asks
+
+    watched.own_pid = stopped_pid
+
+    assert not watched.asleep
+    assert watched.stopped == stopped_pid
 
 
 @pytest.mark.parametrize(

@@ -37,14 +37,25 @@ def waiting(*states: State) -> tuple[Plan, Board]:
     return decided, board
 
 
+def asleep(_worker: int) -> bool:
+    return True
+
+
 def test_a_run_in_which_nobody_moves_is_ended_after_some_looks() -> None:
     decided, board = waiting(State.WAITING_OUT, State.WAITING_IN, State.WAITING_IN)
     stalls = Stalls(decided)
 
-    told = [stalls.look(board, [A, B, C]) for _ in range(13)]
+    told = [stalls.look(board, [A, B, C], asleep) for _ in range(13)]
 
     assert told[:12] == [""] * 12
     assert told[12].startswith("a waits for room on its outputs; b waits for items on its inputs")
+
+
+def test_a_worker_whose_items_have_come_and_that_gets_no_processor_is_no_stall() -> None:
+    decided, board = waiting(State.WAITING_OUT, State.WAITING_IN, State.WAITING_IN)
+    stalls = Stalls(decided)
+
+    assert {stalls.look(board, [A, B, C], lambda worker: worker != B) for _ in range(30)} == {""}
 
 
 def test_a_turn_now_and_then_is_no_stall() -> None:
@@ -54,7 +65,7 @@ def test_a_turn_now_and_then_is_no_stall() -> None:
 
     for look in range(30):
         board.worker(B)[cells.TURNS] += look % 10 == 0
-        told.append(stalls.look(board, [A, B, C]))
+        told.append(stalls.look(board, [A, B, C], asleep))
 
     assert set(told) == {""}
 
@@ -63,21 +74,28 @@ def test_an_idle_source_in_its_generator_is_no_stall() -> None:
     decided, board = waiting(State.BUSY, State.WAITING_IN, State.WAITING_IN)
     stalls = Stalls(decided)
 
-    assert {stalls.look(board, [A, B, C]) for _ in range(30)} == {""}
+    assert {stalls.look(board, [A, B, C], asleep) for _ in range(30)} == {""}
 
 
 def test_who_waits_before_another_try_goes_on_by_itself() -> None:
     decided, board = waiting(State.WAITING_OUT, State.BACKING_OFF, State.WAITING_IN)
     stalls = Stalls(decided)
 
-    assert {stalls.look(board, [A, B, C]) for _ in range(30)} == {""}
+    assert {stalls.look(board, [A, B, C], asleep) for _ in range(30)} == {""}
+
+
+def test_who_goes_on_by_the_clock_is_no_part_of_a_circle() -> None:
+    decided, board = waiting(State.WAITING_OUT, State.IN_OR_CLOCK, State.WAITING_IN)
+    stalls = Stalls(decided)
+
+    assert {stalls.look(board, [A, B, C], asleep) for _ in range(30)} == {""}
 
 
 def test_who_has_finished_and_only_lingers_ends_no_wait() -> None:
     decided, board = waiting(State.DONE, State.WAITING_IN)
     stalls = Stalls(decided)
 
-    told = [stalls.look(board, [A, B]) for _ in range(13)]
+    told = [stalls.look(board, [A, B], asleep) for _ in range(13)]
 
     assert told[12] == "b waits for items on its inputs, and nobody is left to end the wait"
 

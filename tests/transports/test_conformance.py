@@ -242,6 +242,29 @@ def test_a_writer_in_the_middle_of_a_large_frame_learns_it_too(
     assert child.join() == 0
 
 
+def test_only_who_must_wait_in_the_middle_of_a_frame_calls_for_it(
+    kind: Kind, make_rig: MakeRig
+) -> None:
+    writer, reader = make_rig(kind).split()
+    waits, got = list[int](), list[bytes]()
+
+    def take_all(fd: int) -> None:
+        waits.append(fd)
+        while (frame := reader.end.receive()) is not None:
+            got.extend(reader.open(frame))
+
+    writer.end.await_kernel = take_all
+    writer.put(bytes(60_000))
+    assert waits == []
+
+    writer.put_all([bytes(60_000)] * 99)
+    assert set(waits) == {writer.end.fileno()}
+    assert len(waits) < 20
+
+    take_all(-1)
+    assert got == [bytes(60_000)] * 100
+
+
 def test_closing_without_an_end_is_a_loss(kind: Kind, make_rig: MakeRig, start: Start) -> None:
     rig = make_rig(kind)
 

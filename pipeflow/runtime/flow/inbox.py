@@ -15,7 +15,15 @@ from pickle import loads
 from typing import Any, Protocol
 
 from pipeflow.errors import ItemNotLoadable
-from pipeflow.runtime.board import DELIVERED, EARLY, LOADING, UNMATCHED, Words, put_loading
+from pipeflow.runtime.board import (
+    DELIVERED,
+    EARLY,
+    LOADING,
+    TURNS,
+    UNMATCHED,
+    Words,
+    put_loading,
+)
 from pipeflow.runtime.flow.joins import Call, Calls, Join, Kept, Lone, Passed, UnitEnd, Unjoinable
 from pipeflow.runtime.flow.keyed import KeyJoin
 from pipeflow.runtime.flow.latest import Latest
@@ -371,6 +379,7 @@ class Inbox:
                 waits = note.left > 0 and channel.receiver.writer_waits(note.writer)
                 if waits and note.writer not in helped and channel.early < EARLY_MOST:
                     helped.add(note.writer)
+                    self.row[TURNS] += 1  # we still wait, and yet the run moves
                     note.advance()
                     channel.receiver.rouse()
 

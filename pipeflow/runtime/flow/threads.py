@@ -39,6 +39,10 @@ class Linger:
             self._outbox.wake = partial(self._calls.put, True)
             self._thread.start()
 
+    def is_me(self) -> bool:
+        """Whether it is the second thread that asks."""
+        return threading.current_thread() is self._thread
+
     def stop(self) -> None:
         """End, and wait for it."""
         self._calls.put(False)

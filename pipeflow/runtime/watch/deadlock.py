@@ -1,16 +1,28 @@
 """Finds a circle of waits among the workers of a run, from what each has put on the board. Pure.
 
 A worker in its user's code, a source in its generator, a program or a timer may wake the others, so
-only when every live worker waits for an edge, and none has turned since the last look, nothing can
+only when every live worker waits for an edge, and none has turned for some looks, nothing can
 happen any more. Then following each wait to the workers it depends on must run into a circle.
+
+On the board a worker waits until it runs again. One whose items have come, but that gets no
+processor or was stopped, seems to wait as well: only who was also found asleep has looked, and has
+found nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
+from typing import Final
 
 from pipeflow.values import dataclass
+
+#: So many looks must be the same before a circle is believed.
+SAME_LOOKS: Final = 12
+#: So often each worker must have been found asleep meanwhile: once may be a sleep that began
+#: before, from which a worker that looks around by the clock has not come back yet.
+NAPS: Final = 2
 
 
 class Wait(Enum):
@@ -65,8 +77,36 @@ class Lock:
     holder: int
 
 
+class Stillness:
+    """Whether all have waited for so long that it is believed, look by look."""
+
+    def __init__(self) -> None:
+        self._seen: Mapping[int, Look] = {}
+        self._looks = 0
+        self._naps: Counter[int] = Counter()
+
+    def lasts(self, now: Mapping[int, Look], is_asleep: Callable[[int], bool]) -> bool:
+        """Whether it does, from one more look.
+
+        Args:
+            now: Worker number to what it does; only workers whose process lives.
+            is_asleep: Whether the process of a worker sleeps; asked after the look.
+        """
+        if now != self._seen or not all_wait(now):
+            self._seen, self._looks = now, 0
+            self._naps.clear()
+            return False
+        self._looks += 1
+        self._naps.update(filter(is_asleep, now))
+        return self._looks >= SAME_LOOKS and all(self._naps[worker] >= NAPS for worker in now)
+
+
+def all_wait(now: Mapping[int, Look]) -> bool:
+    """Whether there are workers, and each waits."""
+    return bool(now) and all(look.wait is not Wait.NOT for look in now.values())
+
+
 def find_circle(
-    before: Mapping[int, Look],
     now: Mapping[int, Look],
     links: Sequence[Link],
     names: Mapping[int, str],
@@ -75,13 +115,12 @@ def find_circle(
     """Name the circle in which the live workers wait for each other; empty when there is none.
 
     Args:
-        before: Worker number to what it did at the last look.
-        now: The same, at this look; only workers whose process lives.
+        now: Worker number to what it has done for some looks; only workers whose process lives.
         links: The edges, by number.
         names: Worker number to its name: ``decode[1]``.
         locks: Those of shared state, by number.
     """
-    if not now or not all(_stuck(before.get(worker), look) for worker, look in now.items()):
+    if not all_wait(now):
         return ""
     path: list[int] = [min(now)]
     while True:
@@ -95,11 +134,6 @@ def find_circle(
             waits = (say_wait(worker, now[worker], links, names, locks) for worker in circle)
             return "; ".join(waits)
         path.append(blockers[0])
-
-
-def _stuck(before: Look | None, now: Look) -> bool:
-    """Whether a worker waits and has done so without a turn since the last look."""
-    return now.wait is not Wait.NOT and before == now
 
 
 def _depends_on(

@@ -1,19 +1,22 @@
-"""Watches the board for a circle of waits: looks again and again, and says when nothing moves."""
+"""Watches the board for a circle of waits: looks again and again, and names it when it lasts."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection
 from typing import Final
 
 from pipeflow.planner.plan import Plan
 from pipeflow.runtime import board as cells
 from pipeflow.runtime.board import Board, State
-from pipeflow.runtime.watch.deadlock import Link, Lock, Look, Wait, find_circle, say_wait
-
-#: So many looks must be the same before a circle is believed: a busy machine may leave a worker
-#: whose items have come without processor for a second.
-_SAME_LOOKS: Final = 12
+from pipeflow.runtime.watch.deadlock import (
+    Link,
+    Lock,
+    Look,
+    Stillness,
+    Wait,
+    find_circle,
+    say_wait,
+)
 
 _WAITS: Final = {State.WAITING_IN: Wait.ITEMS, State.WAITING_OUT: Wait.ROOM}
 
@@ -34,7 +37,7 @@ class Stalls:
     ) -> None:
         self._shared = tuple(each.name for each in plan.shared)
         self._holders, self._lock_waits = lock_words
-        self._looks: deque[Mapping[int, Look]] = deque(maxlen=_SAME_LOOKS)
+        self._stillness = Stillness()
         self._links = tuple(
             Link(
                 f"{plan.stages[edge.source].name}.{edge.port} -> {plan.stages[edge.target].name}",
@@ -49,20 +52,18 @@ class Stalls:
             for worker in plan.workers
         }
 
-    def look(self, board: Board, alive: Collection[int]) -> str:
+    def look(self, board: Board, alive: Collection[int], is_asleep: Callable[[int], bool]) -> str:
         """Look once more; the circle in words, or nothing.
 
         Args:
             board: Where every worker says what it waits for.
             alive: Numbers of the workers whose process lives.
+            is_asleep: Whether the process of one of them sleeps.
         """
         now = {number: look for number in alive if (look := self._look(board, number))}
-        enough = len(self._looks) == _SAME_LOOKS
-        circle = ""
-        if enough:
-            circle = find_circle(self._looks[0], now, self._links, self._names, self._locks())
-        self._looks.append(now)
-        return circle
+        if not self._stillness.lasts(now, is_asleep):
+            return ""
+        return find_circle(now, self._links, self._names, self._locks())
 
     def waits(self, board: Board, alive: Collection[int]) -> list[str]:
         """Who waits for what just now, in words."""

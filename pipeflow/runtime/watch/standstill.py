@@ -10,7 +10,6 @@ from pipeflow.planner.plan import Plan
 from pipeflow.runtime import board as cells
 from pipeflow.runtime.board import Board, State, hand, id_text, loading_text
 from pipeflow.runtime.last_words import LastWords, stack_of
-from pipeflow.runtime.machine import is_stopped
 from pipeflow.runtime.watch.ending import Ending
 from pipeflow.runtime.watch.stalls import Stalls
 from pipeflow.runtime.watch.watched import Watched
@@ -20,6 +19,7 @@ from pipeflow.telemetry.events import Event, LogLine
 _NS: Final = 1e9
 
 _BUSY: Final = frozenset({State.BUSY, State.AT_PROGRAM})
+_WAITS: Final = frozenset({State.WAITING_IN, State.IN_OR_CLOCK, State.WAITING_OUT, State.RESTING})
 
 #: Why a program that is to answer line by line most often seems not to.
 _BUFFERS: Final = (
@@ -34,7 +34,8 @@ class Standstill:
 
     A source that waits for the world is no standstill, and neither is a circle of waits, which
     ends the run (``stalls``). What is left is a worker in the user's code: only the user can say
-    whether that takes so long, so we say where it is, and ever more seldom.
+    whether that takes so long, so we say where it is, and ever more seldom. Or one that was stopped
+    by a signal, whatever it did then.
 
     Args:
         plan: What runs.
@@ -66,15 +67,16 @@ class Standstill:
         self._asked: list[Watched] = []
 
     def look(self, alive: Sequence[Watched], now: float) -> float:
-        """Look once more; seconds for which somebody has been in the user's code and nobody moved.
+        """Look once more; seconds for which nobody has moved, and somebody at work or stopped.
 
         Args:
             alive: Workers whose process lives.
             now: The time.
         """
         seen = tuple(self._counts(watched) for watched in alive)
-        at_work = self.at_work(alive)
-        if seen != self._seen or not at_work:
+        moved = seen != self._seen
+        at_work = [] if moved else self.at_work(alive)
+        if not at_work:
             self._seen, self._moved_s = seen, now
             self._due_s, self._asked = self._after_s, []
             return 0.0
@@ -84,17 +86,17 @@ class Standstill:
             self._asked, self._due_s = [], 2 * still_s
         elif self._after_s > 0 and self._due_s <= still_s:
             self._asked = at_work  # the next look reads the answers
-            self._ending.ask_where(each for each in at_work if not is_stopped(each.pid))
+            self._ending.ask_where(each for each in at_work if not each.stopped)
         return still_s
 
     def at_work(self, alive: Iterable[Watched]) -> list[Watched]:
-        """Those of some workers that are in the user's code; sources may be there for ever.
+        """Those of some workers that are in the user's code, and those that were stopped.
 
-        A program that could write without further items is none of them, as long as there is
-        anybody else to wait for.
+        Sources may be there for ever. A program that could write without further items is none of
+        them, as long as there is anybody else to wait for.
         """
         alive = list(alive)
-        found = [watched for watched in alive if self._is_at_work(watched)]
+        found = [watched for watched in alive if self._is_at_work(watched) or watched.stopped]
         if found or any(watched.is_source and self._state(watched) in _BUSY for watched in alive):
             return found
         return [watched for watched in alive if self._state(watched) == State.IN_OR_PROGRAM]
@@ -119,13 +121,14 @@ class Standstill:
             item = id_text(hand(row), self._names)
             loads = loading_text(row, self._names)
             since_s = time.monotonic() - row[cells.SINCE_NS] / _NS
+            does = "waiting" if self._state(watched) in _WAITS else "at work"
             text = (
-                f"nothing has moved for {still_s:.0f} s: this worker has been at work for"
+                f"nothing has moved for {still_s:.0f} s: this worker has been {does} for"
                 f" {since_s:.0f} s"
                 + (f", unpickling {loads}" if loads else f", now on item {item}" if item else "")
             )
-            if is_stopped(watched.pid):
-                text += f"; its process was stopped by a signal: kill -CONT {watched.pid}"
+            if stopped := watched.stopped:
+                text += f"; its process was stopped by a signal: kill -CONT {stopped}"
             program = self._plan.stages[watched.plan.stage].program
             text += f"; {waits_for(program)}" if program is not None else ""
             if self._state(watched) == State.IN_OR_PROGRAM:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 from pipeflow.planner.plan import WorkerPlan
 from pipeflow.runtime.account import WorkerRecord
 from pipeflow.runtime.launch.messages import Exited
+from pipeflow.runtime.machine import is_asleep, is_stopped
 from pipeflow.runtime.messages import Finished, ReportParser
 from pipeflow.runtime.watch.lifecycle import ENDED, Happening, Life, move
 from pipeflow.runtime.watch.printed import Lines
@@ -24,6 +27,7 @@ class Watched:
         isolated: Its code runs in a process beside its own.
         life: Where it is in its life; ``see`` moves it.
         pid: Of the process that runs the user's code; 0 before it exists.
+        own_pid: Of the worker's own process, which may leave that to another; 0 before it exists.
         runs_code: That process has run, or runs, the user's code.
         reports: Cuts what it reports.
         lines: Cuts what it prints.
@@ -41,6 +45,7 @@ class Watched:
     isolated: bool = False
     life: Life = Life.STARTING
     pid: int = 0
+    own_pid: int = 0
     runs_code: bool = False
     reports: ReportParser = field(default_factory=ReportParser)
     lines: Lines = field(default_factory=Lines)
@@ -60,10 +65,26 @@ class Watched:
         """Whether it neither said that it is done nor was told to end."""
         return self.life in {Life.STARTING, Life.RUNNING}
 
+    @property
+    def asleep(self) -> bool:
+        """Whether its processes sleep, so that nothing has come that could wake them.
+
+        A guest is in our own process, which is awake whenever we ask.
+        """
+        return all(map(is_asleep, self._pids()))
+
+    @property
+    def stopped(self) -> int:
+        """Pid of a process of it that was stopped by a signal; 0: none was."""
+        return next(filter(is_stopped, self._pids()), 0)
+
     def see(self, happening: Happening) -> Life:
         """Note what happened; the new state."""
         self.life = move(self.life, happening)
         return self.life
+
+    def _pids(self) -> set[int]:
+        return {self.own_pid, self.pid} - {0, os.getpid()}
 
     def record(self, pool: PoolUsage) -> WorkerRecord:
         """What the report needs to know of it, and of its pool."""

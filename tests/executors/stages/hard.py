@@ -38,6 +38,27 @@ def asked(path: Path) -> Iterator[int]:
         number += 1
 
 
+def once_there(path: str, count: int) -> Iterator[int]:
+    """Waits for a file, then gives its items."""
+    await_file(Path(path))
+    yield from range(count)
+
+
+def small_and_large(folder: str, nbytes: int) -> Iterator[bytes]:
+    """One item; when that is in the reader's hand, one that no pipe has room for."""
+    yield b""
+    await_file(Path(folder) / "in hand")
+    yield bytes(nbytes)
+
+
+def held_until(item: bytes, folder: str) -> int:
+    """A reader that has the first item in hand until a file is there."""
+    if not item:
+        (Path(folder) / "in hand").touch()
+        await_file(Path(folder) / "go on")
+    return len(item)
+
+
 def be_stuck(item: int, patience_s: float) -> None:
     """A reader that takes one item and no more; it gives the run an end."""
     select.select([], [], [], patience_s)
