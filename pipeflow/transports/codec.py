@@ -16,7 +16,7 @@ import io
 import pickle
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Final
 
 from pipeflow.errors import ItemNotLoadable, PipeflowError
@@ -190,6 +190,37 @@ class Decoder:
                 index = load_with(again, loading_index, packet.pickled)
             raise ItemNotLoadable(index, reason_of(error)) from error
         return payloads
+
+    def salvage(
+        self,
+        packet: Packet,
+        *,
+        private: bool = False,
+        begins: Callable[[int], None] = lambda _: None,
+        lost: Collection[int] = (),
+    ) -> list[Any]:
+        """The payloads of a packet, slowly: an ``Unloadable`` for each that cannot be loaded.
+
+        Args:
+            packet: As it came.
+            private: As for ``decode``.
+            begins: Told of each item before it is loaded.
+            lost: Items not to be tried.
+        """
+        from pipeflow.transports import salvage  # few runs need it, and it loads what they do not
+
+        def load(pickled: Any, buffers: Any) -> list[Any]:
+            pile = packet.pickled[0] == _PILE_FORM
+            slowly = salvage.salvage_pile if pile else salvage.salvage_list
+            return slowly(pickled, buffers, begins=begins, lost=lost)
+
+        if packet.pickled[0] != _ARRAYS_FORM:
+            reading = Reading(packet.buffers, self._views, private)
+            return load_with(reading, load, packet.pickled)
+        try:
+            return self.decode(packet, private=private)
+        except ItemNotLoadable as error:
+            return [salvage.unloadable(index, error) for index in range(packet.items)]
 
 
 class _Rebuilt:
