@@ -13,11 +13,12 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 from pipeflow.errors import ItemNotSerializable
 from pipeflow.runtime.flow.joins import Call, Calls, Lone, Origin, UnitEnd, Unjoinable
 from pipeflow.runtime.flow.refused import ReadersGone, ResultNotSerializable
+from pipeflow.runtime.flow.unloaded import told_of, without_unloadable
 from pipeflow.runtime.isolation.ahead import Ahead
 from pipeflow.runtime.isolation.link import Cell, Link
 from pipeflow.runtime.isolation.messages import (
@@ -31,6 +32,7 @@ from pipeflow.runtime.isolation.messages import (
     LoneOrder,
     OrderParser,
     Orders,
+    Place,
     Record,
     Results,
     RowOrder,
@@ -41,6 +43,7 @@ from pipeflow.runtime.isolation.messages import (
     pack_quick,
     pack_record,
 )
+from pipeflow.runtime.isolation.opening import Frames
 from pipeflow.runtime.messages import EndOfInput, ItemId, Logged, WorkerReport
 from pipeflow.stages.context import StageContext
 from pipeflow.transports.codec import Decoder, Encoder, Pile
@@ -54,6 +57,8 @@ _LOOK_MS: Final = 100
 _NOT_WRITTEN: Final = sys.maxsize
 #: Stands for where an item came from: that is the keeper's to know.
 _NOWHERE: Final = Origin(0, 0, None)
+#: What stands for items that are not loaded yet.
+_ORDERS: Final = frozenset({CallOrder, RowOrder, FailedOrder})
 
 
 class RunnerOutbox:
@@ -274,6 +279,7 @@ class RunnerInbox:
 
     def __init__(self, link: Link, decoder: Decoder, before: Callable[[], None]) -> None:
         self._link, self._decoder, self._before = link, decoder, before
+        self._frames = Frames(link, decoder)
         self._parser = OrderParser()
         self._ready: deque[tuple[Any, int, bool]] = deque()
         #: How often the last call that was taken was tried before.
@@ -299,6 +305,8 @@ class RunnerInbox:
         if not self._ready and not self._receive():
             return None
         message, self.tried, self.alone = self._ready.popleft()
+        if type(message) in _ORDERS:
+            message = self._open(message, message.place)
         self.ended = type(message) is EndOfInput
         return message  # type: ignore[no-any-return]  # one of the six
 
@@ -348,13 +356,52 @@ class RunnerInbox:
                 self._ready.extend(self._messages(orders))
         return True
 
+    def _open(self, order: CallOrder | RowOrder | FailedOrder, place: Place) -> Any:
+        """Load the items of an order that lie in a frame; what comes next of it."""
+        count = len(order.ordinals) if type(order) is RowOrder else 1
+        payloads = self._frames.take(place, count)
+        match order:
+            case RowOrder(prefix, ordinals, lane, unit):
+                row = Calls(prefix, ordinals, payloads, lane, unit, _NOWHERE)
+                first, *rest = self._parts_of(row)
+                self._ready.extendleft([(each, 0, False) for each in reversed(rest)])
+                return first
+            case CallOrder(item, lane, unit, items):
+                call = Call(payloads[0], item, lane, unit, (_NOWHERE,) * items)
+                return told_of(call) or call
+            case FailedOrder(item, lane, unit, failure, items):
+                return Unjoinable(Call(None, item, lane, unit, (_NOWHERE,) * items), failure)
+            case _:
+                assert_never(order)
+
+    def _parts_of(self, row: Calls) -> list[Any]:
+        """A row as it is handed out: whole, in pieces, or call by call."""
+        whole: list[Any] = list(without_unloadable(row))
+        if self.in_rows:
+            return whole
+        return [
+            single
+            for each in whole
+            for single in (
+                [each.single(at) for at in range(len(each.payloads))]
+                if type(each) is Calls
+                else [each]
+            )
+        ]
+
     def _messages(self, orders: Orders) -> Iterable[tuple[Any, int, bool]]:
+        for frame in orders.frames:
+            self._frames.add(frame, private=orders.private)
         payloads: Sequence[Any] = ()
         if orders.packet is not None:
             payloads = self._decoder.decode(orders.packet, private=orders.private)
         coming = iter(payloads)
         for order in orders.orders:
             match order:
+                case CallOrder() if order.place is not None:
+                    yield order, order.tried, order.alone
+                case RowOrder() | FailedOrder() if order.place is not None:
+                    yield order, 0, False
                 case CallOrder(item, lane, unit, items, tried, alone):
                     yield Call(next(coming), item, lane, unit, (_NOWHERE,) * items), tried, alone
                 case RowOrder(prefix, ordinals, lane, unit):
@@ -370,8 +417,8 @@ class RunnerInbox:
                         yield row, 0, False
                     else:
                         yield from ((row.single(at), 0, False) for at in range(len(ordinals)))
-                case FailedOrder(item, lane, unit, failure):
-                    call = Call(next(coming), item, lane, unit, (_NOWHERE,))
+                case FailedOrder(item, lane, unit, failure, items):
+                    call = Call(next(coming), item, lane, unit, (_NOWHERE,) * items)
                     yield Unjoinable(call, failure), 0, False
                 case LoneOrder(item, lane, unit):
                     yield Lone(next(coming), item, lane, unit, _NOWHERE), 0, False
