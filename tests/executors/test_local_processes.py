@@ -453,14 +453,14 @@ def test_a_drained_run_gives_up_what_kills_its_process_at_every_try(
     script = tmp_path / "die.sh"
     kill = f'if test "$line" = 0; then echo >> {note}; kill -9 $$; fi'
     script.write_text(f"while read line; do {kill}; echo $line; done")
-    work: dict[str, Any] = {
+    works: dict[str, dict[str, Any]] = {
         "call": {"call": "trouble:die_of_first", "with": {"note": str(note)}},
         "run": {"run": {"cmd": ["sh", str(script)], "mode": "item"}},
-    }[how]
+    }
     policy = {"then": "skip", "retries": 50, "backoff": "1h"}
     stages = {
         "source": {"call": "trouble:numbers"},
-        "die": {**work, "inputs": "source", "on_error": policy},
+        "die": {**works[how], "inputs": "source", "on_error": policy},
         "sink": {"call": "trouble:ignore", "inputs": "die"},
     }
 
