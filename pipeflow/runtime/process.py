@@ -15,6 +15,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from pipeflow.errors import ChannelError
 from pipeflow.runtime.at_work import others_at_work
 from pipeflow.runtime.board import (
     BUSY_NS,
@@ -31,7 +32,7 @@ from pipeflow.runtime.board import (
 )
 from pipeflow.runtime.brief import WorkerBrief
 from pipeflow.runtime.flow.assemble import make_inbox, make_outbox
-from pipeflow.runtime.flow.inbox import Inbox
+from pipeflow.runtime.flow.inbox import Decode, Inbox
 from pipeflow.runtime.flow.outbox import Outbox
 from pipeflow.runtime.flow.targets import OutChannel, Target
 from pipeflow.runtime.flow.threads import Linger, Postman
@@ -46,6 +47,7 @@ from pipeflow.transports.codec import Decoder, Encoder
 from pipeflow.transports.inline import InlineChannel
 from pipeflow.transports.pause import SHORT_S, SPIN_S, LookOut
 from pipeflow.transports.shm import Arena
+from pipeflow.transports.views import Views
 from pipeflow.transports.waiting import Poll, await_kernel, await_room, room_poll
 
 if TYPE_CHECKING:
@@ -65,6 +67,7 @@ class Process:
         board: The board.
         channels: All channels of the run.
         links: Number of a channel to it, of those that stay in this process.
+        opening: What makes items of packets, if not the decoder.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class Process:
         board: Board,
         channels: tuple[ChannelPlan, ...],
         links: Mapping[int, InlineChannel] = MappingProxyType({}),
+        opening: Callable[[Views], Decode] | None = None,
     ) -> None:
         self._brief = brief
         self._row: Words = board.worker(brief.worker)
@@ -120,7 +124,11 @@ class Process:
             channels,
             board,
             receiver,
-            lambda packet, private: decoder.decode(packet, private=private),
+            (lambda packet, private: decoder.decode(packet, private=private))
+            if opening is None
+            else opening(self._share.views),
+            lambda packet, private: decoder.salvage(packet, private=private),
+            opens=opening is None,
         )
         self.outbox: Outbox = make_outbox(
             brief.plan,
@@ -346,9 +354,10 @@ class Process:
         """Pickle items for a process beside this one."""
         return self._encoder.encode(payloads)
 
-    def decode(self, packet: Packet) -> list[Any]:
-        """Make items of what such a process has sent."""
-        return self._decoder.decode(packet)
+    @property
+    def decoder(self) -> Decoder:
+        """Makes items of what such a process has sent, and of what came."""
+        return self._decoder
 
     def _poll(self, timeout_s: float | None) -> list[tuple[int, int]]:
         """Wait, and do from time to time what others may need to go on.
@@ -534,6 +543,14 @@ class Process:
             self._postman.finish()
             self._row[WAIT_OUT_NS] += self._enter_state(State.BUSY, 0)
         self._row[BUSY_NS] += self._enter_state(State.DONE, 0)
+
+    def end_letters(self) -> None:
+        """The stage has failed: send what it gave up, and the end of that alone."""
+        self._linger.stop()
+        try:
+            self.outbox.end_letters()
+        except ChannelError:
+            pass  # whose readers are gone has nobody left to tell
 
     def close(self) -> None:
         """Let go of everything, however it ended; what is in flight stays where it is."""

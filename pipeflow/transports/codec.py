@@ -16,7 +16,7 @@ import io
 import pickle
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Final
 
 from pipeflow.errors import ItemNotLoadable, PipeflowError
@@ -25,6 +25,7 @@ from pipeflow.transports.building import PROTOCOL, Build, PlainArray
 from pipeflow.transports.culprit import loading_index, not_serializable, reason_of
 from pipeflow.transports.reading import Reading, load_with, rebuild_array
 from pipeflow.transports.slots import SlotPool
+from pipeflow.transports.unloadable import Unloadable, Unopened, unloadable
 from pipeflow.transports.views import Views
 
 _PILE: Final = b"P"
@@ -190,6 +191,53 @@ class Decoder:
                 index = load_with(again, loading_index, packet.pickled)
             raise ItemNotLoadable(index, reason_of(error)) from error
         return payloads
+
+    def salvage(
+        self,
+        packet: Packet,
+        *,
+        private: bool = False,
+        begins: Callable[[int], None] = lambda _: None,
+        lost: Collection[int] = (),
+    ) -> list[Any]:
+        """The payloads of a packet, slowly: an ``Unloadable`` for each that cannot be loaded.
+
+        Args:
+            packet: As it came.
+            private: As for ``decode``.
+            begins: Told of each item before it is loaded.
+            lost: Items not to be tried.
+        """
+        from pipeflow.transports import salvage  # few runs need it, and it loads what they do not
+
+        def load(pickled: Any, buffers: Any) -> list[Any]:
+            pile = packet.pickled[0] == _PILE_FORM
+            slowly = salvage.salvage_pile if pile else salvage.salvage_list
+            return slowly(pickled, buffers, begins=begins, lost=lost)
+
+        if packet.pickled[0] != _ARRAYS_FORM:
+            reading = Reading(packet.buffers, self._views, private)
+            return load_with(reading, load, packet.pickled)
+        try:
+            return self.decode(packet, private=private)
+        except ItemNotLoadable as error:
+            return [unloadable(index, error) for index in range(packet.items)]
+
+
+def passed_on(packet: Packet, payloads: list[Any]) -> list[Any]:
+    """What was salvaged of a packet, with the items that could not be loaded as they came.
+
+    Args:
+        packet: It has no buffers, and was made object by object.
+        payloads: What ``salvage`` gave.
+    """
+    from pipeflow.transports.salvage import pieces_of
+
+    pieces = pieces_of(packet.pickled)
+    return [
+        Unopened(piece) if type(payload) is Unloadable else payload
+        for piece, payload in zip(pieces, payloads, strict=True)
+    ]
 
 
 class _Rebuilt:

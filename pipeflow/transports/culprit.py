@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import pickle
 import pickletools
 from collections.abc import Callable, Iterator
@@ -160,7 +161,7 @@ def loading_index(pickled: bytes | memoryview, buffers: Any) -> int:
     try:
         unpickler.load()
     except BaseException:  # what fails is known already; here we learn where
-        return _element_at(data, unpickler.operations - 1)
+        return max(0, elements_of(data)[unpickler.operations - 1])
     return 0
 
 
@@ -185,31 +186,37 @@ def _counted(operation: Callable[[Any], None]) -> Callable[[Any], None]:
 _Counting.dispatch = {code: _counted(operation) for code, operation in _Unpickler.dispatch.items()}
 
 
-def _element_at(pickled: bytes, failed: int) -> int:
-    """The element of the outer list that operation number ``failed`` helps to make.
+def elements_of(pickled: bytes) -> list[int]:
+    """To which element of the outer list each operation of its pickle belongs; -1: to none.
 
     Elements gather above the list. What a later operation takes off was part of the element in the
     making; so the lowest point of the stack from here until the list takes its elements is where
     that element begins.
     """
-    done, lowest = 0, None
-    depth, marks = 0, list[int]()
-    for number, (operation, _, _) in enumerate(pickletools.genops(pickled)):
+    found: list[int] = []
+    lows: list[int] = []  # how low the stack was in each operation since the list last took some
+    done, depth, marks = 0, 0, list[int]()
+    for operation, _, _ in pickletools.genops(pickled):
         before = depth
         taken = operation.stack_before
         if pickletools.markobject in taken:
             depth = marks.pop()
             taken = taken[: taken.index(pickletools.markobject)]
         depth -= len(taken)
+        lows.append(depth)
         if operation.name == "MARK":
             marks.append(depth)
-            continue
-        flushed = depth == 0 and operation.name in {"APPEND", "APPENDS"}
-        if flushed and number <= failed:
+        elif depth == 0 and operation.name in {"APPEND", "APPENDS"}:
+            found += [done + low - 1 if low else -1 for low in _lowest_from(lows[:-1])]
+            found.append(-1)
             done += before - 1
-        elif flushed:
-            break
-        elif number >= failed:
-            lowest = depth if lowest is None else min(lowest, depth)
-        depth += len(operation.stack_after)
-    return done + max(0, (lowest or 1) - 1)
+            lows.clear()
+            depth += len(operation.stack_after)
+        else:
+            depth += len(operation.stack_after)
+    return found + [-1] * len(lows)
+
+
+def _lowest_from(lows: list[int]) -> list[int]:
+    """For each place the lowest from there on."""
+    return list(itertools.accumulate(reversed(lows), min))[::-1]

@@ -24,7 +24,17 @@ from pipeflow.runtime.board import (
     Words,
     put_loading,
 )
-from pipeflow.runtime.flow.joins import Call, Calls, Join, Kept, Lone, Passed, UnitEnd, Unjoinable
+from pipeflow.runtime.flow.joins import (
+    Call,
+    Calls,
+    Join,
+    Kept,
+    Lone,
+    Output,
+    Passed,
+    UnitEnd,
+    Unjoinable,
+)
 from pipeflow.runtime.flow.keyed import KeyJoin
 from pipeflow.runtime.flow.latest import Latest
 from pipeflow.runtime.flow.merging import Merge
@@ -179,6 +189,9 @@ class Inbox:
         lane_bases: Number of each port's first lane among all lanes of the stage.
         decode: Turns packets into payloads.
         row: The worker's row of the board.
+        salvage: The same as ``decode``, where an item that cannot be loaded is a failure of its
+            own; ``None``: it ends the run.
+        opens: Packets become items here: plain ones without ``decode``.
     """
 
     ports: Sequence[InPort]
@@ -186,11 +199,15 @@ class Inbox:
     lane_bases: Sequence[int]
     decode: Decode
     row: Words
+    salvage: Decode | None = None
+    opens: bool = True
     closed: bool = False
     _finished: bool = False
     _owing: dict[int, _FrameNote] = field(default_factory=dict)
     _barriers: dict[int, set[int]] = field(default_factory=dict)
     _pending_barrier: Barrier | None = None
+    _sound: bool = True  # all that came could be loaded
+    _sifted: deque[Output] = field(default_factory=deque)
     _open: list[tuple[InPort, InChannel]] = field(init=False)
     _lanes: list[InChannel] = field(init=False)
     _by_position: ZipByPosition | None = field(init=False)
@@ -218,7 +235,7 @@ class Inbox:
         while True:
             if self._latest is not None and self._latest.idle():
                 self._freshen()
-            output = self.join.take()
+            output = self.join.take() if self._sound else self._take_sifted()
             if type(output) is Calls or type(output) is Call:
                 return output
             match output:
@@ -244,6 +261,14 @@ class Inbox:
         """Its reader knows ``Calls`` that end their units."""
         if isinstance(self.join, Merge):
             self.join.give_rows()
+
+    def _take_sifted(self) -> Output | None:
+        """What the join gives, where some items could not be loaded."""
+        from pipeflow.runtime.flow.unloaded import without_unloadable  # few runs need it
+
+        if not self._sifted and (output := self.join.take()) is not None:
+            self._sifted.extend(without_unloadable(output))
+        return self._sifted.popleft() if self._sifted else None
 
     def delivered(self, call: Call) -> None:
         """The user's function is called with these items now."""
@@ -441,7 +466,7 @@ class Inbox:
                 self._park(note)
             if packet.handed is not None:
                 payloads = packet.handed
-            elif packet.plain and len(packet.pickled) < QUIET_BYTES:
+            elif packet.plain and self.opens and len(packet.pickled) < QUIET_BYTES:
                 payloads = loads(packet.pickled)
             else:
                 payloads = self._load(port, packet, frame.meta)
@@ -462,7 +487,10 @@ class Inbox:
         try:
             return self.decode(packet, port.private)
         except ItemNotLoadable as error:
-            raise InputNotLoadable(id_at(meta, error.index), error) from error
+            if self.salvage is None:
+                raise InputNotLoadable(id_at(meta, error.index), error) from error
+            self._sound = False
+            return self.salvage(packet, port.private)
         finally:
             row[LOADING] = 0
 

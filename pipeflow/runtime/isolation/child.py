@@ -36,7 +36,7 @@ class Child:
         self._reader = self.link.reader()
         self._unsent = memoryview(b"")
         self._later: list[bytes] = []
-        self._noted = 0
+        self._noted = self._noted_loads = 0
         self.status: int | None = None
         _copy_counts(row, self.link.row)
         keeper = os.getpid()
@@ -94,10 +94,13 @@ class Child:
 
     def has_news(self) -> bool:
         """Whether there is anything to hear, or it has begun more than was noted."""
-        return not self._reader.is_empty() or self.link.cells[Cell.BEGUN] != self._noted
+        cells = self.link.cells
+        begun = cells[Cell.BEGUN] != self._noted or cells[Cell.LOADS] != self._noted_loads
+        return begun or not self._reader.is_empty()
 
     def begun(self) -> int:
         """Calls that it has taken in hand; noted from now on."""
+        self._noted_loads = self.link.cells[Cell.LOADS]
         self._noted = self.link.cells[Cell.BEGUN]
         return self._noted
 
@@ -156,6 +159,7 @@ class Child:
         if not self.is_gone():
             self.kill()
             self.status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        _end_orphans()
         if self._sentinel >= 0:
             os.close(self._sentinel)
             self._sentinel = -1
@@ -165,6 +169,19 @@ class Child:
         # It is our child and not reaped yet, so its number cannot be a stranger's.
         if self.status is None:
             os.kill(self.pid, number)
+
+
+def _end_orphans() -> None:
+    """End what a runner that is gone has started: that is ours now, and nothing else is."""
+    for orphan in ties.children():
+        for pid in (*ties.descendants(orphan), orphan):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                pass  # it has ended by itself, or is another user's: the end of the run sees to it
+            else:
+                if pid == orphan:
+                    os.waitpid(pid, 0)
 
 
 def _copy_counts(row: Words, own: Words) -> None:

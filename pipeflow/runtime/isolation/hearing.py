@@ -51,6 +51,7 @@ from pipeflow.runtime.messages import (
     RunnerStarted,
 )
 from pipeflow.spec.pipeline import OUT, UNMATCHED
+from pipeflow.transports.codec import passed_on
 from pipeflow.values import dataclass, field
 
 
@@ -72,6 +73,7 @@ class HearingLoop(StageLoop):
     _docket: Docket = field(default_factory=Docket)
     _end: EndOrder | None = None
     _settled: int = 0  # items that the runners are done with
+    _runner: int = 0  # its number
     _given: int = 0  # orders that this runner was given
     #: What must live until so many orders are done: arrays that were put into slots for them.
     _keep: deque[tuple[int, tuple[object, ...]]] = field(default_factory=deque)
@@ -88,6 +90,7 @@ class HearingLoop(StageLoop):
 
     def _begin(self) -> None:
         self._child = self.around.begin_runner()
+        self._runner += 1
         self._settled = settled(tuple([self.row[cell] for cell in COUNTS]))
         self.tell(RunnerStarted(self._child.pid))
 
@@ -111,7 +114,7 @@ class HearingLoop(StageLoop):
         gone: ReadersGone | None = None
         for data in records:
             try:
-                record = self._unpack(data)
+                record = unpack_record(data)
                 if type(record) is Quick:
                     self._note_quick(record.result)
                 else:
@@ -123,29 +126,22 @@ class HearingLoop(StageLoop):
             raise gone
         return True
 
-    def _unpack(self, data: bytes) -> Record:
-        """One record.
-
-        Raises:
-            InputNotLoadable: The result in it cannot be loaded.
-        """
-        try:
-            return unpack_record(data)
-        except ItemNotLoadable as error:
-            call = self._docket.in_hand()
-            raise InputNotLoadable(call.id if call is not None else (), error) from error
-
     def _payloads_of(self, record: Results) -> Iterator[Any]:
         """The results that came with a record.
 
+        One that cannot be loaded is its reader's to fail of; it goes there as it is.
+
         Raises:
-            InputNotLoadable: One of them cannot be loaded.
+            InputNotLoadable: It cannot: it has buffers beside it.
         """
-        if record.packet is None:
+        packet, decoder = record.packet, self.around.decoder()
+        if packet is None:
             return iter(())
         try:
-            return iter(self.around.decode(record.packet))
+            return iter(decoder.decode(packet))
         except ItemNotLoadable as error:
+            if not packet.buffers:
+                return iter(passed_on(packet, decoder.salvage(packet)))
             items = [act.id for act in record.acts if type(act) is Emitted]
             raise InputNotLoadable(items[error.index], error) from error
 

@@ -9,11 +9,10 @@ import pickle
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from pipeflow.errors import ItemNotLoadable
 from pipeflow.runtime import board as cells
 from pipeflow.runtime.messages import Failure, ItemId, WorkerReport
 from pipeflow.transports.base import Packet
-from pipeflow.transports.culprit import reason_of
+from pipeflow.transports.unloadable import Unopened
 
 #: The counts of the loop that a record of results brings up to date. What was received is the
 #: keeper's to count: an item is delivered once, however often it is tried.
@@ -25,13 +24,24 @@ COUNTS: Final = (
 DONE: Final = (0, 2, 3, 4)
 
 
+class Place(NamedTuple):
+    """Where an item lies that came in a frame which the keeper has not opened.
+
+    Attributes:
+        frame: Number of the frame. at: Place among its items.
+    """
+
+    frame: int
+    at: int
+
+
 class CallOrder(NamedTuple):
-    """An item to work on; its payload travels beside it.
+    """An item to work on; its payload travels beside it, or in a frame.
 
     Attributes:
         id: Of the item. lane, unit: Its place. items: How many the call takes. tried: How often
         it was tried before, and had to be given up because its runner died. alone: It goes to the
-        user's function by itself.
+        user's function by itself. place: Where it lies in a frame; ``None``: beside.
     """
 
     id: ItemId
@@ -40,33 +50,38 @@ class CallOrder(NamedTuple):
     items: int
     tried: int
     alone: bool
+    place: Place | None = None
 
 
 class RowOrder(NamedTuple):
-    """Items to work on, each a unit of its own; their payloads travel beside it.
+    """Items to work on, each a unit of its own; their payloads travel beside it, or in a frame.
 
     Attributes:
         prefix: What their ids begin with. ordinals: Last parts of these. lane: Of all of them.
-        unit: Of the first; they count on.
+        unit: Of the first; they count on. place: Of the first, in a frame; ``None``: beside.
     """
 
     prefix: ItemId
     ordinals: Sequence[int]
     lane: int
     unit: int
+    place: Place | None = None
 
 
 class FailedOrder(NamedTuple):
-    """An item that could not be joined; its payload travels beside it.
+    """An item that could not be loaded or joined; its payload travels beside it, or in a frame.
 
     Attributes:
-        id: Of the item. lane, unit: Its place. failure: What was wrong with it.
+        id: Of the item. lane, unit: Its place. failure: What was wrong with it. items: How many
+        the call would have taken. place: Where it lies in a frame; ``None``: beside.
     """
 
     id: ItemId
     lane: int
     unit: int
     failure: Failure
+    items: int = 1
+    place: Place | None = None
 
 
 class LoneOrder(NamedTuple):
@@ -101,12 +116,33 @@ class EndOrder(NamedTuple):
 Order = CallOrder | RowOrder | FailedOrder | LoneOrder | UnitOrder | EndOrder
 
 
+class FrameOrder(NamedTuple):
+    """A frame as it came, whose items orders refer to.
+
+    Attributes:
+        number: Its number. packet: Its bytes. left: How many of its items will be asked for.
+        singly: It is to be loaded item by item. lost: Items not to be loaded.
+    """
+
+    number: int
+    packet: Packet
+    left: int
+    singly: bool
+    lost: tuple[int, ...]
+
+
 class Orders(NamedTuple):
-    """Some orders, and the payloads of those that have one, in their order."""
+    """Some orders, and the payloads of those that have one, in their order.
+
+    Attributes:
+        orders: The orders. packet: Payloads that travel beside them. private: Arrays are to be
+        copies. frames: Those that orders from now on refer to.
+    """
 
     orders: tuple[Order, ...]
     packet: Packet | None
     private: bool
+    frames: tuple[FrameOrder, ...] = ()
 
 
 class Emitted(NamedTuple):
@@ -246,16 +282,12 @@ def pack_quick(result: object) -> bytes:
 
 
 def unpack_record(data: bytes) -> Record:
-    """The record again.
-
-    Raises:
-        ItemNotLoadable: A quick result cannot be loaded.
-    """
+    """The record again; a quick result that cannot be loaded is its reader's to fail of."""
     if data[0] == _QUICK_FORM:
         try:
             return Quick(pickle.loads(memoryview(data)[1:]))
-        except BaseException as error:  # whatever the user's own objects raise when rebuilt
-            raise ItemNotLoadable(0, reason_of(error)) from error
+        except BaseException:  # whatever the user's own objects raise when rebuilt
+            return Quick(Unopened(data[1:]))
     record: Record = pickle.loads(data)
     return record
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, assert_never
 
-from pipeflow.errors import ItemNotSerializable, PipeflowError
+from pipeflow.errors import ItemNotSerializable, PipeflowError, ProgramFailed, ProgramGivenUp
 from pipeflow.planner.plan import NAMED_JOINS, Numbering
 from pipeflow.runtime.board import (
     EMPTY,
@@ -285,9 +285,11 @@ class CallLoop(StageLoop):
             StageStopped: The policy ends the run.
         """
         self._receive(call)
-        failure = error if isinstance(error, Failure) else self._failure(error, "item")
-        self._give_up_for(failure, 1, (call.lane, call.unit))
-        self.row[HAND_DEPTH] = 0
+        self._attempt = 1
+        failure = self._told_of(error)
+        self._attempt = failure.attempt
+        self._give_up_for(failure, len(call.origins), (call.lane, call.unit))
+        self.row[HAND_DEPTH], self._attempt = 0, 1
         self._payload = None
 
     def _call_done(self, call: Call) -> None:
@@ -313,6 +315,9 @@ class CallLoop(StageLoop):
                 raise self._not_serializable(error) from None
             case ResultNotSerializable(cause=cause):
                 self._give_up(cause, "pickling", count, place)
+            case ProgramGivenUp() if self.stopping():
+                # Nobody waits before a try in a drain: it has died too often for this item alone.
+                self._give_up(ProgramFailed(str(error)), "program", count, place)
             case PipeflowError() | DrainInterrupt() | Cancelled():
                 self.row[FAILED] += count
                 raise error
