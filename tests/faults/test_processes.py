@@ -268,7 +268,7 @@ def test_f52_only_what_is_written_down_has_the_time_of_day() -> None:
     assert used == {
         "runtime/loops/base.py",
         "runtime/supervisor.py",
-        "executors/inline.py",
+        "executors/inline/telling.py",
     }
 
 

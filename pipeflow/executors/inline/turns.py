@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pipeflow.executors.coroutine import Baton, Steps
+from pipeflow.executors.inline.coroutine import Baton, Steps
 from pipeflow.planner.plan import StagePlan
 from pipeflow.runtime.board import Words
 from pipeflow.runtime.flow.inbox import InChannel
