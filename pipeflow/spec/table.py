@@ -32,6 +32,12 @@ class Table:
         """The declaration of a key, or ``None`` if it has no such key."""
         return next((option for option in self.options if option.name == key), None)
 
+    def declared(self, key: str) -> Option:
+        """The declaration of a key that it has."""
+        found = self.option(key)
+        assert found is not None, f"{self.name} declares no {key}"
+        return found
+
     def now(self) -> tuple[Option, ...]:
         """The keys that this version has."""
         return tuple(option for option in self.options if not option.later)

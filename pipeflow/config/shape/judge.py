@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pipeflow.config.nodes import Map, Scalar, TreePath, at_path, plain, walk
 from pipeflow.config.readings import other_readings, with_readings
-from pipeflow.config.schema import pipeline_schema, without_references
+from pipeflow.config.schema.filled_in import without_references
+from pipeflow.config.schema.root import pipeline_schema
 from pipeflow.config.shape.accept import accepts
 from pipeflow.errors import Finding, Location
 from pipeflow.spec.stage_type import StageType

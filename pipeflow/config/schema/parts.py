@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pipeflow.config.schema_edges import A_PORT
-from pipeflow.config.schema_nodes import Schema, both, has, listed, not_empty, option_schema
+from pipeflow.config.schema.edges import A_PORT
+from pipeflow.config.schema.nodes import Schema, both, has, listed, not_empty, option_schema
 from pipeflow.spec.language import BESIDE_PIPELINE, NAME_PATTERN, ROOT, STAGE
-from pipeflow.spec.options import Option
 
 _PAGE = "language#files-as-stages"
 
 
 def part_inputs() -> Schema:
     """The names under ``inputs`` of a file."""
-    node = option_schema(_option("inputs"), _PAGE)
+    node = option_schema(ROOT.declared("inputs"), _PAGE)
     name = {
         **both("input", "Name of an input: stages of this file read it."),
         "type": "string",
@@ -31,7 +30,7 @@ def part_outputs(ports: Mapping[str, str]) -> Schema:
     Args:
         ports: What its stages give, each with what to say of it; empty: any name will do.
     """
-    node = option_schema(_option("outputs"), _PAGE)
+    node = option_schema(ROOT.declared("outputs"), _PAGE)
     source = {
         **both("output", "The items that it gives: those of `stage`, or `stage.port`."),
         "anyOf": listed(ports) if ports else [{}],
@@ -59,9 +58,3 @@ def closed_part() -> Schema:
             "'description'; the rest stands in the file that it names",
         },
     }
-
-
-def _option(key: str) -> Option:
-    found = ROOT.option(key)
-    assert found is not None, f"a file has no {key}"
-    return found

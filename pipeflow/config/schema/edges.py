@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from pipeflow.config.schema_nodes import (
+from pipeflow.config.schema.nodes import (
     Schema,
     both,
     closed,
@@ -16,9 +16,8 @@ from pipeflow.config.schema_nodes import (
     option_schema,
     reference,
 )
-from pipeflow.config.snippets import NEW_INPUTS
+from pipeflow.config.schema.snippets import NEW_INPUTS
 from pipeflow.spec.language import ARGUMENT_PATTERN, EDGE, NAME_PATTERN, STAGE
-from pipeflow.spec.options import Option
 from pipeflow.spec.pipeline import OUT
 
 _PORT_PATTERN: Final = rf"^{NAME_PATTERN}(\.{NAME_PATTERN})?$"
@@ -31,7 +30,7 @@ _NO_PORT: Final = (
 
 def edge_schema(ports: Mapping[str, str]) -> Schema:
     """An edge in its long form."""
-    source = option_schema(_option("from"), "keys#an-edge")
+    source = option_schema(EDGE.declared("from"), "keys#an-edge")
     if ports:
         del source["examples"]  # they would stand before the outputs that there are
         source |= {"anyOf": listed(ports), "allOf": [*_known(ports)]}
@@ -55,9 +54,7 @@ def inputs_schema(ports: Mapping[str, str]) -> Schema:
             {"if": {"type": "object"}, "then": reference("edge")},
         ],
     }
-    inputs = STAGE.option("inputs")
-    assert inputs is not None
-    node = option_schema(inputs, "keys#an-edge")
+    node = option_schema(STAGE.declared("inputs"), "keys#an-edge")
     named = {
         "propertyNames": {
             "pattern": f"^{ARGUMENT_PATTERN}$",
@@ -103,9 +100,3 @@ def _known(ports: Mapping[str, str]) -> Sequence[Schema]:
     """Only these, and the long name of each stage's first output, which nobody needs."""
     stages = "|".join(port for port in ports if "." not in port)
     return [one_of(ports, _NO_PORT, unless=rf"^(?:{stages})\.{OUT}$")] if ports else []
-
-
-def _option(key: str) -> Option:
-    found = EDGE.option(key)
-    assert found is not None, f"an edge has no {key}"
-    return found

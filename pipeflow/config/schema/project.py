@@ -10,12 +10,14 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from pipeflow.config.annotation_schema import annotation_schema
 from pipeflow.config.own_project import Project
 from pipeflow.config.own_words import described_call, described_parameter, summary_of
-from pipeflow.config.schema import Own, pipeline_schema, with_schema
-from pipeflow.config.schema_edges import looks_like_edge
-from pipeflow.config.schema_nodes import Schema, both, described, has, one_of, option_schema
+from pipeflow.config.schema.annotations import annotation_schema
+from pipeflow.config.schema.edges import looks_like_edge
+from pipeflow.config.schema.nodes import Schema, both, described, has, one_of, option_schema
+from pipeflow.config.schema.operators import with_schema
+from pipeflow.config.schema.own import Own
+from pipeflow.config.schema.root import pipeline_schema
 from pipeflow.spec.language import STAGE
 from pipeflow.spec.pipeline import ERRORS, UNMATCHED, Pipeline, PortRef
 from pipeflow.spec.policies import OnError
@@ -122,9 +124,7 @@ def ports_of(pipeline: Pipeline) -> dict[str, str]:
 
 
 def _call(project: Project) -> Schema:
-    option = STAGE.option("call")
-    assert option is not None
-    node = described(option, "writing-stages")
+    node = described(STAGE.declared("call"), "writing-stages")
     del node["examples"]  # they would stand before the functions that there are
     message = "must be 'module:function'"
     node |= {"type": "string", "errorMessage": message}

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from pipeflow.config.annotation_words import is_optional, last_name, members, words
-from pipeflow.config.schema_nodes import OR_REFERENCE, REFERENCE, Schema, one_of
+from pipeflow.config.schema.nodes import OR_REFERENCE, REFERENCE, Schema, one_of
 from pipeflow.config.units import DURATION_PATTERN
 from pipeflow.values import dataclass, replace
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from pipeflow.config.schema_nodes import Schema, both, closed, mapping, not_empty, option_schema
-from pipeflow.config.snippets import NEW_STATE
+from pipeflow.config.schema.nodes import Schema, both, closed, mapping, not_empty, option_schema
+from pipeflow.config.schema.snippets import NEW_STATE
 from pipeflow.spec.language import NAME_PATTERN, ROOT, SHARED
-from pipeflow.spec.options import Option
-from pipeflow.spec.table import Table
 
 
 def shared_schema() -> Schema:
     """The mapping from a name to what it stands for."""
-    node = option_schema(_option(ROOT, "shared"), "keys#shared-state")
+    node = option_schema(ROOT.declared("shared"), "keys#shared-state")
     return {
         **node,
         "propertyNames": {
@@ -28,7 +26,7 @@ def shared_schema() -> Schema:
 
 def state_schema() -> Schema:
     """One piece of state."""
-    shape = option_schema(_option(SHARED, "shape"), "keys#shared-state")
+    shape = option_schema(SHARED.declared("shape"), "keys#shared-state")
     shape["items"] = {
         **both("length", "Length of one axis."),
         "type": "integer",
@@ -37,9 +35,3 @@ def state_schema() -> Schema:
     }
     shape["allOf"] = [*shape["allOf"], not_empty("array", "must have a length at least")]
     return closed(SHARED, {"shape": shape})
-
-
-def _option(table: Table, key: str) -> Option:
-    found = table.option(key)
-    assert found is not None, f"{table.name} declares no {key}"
-    return found

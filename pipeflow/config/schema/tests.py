@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from pipeflow.config.schema_nodes import (
+from pipeflow.config.schema.nodes import (
     REFERENCE,
     Schema,
     both,
@@ -15,10 +15,8 @@ from pipeflow.config.schema_nodes import (
     option_schema,
     reference,
 )
-from pipeflow.config.snippets import NEW_TEST
+from pipeflow.config.schema.snippets import NEW_TEST
 from pipeflow.spec.language import NAME_PATTERN, ROOT, TEST
-from pipeflow.spec.options import Option
-from pipeflow.spec.table import Table
 
 _PORTS: Final[Schema] = {
     "pattern": rf"^{NAME_PATTERN}(\.{NAME_PATTERN})?$",
@@ -29,7 +27,7 @@ _FORMS: Final = "must be a list of items, or a mapping with 'count', 'contains' 
 
 def tests_schema() -> Schema:
     """The mapping from a test's name to the test."""
-    node = option_schema(_option(ROOT, "tests"), "keys#a-test")
+    node = option_schema(ROOT.declared("tests"), "keys#a-test")
     words = "must be a mapping with 'expect', and mostly 'given'"
     return {
         **node,
@@ -44,7 +42,7 @@ def test_schema(ports: Mapping[str, str]) -> Schema:
     Args:
         ports: The outputs that there are, each with what to say of it; empty: any name will do.
     """
-    expect = option_schema(_option(TEST, "expect"), "keys#a-test")
+    expect = option_schema(TEST.declared("expect"), "keys#a-test")
     made = {"given": _given(ports), "expect": expect | _by_port(_expectation(), ports)}
     made["expect"]["allOf"] = [*expect["allOf"], not_empty("object", "must name a stage at least")]
     # Where a key is required, an editor offers it under the title of the mapping.
@@ -58,7 +56,7 @@ def _given(ports: Mapping[str, str]) -> Schema:
         "pattern": REFERENCE,
         "errorMessage": "must be a list of items",
     }
-    return option_schema(_option(TEST, "given"), "keys#a-test") | _by_port(items, ports)
+    return option_schema(TEST.declared("given"), "keys#a-test") | _by_port(items, ports)
 
 
 def _expectation() -> Schema:
@@ -79,9 +77,3 @@ def _by_port(value: Schema, ports: Mapping[str, str]) -> Schema:
     # Known ones are offered; whether others are right the check of the file tells.
     known = {port: {**value, **both(port, words)} for port, words in ports.items()}
     return {"propertyNames": _PORTS, "properties": known, "additionalProperties": value}
-
-
-def _option(table: Table, key: str) -> Option:
-    found = table.option(key)
-    assert found is not None, f"{table.name} declares no {key}"
-    return found
