@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from pipeflow.config.nodes import Map, Node, Scalar, Seq, TreePath, kind_of
 from pipeflow.config.problem import Problem
-from pipeflow.config.program import bad_program
 from pipeflow.config.scalars import TRUTHS, resolve
+from pipeflow.config.stage.program import bad_program
 from pipeflow.config.units import duration, size
 from pipeflow.spec.language import EDGE, ROOT, STAGE, VERSION
 from pipeflow.spec.options import Option, OptionType

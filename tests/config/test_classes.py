@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeflow.config.call_check import check_parameters
 from pipeflow.config.nodes import Map, Node
 from pipeflow.config.reader import read_text
 from pipeflow.config.source import Inspected, inspect_call
+from pipeflow.config.stage.call_check import check_parameters
 from pipeflow.spec.stage_type import CallFacts, Shape
 
 SHAPES = """

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeflow.config.call_check import check_parameters
 from pipeflow.config.nodes import Node, Scalar
 from pipeflow.config.problem import Problem
 from pipeflow.config.source import Inspected, hidden_modules, inspect_call
+from pipeflow.config.stage.call_check import check_parameters
 from pipeflow.errors import Location
 from pipeflow.spec.stage_type import CallFacts, Shape
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pipeflow.config.cursor import Cursor
 from pipeflow.config.nodes import Node, Scalar
+from pipeflow.config.stage.broken import UNKNOWN_WORK
 from pipeflow.errors import Location
 from pipeflow.spec.language import ERROR_POLICY
 from pipeflow.spec.pipeline import Stage, Use
 from pipeflow.spec.policies import DEFAULT_BACKOFF_S, Budget, ErrorPolicy, OnError
-from pipeflow.spec.program import Program
+from pipeflow.spec.program import Program, ProgramMode
 from pipeflow.spec.stage_type import Role, Shape
 from pipeflow.values import replace
 
@@ -31,7 +32,34 @@ def read_policy(cursor: Cursor) -> ErrorPolicy | None:
     )
 
 
-def judged(cursor: Cursor, stage: Stage, only_stop: str) -> ErrorPolicy:
+def place_of_policy(cursor: Cursor) -> Location | None:
+    """Where ``on_error`` stands: a word at the word, a mapping at its key."""
+    node, entry = cursor.get("on_error"), cursor.node.entry("on_error")
+    if node is None or entry is None:
+        return None
+    return node.at if isinstance(node, Scalar) else entry.key_at
+
+
+def with_on_error(
+    cursor: Cursor, stage: Stage, default: ErrorPolicy | None, default_at: Location | None
+) -> Stage:
+    """The stage with its own policy, or that of ``defaults`` as far as it can have it.
+
+    Args:
+        cursor: The stage's mapping.
+        stage: The stage so far.
+        default: What ``defaults`` says, if anything.
+        default_at: Where it says so.
+    """
+    at, only_stop = place_of_policy(cursor), _knows_only_stop(stage)
+    if at is not None:
+        return replace(stage, on_error=_judged(cursor, stage, only_stop), on_error_at=at)
+    if default is None or only_stop:
+        return stage
+    return replace(stage, on_error=_fitting(default, stage), on_error_at=default_at or stage.at)
+
+
+def _judged(cursor: Cursor, stage: Stage, only_stop: str) -> ErrorPolicy:
     """What a stage says of itself, as far as it can have it; the rest is a finding.
 
     Args:
@@ -62,20 +90,23 @@ def judged(cursor: Cursor, stage: Stage, only_stop: str) -> ErrorPolicy:
             f"{why} has no single items that could be tried again, so no 'retries'",
             "leave 'retries' out, or do the risky part in a stage of its own",
         )
-    return fitting(policy, stage)
+    return _fitting(policy, stage)
 
 
-def place_of_policy(cursor: Cursor) -> Location | None:
-    """Where ``on_error`` stands: a word at the word, a mapping at its key."""
-    node, entry = cursor.get("on_error"), cursor.node.entry("on_error")
-    if node is None or entry is None:
-        return None
-    return node.at if isinstance(node, Scalar) else entry.key_at
-
-
-def fitting(policy: ErrorPolicy, stage: Stage) -> ErrorPolicy:
+def _fitting(policy: ErrorPolicy, stage: Stage) -> ErrorPolicy:
     """The part of a policy that a stage can have."""
     return replace(policy, retries=0) if policy.retries and _cannot_retry(stage) else policy
+
+
+def _knows_only_stop(stage: Stage) -> str:
+    """Why a failing item cannot be told from the rest of this stage; empty if it can."""
+    if isinstance(stage.work, Use) or stage.work is UNKNOWN_WORK:
+        return ""
+    if isinstance(stage.work, Program):
+        return "a program for the whole stream" if stage.work.mode is ProgramMode.STREAM else ""
+    if stage.work.facts.shape is Shape.STREAM:
+        return "a stream function"
+    return "" if stage.edges else "a source of your own"
 
 
 def _cannot_retry(stage: Stage) -> str:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeflow.config.cursor import Cursor
-from pipeflow.config.edges import Inputs
 from pipeflow.config.interpolate import Scope
 from pipeflow.config.nodes import FROM_PARAM, Entry, Map, Node, Scalar, walk
 from pipeflow.config.params import Params, read_params
+from pipeflow.config.stage.edges import Inputs
 from pipeflow.errors import Finding, Location
 from pipeflow.spec.pipeline import Pipeline
 from pipeflow.spec.shared import SharedRef

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pipeflow.config.cursor import Cursor
-from pipeflow.config.edges import Inputs
 from pipeflow.config.expressions import check_expression
 from pipeflow.config.nodes import Map, Scalar
+from pipeflow.config.stage.edges import Inputs
 from pipeflow.config.wording import both
 from pipeflow.spec.policies import (
     DEFAULT_WITHIN_ITEMS,

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from pipeflow.config.cursor import Cursor
-from pipeflow.config.edges import Inputs
 from pipeflow.config.nodes import Map, Node, Scalar, Seq, TreePath
 from pipeflow.config.problem import Problem
+from pipeflow.config.stage.edges import Inputs
 from pipeflow.errors import Severity
 from pipeflow.spec.program import ItemFormat, Program, ProgramMode
 
