@@ -102,6 +102,11 @@ def either(keys: Sequence[str]) -> str:
     return _or([f"'{key}'" for key in keys])
 
 
+def both(words: list[str]) -> str:
+    """The words as an enumeration: ``a, b and c``."""
+    return " and ".join(words) if len(words) < 3 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
 def _or(words: list[str]) -> str:
     if len(words) < 2:
         return "".join(words)

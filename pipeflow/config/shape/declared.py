@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pipeflow.config.nodes import Node, Scalar, TreePath, at_path
-from pipeflow.config.wording import table_at
+from pipeflow.config.shape.wording import table_at
 from pipeflow.spec.options import Option
 from pipeflow.spec.stage_type import StageType
 from pipeflow.values import dataclass

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from pipeflow.config.nodes import Entry, Map, Node, TreePath, at_path
 from pipeflow.config.shape.beside import beside_pipeline
 from pipeflow.config.shape.declared import Declared
+from pipeflow.config.shape.wording import belongs, listing, table_at, table_title
 from pipeflow.config.suggest import misspelt, nearest_key
-from pipeflow.config.wording import belongs, both, listing, table_at, table_title
 from pipeflow.errors import Finding, Location
 from pipeflow.spec.language import WORKS
-from pipeflow.spec.table import either, expected
+from pipeflow.spec.table import both, either, expected
 from pipeflow.suggest import did_you_mean
 
 if TYPE_CHECKING:

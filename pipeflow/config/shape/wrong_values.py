@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from pipeflow.config.nodes import Map, Node, Scalar, Seq, TreePath
 from pipeflow.config.problem import Problem
 from pipeflow.config.shape.declared import Declared
-from pipeflow.config.wording import got, mended, special_case, subject, wrong_quantity
+from pipeflow.config.shape.wording import got, mended, special_case, subject, wrong_quantity
 from pipeflow.errors import Finding
 from pipeflow.spec.options import Option
 from pipeflow.spec.table import expected

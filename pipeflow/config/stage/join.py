@@ -6,7 +6,6 @@ from pipeflow.config.cursor import Cursor
 from pipeflow.config.expressions import check_expression
 from pipeflow.config.nodes import Map, Scalar
 from pipeflow.config.stage.edges import Inputs
-from pipeflow.config.wording import both
 from pipeflow.spec.policies import (
     DEFAULT_WITHIN_ITEMS,
     JoinPolicy,
@@ -14,6 +13,7 @@ from pipeflow.spec.policies import (
     LatestInputs,
     ZipInputs,
 )
+from pipeflow.spec.table import both
 from pipeflow.suggest import did_you_mean
 
 

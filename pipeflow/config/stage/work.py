@@ -18,7 +18,6 @@ from pipeflow.config.stage.parameters import (
 )
 from pipeflow.config.stage.program import judge_program, read_program
 from pipeflow.config.stage.surroundings import Surroundings
-from pipeflow.config.wording import unknown_operator
 from pipeflow.errors import Location
 from pipeflow.spec.language import STAGE
 from pipeflow.spec.pipeline import Call, Use
@@ -37,6 +36,8 @@ def read_work(
         operator = around.stage_types.get(use.value)
         if operator is not None:
             return Use(operator=operator), use.at
+        from pipeflow.config.shape.wording import unknown_operator  # most files have no mistakes
+
         cursor.findings.add(unknown_operator(use.value, around.stage_types), use.at, use.length)
     if run is not None and call is None and use is None:
         program = read_program(cursor, around.program_path)

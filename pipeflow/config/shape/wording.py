@@ -273,8 +273,3 @@ def belongs(key: str, path: TreePath) -> str:
             )
             return f"'{key}' {place}; "
     return ""
-
-
-def both(words: list[str]) -> str:
-    """The words as an enumeration: ``a, b and c``."""
-    return " and ".join(words) if len(words) < 3 else f"{', '.join(words[:-1])} and {words[-1]}"
