@@ -20,6 +20,7 @@ from pipeflow.runtime.launch import ties
 from pipeflow.runtime.supervisor import Supervisor
 from tests.faults.commands import DEADLINE_S, PIPEFLOW, write
 from tests.faults.commands import pipeflow as command
+from tests.processes import is_gone
 
 pytestmark = pytest.mark.processes
 
@@ -70,13 +71,6 @@ def family(folder: Path, how: str) -> tuple[Path, Path]:
         "work": {"call": "family:work", "inputs": "source", "with": given},
     }
     return write(folder, stages, {"family": FAMILY}), note
-
-
-def is_gone(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
-    except (FileNotFoundError, ProcessLookupError):
-        return True
 
 
 @pytest.mark.parametrize("method", ["forkserver", "spawn"])
