@@ -9,6 +9,14 @@ from pipeflow.testing.leftovers import no_leftovers
 
 __all__ = ["no_leftovers"]
 
+# So that what they assert is shown as in a test.
+pytest.register_assert_rewrite(
+    "tests.config.parts",
+    "tests.executors.judging",
+    "tests.executors.programs",
+    "tests.stages.working",
+)
+
 # A loaded machine makes an example slow, not wrong; pytest's own time limit still holds.
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")

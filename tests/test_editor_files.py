@@ -16,7 +16,7 @@ import yaml
 
 from pipeflow.cli.main import main
 from pipeflow.config.recognise import is_pipeline
-from pipeflow.config.schema_nodes import MANUAL
+from pipeflow.config.schema.nodes import MANUAL
 from tests.cli.fakes import Theatre
 
 ROOT: Final = Path(__file__).parent.parent

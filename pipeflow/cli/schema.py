@@ -42,7 +42,7 @@ def _execute(arguments: argparse.Namespace, world: World) -> int:
 
 
 def _schema(arguments: argparse.Namespace, world: World) -> str:
-    from pipeflow.config.schema import schema_text
+    from pipeflow.config.schema.file import schema_text
     from pipeflow.stages.registry import stage_types
 
     if arguments.file is None:

@@ -29,7 +29,7 @@ def schema_of(loaded: Sequence[Loaded], folder: str, *, stages: bool = False) ->
         stages: Whether the stages of the first file are in it.
     """
     from pipeflow.config.own_project import read_project
-    from pipeflow.config.project_schema import project_schema
+    from pipeflow.config.schema.project import project_schema
     from pipeflow.stages.registry import plugin_code, stage_types
 
     calls = [call for one in loaded for call in calls_in(one)]

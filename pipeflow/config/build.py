@@ -7,11 +7,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pipeflow.config.cursor import Cursor, Findings
 from pipeflow.config.file_tests import read_tests
 from pipeflow.config.nodes import Map, TreePath
-from pipeflow.config.part import Asked, secrets_of
 from pipeflow.config.ports import read_ports
 from pipeflow.config.shared import read_shared
 from pipeflow.config.source import hidden_modules
-from pipeflow.config.stage import Surroundings, broken_stage, read_defaults, read_stage
+from pipeflow.config.stage.broken import broken_stage
+from pipeflow.config.stage.defaults import read_defaults
+from pipeflow.config.stage.part import Asked, secrets_of
+from pipeflow.config.stage.read import read_stage
+from pipeflow.config.stage.surroundings import Surroundings
 from pipeflow.errors import Finding, Location
 from pipeflow.spec.language import VERSION
 from pipeflow.spec.pipeline import Call, Pipeline, Stage

@@ -22,11 +22,11 @@ from pipeflow.config.meant import as_meant
 from pipeflow.config.nodes import Map
 from pipeflow.config.param_options import param_options
 from pipeflow.config.params import Params, read_params
-from pipeflow.config.part import Asked, params_by_with
 from pipeflow.config.problem import Problem
 from pipeflow.config.reader import Document, read_file
 from pipeflow.config.readings import with_readings
 from pipeflow.config.shape import check_shape
+from pipeflow.config.stage.part import Asked, params_by_with
 from pipeflow.config.suggest import misspelt
 from pipeflow.errors import Finding, Location
 from pipeflow.spec.language import ROOT

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Final
 
 from pipeflow.config.nodes import Entry, Map, TreePath
-from pipeflow.config.shape import unknown_key
 from pipeflow.errors import Finding
 from pipeflow.spec.language import ROOT
 from pipeflow.spec.stage_type import StageType
@@ -31,7 +30,7 @@ def as_meant(tree: Map, stage_types: Mapping[str, StageType]) -> tuple[Map, tupl
         for entry in node.entries:
             meant = _meant(entry, node, table)
             if meant is not None:
-                findings.append(unknown_key(tree, stage_types, path, entry))
+                findings.append(_unknown(tree, stage_types, path, entry))
                 entry = replace(entry, key=meant)  # noqa: PLW2901 - the same entry, read right
             entries.append(entry)
         return replace(node, entries=tuple(entries))
@@ -50,6 +49,15 @@ def as_meant(tree: Map, stage_types: Mapping[str, StageType]) -> tuple[Map, tupl
             entry = replace(entry, value=replace(entry.value, entries=each))  # noqa: PLW2901
         entries.append(entry)
     return replace(root, entries=tuple(entries)), tuple(findings)
+
+
+def _unknown(
+    tree: Map, stage_types: Mapping[str, StageType], path: TreePath, entry: Entry
+) -> Finding:
+    from pipeflow.config.shape.declared import Declared  # most files have no mistakes
+    from pipeflow.config.shape.wrong_keys import unknown_key
+
+    return unknown_key(Declared(tree, stage_types), path, entry)
 
 
 def _meant(entry: Entry, node: Map, table: Table) -> str | None:

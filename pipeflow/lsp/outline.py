@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from enum import Enum
 from typing import Final
 
-from pipeflow.config.edges import is_edge
 from pipeflow.config.nodes import Entry, Map, Node, Scalar, Seq, walk
 from pipeflow.config.reader import read_text
+from pipeflow.config.stage.edges import is_edge
 from pipeflow.errors import Severity
 from pipeflow.values import dataclass, replace
 

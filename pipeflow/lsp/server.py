@@ -17,7 +17,7 @@ from pygls.workspace import TextDocument
 
 from pipeflow.api import __version__
 from pipeflow.config.recognise import is_pipeline
-from pipeflow.config.schema_nodes import MANUAL
+from pipeflow.config.schema.nodes import MANUAL
 from pipeflow.errors import Finding, Severity
 from pipeflow.lsp.checking import OUTSIDE, findings
 from pipeflow.lsp.outline import Kind, Name, Outline, outline

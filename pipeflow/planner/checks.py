@@ -108,7 +108,7 @@ def _open_ends(pipeline: Pipeline) -> frozenset[str]:
 def _of_tests(pipeline: Pipeline) -> Iterator[Finding]:
     """What tests say wrong of the graph; which stages are enabled may follow from their params."""
     for test in pipeline.tests:
-        from pipeflow.planner.trial import trial_findings  # most files have no tests
+        from pipeflow.planner.trial.findings import trial_findings  # most files have no tests
 
         yield from trial_findings(pipeline, test)
 

@@ -32,6 +32,12 @@ class Table:
         """The declaration of a key, or ``None`` if it has no such key."""
         return next((option for option in self.options if option.name == key), None)
 
+    def declared(self, key: str) -> Option:
+        """The declaration of a key that it has."""
+        found = self.option(key)
+        assert found is not None, f"{self.name} declares no {key}"
+        return found
+
     def now(self) -> tuple[Option, ...]:
         """The keys that this version has."""
         return tuple(option for option in self.options if not option.later)
@@ -94,6 +100,11 @@ def _range(option: Option) -> str:
 def either(keys: Sequence[str]) -> str:
     """Keys as a choice, in words: ``'call', 'use' or 'run'``."""
     return _or([f"'{key}'" for key in keys])
+
+
+def both(words: list[str]) -> str:
+    """The words as an enumeration: ``a, b and c``."""
+    return " and ".join(words) if len(words) < 3 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def _or(words: list[str]) -> str:

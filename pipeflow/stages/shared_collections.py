@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, MutableSequence
 from types import TracebackType
 from typing import Any, Self, SupportsIndex, overload
@@ -32,10 +33,8 @@ class State:
         self._hold.__exit__(kind, error, traceback)
 
 
-class SharedDict(State, MutableMapping[Any, Any]):
-    """A dict that lives in the manager process. What is read is a copy, so it is set to change it.
-
-    As an item of the pipeline it travels as a plain dict: what it holds then.
+class Collection(State, ABC):
+    """What lives in the manager process: there it is changed, and what is read is a copy.
 
     Args:
         shared: What it is.
@@ -51,12 +50,55 @@ class SharedDict(State, MutableMapping[Any, Any]):
 
     @property
     def value(self) -> Self:
-        """The dict itself; set it to replace all that it holds."""
+        """The collection itself; set it to replace all that it holds."""
         return self
 
     @value.setter
-    def value(self, new: Mapping[Any, Any]) -> None:
-        self._do("replace", [(key, _dump(value)) for key, value in new.items()])
+    def value(self, new: Any) -> None:
+        self._do("replace", self._dumped(new))
+
+    def __len__(self) -> int:
+        return int(self._do("count"))
+
+    def __delitem__(self, key: Any) -> None:
+        self._do("delete", key)
+
+    def clear(self) -> None:
+        """Take everything out."""
+        self._do("replace", [])
+
+    @abstractmethod
+    def copy(self) -> Any:
+        """All that it holds now, as a plain dict or list."""
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Collection):
+            other = other.copy()
+        plain: object = self.copy()
+        return plain == other
+
+    __hash__ = None  # type: ignore[assignment]  # what it holds may change
+
+    def __repr__(self) -> str:
+        return f"<shared {self._name!r}: {self.copy()!r}>"
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        plain = self.copy()
+        return type(plain), (plain,)
+
+    def _do(self, act: str, *arguments: Any) -> Any:
+        return self._link(self._number, act, arguments)
+
+    @abstractmethod
+    def _dumped(self, new: Any) -> list[Any]:
+        """What another collection holds, as the manager takes it."""
+
+
+class SharedDict(Collection, MutableMapping[Any, Any]):
+    """A dict that lives in the manager process. What is read is a copy, so it is set to change it.
+
+    As an item of the pipeline it travels as a plain dict: what it holds then.
+    """
 
     def __getitem__(self, key: Any) -> Any:
         return _load(self._do("get", key))
@@ -64,14 +106,8 @@ class SharedDict(State, MutableMapping[Any, Any]):
     def __setitem__(self, key: Any, value: Any) -> None:
         self._do("set", _hashable(key), _dump(value))
 
-    def __delitem__(self, key: Any) -> None:
-        self._do("delete", key)
-
     def __contains__(self, key: object) -> bool:
         return bool(self._do("has", key))
-
-    def __len__(self) -> int:
-        return int(self._do("count"))
 
     def __iter__(self) -> Iterator[Any]:
         """The keys that there are now; what changes meanwhile does not matter."""
@@ -112,58 +148,21 @@ class SharedDict(State, MutableMapping[Any, Any]):
     def update(self, *others: Any, **more: Any) -> None:
         """Take over what other mappings, or pairs, hold; in one step."""
         new = dict(*others, **more)
-        self._do("update", [(key, _dump(value)) for key, value in new.items()])
-
-    def clear(self) -> None:
-        """Take everything out."""
-        self._do("replace", [])
+        self._do("update", self._dumped(new))
 
     def copy(self) -> dict[Any, Any]:
         """All that it holds now, as a plain dict."""
         return dict(self.items())
 
-    def __eq__(self, other: object) -> bool:
-        if isinstance(other, SharedDict):
-            other = other.copy()
-        return self.copy() == other
-
-    __hash__ = None  # type: ignore[assignment]  # as of a dict: what it holds may change
-
-    def __repr__(self) -> str:
-        return f"<shared {self._name!r}: {self.copy()!r}>"
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return dict, (self.items(),)
-
-    def _do(self, act: str, *arguments: Any) -> Any:
-        return self._link(self._number, act, arguments)
+    def _dumped(self, new: Mapping[Any, Any]) -> list[Any]:
+        return [(key, _dump(value)) for key, value in new.items()]
 
 
-class SharedList(State, MutableSequence[Any]):
+class SharedList(Collection, MutableSequence[Any]):
     """A list that lives in the manager process. What is read is a copy, so it is set to change it.
 
     As an item of the pipeline it travels as a plain list: what it holds then.
-
-    Args:
-        shared: What it is.
-        hold: Its lock.
-        number: Of the state.
-        link: The way to where it is kept.
     """
-
-    def __init__(self, shared: Shared, hold: Hold, number: int, link: Link) -> None:
-        super().__init__(shared.name, hold)
-        self._number = number
-        self._link = link
-
-    @property
-    def value(self) -> Self:
-        """The list itself; set it to replace all that it holds."""
-        return self
-
-    @value.setter
-    def value(self, new: Iterable[Any]) -> None:
-        self._do("replace", [_dump(value) for value in new])
 
     @overload
     def __getitem__(self, index: int) -> Any: ...
@@ -176,12 +175,6 @@ class SharedList(State, MutableSequence[Any]):
     def __setitem__(self, index: int | slice, value: Any) -> None:
         new = [_dump(each) for each in value] if isinstance(index, slice) else _dump(value)
         self._do("set", index, new)
-
-    def __delitem__(self, index: int | slice) -> None:
-        self._do("delete", index)
-
-    def __len__(self) -> int:
-        return int(self._do("count"))
 
     def __iter__(self) -> Iterator[Any]:
         """What it holds now; what changes meanwhile does not matter."""
@@ -199,7 +192,7 @@ class SharedList(State, MutableSequence[Any]):
 
     def extend(self, values: Iterable[Any]) -> None:
         """Add several at the end, in one step."""
-        self._do("extend", [_dump(value) for value in values])
+        self._do("extend", self._dumped(values))
 
     def __iadd__(self, values: Iterable[Any]) -> Self:
         self.extend(values)
@@ -212,10 +205,6 @@ class SharedList(State, MutableSequence[Any]):
     def pop(self, index: SupportsIndex = -1) -> Any:
         """Take one out, and give it."""
         return _load(self._do("pop", index))
-
-    def clear(self) -> None:
-        """Take everything out."""
-        self._do("replace", [])
 
     def remove(self, value: Any) -> None:
         """Take out the first that is equal; under the lock."""
@@ -244,21 +233,8 @@ class SharedList(State, MutableSequence[Any]):
         """All that it holds now, as a plain list."""
         return [_load(value) for value in self._do("values")]
 
-    def __eq__(self, other: object) -> bool:
-        if isinstance(other, SharedList):
-            other = other.copy()
-        return self.copy() == other
-
-    __hash__ = None  # type: ignore[assignment]  # as of a list: what it holds may change
-
-    def __repr__(self) -> str:
-        return f"<shared {self._name!r}: {self.copy()!r}>"
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return list, (self.copy(),)
-
-    def _do(self, act: str, *arguments: Any) -> Any:
-        return self._link(self._number, act, arguments)
+    def _dumped(self, new: Iterable[Any]) -> list[Any]:
+        return [_dump(value) for value in new]
 
 
 def _dump(value: Any) -> bytes:

@@ -112,7 +112,7 @@ def try_test(reading: Reading, test: FileTest) -> Outcome:
     from pipeflow.executors.base import RunOptions
     from pipeflow.executors.inline import InlineExecutor
     from pipeflow.planner.make import make_plan
-    from pipeflow.planner.trial import decide_trial
+    from pipeflow.planner.trial.decide import decide_trial
     from pipeflow.runtime.machine import read_machine
     from pipeflow.telemetry.events import LogLine
     from pipeflow.telemetry.masking import masker

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from pipeflow.api import Reading
+from pipeflow.cli.main import main
 from pipeflow.cli.world import World
 from pipeflow.errors import Finding, Location, MachineError, Severity
 from pipeflow.executors.base import Listener, RunOptions
@@ -165,3 +166,10 @@ class Theatre:
     @property
     def err(self) -> str:
         return self.stderr.getvalue()
+
+
+def play(*arguments: str) -> tuple[int, str, str]:
+    """The exit code of a command, what it wrote, and what it wrote to stderr."""
+    theatre = Theatre()
+    code = main(arguments, theatre.world)
+    return code, theatre.out, theatre.err

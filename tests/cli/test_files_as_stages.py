@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeflow.cli.main import main
-from tests.cli.fakes import Theatre
+from tests.cli.fakes import play
 from tests.config.parts import DOUBLE, write
 
 OUTER = """\
@@ -27,12 +26,6 @@ outputs: {both: both}
 stages:
   both: {call: 'steps:add', inputs: {x: left, n: right}}
 """
-
-
-def run(*arguments: str) -> tuple[int, str, str]:
-    theatre = Theatre()
-    code = main(list(arguments), theatre.world)
-    return code, theatre.out, theatre.err
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -54,8 +47,8 @@ def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_part_is_validated_alone_and_with_its_folder() -> None:
-    assert run("validate", "--strict", "parts/part.yaml")[0] == 0
-    code, out, _ = run("validate", "--strict", ".")
+    assert play("validate", "--strict", "parts/part.yaml")[0] == 0
+    code, out, _ = play("validate", "--strict", ".")
     assert (code, out) == (0, "outer.yaml: ok\nparts/part.yaml: ok\n")
 
 
@@ -63,7 +56,7 @@ def test_a_part_is_validated_alone_and_with_its_folder() -> None:
 def test_a_part_is_neither_run_nor_planned_by_itself(command: str, tmp_path: Path) -> None:
     write(tmp_path, parts__part=DOUBLE)
 
-    code, out, err = run(command, "parts/part.yaml")
+    code, out, err = play(command, "parts/part.yaml")
 
     assert (code, out) == (2, "")
     assert err.startswith(
@@ -73,9 +66,9 @@ def test_a_part_is_neither_run_nor_planned_by_itself(command: str, tmp_path: Pat
 
 
 def test_plan_and_graph_show_the_stages_inside() -> None:
-    _, plan, _ = run("plan", "outer.yaml")
-    _, graph, _ = run("graph", "outer.yaml")
-    _, part, _ = run("graph", "parts/part.yaml")
+    _, plan, _ = play("plan", "outer.yaml")
+    _, graph, _ = play("graph", "outer.yaml")
+    _, part, _ = play("graph", "parts/part.yaml")
 
     assert "part/twice  steps:double" in plan
     assert "numbers -> part/twice" in plan
@@ -84,12 +77,12 @@ def test_plan_and_graph_show_the_stages_inside() -> None:
 
 
 def test_show_keeps_the_stage_as_it_is_and_can_be_read_again(tmp_path: Path) -> None:
-    code, shown, _ = run("show", "outer.yaml", "--param", "stop=7")
+    code, shown, _ = play("show", "outer.yaml", "--param", "stop=7")
 
     (tmp_path / "again.yaml").write_text(shown, encoding="utf-8")
     assert code == 0
     assert "    pipeline: parts/part.yaml\n    inputs: numbers\n    with:\n      n: 5\n" in shown
-    assert run("show", "again.yaml")[1] == shown
+    assert play("show", "again.yaml")[1] == shown
 
 
 def test_until_names_a_stage_inside_or_the_stage_that_runs_the_file(tmp_path: Path) -> None:
@@ -101,13 +94,13 @@ def test_until_names_a_stage_inside_or_the_stage_that_runs_the_file(tmp_path: Pa
     )
     assert (whole.returncode, whole.stdout, whole.stderr) == (0, "0\n2\n", "")
     assert (inside.returncode, inside.stdout, inside.stderr) == (0, "0\n2\n", "")
-    code, _, err = run("run", "outer.yaml", "--until", "part.masks", *take)
+    code, _, err = play("run", "outer.yaml", "--until", "part.masks", *take)
     assert (code, "there is no output 'part.masks'" in err) == (2, True)
 
 
 def test_set_reaches_the_params_and_no_stage_inside() -> None:
-    good = run("validate", "outer.yaml", "--set", "stages.part.with.n=2")
-    bad = run("validate", "outer.yaml", "--set", "stages.part/twice.replicas=2")
+    good = play("validate", "outer.yaml", "--set", "stages.part.with.n=2")
+    bad = play("validate", "outer.yaml", "--set", "stages.part/twice.replicas=2")
 
     assert good[0] == 0
     assert bad[0] == 2
@@ -122,7 +115,7 @@ def test_tests_of_both_files_pass(tmp_path: Path) -> None:
         parts__part=PART + tests.replace("{given", "{params: {n: 1}, given") % ("xs", "twice"),
     )
 
-    code, out, _ = run("test", ".")
+    code, out, _ = play("test", ".")
 
     assert (code, out.count("PASSED")) == (0, 2)
 
@@ -131,7 +124,7 @@ def test_a_test_of_a_part_without_the_params_that_it_needs_is_told(tmp_path: Pat
     tests = "tests: {it: {given: {xs: [1, 2]}, expect: {twice: [2, 4]}}}\n"
     write(tmp_path, parts__part=PART + tests)
 
-    code, out, err = run("test", "parts/part.yaml")
+    code, out, err = play("test", "parts/part.yaml")
 
     assert code == 2
     assert "missing-param" in out + err
@@ -142,7 +135,7 @@ def test_the_schema_of_a_file_knows_params_and_inputs_of_the_files_it_runs(tmp_p
     outer += "  end: {use: print, inputs: two.both}\n"
     write(tmp_path, outer=outer, pair=PAIR)
 
-    code, out, _ = run("schema", "outer.yaml", "--stages")
+    code, out, _ = play("schema", "outer.yaml", "--stages")
 
     assert code == 0
     schema = json.loads(out)

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from pipeflow.cli.init import NAMES, TEMPLATES, template
-from pipeflow.cli.main import main
 from pipeflow.cli.write_schema import MODELINE
-from tests.cli.fakes import Theatre
+from tests.cli.fakes import play
 
 #: What a run of each leaves in its folder, beside what was written.
 MADE = {
@@ -18,12 +17,6 @@ MADE = {
     "etl": {"broken.jsonl", "orders.csv"},
     "stream": {"means.jsonl"},
 }
-
-
-def play(*arguments: str) -> tuple[int, str, str]:
-    theatre = Theatre()
-    code = main(arguments, theatre.world)
-    return code, theatre.out, theatre.err
 
 
 @pytest.fixture(autouse=True)

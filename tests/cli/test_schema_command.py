@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeflow.cli.main import main
-from tests.cli.fakes import Theatre
+from tests.cli.fakes import play
 
 MODULE = "def double(item: int, factor: int = 2) -> int:\n    return item * factor\n"
 PIPELINE = """stages:
@@ -24,12 +23,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "a.yaml").write_text(PIPELINE, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def play(*arguments: str) -> tuple[int, str, str]:
-    theatre = Theatre()
-    code = main(arguments, theatre.world)
-    return code, theatre.out, theatre.err
 
 
 def test_the_schema_of_a_file_has_the_functions_beside_it(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Pipeline files in a folder, and what is said of them."""
+"""Pipeline files and modules in a folder, and what is read of them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from pathlib import Path
 from textwrap import dedent
 
 from pipeflow.api import Reading, Settings, read
+from pipeflow.config.source import Inspected, inspect_call
+from pipeflow.spec.stage_type import CallFacts
 
 STEPS = """\
 def double(x: int) -> int:
@@ -42,3 +44,10 @@ def told(folder: Path, name: str = "outer") -> list[str]:
     """``file:line:column code`` of every finding, in order, without the folder."""
     found = reading(folder, name).findings
     return [f"{each.at} {each.code}".replace(f"{folder}/", "") for each in found]
+
+
+def facts(target: str, folder: str) -> CallFacts:
+    """What is read of ``module:attribute``."""
+    found = inspect_call(target, folder, ())
+    assert isinstance(found, Inspected), found
+    return found.facts

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as some
 from jsonschema import Draft7Validator
 
-from pipeflow.config.accept import accepts
 from pipeflow.config.nodes import plain
 from pipeflow.config.reader import read_file
-from pipeflow.config.schema import pipeline_schema, without_references
+from pipeflow.config.schema.filled_in import without_references
+from pipeflow.config.schema.root import pipeline_schema
+from pipeflow.config.shape.accept import accepts
 from pipeflow.spec.language import STAGE
 from pipeflow.stages.registry import stage_types
 

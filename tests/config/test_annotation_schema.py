@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from jsonschema import Draft7Validator
 
-from pipeflow.config.annotation_schema import annotation_schema
 from pipeflow.config.annotations import Misfit, fitted
 from pipeflow.config.docstrings import documented
 from pipeflow.config.nodes import plain
+from pipeflow.config.schema.annotations import annotation_schema
 from tests.config.test_annotations import BOX, COLOR, value
 
 ANNOTATIONS = [

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeflow.config.call_check import check_parameters
 from pipeflow.config.nodes import Map, Node
 from pipeflow.config.reader import read_text
-from pipeflow.config.source import Inspected, inspect_call
-from pipeflow.spec.stage_type import CallFacts, Shape
+from pipeflow.config.stage.call_check import check_parameters
+from pipeflow.spec.stage_type import Shape
+from tests.config.parts import facts
 
 SHAPES = """
 from dataclasses import dataclass, field
@@ -72,12 +72,6 @@ def folder(tmp_path: Path) -> str:
     (tmp_path / "models.py").write_text(MODELS, encoding="utf-8")
     (tmp_path / "stubbed.pyi").write_text("def only(x: int) -> int: ...\n", encoding="utf-8")
     return str(tmp_path)
-
-
-def facts(target: str, folder: str) -> CallFacts:
-    found = inspect_call(target, folder, ())
-    assert isinstance(found, Inspected), found
-    return found.facts
 
 
 @pytest.mark.parametrize(

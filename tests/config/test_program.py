@@ -8,10 +8,10 @@ import pytest
 
 import pipeflow
 from pipeflow.config.cursor import Cursor, Findings
-from pipeflow.config.edges import Inputs
 from pipeflow.config.load import Loaded, load, resolved_yaml
-from pipeflow.config.program import judge_program
 from pipeflow.config.reader import read_text
+from pipeflow.config.stage.edges import Inputs
+from pipeflow.config.stage.program import judge_program
 from pipeflow.errors import Finding
 from pipeflow.spec.pipeline import Stage
 from pipeflow.spec.program import ItemFormat, Program, ProgramMode

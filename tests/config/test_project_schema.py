@@ -11,7 +11,7 @@ from jsonschema import Draft7Validator
 
 from pipeflow.config.load import load
 from pipeflow.config.own_project import read_project
-from pipeflow.config.project_schema import ports_of, project_schema
+from pipeflow.config.schema.project import ports_of, project_schema
 from pipeflow.spec.stage_type import Role, Shape, StageType
 from pipeflow.stages.registry import stage_types
 

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator
 
-from pipeflow.config.schema import pipeline_schema, schema_path, schema_text
-from pipeflow.config.schema_nodes import described, option_schema
+from pipeflow.config.schema.file import schema_path, schema_text
+from pipeflow.config.schema.nodes import described, option_schema
+from pipeflow.config.schema.root import pipeline_schema
 from pipeflow.spec.language import ROOT, STAGE, TABLES
 from pipeflow.spec.options import Option, OptionType
 from pipeflow.stages.registry import stage_types

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeflow.config.call_check import check_parameters
 from pipeflow.config.nodes import Node, Scalar
 from pipeflow.config.problem import Problem
 from pipeflow.config.source import Inspected, hidden_modules, inspect_call
+from pipeflow.config.stage.call_check import check_parameters
 from pipeflow.errors import Location
-from pipeflow.spec.stage_type import CallFacts, Shape
+from pipeflow.spec.stage_type import Shape
+from tests.config.parts import facts
 
 IMAGING = """\
 import functools
@@ -80,12 +81,6 @@ def folder(tmp_path: Path) -> str:
     (tmp_path / "pkg" / "__init__.py").write_text("from .sub import thing\n")
     (tmp_path / "pkg" / "sub.py").write_text("def thing(q): return q\n")
     return str(tmp_path)
-
-
-def facts(target: str, folder: str) -> CallFacts:
-    found = inspect_call(target, folder, ())
-    assert isinstance(found, Inspected), found
-    return found.facts
 
 
 def scalar(value: object, *, from_text: bool = False) -> Scalar:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from pipeflow.telemetry.report import ErrorFacts, Status
+from pipeflow.telemetry.report import ErrorFacts
 from tests.executors.running import Outcome
 
 NUMBERS = {"call": "shapes:numbers", "with": {"stop": 40}}
@@ -25,12 +25,6 @@ def python(text: str) -> list[str]:
 
 def answering(act: str) -> list[str]:
     return python(ANSWERER.format(act=act))
-
-
-def succeeded(outcome: Outcome) -> None:
-    assert outcome.report.errors == ()
-    assert outcome.report.ledger.findings == ()
-    assert outcome.report.run.status is Status.SUCCEEDED
 
 
 def failed(outcome: Outcome) -> ErrorFacts:

@@ -9,17 +9,12 @@ import pytest
 
 from pipeflow.telemetry.events import ItemFailed
 from pipeflow.telemetry.report import Status
-from tests.executors.running import EXECUTORS, Outcome, run
+from tests.executors.judging import succeeded
+from tests.executors.running import EXECUTORS, run
 
 pytestmark = [pytest.mark.processes, pytest.mark.parametrize("executor", EXECUTORS)]
 
 NUMBERS = {"call": "shapes:numbers", "with": {"stop": 40}}
-
-
-def succeeded(outcome: Outcome) -> None:
-    assert outcome.report.errors == ()
-    assert outcome.report.ledger.findings == ()
-    assert outcome.report.run.status is Status.SUCCEEDED
 
 
 def test_a_chain_maps_filters_and_keeps_ids(tmp_path: Path, executor: str) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pipeflow.telemetry.events import ItemDeadLettered, WorkerReady
-from pipeflow.telemetry.report import Status
-from tests.executors.running import EXECUTORS, Outcome, run
+from tests.executors.judging import succeeded
+from tests.executors.running import EXECUTORS, run
 
 pytestmark = [pytest.mark.processes, pytest.mark.parametrize("executor", EXECUTORS)]
 
@@ -62,12 +62,6 @@ def files(folder: Path, *, deeper_module: str = "own") -> None:
     text = DEEPER.replace("own:", f"{deeper_module}:")
     (folder / "inner" / "deeper" / "times.yaml").write_text(text)
     (folder / "inner" / "deeper" / f"{deeper_module}.py").write_text(DEEPER_OWN)
-
-
-def succeeded(outcome: Outcome) -> None:
-    assert outcome.report.errors == ()
-    assert outcome.report.ledger.findings == ()
-    assert outcome.report.run.status is Status.SUCCEEDED
 
 
 def part(factor: int, inputs: str = "source") -> dict[str, object]:

@@ -26,8 +26,10 @@ from pipeflow.telemetry.events import (
 )
 from pipeflow.telemetry.report import Status
 from pipeflow.transports.inline import InlineSender
+from tests.executors.judging import succeeded
 from tests.executors.losing import losing
-from tests.executors.running import EXECUTORS, Outcome, run
+from tests.executors.running import EXECUTORS, run
+from tests.processes import descendants
 
 pytestmark = pytest.mark.processes
 
@@ -35,12 +37,6 @@ LOSING = Path(__file__).parent / "losing.py"
 MIB = 2**20
 #: Times are measured on a machine that others use: the best of so many tries counts.
 TRIES = 3
-
-
-def succeeded(outcome: Outcome) -> None:
-    assert outcome.report.errors == ()
-    assert outcome.report.ledger.findings == ()
-    assert outcome.report.run.status is Status.SUCCEEDED
 
 
 def best_s(attempt: Callable[[int], float], *, enough_s: float) -> float:
@@ -452,22 +448,13 @@ def test_no_process_keeps_the_shared_memory_of_a_run(tmp_path: Path, method: str
 
     def look(event: Event) -> None:
         if isinstance(event, WorkerReady | StageFinished):
-            during.update(memfds(family(os.getpid())))
+            during.update(memfds([os.getpid(), *descendants(os.getpid())]))
 
     outcome = run(tmp_path, hoard(20, 5), "local", start_method=method, hear=look)
 
     succeeded(outcome)
     assert len(during) == 3  # the board, the arena of the arrays, the last words
     assert not during & memfds([int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit()])
-
-
-def family(pid: int) -> list[int]:
-    """A process and all that descend from it."""
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except (FileNotFoundError, ProcessLookupError):  # it has just ended
-        return []
-    return [pid, *(each for child in children for each in family(int(child)))]
 
 
 def memfds(pids: list[int]) -> set[int]:

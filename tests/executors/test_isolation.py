@@ -9,7 +9,8 @@ import pytest
 
 from pipeflow.telemetry.events import ItemFailed, WorkerDied, WorkerRestarted, WorkerStarted
 from pipeflow.telemetry.report import Status
-from tests.executors.running import EXECUTORS, Outcome, run
+from tests.executors.judging import balanced
+from tests.executors.running import EXECUTORS, run
 
 pytestmark = pytest.mark.processes
 
@@ -31,11 +32,6 @@ def deadly(
 
 def numbers(stop: int) -> dict[str, Any]:
     return {"call": "deadly:numbers", "with": {"stop": stop}}
-
-
-def balanced(outcome: Outcome) -> None:
-    assert outcome.report.ledger.findings == ()
-    assert outcome.report.ledger.balanced
 
 
 def tries(folder: Path, item: int) -> int:

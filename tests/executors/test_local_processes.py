@@ -26,6 +26,7 @@ from pipeflow.runtime.launch.launcher import ServerLauncher
 from pipeflow.runtime.launch.messages import Launch
 from pipeflow.telemetry.events import Event, LogLine, RunFailed, WorkerDied, WorkerStarted
 from pipeflow.telemetry.report import Report, Status
+from tests.processes import descendants, is_gone
 
 pytestmark = pytest.mark.processes
 
@@ -553,21 +554,8 @@ def test_when_the_supervisor_is_killed_nothing_is_left(tmp_path: Path, method: s
 # ------------------------------------------------------------------------ helpers
 
 
-def is_gone(pid: int) -> bool:
-    """Whether a process has ended; one that nobody has reaped yet has."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-
-
 def parent_of(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-
-
-def descendants(pid: int) -> list[int]:
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [each for child in children for each in (int(child), *descendants(int(child)))]
 
 
 def await_file(path: Path) -> None:

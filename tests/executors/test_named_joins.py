@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from pipeflow.telemetry.report import Status
-from tests.executors.running import EXECUTORS, Outcome, run
+from tests.executors.judging import succeeded
+from tests.executors.running import EXECUTORS, run
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
 
@@ -20,12 +21,6 @@ each_executor = pytest.mark.parametrize("executor", EXECUTORS)
 beside = pytest.mark.parametrize("more", [{}, {"timeout": "1m"}], ids=["worker", "isolated"])
 
 KEYS = {"order": 'item["id"]', "payment": 'item["order"]'}
-
-
-def succeeded(outcome: Outcome) -> None:
-    assert outcome.report.errors == ()
-    assert outcome.report.ledger.findings == ()
-    assert outcome.report.run.status is Status.SUCCEEDED
 
 
 def shop(count: int, *, capacity: int = 256, **settle: Any) -> dict[str, Any]:

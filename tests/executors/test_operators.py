@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from pipeflow.telemetry.report import Status
-from tests.executors.running import EXECUTORS, Outcome, run
+from tests.executors.judging import succeeded
+from tests.executors.running import EXECUTORS, run
 
 pytestmark = pytest.mark.processes
 
@@ -70,13 +71,6 @@ CASES: dict[str, tuple[dict[str, Any], str, int, int]] = {
     "delay": ({"with": {"by": "1ms"}}, "", 30, 0),
     "log": ({"with": {"every": 10}}, "", 30, 0),
 }  # fmt: skip
-
-
-def succeeded(outcome: Outcome) -> None:
-    assert outcome.report.errors == ()
-    assert outcome.report.ledger.findings == ()
-    assert outcome.report.ledger.balanced
-    assert outcome.report.run.status is Status.SUCCEEDED
 
 
 @pytest.mark.parametrize("case", CASES)

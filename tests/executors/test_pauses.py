@@ -6,7 +6,7 @@ from pathlib import Path
 import pipeflow
 from pipeflow.executors.base import RunOptions
 from pipeflow.executors.inline import InlineExecutor
-from pipeflow.executors.pauses import NAP_S, await_input, pause
+from pipeflow.executors.inline.pauses import NAP_S, await_input, pause
 from pipeflow.telemetry.report import Status
 
 

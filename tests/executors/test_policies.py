@@ -9,7 +9,8 @@ import pytest
 
 from pipeflow.telemetry.events import Event, ItemFailed, RunFailed
 from pipeflow.telemetry.report import Status
-from tests.executors.running import EXECUTORS, Outcome, run
+from tests.executors.judging import balanced
+from tests.executors.running import EXECUTORS, run
 
 pytestmark = [pytest.mark.processes, pytest.mark.parametrize("executor", EXECUTORS)]
 
@@ -25,11 +26,6 @@ def flaky(on_error: Any, times: int = 2, **more: Any) -> dict[str, Any]:
         "on_error": on_error,
         **more,
     }
-
-
-def balanced(outcome: Outcome) -> None:
-    assert outcome.report.ledger.findings == ()
-    assert outcome.report.ledger.balanced
 
 
 @pytest.mark.parametrize("replicas", [1, 3])

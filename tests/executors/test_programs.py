@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from pipeflow.telemetry.events import WorkerStarted
-from tests.executors.programs import NUMBERS, TEXTS, failed, python, succeeded
+from tests.executors.judging import succeeded
+from tests.executors.programs import NUMBERS, TEXTS, failed, python
 from tests.executors.running import EXECUTORS, run
 
 pytestmark = [pytest.mark.processes, pytest.mark.parametrize("executor", EXECUTORS)]

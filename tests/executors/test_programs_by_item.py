@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from pipeflow.telemetry.events import ItemFailed
-from tests.executors.programs import ANSWERER, NUMBERS, TEXTS, answering, failed, python, succeeded
+from tests.executors.judging import succeeded
+from tests.executors.programs import ANSWERER, NUMBERS, TEXTS, answering, failed, python
 from tests.executors.running import EXECUTORS, run
 
 pytestmark = [pytest.mark.processes, pytest.mark.parametrize("executor", EXECUTORS)]

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from pipeflow.telemetry.report import Status
-from tests.executors.running import EXECUTORS, Outcome, run
+from tests.executors.judging import balanced
+from tests.executors.running import EXECUTORS, run
 
 pytestmark = [pytest.mark.processes, pytest.mark.parametrize("executor", EXECUTORS)]
 
@@ -20,11 +21,6 @@ SHARED: dict[str, Any] = {
     "heights": {"type": "array", "dtype": "float32", "shape": [4], "value": 1.5},
 }
 ALL = {name: f"${{shared.{name}}}" for name in SHARED}
-
-
-def balanced(outcome: Outcome) -> None:
-    assert outcome.report.ledger.findings == ()
-    assert outcome.report.ledger.balanced
 
 
 @pytest.mark.parametrize("fuse", [False, True])

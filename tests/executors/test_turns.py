@@ -6,7 +6,7 @@ import itertools
 from types import SimpleNamespace
 from typing import Any
 
-from pipeflow.executors.turns import Order, Turn
+from pipeflow.executors.inline.turns import Order, Turn
 from pipeflow.stages.context import StageContext
 
 

@@ -20,6 +20,7 @@ from pipeflow.runtime.launch import ties
 from pipeflow.runtime.supervisor import Supervisor
 from tests.faults.commands import DEADLINE_S, PIPEFLOW, write
 from tests.faults.commands import pipeflow as command
+from tests.processes import is_gone
 
 pytestmark = pytest.mark.processes
 
@@ -70,13 +71,6 @@ def family(folder: Path, how: str) -> tuple[Path, Path]:
         "work": {"call": "family:work", "inputs": "source", "with": given},
     }
     return write(folder, stages, {"family": FAMILY}), note
-
-
-def is_gone(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
-    except (FileNotFoundError, ProcessLookupError):
-        return True
 
 
 @pytest.mark.parametrize("method", ["forkserver", "spawn"])
@@ -268,7 +262,7 @@ def test_f52_only_what_is_written_down_has_the_time_of_day() -> None:
     assert used == {
         "runtime/loops/base.py",
         "runtime/supervisor.py",
-        "executors/inline.py",
+        "executors/inline/telling.py",
     }
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeflow.errors import Finding, Severity
+from pipeflow.errors import Severity
 from pipeflow.planner.checks import check
 from pipeflow.spec.pipeline import Call, Pipeline
 from pipeflow.spec.policies import Broadcast, ByKey, OnError
@@ -25,14 +25,7 @@ from tests.planner.building import (
     pipeline,
     stage,
 )
-
-
-def errors(checked: Pipeline) -> list[Finding]:
-    return [finding for finding in check(checked) if finding.severity is Severity.ERROR]
-
-
-def codes(checked: Pipeline) -> list[str]:
-    return [finding.code for finding in errors(checked)]
+from tests.planner.judging import codes, errors
 
 
 def warnings(checked: Pipeline) -> list[str]:

@@ -10,7 +10,7 @@ from pipeflow.errors import InvalidPipeline, UsageError
 from pipeflow.planner.expand import expand, port_in
 from pipeflow.planner.explain import graph_text
 from pipeflow.planner.make import make_plan
-from pipeflow.planner.trial import decide_trial
+from pipeflow.planner.trial.decide import decide_trial
 from pipeflow.spec.pipeline import Edge, Pipeline
 from pipeflow.spec.policies import ArrayMode, Overflow, TransportKind
 from tests.config.parts import reading, told, write

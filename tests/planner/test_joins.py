@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from pipeflow.errors import Finding, Severity
-from pipeflow.planner.checks import check
 from pipeflow.planner.graph import network
 from pipeflow.planner.joins import Zip, find_zips
 from pipeflow.spec.pipeline import Pipeline, Stage
@@ -23,20 +21,13 @@ from tests.planner.building import (
     pipeline,
     stage,
 )
+from tests.planner.judging import codes, errors
 
 KEYED = KeyedInputs(expressions={"a": "item", "b": "item"})
 
 
 def zip_of(checked: Pipeline, name: str = "pair") -> Zip:
     return find_zips(network(checked)).by_stage[name]
-
-
-def errors(checked: Pipeline) -> list[Finding]:
-    return [finding for finding in check(checked) if finding.severity is Severity.ERROR]
-
-
-def codes(checked: Pipeline) -> list[str]:
-    return [finding.code for finding in errors(checked)]
 
 
 def test_two_ports_of_one_stage_pair_by_id() -> None:

@@ -9,7 +9,7 @@ import pytest
 from pipeflow.planner.checks import check, errors_of
 from pipeflow.planner.make import make_plan
 from pipeflow.planner.plan import Join, Numbering, Pairing, Parts, Plan, Route
-from pipeflow.spec.pipeline import Pipeline, Stage
+from pipeflow.spec.pipeline import Stage
 from pipeflow.spec.policies import KeyedInputs, LatestInputs, Overflow
 from tests.planner.building import (
     FLAT_MAP,
@@ -22,16 +22,13 @@ from tests.planner.building import (
     the_edge,
     the_stage,
 )
+from tests.planner.judging import codes
 
 KEYED = KeyedInputs(expressions={"a": "item.x", "b": "item.y"})
 
 
 def plan(*stages: Stage) -> Plan:
     return make_plan(pipeline(*stages), MACHINE)
-
-
-def codes(checked: Pipeline) -> list[str]:
-    return [finding.code for finding in errors_of(check(checked))]
 
 
 def pairing(*stages: Stage) -> Pairing | None:

@@ -7,7 +7,7 @@ import pytest
 from pipeflow.errors import InvalidPipeline, Severity
 from pipeflow.planner.checks import check
 from pipeflow.planner.make import make_plan
-from pipeflow.planner.trial import Trial, decide_trial
+from pipeflow.planner.trial.decide import Trial, decide_trial
 from pipeflow.spec.pipeline import Expected, FileTest, Given, Pipeline, PortRef
 from pipeflow.spec.policies import Budget, ErrorPolicy, OnError
 from tests.planner.building import MACHINE, SAVE, WRITER, at, pipeline, stage

@@ -9,25 +9,7 @@ from typing import Any
 import pytest
 
 from pipeflow.stages.context import StageContext, enter
-from pipeflow.stages.loading import load_work
-from pipeflow.stages.work import Work
-
-
-def load(operator: str, **parameters: object) -> Work:
-    return load_work(
-        call="", operator=operator, folder=".", parameters=parameters, source=False, input_names=()
-    )
-
-
-def results(operator: str, items: list[Any], **parameters: object) -> list[Any]:
-    """What a worker would send on, of a stage that gives one result an item."""
-    work = load(operator, **parameters)
-    assert work.call is not None
-    sent = [result for item in items if (result := work.call(item)) is not None]
-    sent += list((work.finish and work.finish()) or ())
-    if work.close is not None:
-        work.close()
-    return sent
+from tests.stages.working import load, results
 
 
 def test_map_gives_the_value_of_its_expression() -> None:

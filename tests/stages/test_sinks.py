@@ -19,17 +19,10 @@ import numpy as np
 import pytest
 
 from pipeflow.stages.context import StageContext, enter
-from pipeflow.stages.loading import load_work
 from pipeflow.stages.sinks import files as files_module
 from pipeflow.stages.sinks import print as print_module
 from pipeflow.stages.work import OutputClosed, Work
-from tests.stages.working import until_true
-
-
-def sink(operator: str, **parameters: object) -> Work:
-    return load_work(
-        call="", operator=operator, folder=".", parameters=parameters, source=False, input_names=()
-    )
+from tests.stages.working import given, sink, until_true
 
 
 def feed(work: Work, items: list[Any], *, whole: bool = True) -> None:
@@ -381,18 +374,7 @@ def test_what_csv_write_wrote_csv_read_reads(tmp_path: Path) -> None:
     rows = [{"name": 'q"\r\n,', "n": 1, "ok": True}, {"name": "ä", "n": 2, "ok": False}]
 
     feed(sink("csv.write", path=str(path)), rows)
-    reader = load_work(
-        call="",
-        operator="csv.read",
-        folder=".",
-        parameters={"path": str(path), "types": {"n": "integer", "ok": "boolean"}},
-        source=True,
-        input_names=(),
-    )
-    assert reader.source is not None
-    assert reader.close is not None
-    seen = list(reader.source())
-    reader.close()
+    seen = given("csv.read", path=str(path), types={"n": "integer", "ok": "boolean"})
 
     assert seen == rows
 

@@ -14,30 +14,9 @@ from typing import Any
 
 import pytest
 
-from pipeflow.stages.loading import load_work
 from pipeflow.stages.sources import files
-from pipeflow.stages.work import BadRecord, Work
-
-
-def source(operator: str, **parameters: object) -> Work:
-    return load_work(
-        call="", operator=operator, folder=".", parameters=parameters, source=True, input_names=()
-    )
-
-
-def given(operator: str, **parameters: object) -> list[Any]:
-    work = source(operator, **parameters)
-    assert work.source is not None
-    try:
-        return list(work.source())
-    finally:
-        if work.close is not None:
-            work.close()
-            work.close()
-
-
-def bad(items: list[Any]) -> list[tuple[Any, str]]:
-    return [(item.item, str(item.error)) for item in items if isinstance(item, BadRecord)]
+from pipeflow.stages.work import BadRecord
+from tests.stages.working import bad, given, source
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from pipeflow.stages.operators.window import TimeWindows
 from pipeflow.stages.seconds import microseconds
 from pipeflow.stages.spilling import MERGED, weight
 from pipeflow.stages.work import Routed, Work
-from tests.stages.test_operators import load, results
+from tests.stages.working import load, results
 
 
 class Clock:

@@ -16,10 +16,14 @@ def source(operator: str, **parameters: object) -> Work:
     )
 
 
-def sink(operator: str, **parameters: object) -> Work:
+def load(operator: str, **parameters: object) -> Work:
     return load_work(
         call="", operator=operator, folder=".", parameters=parameters, source=False, input_names=()
     )
+
+
+#: A sink is loaded as any operator that takes items.
+sink = load
 
 
 def given(operator: str, **parameters: object) -> list[Any]:
@@ -39,6 +43,17 @@ def given(operator: str, **parameters: object) -> list[Any]:
 
 def bad(items: list[Any]) -> list[tuple[Any, str]]:
     return [(item.item, str(item.error)) for item in items if isinstance(item, BadRecord)]
+
+
+def results(operator: str, items: list[Any], **parameters: object) -> list[Any]:
+    """What a worker would send on, of a stage that gives one result an item."""
+    work = load(operator, **parameters)
+    assert work.call is not None
+    sent = [result for item in items if (result := work.call(item)) is not None]
+    sent += list((work.finish and work.finish()) or ())
+    if work.close is not None:
+        work.close()
+    return sent
 
 
 def feed(work: Work, items: list[Any], *, whole: bool = True) -> list[str]:

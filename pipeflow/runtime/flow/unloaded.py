@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pipeflow.errors import ItemNotLoadable
-from pipeflow.runtime.flow.joins import Call, Calls, Lone, Output, Unjoinable
+from pipeflow.runtime.flow.joins import Call, Calls, Lone, Output, UnitEnd, Unjoinable
 from pipeflow.transports.unloadable import Unloadable
 
 
@@ -53,14 +53,18 @@ def _rest_of(payload: Any) -> Any:
 
 def _pieces(calls: Calls) -> Iterator[Output]:
     """A row of calls in pieces, cut where an item cannot be loaded."""
-    prefix, ordinals, payloads, lane, unit, origin = calls
+    ordinals, payloads, unit = calls.ordinals, calls.payloads, calls.unit
     start = 0
     for at in [*(at for at, each in enumerate(payloads) if is_unloadable(each)), len(payloads)]:
         if at > start:
             piece = slice(start, at)
-            yield Calls(prefix, ordinals[piece], payloads[piece], lane, unit + start, origin)
+            yield calls._replace(
+                ordinals=ordinals[piece], payloads=payloads[piece], unit=unit + start
+            )
         if at < len(payloads):
             broken = told_of(calls.single(at))
             assert broken is not None
             yield broken
+            if calls.end_units:
+                yield UnitEnd(calls.lane, unit + at, 1, free=False)
         start = at + 1

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from pipeflow.spec.options import Option, OptionType
 from pipeflow.spec.stage_type import Role
 from pipeflow.stages.declare import operator
 from pipeflow.stages.rendering import field_text
 from pipeflow.stages.sinks.output import COMPRESSION, LIVE, PATH, open_output
+from pipeflow.stages.tables import COLUMNS, DELIMITER, HEADER, column_names, refuse_strangers
 
 #: What ``csv`` itself writes as ``field_text`` would.
 _AS_THEY_ARE: Final = frozenset({str, int, float, type(None)})
@@ -28,28 +28,9 @@ _AS_THEY_ARE: Final = frozenset({str, int, float, type(None)})
     ),
     options=(
         PATH,
-        Option(
-            name="columns",
-            types=(OptionType.LIST,),
-            default=None,
-            description="The columns, in this order.",
-            examples=(["name", "age"],),
-        ),
-        Option(
-            name="header",
-            types=(OptionType.BOOLEAN,),
-            default=True,
-            description="Whether the first row names the columns.",
-        ),
-        Option(
-            name="delimiter",
-            types=(OptionType.STRING,),
-            default=",",
-            description="The character between two fields.",
-            pattern=r"[\s\S]",
-            form="one character",
-            examples=(";", "\t"),
-        ),
+        COLUMNS,
+        HEADER,
+        DELIMITER,
         LIVE,
         COMPRESSION,
     ),
@@ -88,7 +69,7 @@ class WriteCsv:
         live: bool,
         compression: str,
     ) -> None:
-        self._columns = None if columns is None else [str(column) for column in columns]
+        self._columns = column_names(columns)
         self._header_due = header
         # writerow returns what its file's write returns: the finished line.
         self._writer = csv.writer(_Line(), delimiter=delimiter, lineterminator="\n")
@@ -125,8 +106,7 @@ class WriteCsv:
     def _values_of_mapping(self, item: Mapping[Any, Any]) -> list[str]:
         row = {str(key): value for key, value in item.items()}
         columns = list(row) if self._columns is None else self._columns
-        if extra := [key for key in row if key not in columns]:
-            raise ValueError(f"{extra[0]!r} is none of the columns {', '.join(columns)}")
+        refuse_strangers(row, columns)
         values = [field_text(row.get(column)) for column in columns]
         # Only now: an item that cannot be written decides nothing for those after it.
         self._columns = columns

@@ -12,6 +12,7 @@ from pipeflow.stages.extras import needed
 from pipeflow.stages.sinks.columns import Columns, types_of
 from pipeflow.stages.sinks.files import FileOutput
 from pipeflow.stages.sinks.output import FILE
+from pipeflow.stages.tables import COLUMNS, column_names, refuse_strangers
 
 #: Rows as dicts that are packed at a time, and bytes of text after which it is time too.
 _ROWS_AT_ONCE: Final = 4096
@@ -32,13 +33,7 @@ _BYTES_AT_ONCE: Final = 16 * 2**20
     ),
     options=(
         FILE,
-        Option(
-            name="columns",
-            types=(OptionType.LIST,),
-            default=None,
-            description="The columns, in this order.",
-            examples=(["name", "age"],),
-        ),
+        COLUMNS,
         Option(
             name="types",
             types=(OptionType.MAPPING,),
@@ -105,8 +100,8 @@ class WriteParquet:
     ) -> None:
         self._arrow = needed("pyarrow", operator="parquet.write", extra="parquet")
         self._parquet = needed("pyarrow.parquet", operator="parquet.write", extra="parquet")
-        names = None if columns is None else [str(column) for column in columns]
-        self._columns = Columns(self._arrow, names, types_of(self._arrow, types or {}))
+        known = types_of(self._arrow, types or {})
+        self._columns = Columns(self._arrow, column_names(columns), known)
         self._compression = compression
         self._row_group = row_group
         self._rows: list[dict[str, Any]] = []
@@ -151,8 +146,7 @@ class WriteParquet:
         if self._schema is None and not self._rows:
             self._columns.take_over(table.schema)
         names = self._columns.names or []
-        if extra := [name for name in table.column_names if name not in names]:
-            raise ValueError(f"{extra[0]!r} is none of the columns {', '.join(names)}")
+        refuse_strangers(table.column_names, names)
         self._pack()
         schema = self._settled()
         columns = [

@@ -16,6 +16,7 @@ from pipeflow.stages.declare import operator
 from pipeflow.stages.rendering import json_text, plain
 from pipeflow.stages.sinks.files import WRITTEN, EverySecond, Target, in_use
 from pipeflow.stages.sinks.output import FILE
+from pipeflow.stages.tables import COLUMNS, column_names, refuse_strangers
 
 #: How long a database that others write as well is waited for.
 _PATIENCE_S: Final = 30.0
@@ -53,13 +54,7 @@ _TYPES: Final[Mapping[type, str]] = {
             description="The table; it is made if it is not there.",
             examples=("people",),
         ),
-        Option(
-            name="columns",
-            types=(OptionType.LIST,),
-            default=None,
-            description="The columns, in this order.",
-            examples=(["name", "age"],),
-        ),
+        COLUMNS,
         Option(
             name="live",
             types=(OptionType.BOOLEAN,),
@@ -102,7 +97,7 @@ class WriteSqlite:
         if self._target.special:
             raise OSError(errno.EINVAL, "is no regular file", str(path))
         self._table = table
-        self._columns = None if columns is None else [str(column) for column in columns]
+        self._columns = column_names(columns)
         self._insert = ""
         self._rows = 0
         if not live:
@@ -124,8 +119,7 @@ class WriteSqlite:
             raise TypeError(f"a row is a dict, not {type(item).__name__}")
         row = {str(key): _cell(value) for key, value in item.items()}
         columns = list(row) if self._columns is None else self._columns
-        if extra := [key for key in row if key not in columns]:
-            raise ValueError(f"{extra[0]!r} is none of the columns {', '.join(columns)}")
+        refuse_strangers(row, columns)
         assert self._database is not None
         with self._committer:
             if not self._database.in_transaction:

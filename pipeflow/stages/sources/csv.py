@@ -14,6 +14,7 @@ from pipeflow.spec.options import Option, OptionType
 from pipeflow.spec.stage_type import Misuse, Role
 from pipeflow.stages.declare import operator, refused
 from pipeflow.stages.sources.opening import COMPRESSION, ENCODING, PATH, Input
+from pipeflow.stages.tables import DELIMITER, HEADER, column_names
 from pipeflow.stages.work import BadRecord
 
 #: Longest field, in characters. The csv module's own 131,072 is less than some documents have; a
@@ -62,21 +63,8 @@ def _judge(given: Mapping[str, object]) -> Sequence[Misuse]:
     ),
     options=(
         PATH,
-        Option(
-            name="delimiter",
-            types=(OptionType.STRING,),
-            default=",",
-            description="The character between two fields.",
-            pattern=r"[\s\S]",
-            form="one character",
-            examples=(";", "\t"),
-        ),
-        Option(
-            name="header",
-            types=(OptionType.BOOLEAN,),
-            default=True,
-            description="Whether the first row names the columns.",
-        ),
+        DELIMITER,
+        HEADER,
         Option(
             name="columns",
             types=(OptionType.LIST,),
@@ -142,7 +130,7 @@ class ReadCsv:
         self._input = Input(path, compression)
         self._delimiter = delimiter
         self._header = header
-        self._columns = None if columns is None else [str(column) for column in columns]
+        self._columns = column_names(columns)
         self._types = {column: _parser(column, kind) for column, kind in (types or {}).items()}
         self._encoding = "utf-8-sig" if encoding.lower() in {"utf-8", "utf8"} else encoding
 

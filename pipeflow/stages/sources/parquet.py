@@ -11,6 +11,7 @@ from pipeflow.spec.stage_type import Role
 from pipeflow.stages.declare import operator
 from pipeflow.stages.extras import needed
 from pipeflow.stages.sources.opening import FILE, check_is_file
+from pipeflow.stages.tables import column_names
 
 #: Rows that are unpacked at a time when they are given one by one.
 _AT_ONCE: Final = 4096
@@ -88,7 +89,7 @@ class ReadParquet:
         check_is_file(path)
         self._arrow = needed("pyarrow", operator="parquet.read", extra="parquet")
         parquet = needed("pyarrow.parquet", operator="parquet.read", extra="parquet")
-        self._columns = None if columns is None else [str(column) for column in columns]
+        self._columns = column_names(columns)
         self._batch = batch
         try:
             # A group of rows can be as large as the file: it is read piece by piece.
