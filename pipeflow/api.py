@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
-from pipeflow.errors import Finding, InvalidPipeline, Severity, UsageError
+from pipeflow.errors import Finding, InvalidPipeline, UsageError, by_place, errors_of
 from pipeflow.values import dataclass, field
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Reading:
         if self.pipeline is None:
             raise InvalidPipeline(self.findings, dict(self.sources))
         if self.pipeline.lacking:
-            findings = sort_findings([*self.findings, *self.pipeline.lacking])
+            findings = by_place([*self.findings, *self.pipeline.lacking])
             raise InvalidPipeline(findings, dict(self.sources))
         return self.pipeline
 
@@ -282,20 +282,15 @@ def read(
     graph = check(loaded.pipeline, complete=loaded.complete) if loaded.pipeline is not None else ()
     if not loaded.complete:
         # What was left out for its mistakes may be all that a doubt rests on.
-        graph = tuple(each for each in graph if each.severity is Severity.ERROR)
-    findings = sort_findings([*loaded.findings, *graph])
-    broken = any(finding.severity is Severity.ERROR for finding in findings)
+        graph = errors_of(graph)
+    findings = by_place([*loaded.findings, *graph])
+    broken = bool(errors_of(findings))
     return Reading(
         pipeline=None if broken or not loaded.complete else loaded.pipeline,
         findings=findings,
         sources=loaded.sources,
         loaded=loaded,
     )
-
-
-def sort_findings(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """Sort by place, and keep one of those that say the same."""
-    return tuple(sorted(dict.fromkeys(findings), key=lambda each: (each.at, each.code)))
 
 
 def make_executor(name: str) -> Executor:

@@ -23,6 +23,7 @@ Nothing else of ours is imported here but what makes values.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum
 
 from pipeflow.values import dataclass, field
@@ -89,6 +90,16 @@ class Finding:
         lines = [f"{self.at}: {self.severity.value}[{self.code}]: {self.problem}"]
         lines += [f"  hint: {self.hint}"] if self.hint else []
         return "\n".join([*lines, *(f"  included at {place}" for place in self.at.includes())])
+
+
+def by_place(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Sorted by place; of those that say the same, one."""
+    return tuple(sorted(dict.fromkeys(findings), key=lambda finding: (finding.at, finding.code)))
+
+
+def errors_of(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Those that forbid a run."""
+    return tuple(finding for finding in findings if finding.severity is Severity.ERROR)
 
 
 class PipeflowError(Exception):

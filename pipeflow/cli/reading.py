@@ -11,7 +11,7 @@ from pipeflow.api import Reading, read
 from pipeflow.cli.arguments import settings_of
 from pipeflow.cli.wording import plural
 from pipeflow.cli.world import World
-from pipeflow.errors import Finding, InvalidPipeline, Severity
+from pipeflow.errors import Finding, InvalidPipeline, errors_of
 from pipeflow.spec.pipeline import Pipeline
 
 #: What stands for standard input.
@@ -87,7 +87,7 @@ def wants_color(world: World) -> bool:
 
 def count_of(findings: Sequence[Finding]) -> str:
     """``3 errors, 1 warning``; empty when there are none."""
-    errors = sum(finding.severity is Severity.ERROR for finding in findings)
+    errors = len(errors_of(findings))
     return ", ".join(
         plural(number, word)
         for number, word in ((errors, "error"), (len(findings) - errors, "warning"))

@@ -13,7 +13,7 @@ from pipeflow.cli.pipeline_files import pipeline_files
 from pipeflow.cli.reading import STDIN, count_of, read_file
 from pipeflow.cli.wording import plural
 from pipeflow.cli.world import Exit, World
-from pipeflow.errors import Finding, Severity, UsageError
+from pipeflow.errors import Finding, UsageError, errors_of
 
 FORMATS: Final = ("text", "json", "github", "sarif")
 
@@ -52,7 +52,7 @@ def _execute(arguments: argparse.Namespace, world: World) -> int:
         world.say(f"{count_of(findings)} in {plural(marred, 'file')}")
     if arguments.write_schema:
         _write_schema([(file, reading) for file, reading in readings if file != STDIN], world)
-    fatal = any(each.severity is Severity.ERROR for each in findings)
+    fatal = bool(errors_of(findings))
     return Exit.INVALID if fatal or (arguments.strict and findings) else Exit.DONE
 
 

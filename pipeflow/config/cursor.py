@@ -12,7 +12,7 @@ from pipeflow.config.nodes import Entry, Map, Node, Scalar, TreePath
 from pipeflow.config.problem import Problem
 from pipeflow.config.suggest import misspelt
 from pipeflow.config.units import duration, size
-from pipeflow.errors import Finding, Location, Severity
+from pipeflow.errors import Finding, Location, errors_of
 from pipeflow.spec.table import Table
 from pipeflow.values import dataclass, field
 
@@ -41,7 +41,7 @@ class Findings:
     @property
     def wrong(self) -> bool:
         """Whether there is an error among them."""
-        return any(finding.severity is Severity.ERROR for finding in self.found)
+        return bool(errors_of(self.found))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -21,7 +21,7 @@ from pipeflow.config.nodes import FROM_PARAM, FROM_SET, Map
 from pipeflow.config.overlay import lay_over, set_value
 from pipeflow.config.params import HIDDEN
 from pipeflow.config.reader import Document, from_mapping, read_file, read_text
-from pipeflow.errors import Finding, Severity
+from pipeflow.errors import Finding, by_place, errors_of
 from pipeflow.spec.pipeline import Pipeline
 from pipeflow.spec.stage_type import StageType
 from pipeflow.telemetry.masking import masker
@@ -88,7 +88,7 @@ def load(
     if sets:
         sources[FROM_SET] = "\n".join(text.replace("\n", " ") for text in sets)
     if document.root is None:
-        return Loaded(findings=_sorted(findings), sources=sources)
+        return Loaded(findings=by_place(findings), sources=sources)
     tree, more = _laid_over(document.root, documents[1:], sets)
     inclusion = Inclusion(
         environ=environ,
@@ -113,10 +113,10 @@ def load(
     ]
     return Loaded(
         pipeline=replace(loaded.pipeline, run_id=inclusion.run_id),
-        findings=_sorted(findings),
+        findings=by_place(findings),
         sources=shown,
         resolved=loaded.tree,
-        complete=all(finding.severity is not Severity.ERROR for finding in findings),
+        complete=not errors_of(findings),
     )
 
 
@@ -181,8 +181,3 @@ def _laid_over(
         else:
             tree = changed
     return tree, findings
-
-
-def _sorted(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """By place, each once."""
-    return tuple(sorted(dict.fromkeys(findings), key=lambda finding: (finding.at, finding.code)))

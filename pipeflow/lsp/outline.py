@@ -10,7 +10,7 @@ from typing import Final
 from pipeflow.config.nodes import Entry, Map, Node, Scalar, Seq, walk
 from pipeflow.config.reader import read_text
 from pipeflow.config.stage.edges import is_edge
-from pipeflow.errors import Severity
+from pipeflow.errors import errors_of
 from pipeflow.values import dataclass, replace
 
 _REFERENCE: Final = re.compile(r"\$\{(params|shared)\.([A-Za-z_][A-Za-z0-9_-]*)")
@@ -104,7 +104,7 @@ def outline(text: str) -> Outline:
     # What an alias brings stands at its anchor; what is escaped is not spelled as it is called.
     written = [one for one in found.values() if _stands(one, lines)]
     names = tuple(sorted(written, key=lambda one: (one.line, one.column)))
-    mistakes = [one for one in document.findings if one.severity is Severity.ERROR]
+    mistakes = errors_of(document.findings)
     return Outline(names, root, whole=not mistakes and len(written) == len(found))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipeflow.errors import Finding, Severity
+from pipeflow.errors import Finding, by_place, errors_of
 from pipeflow.planner.expand import alone, expand, runs_files
 from pipeflow.planner.files import limits_unused, output_findings, unread_inputs
 from pipeflow.planner.graph import Network, network, without_disabled
@@ -34,7 +34,7 @@ def check(pipeline: Pipeline, *, complete: bool = True) -> tuple[Finding, ...]:
     findings = [*_file(pipeline, part=pipeline.ports_at is not None)]
     for inner in _inner_files(pipeline):
         findings += [*_file(inner, part=True, included=True), *limits_unused(inner)]
-    if complete and runs_files(pipeline) and not errors_of(tuple(findings)):
+    if complete and runs_files(pipeline) and not errors_of(findings):
         expanded = expand(pipeline)
         findings += expanded.findings
         told = {(finding.at, finding.code) for finding in findings}
@@ -111,16 +111,6 @@ def _of_tests(pipeline: Pipeline) -> Iterator[Finding]:
         from pipeflow.planner.trial.findings import trial_findings  # most files have no tests
 
         yield from trial_findings(pipeline, test)
-
-
-def by_place(findings: list[Finding]) -> tuple[Finding, ...]:
-    """Sorted by place, each once."""
-    return tuple(sorted(dict.fromkeys(findings), key=lambda finding: (finding.at, finding.code)))
-
-
-def errors_of(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
-    """Those that forbid a run."""
-    return tuple(finding for finding in findings if finding.severity is Severity.ERROR)
 
 
 def _spread_zips(running: Network, zips: Zips) -> Iterator[Finding]:

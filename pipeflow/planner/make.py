@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pipeflow.errors import Finding, InvalidPipeline, UsageError
+from pipeflow.errors import Finding, InvalidPipeline, UsageError, by_place, errors_of
 from pipeflow.planner.channels import Way, channels_of, find_ways, transport_for
-from pipeflow.planner.checks import by_place, check, errors_of
+from pipeflow.planner.checks import check
 from pipeflow.planner.crowding import crowding_notes
 from pipeflow.planner.expand import expand
 from pipeflow.planner.files import not_run_alone

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pipeflow.api import Reading, Settings, as_text, read
-from pipeflow.errors import Finding, InvalidPipeline, Severity
+from pipeflow.errors import Finding, InvalidPipeline, errors_of
 from pipeflow.spec.pipeline import Expected, FileTest
 from pipeflow.testing.comparing import Difference, differences
 from pipeflow.values import dataclass, field, replace
@@ -68,7 +68,7 @@ def tests_of(file: str, settings: Settings, environ: Mapping[str, str]) -> tuple
     reading = read(file, settings, environ)
     pipeline = reading.loaded.pipeline
     findings = tuple(each for each in reading.findings if each.code not in _GIVEN_BY_TESTS)
-    if pipeline is None or any(each.severity is Severity.ERROR for each in findings):
+    if pipeline is None or errors_of(findings):
         raise InvalidPipeline(findings, dict(reading.sources))
     return pipeline.tests
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pipeflow.errors import Finding
-from pipeflow.planner.checks import check, errors_of
+from pipeflow.errors import Finding, errors_of
+from pipeflow.planner.checks import check
 from pipeflow.spec.pipeline import Pipeline
 
 

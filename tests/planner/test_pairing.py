@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from pipeflow.planner.checks import check, errors_of
+from pipeflow.errors import errors_of
+from pipeflow.planner.checks import check
 from pipeflow.planner.make import make_plan
 from pipeflow.planner.plan import Join, Numbering, Pairing, Parts, Plan, Route
 from pipeflow.spec.pipeline import Stage
