@@ -1,4 +1,8 @@
-"""Whether somebody else is at work, who may let go of shared memory by himself."""
+"""Whether somebody else is at work, who may let go of shared memory by himself.
+
+On the board a worker waits until it runs again: one whose items have come, or whose edge has got
+room, is about to be at work, however long a busy machine lets it wait for a processor.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,10 @@ from typing import Final
 
 from pipeflow.planner.plan import Plan
 from pipeflow.runtime.board import STATE, Board, State
+from pipeflow.transports import credit
+from pipeflow.transports.counters import ChannelCounters
 
-#: In these a worker lets go of nothing before another has done something, or not soon.
-_IDLE: Final = frozenset({State.WAITING_IN, State.IN_OR_CLOCK, State.WAITING_OUT, State.DONE})
+_WAITS_IN: Final = frozenset({State.WAITING_IN, State.IN_OR_CLOCK})
 
 
 def others_at_work(
@@ -27,14 +32,39 @@ def others_at_work(
         Whether another worker does more than wait, for items, for room or for memory.
     """
     others = tuple(
-        (board.worker(each.index), {each.index, plan.code_pool(each.index)})
+        (is_at_work(board, each.index), {each.index, plan.code_pool(each.index)})
         for each in plan.workers
         if each.index != worker
     )
 
     def ask() -> bool:
-        return any(
-            row[STATE] not in _IDLE and not any(map(is_pinched, pools)) for row, pools in others
-        )
+        return any(at_work() and not any(map(is_pinched, pools)) for at_work, pools in others)
 
     return ask
+
+
+def is_at_work(board: Board, worker: int) -> Callable[[], bool]:
+    """Make what tells whether a worker lets go of something before another has done something."""
+    row, reads, writes = board.worker(worker), board.reads(worker), board.writes(worker)
+
+    def ask() -> bool:
+        state = row[STATE]
+        if state in _WAITS_IN:
+            return any(counters.frames_in_flight() for counters in reads)
+        if state == State.WAITING_OUT:
+            return any(_has_got_room(*one) for one in writes)
+        return state != State.DONE
+
+    return ask
+
+
+def _has_got_room(counters: ChannelCounters, writer: int) -> bool:
+    """Whether there is room now that a writer waits for."""
+    spec = counters.spec
+    room = credit.room(
+        in_flight=counters.in_flight(writer),
+        capacity=spec.capacity,
+        bytes_in_flight=counters.bytes_in_flight(writer),
+        capacity_bytes=spec.capacity_bytes,
+    )
+    return room > 0 and counters.waiting(writer)

@@ -113,6 +113,23 @@ class Board:
         start = self._channel_base[number]
         return ChannelCounters(spec, self.words[start : start + ChannelCounters.words(spec)])
 
+    def reads(self, worker: int) -> tuple[ChannelCounters, ...]:
+        """The counters of the channels over which a worker hears of other processes."""
+        fused = {edge.index for edge in self._plan.edges if edge.fused}
+        return tuple(
+            self.channel(each.spec.number)
+            for each in self._channels
+            if worker in each.readers and each.edge not in fused
+        )
+
+    def writes(self, worker: int) -> tuple[tuple[ChannelCounters, int], ...]:
+        """Those of the channels that it writes, each with its number among the writers."""
+        return tuple(
+            (self.channel(each.spec.number), each.writers.index(worker))
+            for each in self._channels
+            if worker in each.writers
+        )
+
     @property
     def draining(self) -> bool:
         """Whether the run was asked to end."""
