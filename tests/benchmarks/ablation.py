@@ -44,6 +44,8 @@ _CELLS: Final = frozenset(
     - {"DRAIN"}  # no count: it asks the sources to end
     | {"_PEAK", "_cell", "_cells"}
 )
+#: Where a node has statements, if any.
+_BLOCKS: Final = ("body", "orelse", "finalbody")
 #: What the code calls a row of the board.
 _ROWS: Final = frozenset({"row", "_row"})
 #: Cells of the item in hand; the one for the last part of its id is looked up beforehand.
@@ -75,10 +77,11 @@ class Uncounted(ast.NodeTransformer):
         return None if self._is_count(node.target) else node
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
+        blocks = [block for name in _BLOCKS if (block := getattr(node, name, None))]
         super().generic_visit(node)
-        body = getattr(node, "body", None)
-        if body == [] and not isinstance(node, ast.Module):
-            body.append(ast.Pass())
+        for block in blocks:
+            if not block:  # all that was in it counted
+                block.append(ast.Pass())
         return node
 
     def _is_count(self, target: ast.expr) -> bool:

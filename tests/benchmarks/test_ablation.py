@@ -73,6 +73,13 @@ def test_there_are_counters_to_take_out(cell: str) -> None:
     assert cell in all_dropped(Less.COUNTERS)
 
 
+@pytest.mark.parametrize("less", Less)
+def test_what_is_left_of_each_module_compiles(less: Less) -> None:
+    for file in (ROOT / "pipeflow").rglob("*.py"):
+        if _name(file).startswith(PLACES):
+            compile(without(less, file.read_text())[0], str(file), "exec")
+
+
 def test_a_run_can_still_be_asked_to_end() -> None:
     assert "DRAIN" not in all_dropped(Less.HAND_TOO)
 

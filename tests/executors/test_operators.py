@@ -179,7 +179,7 @@ def test_a_batch_that_has_waited_leaves_though_nothing_comes(tmp_path: Path, exe
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_a_window_of_arrivals_is_given_when_it_is_over(tmp_path: Path, executor: str) -> None:
     stages = {
-        "ticks": {"use": "timer", "with": {"every": "150ms", "count": 3}},
+        "ticks": {"use": "timer", "with": {"every": "400ms", "count": 3}},
         "windows": {"use": "window", "inputs": "ticks", "with": {"every": "50ms"}},
         "sink": {"keep": "windows"},
     }

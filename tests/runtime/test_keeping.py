@@ -9,22 +9,24 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeflow.errors import Location
+from pipeflow.errors import ItemNotLoadable, Location
 from pipeflow.planner.plan import Numbering, Route, StagePlan
 from pipeflow.runtime.board import EMPTY, PROCESSED, RECEIVED, SENT, WORKER_WORDS, Words
 from pipeflow.runtime.flow.collector import Collector
-from pipeflow.runtime.flow.joins import Call, Calls, Origin, UnitEnd
+from pipeflow.runtime.flow.joins import Call, Calls, Origin, UnitEnd, Unjoinable
 from pipeflow.runtime.flow.merging import Merge
 from pipeflow.runtime.flow.outbox import Outbox
 from pipeflow.runtime.flow.ports import OutPort
 from pipeflow.runtime.flow.runs import Run
 from pipeflow.runtime.flow.targets import OutChannel, Spread, Target
 from pipeflow.runtime.flow.units import Part, parts_of
+from pipeflow.runtime.flow.unloaded import without_unloadable
 from pipeflow.runtime.loops.calls import CallLoop
 from pipeflow.runtime.messages import EndOfInput
 from pipeflow.stages.work import Work
 from pipeflow.transports.base import Packet
 from pipeflow.transports.codec import Decoder, Encoder
+from pipeflow.transports.unloadable import Unloadable
 from tests.runtime import loop_fakes
 
 #: What came of each unit.
@@ -265,3 +267,14 @@ def test_a_unit_that_several_writers_share_never_ends_in_a_row() -> None:
 
     assert not any(isinstance(output, Calls) and output.end_units for output in outputs)
     assert sum(isinstance(output, UnitEnd) for output in outputs) == 2
+
+
+def test_a_unit_whose_item_cannot_be_loaded_ends_all_the_same() -> None:
+    broken = Unloadable(ItemNotLoadable(1, "it is torn"))
+    row = Calls((0,), range(3), ["a", broken, "c"], 0, 7, Origin(0, 0, None), end_units=True)
+
+    told = list(without_unloadable(row))
+
+    assert [type(each) for each in told] == [Calls, Unjoinable, UnitEnd, Calls]
+    assert [each.unit for each in told if isinstance(each, Calls | UnitEnd)] == [7, 8, 9]
+    assert all(each.end_units for each in told if isinstance(each, Calls))
