@@ -225,6 +225,16 @@ def test_who_was_stopped_while_it_waited_is_told(
     assert first.endswith(f"; its process was stopped by a signal: kill -CONT {stopped_pid}")
 
 
+def test_who_was_stopped_before_it_was_ready_is_left_to_the_start(
+    plan: Plan, fakes: Fakes, stopped_pid: int
+) -> None:
+    board = make_board(plan, State.WAITING_OUT, State.STARTING, State.WAITING_IN)
+    watch, alive = standstill(plan, board, fakes), workers(plan, ready=False)
+    alive[WORK].pid = stopped_pid
+
+    assert [watch.look(alive, now) for now in (0.0, 60.0, 60.25)] == [0.0, 0.0, 0.0]
+
+
 def test_neither_process_of_a_worker_that_has_two_may_be_awake(
     plan: Plan, stopped_pid: int
 ) -> None:

@@ -11,6 +11,7 @@ from pipeflow.runtime import board as cells
 from pipeflow.runtime.board import Board, State, hand, id_text, loading_text
 from pipeflow.runtime.last_words import LastWords, stack_of
 from pipeflow.runtime.watch.ending import Ending
+from pipeflow.runtime.watch.lifecycle import Life
 from pipeflow.runtime.watch.stalls import Stalls
 from pipeflow.runtime.watch.watched import Watched
 from pipeflow.spec.program import Program, ProgramMode
@@ -96,7 +97,7 @@ class Standstill:
         them, as long as there is anybody else to wait for.
         """
         alive = list(alive)
-        found = [watched for watched in alive if self._is_at_work(watched) or watched.stopped]
+        found = [each for each in alive if self._is_at_work(each) or _is_stopped(each)]
         if found or any(watched.is_source and self._state(watched) in _BUSY for watched in alive):
             return found
         return [watched for watched in alive if self._state(watched) == State.IN_OR_PROGRAM]
@@ -139,6 +140,11 @@ class Standstill:
             text += f"\n{stack}" if stack and program is None else ""
             replica = watched.plan.replica
             self._tell(LogLine(stage=watched.stage, replica=replica, level="warning", text=text))
+
+
+def _is_stopped(watched: Watched) -> bool:
+    """Whether it was stopped in its work; who never came up is told by ``starting``."""
+    return watched.life is Life.RUNNING and watched.stopped > 0
 
 
 def waits_for(program: Program) -> str:
