@@ -228,7 +228,13 @@ class _InlineRun:
             return self._inline[channel.spec.number].senders[writer]
 
         inbox = make_inbox(
-            self._plan, turn.index, self._channels, self._board, receiver, self._decode
+            self._plan,
+            turn.index,
+            self._channels,
+            self._board,
+            receiver,
+            self._decode,
+            lambda packet, private: self._decoder.salvage(packet, private=private),
         )
         if inbox is not None:
             turn.inlets = [channel for port in inbox.ports for channel in port.channels]

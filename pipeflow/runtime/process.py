@@ -30,7 +30,7 @@ from pipeflow.runtime.board import (
 )
 from pipeflow.runtime.brief import WorkerBrief
 from pipeflow.runtime.flow.assemble import make_inbox, make_outbox
-from pipeflow.runtime.flow.inbox import Inbox
+from pipeflow.runtime.flow.inbox import Decode, Inbox
 from pipeflow.runtime.flow.outbox import Outbox
 from pipeflow.runtime.flow.targets import OutChannel, Target
 from pipeflow.runtime.flow.threads import Linger, Postman
@@ -45,6 +45,7 @@ from pipeflow.transports.codec import Decoder, Encoder
 from pipeflow.transports.inline import InlineChannel
 from pipeflow.transports.pause import SHORT_S, SPIN_S, LookOut
 from pipeflow.transports.shm import Arena
+from pipeflow.transports.views import Views
 from pipeflow.transports.waiting import Poll, await_room, room_poll
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class Process:
         board: The board.
         channels: All channels of the run.
         links: Number of a channel to it, of those that stay in this process.
+        opening: What makes items of packets, if not the decoder.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Process:
         board: Board,
         channels: tuple[ChannelPlan, ...],
         links: Mapping[int, InlineChannel] = MappingProxyType({}),
+        opening: Callable[[Views], Decode] | None = None,
     ) -> None:
         self._brief = brief
         self._row: Words = board.worker(brief.worker)
@@ -116,7 +119,10 @@ class Process:
             channels,
             board,
             receiver,
-            lambda packet, private: decoder.decode(packet, private=private),
+            (lambda packet, private: decoder.decode(packet, private=private))
+            if opening is None
+            else opening(self._share.views),
+            lambda packet, private: decoder.salvage(packet, private=private),
         )
         self.outbox: Outbox = make_outbox(
             brief.plan,
@@ -317,9 +323,10 @@ class Process:
         """Pickle items for a process beside this one."""
         return self._encoder.encode(payloads)
 
-    def decode(self, packet: Packet) -> list[Any]:
-        """Make items of what such a process has sent."""
-        return self._decoder.decode(packet)
+    @property
+    def decoder(self) -> Decoder:
+        """Makes items of what such a process has sent, and of what came."""
+        return self._decoder
 
     def _poll(self, timeout_s: float | None) -> list[tuple[int, int]]:
         """Wait, and do from time to time what others may need to go on.

@@ -25,6 +25,7 @@ from pipeflow.transports.building import PROTOCOL, Build, PlainArray
 from pipeflow.transports.culprit import loading_index, not_serializable, reason_of
 from pipeflow.transports.reading import Reading, load_with, rebuild_array
 from pipeflow.transports.slots import SlotPool
+from pipeflow.transports.unloadable import unloadable
 from pipeflow.transports.views import Views
 
 _PILE: Final = b"P"
@@ -220,7 +221,7 @@ class Decoder:
         try:
             return self.decode(packet, private=private)
         except ItemNotLoadable as error:
-            return [salvage.unloadable(index, error) for index in range(packet.items)]
+            return [unloadable(index, error) for index in range(packet.items)]
 
 
 class _Rebuilt:

@@ -16,10 +16,10 @@ from collections.abc import Callable, Collection
 from types import BuiltinFunctionType, FunctionType
 from typing import Any, Final
 
-from pipeflow.errors import ItemNotLoadable, PipeflowError
-from pipeflow.transports.culprit import elements_of, reason_of
+from pipeflow.errors import PipeflowError
+from pipeflow.transports.culprit import elements_of
 from pipeflow.transports.reading import rebuild_array
-from pipeflow.values import dataclass
+from pipeflow.transports.unloadable import unloadable
 
 #: Told of each item before it is loaded.
 Begins = Callable[[int], None]
@@ -35,23 +35,15 @@ _USERS: Final = frozenset(
 #: Those that only look something up: others may need what a lost element has looked up.
 _LOOKUPS: Final = frozenset({"GLOBAL", "STACK_GLOBAL", "EXT1", "EXT2", "EXT4"})
 #: What a lost element may share with others: it is whole whatever became of the element.
-_WHOLE: Final = (str, bytes, int, float, complex, type(None), type, FunctionType)
-_WHOLE_TOO: Final = (BuiltinFunctionType, pickle.PickleBuffer, memoryview, bytearray)
+_WHOLE: Final = (
+    *(str, bytes, int, float, complex, type(None), type, FunctionType, BuiltinFunctionType),
+    *(bytearray, memoryview),
+)
 _COUNT: Final = struct.Struct("<I")
+_INFO: Final = {ord(each.code): each for each in pickletools.opcodes}
 
 #: Stands on the stack for what could not be made.
 _LOST: Final = object()
-
-
-@dataclass(frozen=True, slots=True)
-class Unloadable:
-    """Stands for an item that cannot be loaded.
-
-    Attributes:
-        error: Why; its cause is what was raised, if anything was.
-    """
-
-    error: ItemNotLoadable
 
 
 def salvage_list(
@@ -94,18 +86,16 @@ def salvage_pile(
         piece = _as_list(data[at : at + length])
         at += length
         errors: dict[int, BaseException] = {0: _Passed()} if index in lost else {}
-        loader = _Salvaging(piece, buffers, lambda _, index=index: begins(index), errors)
+        begins(index)
+        loader = _Salvaging(piece, buffers, _nothing, errors)
         (item,) = loader.load()
         error = loader.lost.get(0)
         found.append(item if error is None else unloadable(index, error))
     return found
 
 
-def unloadable(index: int, error: BaseException) -> Unloadable:
-    """What stands for item number ``index``, which raised ``error``."""
-    told = ItemNotLoadable(index, reason_of(error))
-    told.__cause__ = error
-    return Unloadable(told)
+def _nothing(_: int) -> None:
+    """Nobody is told."""
 
 
 class _Passed(Exception):
@@ -127,6 +117,14 @@ class _Salvaging(_Unpickler):
     Attributes:
         lost: What each element raised that cannot be loaded.
     """
+
+    # What the pickler has while it loads.
+    stack: list[Any]
+    metastack: list[list[Any]]
+    append: Callable[[Any], None]
+    memo: dict[int, Any]
+    read: Callable[[int], bytes]
+    pop_mark: Callable[[], list[Any]]
 
     def __init__(
         self, data: bytes, buffers: Any, begins: Begins, lost: dict[int, BaseException]
@@ -192,7 +190,7 @@ class _Salvaging(_Unpickler):
 
 
 def _is_whole(value: object) -> bool:
-    return isinstance(value, _WHOLE) or isinstance(value, _WHOLE_TOO)
+    return isinstance(value, _WHOLE)
 
 
 def _shared(owner: int) -> BaseException:
@@ -201,7 +199,7 @@ def _shared(owner: int) -> BaseException:
 
 def _step(code: int, operation: Callable[[Any], None]) -> Callable[[Any], None]:
     """An operation of the pickler's, watched."""
-    info = pickletools.code2op[chr(code)]
+    info = _INFO[code]
     if info.name in _USERS:
         return lambda loader: loader.guard(operation, info)
 
@@ -214,12 +212,12 @@ def _step(code: int, operation: Callable[[Any], None]) -> Callable[[Any], None]:
     return plain
 
 
-def _binget(loader: _Salvaging) -> None:
+def _binget(loader: Any) -> None:
     loader.next_element()
     loader.recall(loader.read(1)[0])
 
 
-def _long_binget(loader: _Salvaging) -> None:
+def _long_binget(loader: Any) -> None:
     loader.next_element()
     loader.recall(*_COUNT.unpack(loader.read(_COUNT.size)))
 

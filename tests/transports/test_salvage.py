@@ -13,7 +13,7 @@ import pytest
 from pipeflow.errors import ItemNotLoadable
 from pipeflow.transports.base import Packet
 from pipeflow.transports.codec import Decoder, Encoder
-from pipeflow.transports.salvage import Unloadable
+from pipeflow.transports.unloadable import Unloadable
 
 
 def fail() -> Any:

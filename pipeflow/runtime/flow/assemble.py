@@ -40,10 +40,11 @@ from pipeflow.runtime.flow.recounting import Recounter
 from pipeflow.runtime.flow.targets import BATCH_ITEMS, OutChannel, Spread, Target
 from pipeflow.runtime.flow.wiring import ChannelPlan
 from pipeflow.runtime.flow.zipping import ZipById, ZipByPosition
-from pipeflow.spec.policies import ArrayMode, Overflow
+from pipeflow.spec.policies import ArrayMode, OnError, Overflow
 from pipeflow.stages.expression import compile_expression
 from pipeflow.stages.keys import key_hash
 from pipeflow.transports.base import Kind, Receiver, Sender
+from pipeflow.transports.unloadable import Unloadable
 
 #: Opens the reading end of a channel for its reader of that number.
 OpenReceiver = Callable[[ChannelPlan, int], Receiver]
@@ -61,12 +62,15 @@ def make_inbox(
     board: Board,
     open_receiver: OpenReceiver,
     decode: Decode,
+    salvage: Decode,
 ) -> Inbox | None:
     """The inputs of a worker; ``None`` for a source."""
     stage = plan.stages[plan.workers[worker].stage]
     replica = plan.workers[worker].replica
     if not stage.edges_in:
         return None
+    ends = stage.on_error.then is OnError.STOP
+    rest = (decode, board.worker(worker), None if ends else salvage)
     edges = [plan.edges[number] for number in stage.edges_in]
     bases = [edge.lane_base for edge in edges]
     if _comes_straight(plan, stage, edges):
@@ -74,14 +78,14 @@ def make_inbox(
             writers=_writers(plan, edges[0]), lanes=edges[0].lanes, lane_base=bases[0]
         )
         ports = [_in_port(plan, edges[0], worker, channels, board, straight, open_receiver)]
-        return Inbox(ports, straight, bases, decode, board.worker(worker))
+        return Inbox(ports, straight, bases, *rest)
     collectors = [_collector(plan, edge, replica) for edge in edges]
     ports = [
         _in_port(plan, edge, worker, channels, board, collector, open_receiver)
         for edge, collector in zip(edges, collectors, strict=True)
     ]
     join = _join(plan, stage, replica, collectors, edges)
-    return Inbox(ports, join, bases, decode, board.worker(worker))
+    return Inbox(ports, join, bases, *rest)
 
 
 def _comes_straight(plan: Plan, stage: StagePlan, edges: Sequence[EdgePlan]) -> bool:
@@ -177,6 +181,8 @@ def _join_key(plan: Plan, edge: EdgePlan) -> PickKey:
     evaluate = compile_expression(edge.key, plan.parameters)
 
     def key_of(payload: Any) -> Any:
+        if type(payload) is Unloadable:
+            raise payload.error
         try:
             return evaluate(payload)
         except Exception as error:

@@ -15,7 +15,17 @@ from typing import Any, Protocol
 
 from pipeflow.errors import ItemNotLoadable
 from pipeflow.runtime.board import DELIVERED, EARLY, LOADING, UNMATCHED, Words, put_loading
-from pipeflow.runtime.flow.joins import Call, Calls, Join, Kept, Lone, Passed, UnitEnd, Unjoinable
+from pipeflow.runtime.flow.joins import (
+    Call,
+    Calls,
+    Join,
+    Kept,
+    Lone,
+    Output,
+    Passed,
+    UnitEnd,
+    Unjoinable,
+)
 from pipeflow.runtime.flow.keyed import KeyJoin
 from pipeflow.runtime.flow.latest import Latest
 from pipeflow.runtime.flow.refused import InputNotLoadable
@@ -160,6 +170,8 @@ class Inbox:
         lane_bases: Number of each port's first lane among all lanes of the stage.
         decode: Turns packets into payloads.
         row: The worker's row of the board.
+        salvage: The same as ``decode``, where an item that cannot be loaded is a failure of its
+            own; ``None``: it ends the run.
     """
 
     ports: Sequence[InPort]
@@ -167,11 +179,14 @@ class Inbox:
     lane_bases: Sequence[int]
     decode: Decode
     row: Words
+    salvage: Decode | None = None
     closed: bool = False
     _finished: bool = False
     _owing: dict[int, _FrameNote] = field(default_factory=dict)
     _barriers: dict[int, set[int]] = field(default_factory=dict)
     _pending_barrier: Barrier | None = None
+    _sound: bool = True  # all that came could be loaded
+    _sifted: deque[Output] = field(default_factory=deque)
     _open: list[tuple[InPort, InChannel]] = field(init=False)
     _lanes: list[InChannel] = field(init=False)
     _by_position: ZipByPosition | None = field(init=False)
@@ -199,7 +214,7 @@ class Inbox:
         while True:
             if self._latest is not None and self._latest.idle():
                 self._freshen()
-            output = self.join.take()
+            output = self.join.take() if self._sound else self._take_sifted()
             if type(output) is Calls or type(output) is Call:
                 return output
             match output:
@@ -220,6 +235,14 @@ class Inbox:
                     self._pay(origin.frame)
                 case _:
                     return output
+
+    def _take_sifted(self) -> Output | None:
+        """What the join gives, where some items could not be loaded."""
+        from pipeflow.runtime.flow.unloaded import without_unloadable  # few runs need it
+
+        if not self._sifted and (output := self.join.take()) is not None:
+            self._sifted.extend(without_unloadable(output))
+        return self._sifted.popleft() if self._sifted else None
 
     def delivered(self, call: Call) -> None:
         """The user's function is called with these items now."""
@@ -431,7 +454,10 @@ class Inbox:
         try:
             return self.decode(packet, port.private)
         except ItemNotLoadable as error:
-            raise InputNotLoadable(id_at(meta, error.index), error) from error
+            if self.salvage is None:
+                raise InputNotLoadable(id_at(meta, error.index), error) from error
+            self._sound = False
+            return self.salvage(packet, port.private)
         finally:
             row[LOADING] = 0
 

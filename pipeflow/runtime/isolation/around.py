@@ -16,6 +16,7 @@ from pipeflow.runtime.last_words import LastWords, stack_of
 from pipeflow.runtime.machine import oom_kills
 from pipeflow.runtime.process import Process
 from pipeflow.transports.base import Packet
+from pipeflow.transports.codec import Decoder
 from pipeflow.transports.pause import SHORT_S, LookOut
 from pipeflow.transports.shm import Arena
 
@@ -53,8 +54,8 @@ class Around(Protocol):
         """Pickle items."""
         ...
 
-    def decode(self, packet: Packet) -> list[Any]:
-        """Make items of a packet."""
+    def decoder(self) -> Decoder:
+        """Makes items of packets."""
         ...
 
     def last_words(self) -> str:
@@ -140,9 +141,9 @@ class WorkerAround:
         """Pickle items."""
         return self._process.encode(payloads)
 
-    def decode(self, packet: Packet) -> list[Any]:
-        """Make items of a packet."""
-        return self._process.decode(packet)
+    def decoder(self) -> Decoder:
+        """Makes items of packets."""
+        return self._process.decoder
 
     def last_words(self) -> str:
         """Where the runner was, as a traceback; empty if it did not say."""

@@ -36,7 +36,7 @@ class Child:
         self._reader = self.link.reader()
         self._unsent = memoryview(b"")
         self._later: list[bytes] = []
-        self._noted = 0
+        self._noted = self._noted_loads = 0
         self.status: int | None = None
         _copy_counts(row, self.link.row)
         keeper = os.getpid()
@@ -94,10 +94,13 @@ class Child:
 
     def has_news(self) -> bool:
         """Whether there is anything to hear, or it has begun more than was noted."""
-        return not self._reader.is_empty() or self.link.cells[Cell.BEGUN] != self._noted
+        cells = self.link.cells
+        begun = cells[Cell.BEGUN] != self._noted or cells[Cell.LOADS] != self._noted_loads
+        return begun or not self._reader.is_empty()
 
     def begun(self) -> int:
         """Calls that it has taken in hand; noted from now on."""
+        self._noted_loads = self.link.cells[Cell.LOADS]
         self._noted = self.link.cells[Cell.BEGUN]
         return self._noted
 

@@ -101,14 +101,21 @@ class InHand:
 
 
 def died(
-    hand: InHand, *, status: int, out_of_memory: bool | None, stack: str, loaded: bool
+    hand: InHand,
+    *,
+    status: int,
+    out_of_memory: bool | None,
+    stack: str,
+    loaded: bool,
+    loading: str = "",
 ) -> Failure:
-    """A runner has died, and so has what it had in hand."""
+    """A runner has died, and so has what it had in hand, or was unpickling."""
     told = death(
         status=status,
         item=hand.item,
         out_of_memory=out_of_memory,
         started=loaded,
+        loading=loading,
         stack=stack,
     )
     return replace(told, view=hand.view, attempt=hand.tried, emitted=hand.emitted)

@@ -20,6 +20,7 @@ from pipeflow.runtime.isolation.messages import (
     RowOrder,
     UnitOrder,
 )
+from pipeflow.runtime.isolation.sealed import Sealed, SealedFrame, place_of
 from pipeflow.runtime.messages import Failure, ItemId
 from pipeflow.values import dataclass
 
@@ -58,20 +59,22 @@ class Entry:
     def order(self) -> Order:
         """What the runner is told."""
         match self.task:
-            case Call(_, item, lane, unit) if self.failure is not None:
-                return FailedOrder(item, lane, unit, self.failure)
-            case Call(_, item, lane, unit, origins):
-                return CallOrder(item, lane, unit, len(origins), self.tried, self.alone)
-            case Calls(prefix, ordinals, _, lane, unit, _):
+            case Call(payload, item, lane, unit, origins) if self.failure is not None:
+                place = place_of(payload)
+                return FailedOrder(item, lane, unit, self.failure, len(origins), place)
+            case Call(payload, item, lane, unit, origins):
+                place = place_of(payload)
+                return CallOrder(item, lane, unit, len(origins), self.tried, self.alone, place)
+            case Calls(prefix, ordinals, payloads, lane, unit, _):
                 whole = ordinals if isinstance(ordinals, range) else tuple(ordinals)
-                return RowOrder(prefix, whole, lane, unit)
+                return RowOrder(prefix, whole, lane, unit, place_of(payloads[0]))
             case Lone(_, item, lane, unit, _):
                 return LoneOrder(item, lane, unit)
             case UnitEnd(lane, unit, span, free):
                 return UnitOrder(lane, unit, span, free)
 
     def payloads(self) -> list[object]:
-        """What travels beside the order."""
+        """The items."""
         match self.task:
             case Call(payload) | Lone(payload):
                 return [payload]
@@ -207,6 +210,22 @@ class Docket:
                 return entry.task
         return None
 
+    def find(self, frame: int, at: int | None) -> tuple[SealedFrame, int, Call]:
+        """One item of a sealed frame, its place in it, and its call; ``None``: the first of it."""
+        for entry in self._entries:
+            place = _place_in(entry, frame, at)
+            if place is not None:
+                call = _call_of(entry, place)
+                sealed: Sealed = call.payload
+                return sealed.frame, sealed.at, call
+        raise AssertionError((frame, at))
+
+    def fail(self, frame: SealedFrame, at: int, failure: Failure) -> None:
+        """That item cannot be loaded: it fails in its place."""
+        self._entries = deque(
+            [part for each in self._entries for part in _failed_in(each, frame, at, failure)]
+        )
+
     def restart(self, *, tried: int | None) -> list[Entry]:
         """The runner is gone; what the next one is to be given.
 
@@ -263,6 +282,27 @@ def _left_of(entry: Entry, hit: bool, tried: int | None) -> Iterator[Entry]:
             )
         at += 1
     yield from _rest_of(entry, at)
+
+
+def _failed_in(entry: Entry, frame: SealedFrame, at: int, failure: Failure) -> Iterator[Entry]:
+    """An entry, in up to three pieces if one of its items has failed."""
+    task, place = entry.task, _place_in(entry, frame.number, at)
+    if place is None:
+        yield entry
+        return
+    if type(task) is Calls and place:
+        before = task._replace(ordinals=task.ordinals[:place], payloads=task.payloads[:place])
+        yield Entry(before, place)
+    yield Entry(_call_of(entry, place), begun=entry.begun, failure=failure)
+    yield from _rest_of(entry, place + 1)
+
+
+def _place_in(entry: Entry, frame: int, at: int | None) -> int | None:
+    """Where in an entry an item of a sealed frame is; ``None`` for ``at``: the first of it."""
+    for place, payload in enumerate(entry.payloads()):
+        if type(payload) is Sealed and payload.frame.number == frame and at in {None, payload.at}:
+            return place
+    return None
 
 
 def _alone(entry: Entry, in_hand: int) -> Iterator[Entry]:

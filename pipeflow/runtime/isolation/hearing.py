@@ -72,6 +72,7 @@ class HearingLoop(StageLoop):
     _docket: Docket = field(default_factory=Docket)
     _end: EndOrder | None = None
     _settled: int = 0  # items that the runners are done with
+    _runner: int = 0  # its number
     _given: int = 0  # orders that this runner was given
     #: What must live until so many orders are done: arrays that were put into slots for them.
     _keep: deque[tuple[int, tuple[object, ...]]] = field(default_factory=deque)
@@ -88,6 +89,7 @@ class HearingLoop(StageLoop):
 
     def _begin(self) -> None:
         self._child = self.around.begin_runner()
+        self._runner += 1
         self._settled = settled(tuple([self.row[cell] for cell in COUNTS]))
         self.tell(RunnerStarted(self._child.pid))
 
@@ -144,7 +146,7 @@ class HearingLoop(StageLoop):
         if record.packet is None:
             return iter(())
         try:
-            return iter(self.around.decode(record.packet))
+            return iter(self.around.decoder().decode(record.packet))
         except ItemNotLoadable as error:
             items = [act.id for act in record.acts if type(act) is Emitted]
             raise InputNotLoadable(items[error.index], error) from error

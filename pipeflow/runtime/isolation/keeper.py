@@ -153,7 +153,7 @@ class KeeperLoop(ReplacingLoop):
                     left -= 1
                 case Unjoinable(call, error):
                     held = call if batch is None else inbox.hold(call, batch.size)
-                    new.append(self._docket.add_failed(held, self._told_of(call, error)))
+                    new.append(self._docket.add_failed(held, self._failed_before(call, error)))
                     left -= batch is None
                 case Lone() | UnitEnd():
                     new += self._docket.add([message])
@@ -172,12 +172,10 @@ class KeeperLoop(ReplacingLoop):
             return True
         return False
 
-    def _told_of(self, call: Call, error: Exception | Failure) -> Failure:
-        """What is wrong with an item that cannot be joined."""
-        if isinstance(error, Failure):
-            return error
+    def _failed_before(self, call: Call, error: Exception | Failure) -> Failure:
+        """What is wrong with an item that came to no call."""
         self._payload = call.payload
-        failure = self._failure(error, "item", call.id)
+        failure = self._told_of(error, call.id)
         self._payload = None
         return failure
 

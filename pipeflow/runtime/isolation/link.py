@@ -42,7 +42,10 @@ class Cell(IntEnum):
     WAITED_NS = RING_WORDS + 6  #: how long it has waited since, in nanoseconds
     WAITS_SINCE_NS = RING_WORDS + 7  #: since when it waits; 0: it does not
     TAKEN = RING_WORDS + 8  #: results that the keeper has sent on
-    ROW = RING_WORDS + 9  #: the runner's own row, as the loop keeps it
+    LOADING = RING_WORDS + 9  #: number of the frame that the runner loads, plus 1; 0: none
+    LOADING_AT = RING_WORDS + 10  #: place of the item of it, plus 1; 0: all of them at once
+    LOADS = RING_WORDS + 11  #: how often it has begun to load something
+    ROW = RING_WORDS + 12  #: the runner's own row, as the loop keeps it
 
 
 _WORDS: Final = Cell.ROW + WORKER_WORDS
@@ -89,6 +92,20 @@ class Link:
         if cells[Cell.KEEPER_SLEEPS]:
             self.keeper_bell.ring()
 
+    def begin_loading(self, frame: int, at: int | None) -> None:
+        """The runner loads a frame, or one item of it: its time counts as the item's."""
+        cells = self.cells
+        self.start_clock()
+        cells[Cell.LOADING_AT] = 0 if at is None else at + 1
+        cells[Cell.LOADING] = frame + 1
+        cells[Cell.LOADS] += 1
+        if cells[Cell.KEEPER_SLEEPS]:
+            self.keeper_bell.ring()
+
+    def end_loading(self) -> None:
+        """The frame is loaded."""
+        self.cells[Cell.LOADING] = 0
+
     def start_clock(self) -> None:
         """The time of the item in hand counts from now."""
         self.cells[Cell.WAITED_NS] = 0
@@ -107,6 +124,11 @@ class Link:
         cells[Cell.WAITS_SINCE_NS] = 0
 
     # -- seen by the keeper
+
+    def loading(self) -> tuple[int, int | None] | None:
+        """The frame that the runner loads, and which item of it; ``None`` for all at once."""
+        frame, at = self.cells[Cell.LOADING], self.cells[Cell.LOADING_AT]
+        return (frame - 1, at - 1 if at else None) if frame else None
 
     def in_hand_s(self) -> float:
         """Seconds that the order in hand has taken so far, waits left out.

@@ -25,13 +25,24 @@ COUNTS: Final = (
 DONE: Final = (0, 2, 3, 4)
 
 
+class Place(NamedTuple):
+    """Where an item lies that came in a frame which the keeper has not opened.
+
+    Attributes:
+        frame: Number of the frame. at: Place among its items.
+    """
+
+    frame: int
+    at: int
+
+
 class CallOrder(NamedTuple):
-    """An item to work on; its payload travels beside it.
+    """An item to work on; its payload travels beside it, or in a frame.
 
     Attributes:
         id: Of the item. lane, unit: Its place. items: How many the call takes. tried: How often
         it was tried before, and had to be given up because its runner died. alone: It goes to the
-        user's function by itself.
+        user's function by itself. place: Where it lies in a frame; ``None``: beside.
     """
 
     id: ItemId
@@ -40,33 +51,38 @@ class CallOrder(NamedTuple):
     items: int
     tried: int
     alone: bool
+    place: Place | None = None
 
 
 class RowOrder(NamedTuple):
-    """Items to work on, each a unit of its own; their payloads travel beside it.
+    """Items to work on, each a unit of its own; their payloads travel beside it, or in a frame.
 
     Attributes:
         prefix: What their ids begin with. ordinals: Last parts of these. lane: Of all of them.
-        unit: Of the first; they count on.
+        unit: Of the first; they count on. place: Of the first, in a frame; ``None``: beside.
     """
 
     prefix: ItemId
     ordinals: Sequence[int]
     lane: int
     unit: int
+    place: Place | None = None
 
 
 class FailedOrder(NamedTuple):
-    """An item that could not be joined; its payload travels beside it.
+    """An item that could not be loaded or joined; its payload travels beside it, or in a frame.
 
     Attributes:
-        id: Of the item. lane, unit: Its place. failure: What was wrong with it.
+        id: Of the item. lane, unit: Its place. failure: What was wrong with it. items: How many
+        the call would have taken. place: Where it lies in a frame; ``None``: beside.
     """
 
     id: ItemId
     lane: int
     unit: int
     failure: Failure
+    items: int = 1
+    place: Place | None = None
 
 
 class LoneOrder(NamedTuple):
@@ -101,12 +117,33 @@ class EndOrder(NamedTuple):
 Order = CallOrder | RowOrder | FailedOrder | LoneOrder | UnitOrder | EndOrder
 
 
+class FrameOrder(NamedTuple):
+    """A frame as it came, whose items orders refer to.
+
+    Attributes:
+        number: Its number. packet: Its bytes. left: How many of its items will be asked for.
+        singly: It is to be loaded item by item. lost: Items not to be loaded.
+    """
+
+    number: int
+    packet: Packet
+    left: int
+    singly: bool
+    lost: tuple[int, ...]
+
+
 class Orders(NamedTuple):
-    """Some orders, and the payloads of those that have one, in their order."""
+    """Some orders, and the payloads of those that have one, in their order.
+
+    Attributes:
+        orders: The orders. packet: Payloads that travel beside them. private: Arrays are to be
+        copies. frames: Those that orders from now on refer to.
+    """
 
     orders: tuple[Order, ...]
     packet: Packet | None
     private: bool
+    frames: tuple[FrameOrder, ...] = ()
 
 
 class Emitted(NamedTuple):

@@ -36,6 +36,7 @@ from pipeflow.runtime.isolation.messages import (
     Over,
     bare,
 )
+from pipeflow.runtime.isolation.sealed import Sealed, SealedFrame, frames_for
 from pipeflow.runtime.loops.base import StageStopped
 from pipeflow.runtime.messages import (
     Failure,
@@ -55,40 +56,67 @@ _STACK_LOOK_S: Final = 0.002
 class ReplacingLoop(HearingLoop):
     """A keeper that outlives its runners."""
 
-    def _send(self, entries: Sequence[Entry]) -> None:
+    def _send(self, entries: Sequence[Entry], *, again: bool = False) -> None:
         """Give entries to the runner, and the end of input if it is known."""
         orders = [each.order() for each in entries]
         if self._end is not None:
             orders.append(self._end)
         payloads = [payload for each in entries for payload in each.payloads()]
-        packet = None
+        packet, frames = None, tuple(frames_for(self._runner, payloads, again=again))
         self._given += sum(each.size for each in entries)
-        if payloads:
+        beside = [each for each in payloads if type(each) is not Sealed]
+        if beside:
             try:
-                packet = self.around.encode(payloads)
+                packet = self.around.encode(beside)
             except ItemNotSerializable as error:
                 raise self._stopped(error, "pickling") from None
             self._keep.append((self._given, packet.keep))
         packet = bare(packet) if packet is not None else None
-        self._at_hand().send(Orders(tuple(orders), packet, self.private))
+        self._at_hand().send(Orders(tuple(orders), packet, self.private, frames))
 
     # ---------------------------------------------------------------------- time
 
     def _time_left_s(self) -> float | None:
         """Seconds that the item in hand has left; a runner that has overdrawn them is killed."""
-        limit_s, child = self.stage.timeout_s, self._at_hand()
-        if limit_s is None or (self._loaded is not None and self._loaded.awaits):
+        limit_s, link = self.stage.timeout_s, self._at_hand().link
+        if limit_s is None:
             return None
-        begun = child.link.cells[Cell.BEGUN]
+        begun = self._begun_at()
         self._note_begun()
-        if self._docket.in_hand() is None:
+        limit_s *= self._loads_at_a_time()
+        if not self._is_timed():
             return None
-        left_s = limit_s - child.link.in_hand_s()
-        if left_s > 0 or child.link.cells[Cell.BEGUN] != begun:
+        left_s = limit_s - link.in_hand_s()
+        if left_s > 0 or self._begun_at() != begun:
             return max(left_s, 0.001)
         self._hear()
-        if self._docket.in_hand() is None or child.link.cells[Cell.BEGUN] != begun:
+        if not self._is_timed() or self._begun_at() != begun:
             return None  # it was done just in time
+        self._end_late()
+        return 0.0
+
+    def _begun_at(self) -> tuple[int, int]:
+        """Changes with everything that the runner begins."""
+        cells = self._at_hand().link.cells
+        return cells[Cell.BEGUN], cells[Cell.LOADS]
+
+    def _is_timed(self) -> bool:
+        """Whether the runner is at something whose time is seen to here."""
+        if self._at_hand().link.loading() is not None:
+            return True
+        awaits = self._loaded is not None and self._loaded.awaits
+        return not awaits and self._docket.in_hand() is not None
+
+    def _loads_at_a_time(self) -> int:
+        """How many items the runner loads at once, if none can be blamed but by another runner."""
+        loading = self._at_hand().link.loading()
+        if loading is None or loading[1] is not None or self._is_replaceable():
+            return 1
+        return self._docket.find(*loading)[0].packet.items
+
+    def _end_late(self) -> None:
+        """The runner has overdrawn its time: it is asked where it is, and killed."""
+        child = self._at_hand()
         # From here on nothing is heard: the question itself may end the call that took too long.
         self._late, self._stack = True, ""
         child.ask_where()
@@ -98,7 +126,6 @@ class ReplacingLoop(HearingLoop):
         child.kill()
         child.is_gone_in(_GONE_S)
         self._after_end()
-        return 0.0
 
     # -------------------------------------------------------------------- deaths
 
@@ -116,7 +143,11 @@ class ReplacingLoop(HearingLoop):
             self._note_begun()
         if self._over is not None:
             return
-        call, docket = self._docket.in_hand(), self._docket
+        loading = child.link.loading()
+        if loading is not None:
+            self._after_loading(*loading, late=late)
+            return
+        call, docket = self._call_in_hand(), self._docket
         at_end = self._end is not None and not docket
         if at_end and not (loaded.ends or loaded.keeps_state):
             self._over = Over(early=False)  # nothing was left to do
@@ -128,7 +159,7 @@ class ReplacingLoop(HearingLoop):
             died=not late,
             tried=tried,
             emitted=docket.emitted,
-            replaceable=not loaded.keeps_state and not _writes(self.stage),
+            replaceable=self._is_replaceable(),
             at_end=at_end,
             deaths=self._deaths,
         )
@@ -152,6 +183,78 @@ class ReplacingLoop(HearingLoop):
                 self._succeed(docket.restart(tried=None))
             case _:
                 assert_never(verdict.follows)
+
+    def _call_in_hand(self) -> Call | None:
+        """The call that a runner had in hand, opened: that could load it."""
+        call = self._docket.in_hand()
+        if call is None or type(call.payload) is not Sealed:
+            return call
+        frame, at = call.payload
+        decoder = self.around.decoder()
+        return call._replace(payload=frame.payload(at, decoder, private=self.private))
+
+    def _is_replaceable(self) -> bool:
+        """Whether another runner can go on where this one stopped."""
+        assert self._loaded is not None
+        return not self._loaded.keeps_state and not _writes(self.stage)
+
+    def _after_loading(self, number: int, at: int | None, *, late: bool) -> None:
+        """The runner is gone while it loaded items: none of them has begun.
+
+        Raises:
+            StageStopped: The run ends.
+        """
+        docket, child = self._docket, self._at_hand()
+        frame, first, call = docket.find(number, at)
+        # Of several that were loaded at once nobody is blamed: the next runner goes item by item.
+        blamed = at is not None or frame.packet.items == 1
+        self._deaths += blamed and not late
+        tried = frame.tries.get(first, 0) + 1
+        found = Situation(
+            in_hand=int(blamed),
+            died=blamed and not late,
+            tried=tried,
+            emitted=0,
+            replaceable=self._is_replaceable(),
+            at_end=False,
+            deaths=self._deaths,
+        )
+        verdict = after_death(found, self.stage.on_error)
+        failure = self._failure_of_loading(frame, call, blamed=blamed, late=late, tried=tried)
+        self.tell(RunnerDied(child.pid, child.status or 0, failure.item))
+        if verdict.follows is Follows.END:
+            raise StageStopped(failure)
+        frame.singly = True
+        if verdict.follows is Follows.GIVE_UP:
+            frame.lost[first] = failure
+            docket.fail(frame, first, failure)
+        elif verdict.follows is Follows.TRY_AGAIN:
+            frame.tries[first] = tried
+            self.row[RETRIED] += 1
+        # What was in hand beside has not failed, and goes by itself.
+        self._succeed(
+            docket.restart_alone() if docket.held() else docket.restart(tried=None),
+            verdict.wait_s,
+        )
+
+    def _failure_of_loading(
+        self, frame: SealedFrame, call: Call, *, blamed: bool, late: bool, tried: int
+    ) -> Failure:
+        """What has become of an item by being loaded, or of one of several."""
+        item = id_text(call.id, self.names)
+        hand = InHand(item=item if blamed else "", tried=tried)
+        if late:
+            assert self.stage.timeout_s is not None
+            return overdue(hand, timeout_s=self.stage.timeout_s, stack=self._stack)
+        count = frame.packet.items
+        return died(
+            hand,
+            status=self._at_hand().status or 0,
+            out_of_memory=self.around.ran_out_of_memory(),
+            stack=self.around.last_words(),
+            loaded=True,
+            loading=f"item {item}" if blamed else f"{count} items, from item {item} on",
+        )
 
     def _tries_in(self, child: Child, call: Call) -> int:
         """How often the runner itself has tried the item in its hand again."""
@@ -203,7 +306,7 @@ class ReplacingLoop(HearingLoop):
         self._keep.clear()
         self._begin()
         if left or self._end is not None:
-            self._send(left)
+            self._send(left, again=True)
 
     def _add_metrics(self) -> None:
         """What the last runner has told of its metrics counts for good."""

@@ -6,13 +6,14 @@ import faulthandler
 import signal
 from types import FrameType
 
-from pipeflow.planner.plan import StagePlan
+from pipeflow.planner.plan import Join, StagePlan
 from pipeflow.runtime.board import Board
 from pipeflow.runtime.brief import WorkerBrief
 from pipeflow.runtime.flow.wiring import ChannelPlan
 from pipeflow.runtime.isolation.around import WorkerAround
 from pipeflow.runtime.isolation.child import Child
 from pipeflow.runtime.isolation.keeper import KeeperLoop
+from pipeflow.runtime.isolation.sealed import sealing
 from pipeflow.runtime.last_words import WHERE_SIGNAL
 from pipeflow.runtime.loops.base import StageStopped
 from pipeflow.runtime.messages import EXIT_FAILED, Failed, Ready
@@ -48,7 +49,8 @@ def run_keeper(
     stage = plan.stages[plan.workers[brief.worker].stage]
     # It imports nothing of the user's by itself, but the classes of items that pass through it.
     put_first(plan.folder)
-    process = Process(brief, board, channels)
+    # Where nothing has to look at them, its items stay as they came.
+    process = Process(brief, board, channels, opening=sealing if stage.join is Join.MERGE else None)
     around = WorkerAround(process, brief, board, _pass_on_the_question)
     loop = KeeperLoop(
         work=Work(),

@@ -1,7 +1,7 @@
 """The runner: a process that runs the user's code for the worker that keeps its edges.
 
 It is a fork of the keeper, made while that has one thread and has run no code of the user's. It
-runs the loop that the stage has anyway; ``runner_flow`` is what the loop reads and writes.
+runs the loop that the stage has anyway, which reads ``runner_inbox`` and writes ``runner_outbox``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from pipeflow.runtime.isolation.ahead import Ahead
 from pipeflow.runtime.isolation.link import Cell, Link
 from pipeflow.runtime.isolation.messages import Broken, Loaded, Over
 from pipeflow.runtime.isolation.row_loop import RowLoop
-from pipeflow.runtime.isolation.runner_flow import RunnerInbox, RunnerOutbox
+from pipeflow.runtime.isolation.runner_inbox import RunnerInbox
+from pipeflow.runtime.isolation.runner_outbox import RunnerOutbox
 from pipeflow.runtime.last_words import leave_last_words
 from pipeflow.runtime.launch import ties
 from pipeflow.runtime.launch.boot import finish_process, print_last_words

@@ -404,6 +404,13 @@ class StageLoop(ABC):
             victim=isinstance(error, ChannelError),
         )
 
+    def _told_of(self, error: Exception | Failure, item: ItemId | None = None) -> Failure:
+        """What is wrong with an item that came to no call."""
+        if isinstance(error, Failure):
+            return error
+        unloaded = isinstance(error, ItemNotLoadable)
+        return self._failure(error, "unpickling" if unloaded else "item", item)
+
     def _own_frames(self, error: BaseException) -> str:
         """The user's traceback; a program's failure has none."""
         if isinstance(error, ProgramFailed):

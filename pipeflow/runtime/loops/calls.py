@@ -257,9 +257,11 @@ class CallLoop(StageLoop):
             StageStopped: The policy ends the run.
         """
         self._receive(call)
-        failure = error if isinstance(error, Failure) else self._failure(error, "item")
-        self._give_up_for(failure, 1, (call.lane, call.unit))
-        self.row[HAND_DEPTH] = 0
+        self._attempt = 1
+        failure = self._told_of(error)
+        self._attempt = failure.attempt
+        self._give_up_for(failure, len(call.origins), (call.lane, call.unit))
+        self.row[HAND_DEPTH], self._attempt = 0, 1
         self._payload = None
 
     def _call_done(self, call: Call) -> None:

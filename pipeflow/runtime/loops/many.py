@@ -158,14 +158,11 @@ class ManyLoop(CallLoop):
     def _gather_failed(self, message: Unjoinable) -> None:
         """The same for an item that came to no call: it fails in its place among the others."""
         call, error = message
-        answer = Answer(call)
-        if isinstance(error, Failure):
-            answer.failure = error
-        else:
-            self._turn_to(answer)
-            self._payload = call.payload
-            answer.failure = self._failure(error, "item")
-            self._payload = None
+        answer = Answer(call, attempt=error.attempt if isinstance(error, Failure) else 1)
+        self._turn_to(answer)
+        self._payload = call.payload
+        answer.failure = self._told_of(error)
+        self._payload = None
         self._broken += 1
         self._gathered.append(answer)
         self._leaving.add(answer)

@@ -1,4 +1,4 @@
-"""What a runner's loop reads and writes: an inbox and an outbox that speak to the keeper.
+"""What a runner's loop writes: an outbox that speaks to the keeper. See ``runner_inbox``.
 
 What was done before is told before the next order is taken in hand, and with each result of an item
 that gives many: so the keeper knows all that is done, and only the item in hand is lost with us.
@@ -6,54 +6,40 @@ that gives many: so the keeper knows all that is done, and only the item in hand
 
 from __future__ import annotations
 
-import itertools
 import os
 import select
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from pipeflow.errors import ItemNotSerializable
-from pipeflow.runtime.flow.joins import Call, Calls, Lone, Origin, UnitEnd, Unjoinable
 from pipeflow.runtime.flow.refused import ReadersGone, ResultNotSerializable
 from pipeflow.runtime.isolation.ahead import Ahead
 from pipeflow.runtime.isolation.link import Cell, Link
 from pipeflow.runtime.isolation.messages import (
     COUNTS,
     Act,
-    CallOrder,
     Emitted,
     Ended,
-    EndOrder,
-    FailedOrder,
-    LoneOrder,
-    OrderParser,
-    Orders,
     Record,
     Results,
-    RowOrder,
     Told,
-    UnitOrder,
     Unread,
     bare,
     pack_quick,
     pack_record,
 )
-from pipeflow.runtime.messages import EndOfInput, ItemId, Logged, WorkerReport
+from pipeflow.runtime.messages import ItemId, Logged, WorkerReport
 from pipeflow.stages.context import StageContext
-from pipeflow.transports.codec import Decoder, Encoder, Pile
+from pipeflow.transports.codec import Encoder, Pile
 from pipeflow.transports.slots import SlotPool
-from pipeflow.transports.waiting import Poll
 
-_READ_BYTES: Final = 1 << 18
 #: How long a runner waits for room before it looks again, should a bell have been missed, in ms.
 _LOOK_MS: Final = 100
 #: Number of a record that is not written yet: no number that is ever confirmed.
 _NOT_WRITTEN: Final = sys.maxsize
-#: Stands for where an item came from: that is the keeper's to know.
-_NOWHERE: Final = Origin(0, 0, None)
 
 
 class RunnerOutbox:
@@ -261,121 +247,3 @@ class RunnerOutbox:
     def kept(self) -> Iterable[object]:
         """What the keeper may not hold yet."""
         return [each for _, keep in self._keep for each in keep]
-
-
-class RunnerInbox:
-    """The inputs of a stage, as its runner sees them.
-
-    Args:
-        link: To the keeper.
-        decoder: Makes items of packets.
-        before: Called before an order is taken in hand.
-    """
-
-    def __init__(self, link: Link, decoder: Decoder, before: Callable[[], None]) -> None:
-        self._link, self._decoder, self._before = link, decoder, before
-        self._parser = OrderParser()
-        self._ready: deque[tuple[Any, int, bool]] = deque()
-        #: How often the last call that was taken was tried before.
-        self.tried = 0
-        #: It goes to the user's function by itself.
-        self.alone = False
-        #: Makes what is waited on: the stage's own tasks may go on meanwhile.
-        self.poll: Callable[[], Poll] = select.poll
-        #: Rows are handed out whole; who takes one says of each call that it begins.
-        self.in_rows = False
-        #: The end of input was handed out.
-        self.ended = False
-
-    def take(self) -> Call | Calls | Lone | Unjoinable | UnitEnd | EndOfInput | None:
-        """The next message, as ``flow.inbox.Inbox`` gives them.
-
-        Raises:
-            ReadersGone: The keeper needs no more.
-        """
-        self._before()
-        if self._link.cells[Cell.LEAVE]:
-            raise ReadersGone
-        if not self._ready and not self._receive():
-            return None
-        message, self.tried, self.alone = self._ready.popleft()
-        self.ended = type(message) is EndOfInput
-        return message  # type: ignore[no-any-return]  # one of the six
-
-    def delivered(self, _call: Call) -> None:
-        """A call begins; the keeper counts it."""
-        self._link.begin()
-
-    def hold(self, call: Call, _size: int) -> Call:
-        """The keeper has seen to the credit."""
-        return call
-
-    def unmatched(self, lone: Lone) -> None:
-        """The keeper counts it."""
-
-    def no_more_calls(self) -> bool:
-        """What has no partner comes as such."""
-        return False
-
-    def settle(self) -> None:
-        """Another try begins: each has the whole time to itself."""
-        self._link.start_clock()
-
-    def close(self) -> None:
-        """Nothing here is ours to close."""
-
-    def await_orders(self, timeout_s: float | None = None) -> None:
-        """Wait until there is something to do, the keeper needs no more, or the time is up."""
-        link = self._link
-        if self._ready or link.cells[Cell.LEAVE]:
-            return
-        poll = self.poll()
-        poll.register(link.orders_r, select.POLLIN)
-        poll.register(link.runner_bell.fileno(), select.POLLIN)
-        poll.poll(None if timeout_s is None else timeout_s * 1000)
-        link.runner_bell.clear()
-
-    def _receive(self) -> bool:
-        """Read what there is; whether there is anything to do."""
-        while not self._ready:
-            try:
-                data = os.read(self._link.orders_r, _READ_BYTES)
-            except BlockingIOError:
-                return False
-            if not data:
-                raise ReadersGone  # the keeper is gone: the kernel ends us in a moment
-            for orders in self._parser.feed(data):
-                self._ready.extend(self._messages(orders))
-        return True
-
-    def _messages(self, orders: Orders) -> Iterable[tuple[Any, int, bool]]:
-        payloads: Sequence[Any] = ()
-        if orders.packet is not None:
-            payloads = self._decoder.decode(orders.packet, private=orders.private)
-        coming = iter(payloads)
-        for order in orders.orders:
-            match order:
-                case CallOrder(item, lane, unit, items, tried, alone):
-                    yield Call(next(coming), item, lane, unit, (_NOWHERE,) * items), tried, alone
-                case RowOrder(prefix, ordinals, lane, unit):
-                    row = Calls(
-                        prefix,
-                        ordinals,
-                        list(itertools.islice(coming, len(ordinals))),
-                        lane,
-                        unit,
-                        _NOWHERE,
-                    )
-                    if self.in_rows:
-                        yield row, 0, False
-                    else:
-                        yield from ((row.single(at), 0, False) for at in range(len(ordinals)))
-                case FailedOrder(item, lane, unit, failure):
-                    call = Call(next(coming), item, lane, unit, (_NOWHERE,))
-                    yield Unjoinable(call, failure), 0, False
-                case LoneOrder(item, lane, unit):
-                    yield Lone(next(coming), item, lane, unit, _NOWHERE), 0, False
-                case UnitOrder(lane, unit, span, free):
-                    yield UnitEnd(lane, unit, span, free), 0, False
-                case EndOrder(units, ids):
-                    yield EndOfInput(dict(units), ids), 0, False

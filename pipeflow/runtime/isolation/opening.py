@@ -1,0 +1,80 @@
+"""The runner opens frames: whole, or item by item, and says so to its keeper."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeflow.errors import ItemNotLoadable
+from pipeflow.runtime.isolation.link import Link
+from pipeflow.runtime.isolation.messages import FrameOrder, Place
+from pipeflow.transports.codec import Decoder
+from pipeflow.values import dataclass
+
+
+@dataclass(slots=True)
+class _Frame:
+    """A frame that has come.
+
+    Attributes:
+        order: What the keeper says of it.
+        private: Its arrays are to be copies.
+        left: Items that are still to be asked for.
+        payloads: Once it was opened.
+    """
+
+    order: FrameOrder
+    private: bool
+    left: int
+    payloads: list[Any] | None = None
+
+
+class Frames:
+    """The frames that a runner has.
+
+    Args:
+        link: To the keeper.
+        decoder: Loads them.
+    """
+
+    def __init__(self, link: Link, decoder: Decoder) -> None:
+        self._link, self._decoder = link, decoder
+        self._frames: dict[int, _Frame] = {}
+
+    def add(self, order: FrameOrder, *, private: bool) -> None:
+        """One has come."""
+        self._frames[order.number] = _Frame(order, private, order.left)
+
+    def take(self, place: Place, count: int) -> list[Any]:
+        """Some items in a row; ``Unloadable`` for those that cannot be loaded.
+
+        The frame is loaded now, if it was not yet: code of the user's may run, and end us.
+        """
+        frame = self._frames[place.frame]
+        if frame.payloads is None:
+            frame.payloads = self._load(frame)
+        found = frame.payloads[place.at : place.at + count]
+        frame.left -= count
+        if frame.left:
+            # Whoever works on them decides how long they live.
+            frame.payloads[place.at : place.at + count] = [None] * count
+        else:
+            del self._frames[place.frame]
+        return found
+
+    def _load(self, frame: _Frame) -> list[Any]:
+        link, number, packet = self._link, frame.order.number, frame.order.packet
+        link.begin_loading(number, None)
+        try:
+            if not frame.order.singly:
+                try:
+                    return self._decoder.decode(packet, private=frame.private)
+                except ItemNotLoadable:
+                    pass  # which they are shows when they are loaded one by one
+            return self._decoder.salvage(
+                packet,
+                private=frame.private,
+                begins=lambda at: link.begin_loading(number, at),
+                lost=frame.order.lost,
+            )
+        finally:
+            link.end_loading()

@@ -1,0 +1,71 @@
+"""Items that fail, hang or end a process when they are unpickled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deadly import end_process
+
+
+class Fragile:
+    """Becomes its number when it is loaded, or something happens then.
+
+    Args:
+        number: What it becomes.
+        how: What happens; empty: nothing.
+        notes: A folder; each loading leaves a line in a file of its number's name.
+        times: It happens so often.
+    """
+
+    def __init__(self, number: int, how: str, notes: str, times: int = 1000) -> None:
+        self.given = (number, how, notes, times)
+
+    def __reduce__(self) -> Any:
+        return load, self.given
+
+
+def load(number: int, how: str, notes: str, times: int) -> int:
+    file = Path(notes) / str(number)
+    with file.open("a") as lines:
+        lines.write("loaded\n")
+    if how and len(file.read_text().splitlines()) <= times:
+        if how == "raise":
+            raise ValueError(f"{number} on purpose")
+        end_process(how)
+    return number
+
+
+def fragile(
+    stop: int, at: list[int], how: str, notes: Path, times: int = 1000, size: int = 0
+) -> Iterator[Any]:
+    """Numbers from 0, some of them fragile; or arrays of the same, some with a fragile beside."""
+    notes.mkdir(exist_ok=True)
+    for number in range(stop):
+        item = Fragile(number, how if number in at else "", str(notes), times)
+        yield (item, np.full(size, number, np.float64)) if size else item
+
+
+def same(item: Any) -> Any:
+    return item
+
+
+def kept(item: Any) -> Any:
+    """Of an item with an array the number, and what the array says."""
+    number, array = item
+    return [number, float(array.sum())]
+
+
+async def slowly(item: Any) -> Any:
+    return item
+
+
+def doubled(items: list[Any]) -> list[Any]:
+    return [2 * item for item in items]
+
+
+def pair(left: Any, right: Any) -> Any:
+    return [left, right]
