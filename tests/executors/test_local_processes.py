@@ -445,6 +445,36 @@ def test_a_drained_run_waits_no_more_before_it_tries_again(tmp_path: Path, execu
     assert refuse["received"] == refuse["processed"]
 
 
+@pytest.mark.parametrize("how", ["call", "run"])
+def test_a_drained_run_gives_up_what_kills_its_process_at_every_try(
+    tmp_path: Path, how: str
+) -> None:
+    note, report = tmp_path / "note", tmp_path / "report.json"
+    script = tmp_path / "die.sh"
+    kill = f'if test "$line" = 0; then echo >> {note}; kill -9 $$; fi'
+    script.write_text(f"while read line; do {kill}; echo $line; done")
+    works: dict[str, dict[str, Any]] = {
+        "call": {"call": "trouble:die_of_first", "with": {"note": str(note)}},
+        "run": {"run": {"cmd": ["sh", str(script)], "mode": "item"}},
+    }
+    policy = {"then": "skip", "retries": 50, "backoff": "1h"}
+    stages = {
+        "source": {"call": "trouble:numbers"},
+        "die": {**works[how], "inputs": "source", "on_error": policy},
+        "sink": {"call": "trouble:ignore", "inputs": "die"},
+    }
+
+    with command(write(tmp_path, stages), "--report", str(report)) as process:
+        await_file(note)
+        process.send_signal(signal.SIGINT)
+
+    facts = json.loads(report.read_text())
+    assert (process.returncode, facts["errors"]) == (130, [])
+    (die,) = [stage for stage in facts["stages"] if stage["name"] == "die"]
+    assert (die["skipped"], die["failed"], facts["ledger"]["findings"]) == (1, 0, [])
+    assert die["received"] == die["processed"] + 1
+
+
 @pytest.mark.parametrize("executor", ["local", "inline"])
 def test_the_second_signal_ends_a_wait_before_another_try(tmp_path: Path, executor: str) -> None:
     note = tmp_path / "note"

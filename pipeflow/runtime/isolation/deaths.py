@@ -37,6 +37,8 @@ class Situation:
         replaceable: Another one can go on where it stopped.
         at_end: It had nothing left to do but what the user's code does at the end.
         deaths: How many have died in a row with no item finished, this one counted.
+        draining: The run is being drained: nobody waits before another try, and what came is
+            few.
     """
 
     in_hand: int
@@ -46,6 +48,7 @@ class Situation:
     replaceable: bool
     at_end: bool
     deaths: int
+    draining: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,8 @@ def after_death(found: Situation, policy: ErrorPolicy) -> Verdict:
     """
     if found.at_end or not found.replaceable:
         return Verdict(Follows.END)
-    if found.died and found.deaths >= MOST_DEATHS:
+    too_often = found.died and found.deaths >= MOST_DEATHS
+    if too_often and not (found.draining and found.in_hand):
         return Verdict(Follows.END)
     if not found.in_hand:
         return Verdict(Follows.GO_ON)
@@ -79,7 +83,8 @@ def after_death(found: Situation, policy: ErrorPolicy) -> Verdict:
         goes_on = policy.then is not OnError.STOP or policy.retries > 0
         return Verdict(Follows.ONE_BY_ONE if goes_on else Follows.END)
     # What has left cannot be taken back, so nothing of it may come twice.
-    wait_s = None if found.emitted else wait_before_next(policy, found.tried)
+    again = not (found.emitted or too_often)
+    wait_s = wait_before_next(policy, found.tried) if again else None
     return Verdict(Follows.GIVE_UP) if wait_s is None else Verdict(Follows.TRY_AGAIN, wait_s)
 
 

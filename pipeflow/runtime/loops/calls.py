@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, assert_never
 
-from pipeflow.errors import ItemNotSerializable, PipeflowError
+from pipeflow.errors import ItemNotSerializable, PipeflowError, ProgramFailed, ProgramGivenUp
 from pipeflow.planner.plan import NAMED_JOINS, Numbering
 from pipeflow.runtime.board import (
     EMPTY,
@@ -287,6 +287,9 @@ class CallLoop(StageLoop):
                 raise self._not_serializable(error) from None
             case ResultNotSerializable(cause=cause):
                 self._give_up(cause, "pickling", count, place)
+            case ProgramGivenUp() if self.stopping():
+                # Nobody waits before a try in a drain: it has died too often for this item alone.
+                self._give_up(ProgramFailed(str(error)), "program", count, place)
             case PipeflowError() | DrainInterrupt() | Cancelled():
                 self.row[FAILED] += count
                 raise error

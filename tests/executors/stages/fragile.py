@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
+import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from deadly import end_process
 
 
 class Fragile:
@@ -33,10 +35,22 @@ def load(number: int, how: str, notes: str, times: int) -> int:
     with file.open("a") as lines:
         lines.write("loaded\n")
     if how and len(file.read_text().splitlines()) <= times:
-        if how == "raise":
-            raise ValueError(f"{number} on purpose")
-        end_process(how)
+        fail(number, how)
     return number
+
+
+def fail(number: int, how: str) -> None:
+    match how:
+        case "raise":
+            raise ValueError(f"{number} on purpose")
+        case "exit":
+            os._exit(0)
+        case "segfault":
+            ctypes.string_at(0)
+        case "hang":
+            time.sleep(1000)
+        case _:
+            os.kill(os.getpid(), signal.Signals[how])
 
 
 def fragile(

@@ -50,6 +50,15 @@ def test_a_death_between_two_items_is_nobodys_failure() -> None:
     assert after_death(replace(FOUND, in_hand=0, tried=0), SKIP) == Verdict(Follows.GO_ON)
 
 
+def test_when_the_run_is_drained_they_cost_that_item_alone() -> None:
+    found = replace(FOUND, deaths=MOST_DEATHS, draining=True)
+
+    assert after_death(found, replace(TRIES, retries=99)) == Verdict(Follows.GIVE_UP)
+    assert after_death(replace(found, in_hand=2), TRIES) == Verdict(Follows.ONE_BY_ONE)
+    assert after_death(replace(found, in_hand=0), TRIES) == Verdict(Follows.END)
+    assert after_death(replace(found, deaths=1), TRIES) == Verdict(Follows.TRY_AGAIN, 0.5)
+
+
 @pytest.mark.parametrize("policy", [SKIP, TRIES])
 @pytest.mark.parametrize("in_hand", [0, 1])
 def test_five_deaths_in_a_row_end_the_run(policy: ErrorPolicy, in_hand: int) -> None:

@@ -96,6 +96,15 @@ def refuse(item: int, note: str, tries: int) -> int:
     return item
 
 
+def die_of_first(item: int, note: str) -> int:
+    """Note the first item, and die of it, always."""
+    if item == 0:
+        with Path(note).open("a") as file:
+            file.write("tried\n")
+        os.kill(os.getpid(), signal.SIGKILL)
+    return item
+
+
 def leave_thread(item: int) -> int:
     threading.Thread(target=time.sleep, args=(FOREVER_S,)).start()
     return item
