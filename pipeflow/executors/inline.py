@@ -40,6 +40,7 @@ from pipeflow.runtime.loops.pick import make_loop
 from pipeflow.runtime.messages import Failed, Failure, Logged, WorkerReport
 from pipeflow.runtime.progress import events_of, progress
 from pipeflow.runtime.reporting import RunEnd, error_facts, make_report, silence_warnings
+from pipeflow.runtime.watch.heirs import heirs
 from pipeflow.runtime.watch.root_cause import Cause
 from pipeflow.stages.context import StageContext, enter
 from pipeflow.stages.loading import load_work
@@ -347,8 +348,21 @@ class _InlineRun:
                     return
                 self._give(turn, interrupts)
                 self._show_progress()
+            self._see_letters_to_the_end(interrupts)
         finally:
             enter(before)
+
+    def _see_letters_to_the_end(self, interrupts: Interrupts) -> None:
+        """A stage has failed: who gets what it gave up goes on until that is done."""
+        worker = self._causes[0].worker if self._causes else -1
+        reached = heirs(self._plan, worker) if worker >= 0 else frozenset()
+        mine = [turn for turn in self._turns if turn.index in reached]
+        moved = bool(mine)
+        while moved and not interrupts.insisted:
+            left = [turn for turn in mine if not turn.done]
+            for turn in left:
+                self._give(turn, interrupts)
+            moved = any(turn.goes_on or turn.done for turn in left)
 
     def _give(self, turn: Turn, interrupts: Interrupts) -> None:
         """One turn: until the stage waits, gives way to somebody, ends or fails."""
@@ -387,6 +401,7 @@ class _InlineRun:
             stages = tuple(worker.stage for worker in self._plan.workers)
             self._fail(turn, failure_of(error, self._names, stages))
             loop.abandon()
+            loop.outbox.end_letters()
         finally:
             turn.row[BUSY_NS] += time.perf_counter_ns() - began
             interrupts.turn_to(None)
@@ -474,7 +489,8 @@ class _InlineRun:
         worker = -1 if turn is None else turn.index
         cause = Cause(worker=worker, failure=failure, order=len(self._causes))
         self._causes.append(cause)
-        self._tell(events.RunFailed(error=error_facts(self._plan, cause)))
+        if len(self._causes) == 1:
+            self._tell(events.RunFailed(error=error_facts(self._plan, cause)))
 
     def _show_progress(self) -> None:
         now = time.monotonic()

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from pipeflow.errors import ChannelError
 from pipeflow.runtime.at_work import others_at_work
 from pipeflow.runtime.board import (
     BUSY_NS,
@@ -503,6 +504,14 @@ class Process:
             self._postman.finish()
             self._row[WAIT_OUT_NS] += self._enter_state(State.BUSY, 0)
         self._row[BUSY_NS] += self._enter_state(State.DONE, 0)
+
+    def end_letters(self) -> None:
+        """The stage has failed: send what it gave up, and the end of that alone."""
+        self._linger.stop()
+        try:
+            self.outbox.end_letters()
+        except ChannelError:
+            pass  # whose readers are gone has nobody left to tell
 
     def close(self) -> None:
         """Let go of everything, however it ended; what is in flight stays where it is."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 import selectors
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
 from typing import Final, assert_never
 
@@ -48,6 +48,7 @@ from pipeflow.runtime.watch.cutting import Cutting
 from pipeflow.runtime.watch.drain import Drain
 from pipeflow.runtime.watch.ending import Ending
 from pipeflow.runtime.watch.hearing import Hearing
+from pipeflow.runtime.watch.heirs import heirs
 from pipeflow.runtime.watch.lifecycle import Happening, Life
 from pipeflow.runtime.watch.obituary import Obituary, died
 from pipeflow.runtime.watch.root_cause import Cause, root_cause
@@ -56,6 +57,7 @@ from pipeflow.runtime.watch.stalls import Stalls
 from pipeflow.runtime.watch.standstill import Standstill
 from pipeflow.runtime.watch.starting import Starting
 from pipeflow.runtime.watch.terms import (
+    LETTERS_S,
     LINGER_S,
     LOOK_S,
     OVERSTAY_S,
@@ -156,6 +158,7 @@ class Supervisor:
         self._causes: list[Cause] = []
         self._moment = 0  #: how often the loop has woken: what is seen in one look is one moment
         self._stopping = False
+        self._heirs: frozenset[int] = frozenset()  #: they may go on though the run has failed
         self._told_failure = False
         self._judged = 0  #: failures that were seen by ``_judge``
         self._started = datetime.fromtimestamp(clock.time(), UTC)
@@ -255,7 +258,9 @@ class Supervisor:
             case Alarm.VICTIMS:
                 self._fail()
             case Alarm.KILL:
-                self._ending.kill(self._alive())
+                self._ending.kill(self._alive(but=self._heirs))
+            case Alarm.LETTERS:
+                self._end_heirs(now)
             case Alarm.GRACE:
                 self._ending.interrupt(self._sources())
                 self._alarms.set(Alarm.OVERSTAY, now + OVERSTAY_S)
@@ -381,6 +386,7 @@ class Supervisor:
     def _hear_signals(self) -> None:
         for number in self._signals.taken():
             if self._stopping:
+                self._heirs = frozenset()
                 self._ring(Alarm.KILL, -1)
             elif self._drain.asked_by:
                 self._stop_all()
@@ -418,6 +424,8 @@ class Supervisor:
             return
         self._told_failure = True
         self._tell(RunFailed(error=error_facts(self._plan, cause)))
+        if cause.worker >= 0:
+            self._heirs = heirs(self._plan, cause.worker)
         self._stop_all()
 
     def _progress(self, now: float) -> Event:
@@ -460,9 +468,16 @@ class Supervisor:
     def _stop_all(self) -> None:
         """End every worker: ask, and kill who is still there a moment later."""
         if not self._stopping:
-            self._stopping = True
-            self._ending.ask(self._alive())
-            self._alarms.set(Alarm.KILL, self._clock.monotonic() + TERM_S)
+            self._stopping, now = True, self._clock.monotonic()
+            self._ending.ask(self._alive(but=self._heirs))
+            self._alarms.set(Alarm.KILL, now + TERM_S)
+            self._alarms.set(Alarm.LETTERS, now + LETTERS_S)
+
+    def _end_heirs(self, now: float) -> None:
+        """Who reads the dead letters of what failed has had its time."""
+        self._heirs = frozenset()
+        self._ending.ask(self._alive())
+        self._alarms.set(Alarm.KILL, now + TERM_S)
 
     def _end_lingering(self, watched: Watched) -> None:
         text = (
@@ -473,8 +488,12 @@ class Supervisor:
         self._tell(LogLine(stage=watched.stage, replica=replica, level="warning", text=text))
         self._ending.kill([watched])
 
-    def _alive(self) -> list[Watched]:
-        return [watched for watched in self._workers.values() if not watched.ended]
+    def _alive(self, *, but: Collection[int] = ()) -> list[Watched]:
+        return [
+            watched
+            for watched in self._workers.values()
+            if not watched.ended and watched.plan.index not in but
+        ]
 
     def _sources(self) -> list[Watched]:
         return [watched for watched in self._alive() if watched.is_source and watched.at_work]

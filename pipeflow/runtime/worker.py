@@ -25,7 +25,7 @@ from pipeflow.runtime.brief import WorkerBrief
 from pipeflow.runtime.flow.refused import ReadersGone
 from pipeflow.runtime.flow.wiring import ChannelPlan
 from pipeflow.runtime.loading import load_stage, make_context, shares_of, start_failure
-from pipeflow.runtime.loops.base import WAITS, StageLoop, failure_of
+from pipeflow.runtime.loops.base import WAITS, StageLoop, StageStopped, failure_of
 from pipeflow.runtime.loops.pick import make_loop
 from pipeflow.runtime.loops.source import SourceLoop
 from pipeflow.runtime.loops.starving import starved
@@ -112,6 +112,8 @@ def run_loop(
         )
         if victim:
             failure = as_victim(failure)
+        elif isinstance(error, StageStopped):
+            process.end_letters()
         reports.tell(Failed(failure))
         loop.abandon()
         return EXIT_VICTIM if victim else EXIT_FAILED

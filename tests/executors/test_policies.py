@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeflow.telemetry.events import ItemFailed
+from pipeflow.telemetry.events import Event, ItemFailed, RunFailed
 from pipeflow.telemetry.report import Status
 from tests.executors.running import EXECUTORS, Outcome, run
 
@@ -288,6 +288,39 @@ def test_bad_records_of_a_source_have_a_budget_too(tmp_path: Path, executor: str
     assert error.message == "stage 'source' gave up 2 of 4 items, its budget is 1"
     assert kept.report.run.status is Status.SUCCEEDED, kept.report.errors
     assert kept.items("sink") == [1, 3, 5]
+
+
+@pytest.mark.parametrize("failing", ["source", "work"])
+@pytest.mark.parametrize("late", [False, True])
+def test_what_has_spent_the_budget_comes_to_its_reader_all_the_same(
+    tmp_path: Path, executor: str, failing: str, late: bool
+) -> None:
+    failed, records = tmp_path / "failed", tmp_path / "in.jsonl"
+    records.write_text("".join(f"{n}\n" if n % 5 else "{\n" for n in range(20)))
+    if not late or executor == "inline":  # where nothing begins before all constructors are done
+        failed.touch()
+    policy = {"then": "dead_letter", "budget": 1}
+    bad: dict[str, Any] = {"use": "jsonl.read", "with": {"path": str(records)}, "on_error": policy}
+    stages = {
+        "source": bad if failing == "source" else NUMBERS,
+        "work": flaky("skip" if failing == "source" else policy, times=9, every=5),
+        "late": {
+            "call": "fragile:Late",
+            "inputs": f"{failing}.errors",
+            "with": {"awaits": str(failed)},
+        },
+        "bad": {"keep": "late"},
+    }
+
+    def hear(event: Event) -> None:
+        if isinstance(event, RunFailed):
+            failed.touch()
+
+    outcome = run(tmp_path, stages, executor, hear=hear)
+
+    assert outcome.report.ledger.findings == ()
+    assert [error.type for error in outcome.report.errors] == ["BudgetSpent"]
+    assert outcome.items("bad") == ["source:0", "source:5"]
 
 
 def test_a_stage_that_waits_ends_when_nobody_needs_it(tmp_path: Path, executor: str) -> None:

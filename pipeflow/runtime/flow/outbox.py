@@ -216,6 +216,17 @@ class Outbox:
             for channel in self._channels():
                 channel.sender.barrier(checkpoint.to_bytes(8, "little"))
 
+    def end_letters(self) -> None:
+        """The stage has failed: what it gave up comes to its readers all the same, and the end."""
+        port = self._ports.get(ERRORS)
+        if port is None:
+            return
+        with self.lock:
+            self._flush(quiet=True)
+            for spread in port.spreads:
+                for target in spread.targets:
+                    self._end(target)
+
     def end(self) -> None:
         """Send the end of input behind the last item, on every channel but the mailboxes'.
 
@@ -227,11 +238,15 @@ class Outbox:
                 raise self._refused
             self._flush(quiet=True)
             for target in self._targets:
-                for channel in list(target.channels):
-                    try:
-                        channel.sender.end()
-                    except PeerClosed:
-                        target.drop(channel)  # it needs no end any more
+                self._end(target)
+
+    @staticmethod
+    def _end(target: Target) -> None:
+        for channel in list(target.channels):
+            try:
+                channel.sender.end()
+            except PeerClosed:
+                target.drop(channel)  # it needs no end any more
 
     def close(self) -> None:
         """Close every channel, ended or not."""

@@ -16,6 +16,7 @@ class Alarm(Enum):
     GRACE = "grace"  #: the sources of a drained run have had their time
     OVERSTAY = "overstay"  #: sources that were interrupted are still there
     LINGER = "linger"  #: a worker has finished, and its process is still there
+    LETTERS = "letters"  #: who gets the dead letters of a stage that failed has had its time
     CUT = "cut"  #: nobody needs a worker any more, and it is still in one call
 
 

@@ -12,6 +12,8 @@ SLOW_START_S: Final = 10.0
 STACK_S: Final = 0.25
 #: For a worker to end after it was asked to (SIGTERM), before it is killed.
 TERM_S: Final = 0.5
+#: For the readers of a failed stage's dead letters to see these to their end.
+LETTERS_S: Final = 10.0
 #: To find out what the victims are victims of.
 VICTIMS_S: Final = 1.0
 #: For a process to be gone after its worker has finished: threads, atexit.

@@ -83,3 +83,15 @@ def doubled(items: list[Any]) -> list[Any]:
 
 def pair(left: Any, right: Any) -> Any:
     return [left, right]
+
+
+class Late:
+    """A reader that is ready only when a file exists."""
+
+    def __init__(self, awaits: Path) -> None:
+        until = time.monotonic() + 60
+        while not awaits.exists() and time.monotonic() < until:
+            time.sleep(0.005)
+
+    def __call__(self, item: Any) -> Any:
+        return item["id"]
