@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from pipeflow.spec.options import Option, OptionType
-from pipeflow.spec.stage_type import BUILT_IN, Judge, Role, Shape, StageType, nothing_wrong
+from pipeflow.spec.stage_type import BUILT_IN, Judge, Misuse, Role, Shape, StageType, nothing_wrong
 from pipeflow.stages.author import STREAM_MARK
 from pipeflow.stages.convert import Misfit, convert, seconds
 from pipeflow.stages.expression import Expression, compile_expression
@@ -139,6 +139,21 @@ class Declaration:
             else option.default
             for option in self.options
         }
+
+
+def refused(parameter: str, check: Callable[[], object], hint: str) -> list[Misuse]:
+    """What is wrong with a parameter, by what the worker would say of it.
+
+    Args:
+        parameter: Its name.
+        check: Raises ``ValueError`` if there is anything.
+        hint: What to write instead.
+    """
+    try:
+        check()
+    except ValueError as error:
+        return [Misuse(parameter, str(error), hint)]
+    return []
 
 
 def operator(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from pipeflow.spec.options import Option, OptionType
-from pipeflow.spec.stage_type import Role
-from pipeflow.stages.declare import operator
+from pipeflow.spec.stage_type import Misuse, Role
+from pipeflow.stages.declare import operator, refused
 from pipeflow.stages.sources.opening import COMPRESSION, ENCODING, PATH, Input
 from pipeflow.stages.work import BadRecord
 
@@ -37,6 +38,17 @@ _TYPES: Final[Mapping[str, Callable[[str], Any]]] = {
     "boolean": _boolean,
     "string": str,
 }
+
+
+def _judge(given: Mapping[str, object]) -> Sequence[Misuse]:
+    """Each type is one that there is."""
+    types = given.get("types")
+    known = types.items() if isinstance(types, Mapping) else ()
+    return [
+        each
+        for column, kind in known
+        for each in refused("types", partial(_parser, str(column), kind), "price: number")
+    ]
 
 
 @operator(
@@ -90,6 +102,7 @@ _TYPES: Final[Mapping[str, Callable[[str], Any]]] = {
     ),
     single=True,
     uses_stdin=True,
+    judge=_judge,
     example="""
 stages:
   read:

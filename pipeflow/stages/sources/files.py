@@ -5,14 +5,15 @@ from __future__ import annotations
 import fnmatch
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Final
 
 from pipeflow.spec.options import REQUIRED, Option, OptionType
-from pipeflow.spec.stage_type import Role
-from pipeflow.stages.declare import operator
+from pipeflow.spec.stage_type import Misuse, Role
+from pipeflow.stages.declare import operator, refused
 from pipeflow.stages.sources.opening import where
 from pipeflow.stages.work import BadRecord
 
@@ -22,6 +23,18 @@ LISTED_AHEAD: Final = 100_000
 
 #: A part of a pattern: ``None`` stands for ``**``, any number of folders.
 Part = Callable[[str], object] | None
+
+
+def _judge(given: Mapping[str, object]) -> Sequence[Misuse]:
+    """Each pattern stays below the root."""
+    given_one = given.get("pattern")
+    patterns = given_one if isinstance(given_one, list) else [given_one]
+    return [
+        each
+        for pattern in patterns
+        if isinstance(pattern, str)
+        for each in refused("pattern", partial(_parts, pattern), "as 'docs/**/*.md', below root")
+    ]
 
 
 @operator(
@@ -60,6 +73,7 @@ Part = Callable[[str], object] | None
         ),
     ),
     single=True,
+    judge=_judge,
     example="""
 stages:
   find:

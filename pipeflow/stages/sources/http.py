@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeflow.spec.options import REQUIRED, Option, OptionType
-from pipeflow.spec.stage_type import Role
-from pipeflow.stages.declare import operator
+from pipeflow.spec.stage_type import Misuse, Role
+from pipeflow.stages.declare import operator, refused
 from pipeflow.stages.sources.opening import lines_of
 from pipeflow.stages.sources.waiting import ticks
 from pipeflow.stages.web import (
@@ -28,6 +29,23 @@ if TYPE_CHECKING:
 
 #: What a whole answer may hold, in bytes; lines may be without end.
 _MOST_BYTES: Final = 256 * 2**20
+
+
+def _judge(given: Mapping[str, object]) -> Sequence[Misuse]:
+    """How often is said of what is asked again; each address of a list is one."""
+    if given.get("count") is not None and given.get("every") is None:
+        return [Misuse("count", "parameter 'count' goes with 'every'", "every: 10s")]
+    urls = given.get("url")
+    several = urls if isinstance(urls, list) else []
+    return [
+        each
+        for url in several
+        for each in refused("url", partial(_address, url), "https://example.org/data")
+    ]
+
+
+def _address(url: object) -> Address:
+    return Address.of(str(url))
 
 
 @operator(
@@ -84,6 +102,7 @@ _MOST_BYTES: Final = 256 * 2**20
         HEADERS,
     ),
     single=True,
+    judge=_judge,
     example="""
 stages:
   people:
@@ -110,10 +129,7 @@ class Get:
         timeout: float,
         headers: dict[str, Any] | None,
     ) -> None:
-        if count is not None and every is None:
-            raise ValueError("parameter 'count' goes with 'every'")
-        urls = [url] if isinstance(url, str) else [str(one) for one in url]
-        self._addresses = [Address.of(one) for one in urls]
+        self._addresses = [_address(one) for one in ([url] if isinstance(url, str) else url)]
         self._format, self._every_s, self._count = format, every, count
         self._timeout_s, self._headers = timeout, headers
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeflow.spec.options import Option, OptionType
-from pipeflow.spec.stage_type import Role
+from pipeflow.spec.stage_type import Misuse, Role
 from pipeflow.stages.author import rng
 from pipeflow.stages.declare import operator
 
@@ -15,6 +15,23 @@ if TYPE_CHECKING:
 
 #: Numbers that are drawn at a time; one by one each costs a microsecond.
 _DRAWN_AT_ONCE: Final = 1000
+
+
+def _judge(given: Mapping[str, object]) -> Sequence[Misuse]:
+    """There is something between the bounds, and what is whole has whole ones."""
+    kind, low, high = given.get("kind", "uniform"), given.get("low", 0), given.get("high", 1)
+    if wrong := _wrong_axis(given.get("shape")):
+        return wrong
+    if kind == "normal" or not (isinstance(low, int | float) and isinstance(high, int | float)):
+        return []
+    which = "high" if "high" in given else "low"
+    if high < low or (high == low and kind == "uniform"):
+        text = f"parameter 'high' is {high:g}, and 'low' {low:g}: nothing is between"
+        return [Misuse(which, text, "'low' is less than 'high'")]
+    if kind == "integer" and not (float(low).is_integer() and float(high).is_integer()):
+        text = "parameters 'low' and 'high' of whole numbers are whole numbers"
+        return [Misuse(which if float(low).is_integer() else "low", text, "low: 1, high: 6")]
+    return []
 
 
 @operator(
@@ -78,6 +95,7 @@ _DRAWN_AT_ONCE: Final = 1000
         ),
     ),
     single=True,
+    judge=_judge,
     example="""
 stages:
   dice:
@@ -106,13 +124,9 @@ class Random:
         deviation: float,
         shape: list[Any] | None,
     ) -> None:
-        if kind != "normal" and (high < low or (high == low and kind == "uniform")):
-            raise ValueError(f"parameter 'high' is {high:g}, and 'low' {low:g}: nothing is between")
-        if kind == "integer" and not (float(low).is_integer() and float(high).is_integer()):
-            raise ValueError("parameters 'low' and 'high' of whole numbers are whole numbers")
         self._count, self._kind = count, kind
         self._low, self._high, self._mean, self._deviation = low, high, mean, deviation
-        self._shape = None if shape is None else tuple(_axis(length) for length in shape)
+        self._shape = None if shape is None else tuple(shape)
 
     def __call__(self) -> Iterator[Any]:
         draw = self._drawer(rng())
@@ -143,7 +157,9 @@ class Random:
                 return lambda shape: generator.uniform(self._low, self._high, shape)
 
 
-def _axis(length: object) -> int:
-    if not isinstance(length, int) or isinstance(length, bool) or length < 0:
-        raise ValueError(f"parameter 'shape' is a list of whole numbers, and has {length!r}")
-    return length
+def _wrong_axis(shape: object) -> list[Misuse]:
+    for length in shape if isinstance(shape, list) else ():
+        if not isinstance(length, int) or isinstance(length, bool) or length < 0:
+            text = f"parameter 'shape' is a list of whole numbers, and has {length!r}"
+            return [Misuse("shape", text, "shape: [480, 640]")]
+    return []

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from pipeflow.spec.options import REQUIRED, Option, OptionType
-from pipeflow.spec.stage_type import Role
+from pipeflow.spec.stage_type import Misuse, Role
 from pipeflow.stages.declare import operator
+
+
+def _judge(given: Mapping[str, object]) -> Sequence[Misuse]:
+    """It goes somewhere."""
+    return (
+        [Misuse("step", "parameter 'step' may not be 0", "1, or -1 to count down")]
+        if given.get("step") == 0
+        else []
+    )
 
 
 @operator(
@@ -34,6 +45,7 @@ from pipeflow.stages.declare import operator
         ),
     ),
     single=True,
+    judge=_judge,
     example="""
 stages:
   numbers:
@@ -48,6 +60,4 @@ stages:
 )
 def numbers(start: int, stop: int, step: int) -> range:
     """The numbers; a ``range`` also tells how many there are."""
-    if step == 0:
-        raise ValueError("parameter 'step' may not be 0")
     return range(start, stop, step)
