@@ -162,6 +162,13 @@ class _InlineRun:
 
     def _load_all(self) -> bool:
         """Load every replica's code, readers first; whether all of it could be."""
+        if any(turn.stage.program is not None for turn in self._turns):
+            from pipeflow.runtime.programs.missing import missing_program
+
+            missing = missing_program(self._plan)
+            if missing is not None:
+                self._fail(self._turns[missing[0]], missing[1])
+                return False
         for number in self._plan.start_order:
             for turn in (each for each in self._turns if each.stage.index == number):
                 name, replica, pid = turn.stage.name, turn.context.replica, os.getpid()

@@ -172,6 +172,8 @@ class Supervisor:
         Raises:
             MachineError: One of them could not be started; closing the launcher ends the others.
         """
+        if self._lacks_program():
+            return
         for number, pid in self._launcher.launch(self._orders()):
             if number == self._plan.manager:
                 continue  # it runs no code of the user's, and nobody waits for it to be ready
@@ -185,6 +187,22 @@ class Supervisor:
             self._starting.begin(self._workers[number], self._clock.monotonic())
         self._launcher.all_launched()
         self._wires.let_go()
+
+    def _lacks_program(self) -> bool:
+        """Whether the run fails before anything is started, for want of a program."""
+        if not any(stage.program is not None for stage in self._plan.stages):
+            return False
+        from pipeflow.runtime.programs.missing import missing_program  # most stages run Python
+
+        missing = missing_program(self._plan)
+        if missing is None:
+            return False
+        worker, failure = missing
+        self._causes.append(Cause(worker=worker, failure=failure, order=self._moment))
+        for watched in self._workers.values():
+            watched.see(Happening.STOP)
+            watched.see(Happening.EXITED)
+        return True
 
     def _orders(self) -> Iterator[Launch]:
         """An order for each process, with all workers that share it."""

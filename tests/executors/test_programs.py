@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeflow.telemetry.events import WorkerStarted
 from tests.executors.programs import NUMBERS, TEXTS, failed, python, succeeded
 from tests.executors.running import EXECUTORS, run
 
@@ -258,6 +259,8 @@ def test_a_program_that_is_not_there_is_told_before_anything_runs(
     outcome = run(tmp_path, stages, executor)
 
     error = failed(outcome)
+    assert error.stage == "work"
+    assert not [event for event in outcome.events if isinstance(event, WorkerStarted)]
     assert "there is no program 'no-such-program' in the folders of PATH" in error.message
     assert outcome.items("sink") == []
 
