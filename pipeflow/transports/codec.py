@@ -25,7 +25,7 @@ from pipeflow.transports.building import PROTOCOL, Build, PlainArray
 from pipeflow.transports.culprit import loading_index, not_serializable, reason_of
 from pipeflow.transports.reading import Reading, load_with, rebuild_array
 from pipeflow.transports.slots import SlotPool
-from pipeflow.transports.unloadable import unloadable
+from pipeflow.transports.unloadable import Unloadable, Unopened, unloadable
 from pipeflow.transports.views import Views
 
 _PILE: Final = b"P"
@@ -222,6 +222,22 @@ class Decoder:
             return self.decode(packet, private=private)
         except ItemNotLoadable as error:
             return [unloadable(index, error) for index in range(packet.items)]
+
+
+def passed_on(packet: Packet, payloads: list[Any]) -> list[Any]:
+    """What was salvaged of a packet, with the items that could not be loaded as they came.
+
+    Args:
+        packet: It has no buffers, and was made object by object.
+        payloads: What ``salvage`` gave.
+    """
+    from pipeflow.transports.salvage import pieces_of
+
+    pieces = pieces_of(packet.pickled)
+    return [
+        Unopened(piece) if type(payload) is Unloadable else payload
+        for piece, payload in zip(pieces, payloads, strict=True)
+    ]
 
 
 class _Rebuilt:

@@ -12,7 +12,7 @@ import io
 import pickle
 import pickletools
 import struct
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from types import BuiltinFunctionType, FunctionType
 from typing import Any, Final
 
@@ -77,21 +77,25 @@ def salvage_pile(
     lost: Collection[int] = (),
 ) -> list[Any]:
     """The same for pickles of single items, one after the other: see ``codec.Pile``."""
-    (count,) = _COUNT.unpack_from(pickled, 1)
-    lengths = struct.unpack_from(f"<{count}I", pickled, 1 + _COUNT.size)
-    data, at = bytes(pickled), 1 + _COUNT.size * (1 + count)
     found: list[Any] = []
-    for index, length in enumerate(lengths):
-        # A list of one element, as far as its operations go.
-        piece = _as_list(data[at : at + length])
-        at += length
+    for index, piece in enumerate(pieces_of(pickled)):
         errors: dict[int, BaseException] = {0: _Passed()} if index in lost else {}
         begins(index)
-        loader = _Salvaging(piece, buffers, _nothing, errors)
+        # A list of one element, as far as its operations go.
+        loader = _Salvaging(_as_list(piece), buffers, _nothing, errors)
         (item,) = loader.load()
         error = loader.lost.get(0)
         found.append(item if error is None else unloadable(index, error))
     return found
+
+
+def pieces_of(pickled: bytes | memoryview) -> Iterator[bytes]:
+    """The pickles of single items in those of a pile."""
+    (count,) = _COUNT.unpack_from(pickled, 1)
+    data, at = bytes(pickled), 1 + _COUNT.size * (1 + count)
+    for length in struct.unpack_from(f"<{count}I", data, 1 + _COUNT.size):
+        yield data[at : at + length]
+        at += length
 
 
 def _nothing(_: int) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
+from typing import Any
+
 from pipeflow.errors import ItemNotLoadable
 from pipeflow.transports.culprit import reason_of
 from pipeflow.values import dataclass
@@ -16,6 +19,20 @@ class Unloadable:
     """
 
     error: ItemNotLoadable
+
+
+class Unopened:
+    """Stands for an item that cannot be loaded here; whoever it comes to next tries by itself.
+
+    Args:
+        pickled: Its pickle, without buffers beside it.
+    """
+
+    def __init__(self, pickled: bytes) -> None:
+        self._pickled = pickled
+
+    def __reduce__(self) -> Any:
+        return pickle.loads, (self._pickled,)
 
 
 def unloadable(index: int, error: BaseException) -> Unloadable:

@@ -281,3 +281,39 @@ def test_an_item_that_was_loaded_and_then_kills_is_shown_with_what_it_is(tmp_pat
     balanced(outcome)
     assert outcome.items("sink") == all_but(40, 41)
     assert [letter["item"] for letter in outcome.items("bad")] == [40, None]
+
+
+@BOTH
+@pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.parametrize("on_error", ["dead_letter", "stop"])
+def test_a_result_that_cannot_be_loaded_is_its_readers_failure_also_behind_an_isolated_stage(
+    tmp_path: Path, executor: str, deep: bool, on_error: str
+) -> None:
+    notes = str(tmp_path / "notes")
+    stages: dict[str, Any] = {
+        "source": {"call": "deadly:numbers", "with": {"stop": STOP}},
+        "work": reader(
+            "skip",
+            "wrapped",
+            **{"with": {"at": [41], "how": "raise", "notes": notes, "deep": deep}},
+        ),
+        "reads": {"call": "fragile:same", "inputs": "work", "on_error": on_error},
+        "sink": {"keep": "reads"},
+    }
+    if on_error == "dead_letter":
+        stages["bad"] = {"keep": "reads.errors"}
+
+    outcome = run(tmp_path, stages, executor)
+
+    assert outcome.report.ledger.findings == ()
+    assert outcome.stage("work").skipped == 0
+    item = "source:41.0" if deep else "source:41"
+    if on_error == "stop":
+        (error,) = outcome.report.errors
+        assert (error.stage, error.item) == ("reads", item)
+        assert error.message == "an item cannot be unpickled: ValueError: 41 on purpose"
+        assert "fragile.py" in error.traceback
+    else:
+        assert outcome.items("sink") == all_but(41)
+        (letter,) = outcome.items("bad")
+        assert (letter["id"], letter["stage"]) == (item, "reads")

@@ -51,6 +51,7 @@ from pipeflow.runtime.messages import (
     RunnerStarted,
 )
 from pipeflow.spec.pipeline import OUT, UNMATCHED
+from pipeflow.transports.codec import passed_on
 from pipeflow.values import dataclass, field
 
 
@@ -113,7 +114,7 @@ class HearingLoop(StageLoop):
         gone: ReadersGone | None = None
         for data in records:
             try:
-                record = self._unpack(data)
+                record = unpack_record(data)
                 if type(record) is Quick:
                     self._note_quick(record.result)
                 else:
@@ -125,29 +126,22 @@ class HearingLoop(StageLoop):
             raise gone
         return True
 
-    def _unpack(self, data: bytes) -> Record:
-        """One record.
-
-        Raises:
-            InputNotLoadable: The result in it cannot be loaded.
-        """
-        try:
-            return unpack_record(data)
-        except ItemNotLoadable as error:
-            call = self._docket.in_hand()
-            raise InputNotLoadable(call.id if call is not None else (), error) from error
-
     def _payloads_of(self, record: Results) -> Iterator[Any]:
         """The results that came with a record.
 
+        One that cannot be loaded is its reader's to fail of; it goes there as it is.
+
         Raises:
-            InputNotLoadable: One of them cannot be loaded.
+            InputNotLoadable: It cannot: it has buffers beside it.
         """
-        if record.packet is None:
+        packet, decoder = record.packet, self.around.decoder()
+        if packet is None:
             return iter(())
         try:
-            return iter(self.around.decoder().decode(record.packet))
+            return iter(decoder.decode(packet))
         except ItemNotLoadable as error:
+            if not packet.buffers:
+                return iter(passed_on(packet, decoder.salvage(packet)))
             items = [act.id for act in record.acts if type(act) is Emitted]
             raise InputNotLoadable(items[error.index], error) from error
 

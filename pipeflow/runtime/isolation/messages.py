@@ -9,11 +9,10 @@ import pickle
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from pipeflow.errors import ItemNotLoadable
 from pipeflow.runtime import board as cells
 from pipeflow.runtime.messages import Failure, ItemId, WorkerReport
 from pipeflow.transports.base import Packet
-from pipeflow.transports.culprit import reason_of
+from pipeflow.transports.unloadable import Unopened
 
 #: The counts of the loop that a record of results brings up to date. What was received is the
 #: keeper's to count: an item is delivered once, however often it is tried.
@@ -283,16 +282,12 @@ def pack_quick(result: object) -> bytes:
 
 
 def unpack_record(data: bytes) -> Record:
-    """The record again.
-
-    Raises:
-        ItemNotLoadable: A quick result cannot be loaded.
-    """
+    """The record again; a quick result that cannot be loaded is its reader's to fail of."""
     if data[0] == _QUICK_FORM:
         try:
             return Quick(pickle.loads(memoryview(data)[1:]))
-        except BaseException as error:  # whatever the user's own objects raise when rebuilt
-            raise ItemNotLoadable(0, reason_of(error)) from error
+        except BaseException:  # whatever the user's own objects raise when rebuilt
+            return Quick(Unopened(data[1:]))
     record: Record = pickle.loads(data)
     return record
 

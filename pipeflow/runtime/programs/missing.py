@@ -1,4 +1,4 @@
-"""missing_program: a program that a run needs, and that is not there; asked before anything runs."""
+"""missing_program: a program that a run needs and does not find; asked before anything runs."""
 
 from __future__ import annotations
 

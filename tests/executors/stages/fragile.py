@@ -63,6 +63,13 @@ def fragile(
         yield (item, np.full(size, number, np.float64)) if size else item
 
 
+def wrapped(item: int, at: list[int], how: str, notes: Path, deep: bool = False) -> Any:
+    """The same, one by one; ``deep``: it is not plain, so it travels with others."""
+    notes.mkdir(exist_ok=True)
+    one = Fragile(item, how if item in at else "", str(notes))
+    return iter([one]) if deep else one
+
+
 def same(item: Any) -> Any:
     return item
 
