@@ -129,6 +129,20 @@ def test_deaths_and_exceptions_count_as_tries_of_one_item(tmp_path: Path) -> Non
     assert tries(tmp_path, 5) == 3
 
 
+def test_programs_that_a_dead_process_has_started_are_gone_with_it(tmp_path: Path) -> None:
+    work = {"call": "deadly:with_program", "with": {"note": str(tmp_path / "note")}}
+    stages = {
+        "source": numbers(5),
+        "work": {**work, "inputs": "source", "on_error": "skip"},
+        "sink": {"keep": "work"},
+    }
+
+    outcome = run(tmp_path, stages, "local")
+
+    balanced(outcome)
+    assert outcome.items("sink") == [False] * 4
+
+
 def test_with_stop_the_run_ends_and_names_the_item(tmp_path: Path) -> None:
     policy = {"retries": 1, "backoff": "0s"}
     stages = {

@@ -289,14 +289,10 @@ def test_an_item_that_was_loaded_and_then_kills_is_shown_with_what_it_is(tmp_pat
 def test_a_result_that_cannot_be_loaded_is_its_readers_failure_also_behind_an_isolated_stage(
     tmp_path: Path, executor: str, deep: bool, on_error: str
 ) -> None:
-    notes = str(tmp_path / "notes")
+    given = {"at": [41], "how": "raise", "notes": str(tmp_path / "notes"), "deep": deep}
     stages: dict[str, Any] = {
         "source": {"call": "deadly:numbers", "with": {"stop": STOP}},
-        "work": reader(
-            "skip",
-            "wrapped",
-            **{"with": {"at": [41], "how": "raise", "notes": notes, "deep": deep}},
-        ),
+        "work": reader("skip", "wrapped", **{"with": given}),
         "reads": {"call": "fragile:same", "inputs": "work", "on_error": on_error},
         "sink": {"keep": "reads"},
     }

@@ -159,6 +159,7 @@ class Child:
         if not self.is_gone():
             self.kill()
             self.status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        _end_orphans()
         if self._sentinel >= 0:
             os.close(self._sentinel)
             self._sentinel = -1
@@ -168,6 +169,19 @@ class Child:
         # It is our child and not reaped yet, so its number cannot be a stranger's.
         if self.status is None:
             os.kill(self.pid, number)
+
+
+def _end_orphans() -> None:
+    """End what a runner that is gone has started: that is ours now, and nothing else is."""
+    for orphan in ties.children():
+        for pid in (*ties.descendants(orphan), orphan):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                pass  # it has ended by itself, or is another user's: the end of the run sees to it
+            else:
+                if pid == orphan:
+                    os.waitpid(pid, 0)
 
 
 def _copy_counts(row: Words, own: Words) -> None:

@@ -15,6 +15,7 @@ from pipeflow.runtime.isolation.child import Child
 from pipeflow.runtime.isolation.keeper import KeeperLoop
 from pipeflow.runtime.isolation.sealed import sealing
 from pipeflow.runtime.last_words import WHERE_SIGNAL
+from pipeflow.runtime.launch import ties
 from pipeflow.runtime.loops.base import StageStopped
 from pipeflow.runtime.messages import EXIT_FAILED, Failed, Ready
 from pipeflow.runtime.process import Process
@@ -52,6 +53,8 @@ def run_keeper(
     # Where nothing has to look at them, its items stay as they came.
     process = Process(brief, board, channels, opening=sealing if stage.join is Join.MERGE else None)
     around = WorkerAround(process, brief, board, _pass_on_the_question)
+    # What a runner has started comes to us when it dies, and ends with it.
+    ties.adopt_orphans()
     loop = KeeperLoop(
         work=Work(),
         stage=stage,

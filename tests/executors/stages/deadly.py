@@ -6,6 +6,7 @@ import asyncio
 import ctypes
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,6 +44,15 @@ def end_process(how: str) -> None:
             ctypes.PyDLL(None).sleep(1000)
         case _:
             os.kill(os.getpid(), signal.Signals[how])
+
+
+def with_program(item: int, note: Path) -> bool:
+    """Start a program with the first item, and die; later say whether it is still there."""
+    if item == 0:
+        program = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+        note.write_text(str(program.pid))
+        end_process("SIGKILL")
+    return Path(f"/proc/{note.read_text()}").exists()
 
 
 class Deadly:
