@@ -358,6 +358,31 @@ def test_a_forgotten_await_is_told_as_what_it_is(
     assert outcome.lines() == []  # Python has not warned of it in our name
 
 
+@pytest.mark.parametrize(
+    ("call", "more"),
+    [
+        ("forgets_to_await_lists", {"batch": 4}),
+        ("forgets_to_await_a_list", {"batch": 4}),
+        ("forgets_to_await_many", {}),
+    ],
+)
+def test_a_forgotten_await_is_told_by_sinks_of_every_kind(
+    tmp_path: Path, executor: str, call: str, more: dict[str, Any]
+) -> None:
+    stages: dict[str, Any] = {
+        "source": NUMBERS,
+        "work": {"call": f"shapes:{call}", "inputs": "source", **more},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    (error,) = outcome.report.errors
+    assert (error.stage, error.type) == ("work", "TypeError")
+    assert "returned the coroutine 'later', which nobody awaited" in error.message
+    assert outcome.report.ledger.findings == ()
+    assert outcome.lines() == []
+
+
 def test_a_forgotten_await_within_a_result_is_told_with_its_place(
     tmp_path: Path, executor: str
 ) -> None:

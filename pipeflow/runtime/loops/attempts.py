@@ -18,6 +18,7 @@ from pipeflow.runtime.flow.joins import Call
 from pipeflow.runtime.flow.refused import ResultNotSerializable
 from pipeflow.runtime.loops.base import CONTROL
 from pipeflow.runtime.loops.copies import AsItCame
+from pipeflow.runtime.loops.forgotten import FORGOTTEN, refuse_forgotten
 from pipeflow.runtime.messages import Failure, ItemId
 from pipeflow.runtime.retry import wait_before_next
 from pipeflow.spec.policies import ErrorPolicy, OnError
@@ -164,13 +165,14 @@ def results_of(given: Any, count: int, stage: str) -> Sequence[Any]:
         stage: Name of its stage.
 
     Raises:
-        TypeError: It is no list.
+        TypeError: It is no list, or something in it was never awaited.
         ValueError: There are more or fewer results than items.
     """
     if given is None:
         return [None] * count
     if hasattr(type(given), "__next__"):
         given = list(given)
+    refuse_forgotten(given)
     if not _is_list(given):
         raise TypeError(
             f"stage '{stage}' gets batches: its function must return a list with one result for "
@@ -183,7 +185,10 @@ def results_of(given: Any, count: int, stage: str) -> Sequence[Any]:
             f"{'result' if len(given) == 1 else 'results'}; it must return one for each, `None` for"
             " nothing"
         )
-    return list(given)
+    results = list(given)
+    if not FORGOTTEN.isdisjoint(map(type, results)):
+        refuse_forgotten(*[each for each in results if type(each) in FORGOTTEN])
+    return results
 
 
 def _is_list(given: Any) -> bool:

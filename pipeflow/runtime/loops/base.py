@@ -38,6 +38,7 @@ from pipeflow.runtime.flow.inbox import Inbox
 from pipeflow.runtime.flow.joins import Lone
 from pipeflow.runtime.flow.outbox import Outbox
 from pipeflow.runtime.flow.refused import InputNotLoadable, ReadersGone, ResultNotSerializable
+from pipeflow.runtime.loops.forgotten import FORGOTTEN, refuse_forgotten
 from pipeflow.runtime.loops.outside import Outside
 from pipeflow.runtime.loops.rows import Gathered, append_from
 from pipeflow.runtime.messages import (
@@ -250,6 +251,8 @@ class StageLoop(ABC):
         port, payload = self._port_of(result)
         if payload is None:
             return
+        if type(payload) in FORGOTTEN:
+            refuse_forgotten(payload)
         self.outbox.emit(port, payload, item, *place)
         self._emitted += 1
 

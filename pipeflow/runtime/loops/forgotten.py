@@ -9,8 +9,8 @@ from typing import Final
 FORGOTTEN: Final = frozenset({CoroutineType, AsyncGeneratorType})
 
 
-def refuse_forgotten(result: object) -> None:
-    """See to it that a result is one, and no promise of one.
+def refuse_forgotten(result: object, *others: object) -> None:
+    """See to it that a result is one, and no promise of one; the others are let go of then.
 
     Nobody would ever keep it: where the result is not read, the stage would seem to do its work.
 
@@ -18,7 +18,9 @@ def refuse_forgotten(result: object) -> None:
         TypeError: It is a coroutine, or an async generator.
     """
     if isinstance(result, CoroutineType):
-        result.close()  # else Python would warn of it in our name
+        for each in (result, *others):
+            if isinstance(each, CoroutineType):
+                each.close()  # else Python would warn of it in our name
         raise TypeError(
             f"the function returned the coroutine '{result.__qualname__}', which nobody awaited:"
             " make it `async def`, and `await` there"

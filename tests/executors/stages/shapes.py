@@ -46,6 +46,18 @@ def forgets_to_await(item: int) -> Any:
     return later(item)
 
 
+def forgets_to_await_lists(items: list[int]) -> Any:
+    return [later(item) for item in items]
+
+
+def forgets_to_await_a_list(items: list[int]) -> Any:
+    return later(items[0])
+
+
+def forgets_to_await_many(item: int) -> Any:
+    yield later(item)
+
+
 def forgets_to_await_a_part(item: int) -> Any:
     return {"n": [later(item)]}
 
