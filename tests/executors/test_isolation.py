@@ -129,6 +129,30 @@ def test_deaths_and_exceptions_count_as_tries_of_one_item(tmp_path: Path) -> Non
     assert tries(tmp_path, 5) == 3
 
 
+@pytest.mark.parametrize("is_read", [True, False])
+def test_calls_that_give_nothing_are_told_in_their_order_too(tmp_path: Path, is_read: bool) -> None:
+    at = [0, 40, 42, 43, 44, 299]
+    (tmp_path / "notes").mkdir()
+    given = {"at": at, "notes": str(tmp_path / "notes")}
+    stages: dict[str, Any] = {
+        "source": numbers(300),
+        "work": {"call": "deadly:thirds", "inputs": "source", "with": given, "on_error": "skip"},
+    }
+    if is_read:
+        stages["sink"] = {"keep": "work"}
+
+    outcome = run(tmp_path, stages, "local")
+
+    balanced(outcome)
+    left = [n for n in range(0, 300, 3) if n not in at]
+    if is_read:
+        assert outcome.kept["sink"] == [((0, n), n) for n in left]
+    work = outcome.stage("work")
+    assert (work.received, work.processed, work.skipped) == (300, 294, 6)
+    assert work.empty == 294 - len(left)
+    assert [tries(tmp_path, n) for n in range(300)] == [1] * 300
+
+
 def test_programs_that_a_dead_process_has_started_are_gone_with_it(tmp_path: Path) -> None:
     work = {"call": "deadly:with_program", "with": {"note": str(tmp_path / "note")}}
     stages = {

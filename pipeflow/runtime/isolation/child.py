@@ -36,7 +36,7 @@ class Child:
         self._reader = self.link.reader()
         self._unsent = memoryview(b"")
         self._later: list[bytes] = []
-        self._noted = self._noted_loads = 0
+        self._noted = self._noted_loads = self._noted_quiet = 0
         self.status: int | None = None
         _copy_counts(row, self.link.row)
         keeper = os.getpid()
@@ -87,6 +87,11 @@ class Child:
         self.wake()
         return records
 
+    def quiet(self) -> int:
+        """Calls that gave nothing, and are done; noted from now on."""
+        self._noted_quiet = self.link.cells[Cell.QUIET]
+        return self._noted_quiet
+
     def wake(self) -> None:
         """Have it look again, if it waits for room or for its results to be sent on."""
         if self.link.cells[Cell.RUNNER_SLEEPS]:
@@ -95,8 +100,12 @@ class Child:
     def has_news(self) -> bool:
         """Whether there is anything to hear, or it has begun more than was noted."""
         cells = self.link.cells
-        begun = cells[Cell.BEGUN] != self._noted or cells[Cell.LOADS] != self._noted_loads
-        return begun or not self._reader.is_empty()
+        return (
+            cells[Cell.BEGUN] != self._noted
+            or cells[Cell.LOADS] != self._noted_loads
+            or cells[Cell.QUIET] != self._noted_quiet
+            or not self._reader.is_empty()
+        )
 
     def begun(self) -> int:
         """Calls that it has taken in hand; noted from now on."""

@@ -37,6 +37,7 @@ from pipeflow.runtime.isolation.messages import (
     Loaded,
     Over,
     Quick,
+    Quiet,
     Record,
     Results,
     Told,
@@ -74,6 +75,7 @@ class HearingLoop(StageLoop):
     _end: EndOrder | None = None
     _settled: int = 0  # items that the runners are done with
     _runner: int = 0  # its number
+    _quiet: int = 0  # calls of this runner that gave nothing, and have no record
     _given: int = 0  # orders that this runner was given
     #: What must live until so many orders are done: arrays that were put into slots for them.
     _keep: deque[tuple[int, tuple[object, ...]]] = field(default_factory=deque)
@@ -91,6 +93,7 @@ class HearingLoop(StageLoop):
     def _begin(self) -> None:
         self._child = self.around.begin_runner()
         self._runner += 1
+        self._quiet = 0
         self._settled = settled(tuple([self.row[cell] for cell in COUNTS]))
         self.tell(RunnerStarted(self._child.pid))
 
@@ -107,8 +110,9 @@ class HearingLoop(StageLoop):
             StageStopped: It was ended by a failure.
             ReadersGone: Nobody needs its results any more.
         """
+        quiet = self._at_hand().quiet()  # first: records that were told before it are there by now
         records = self._at_hand().hear()
-        if not records:
+        if not records and quiet == self._quiet:
             return False
         self._note_begun()
         gone: ReadersGone | None = None
@@ -121,6 +125,7 @@ class HearingLoop(StageLoop):
                     self._note(record)
             except ReadersGone as error:  # what else was said counts all the same
                 gone = error
+        self._note_quiet(quiet)
         self._at_hand().wake()
         if gone is not None:
             raise gone
@@ -146,24 +151,33 @@ class HearingLoop(StageLoop):
             raise InputNotLoadable(items[error.index], error) from error
 
     def _note_quick(self, result: Any) -> None:
-        """The call in hand is done, and gave one plain result, or nothing."""
+        """The call in hand is done, and gave one plain result."""
         row = self.row
         item, lane, unit = self._docket.settle_one()
         self._at_hand().confirm()
         self._settled += 1
         self._deaths = 0
         row[PROCESSED] += 1
-        if result is None:
-            row[EMPTY] += 1
-        else:
-            try:
-                if not self._leaving:
-                    self.outbox.emit(OUT, result, item, lane, unit, settled=True)
-            except ReadersGone:
-                self._leaving = True
-                raise
-            finally:
-                self._at_hand().took()
+        try:
+            if not self._leaving:
+                self.outbox.emit(OUT, result, item, lane, unit, settled=True)
+        except ReadersGone:
+            self._leaving = True
+            raise
+        finally:
+            self._at_hand().took()
+
+    def _note_quiet(self, total: int) -> None:
+        """So many calls of this runner, of one item each, are done, and gave nothing."""
+        new = total - self._quiet
+        if new > 0:
+            row = self.row
+            self._quiet = total
+            self._docket.settle(new)
+            self._settled += new
+            self._deaths = 0
+            row[PROCESSED] += new
+            row[EMPTY] += new
 
     def _note(self, record: Record) -> None:
         match record:
@@ -185,6 +199,8 @@ class HearingLoop(StageLoop):
             case Broken(failure):
                 self._at_hand().confirm()
                 raise StageStopped(failure)
+            case Quiet(total):
+                self._note_quiet(total)
             case Quick():
                 raise AssertionError(record)
             case _:

@@ -45,7 +45,8 @@ class Cell(IntEnum):
     LOADING = RING_WORDS + 9  #: number of the frame that the runner loads, plus 1; 0: none
     LOADING_AT = RING_WORDS + 10  #: place of the item of it, plus 1; 0: all of them at once
     LOADS = RING_WORDS + 11  #: how often it has begun to load something
-    ROW = RING_WORDS + 12  #: the runner's own row, as the loop keeps it
+    QUIET = RING_WORDS + 12  #: calls of one item that gave nothing, of which no record tells
+    ROW = RING_WORDS + 13  #: the runner's own row, as the loop keeps it
 
 
 _WORDS: Final = Cell.ROW + WORKER_WORDS

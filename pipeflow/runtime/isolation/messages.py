@@ -226,19 +226,31 @@ class Broken(NamedTuple):
     failure: Failure
 
 
+class Quiet(NamedTuple):
+    """So many calls of one item that gave nothing were done before what is told next.
+
+    Such a call is but counted in the link: it needs no record of its own.
+
+    Attributes:
+        total: All of this runner.
+    """
+
+    total: int
+
+
 class Quick(NamedTuple):
-    """The call in hand, of one item, is done, and gave one plain result, or none.
+    """The call in hand, of one item, is done, and gave one plain result.
 
     Most records are such. They travel in a form of their own: a byte, and a pickle.
 
     Attributes:
-        result: What it gave; ``None``: nothing.
+        result: What it gave.
     """
 
     result: object
 
 
-Record = Results | Quick | Loaded | Told | Over | Broken
+Record = Results | Quick | Quiet | Loaded | Told | Over | Broken
 
 #: What the records of quick results begin with; a pickle begins with another byte.
 _QUICK: Final = b"q"

@@ -30,10 +30,12 @@ class RowLoop(CallLoop):
     Args:
         link: To the keeper.
         put_quick: Tells it that a call is done, and what it gave; whether that could be told so.
+        put_nothing: Tells it that one is done that gave nothing.
     """
 
     link: Link
     put_quick: Callable[[Any], bool]
+    put_nothing: Callable[[], None]
 
     def _call_all(self, calls: Calls) -> Iterator[bool]:
         deep = len(calls.prefix) >= HAND_DEPTH_MAX
@@ -67,15 +69,16 @@ class RowLoop(CallLoop):
         row[RECEIVED] += 1
         try:
             result = call(calls.payloads[at])
-            if result is not None and not (_is_plain(result) and self.outbox.is_read(OUT)):
-                return Halt(at, result=result)
-            if not self.put_quick(result):
-                return Halt(at, result=result)
+            if result is not None:
+                plain = _is_plain(result) and self.outbox.is_read(OUT)
+                if not (plain and self.put_quick(result)):
+                    return Halt(at, result=result)
         except BaseException as error:  # the user's code, sys.exit too: a boundary
             return Halt(at, error=error)
         row[PROCESSED] += 1
         if result is None:
             row[EMPTY] += 1
+            self.put_nothing()
         return None
 
 

@@ -184,7 +184,13 @@ def _loop_of(
     loop = make_loop(work, starved=starved(plan, brief.worker, task.board), **settings)
     if type(loop) is CallLoop and stage.join is Join.MERGE:
         inbox.in_rows = True
-        loop = RowLoop(work=work, link=link, put_quick=outbox.put_quick, **settings)
+        loop = RowLoop(
+            work=work,
+            link=link,
+            put_quick=outbox.put_quick,
+            put_nothing=outbox.put_nothing,
+            **settings,
+        )
     context.item_id = loop.item_in_hand
     return loop
 

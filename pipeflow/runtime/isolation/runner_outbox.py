@@ -23,6 +23,7 @@ from pipeflow.runtime.isolation.messages import (
     Act,
     Emitted,
     Ended,
+    Quiet,
     Record,
     Results,
     Told,
@@ -73,7 +74,7 @@ class RunnerOutbox:
         self._pile: Pile | None = None
         self._counts: tuple[int, ...] = ()
         self._metrics: dict[str, float] = {}
-        self._records = 0
+        self._records = self._quiet = 0
         self._keep: deque[tuple[int, tuple[object, ...]]] = deque()
         # The author's threads may write to the log; so may a finalizer, wherever this thread is.
         self._lock = threading.RLock()
@@ -146,8 +147,16 @@ class RunnerOutbox:
             self._await_taken(results, packet.shared_bytes if packet is not None else 0)
         self.settle()
 
+    def put_nothing(self) -> None:
+        """Tell that the call in hand, of one item, is done, and gave nothing.
+
+        Only when all before it was told.
+        """
+        self._link.cells[Cell.QUIET] += 1
+        self._ring_if_asleep()
+
     def put_quick(self, result: Any) -> bool:
-        """Tell that the call in hand, of one item, is done, and gave this, or nothing.
+        """Tell that the call in hand, of one item, is done, and gave this.
 
         Only when all before it was told.
 
@@ -160,8 +169,7 @@ class RunnerOutbox:
             return False
         with self._lock:
             self._write(data)
-        if result is not None:
-            self._await_taken(1, 0)
+        self._await_taken(1, 0)
         return True
 
     def tell(self, report: WorkerReport) -> None:
@@ -186,6 +194,10 @@ class RunnerOutbox:
 
     def _write(self, data: bytes) -> None:
         """Write a record; what a finalizer has to say in the middle of it comes after it."""
+        quiet = self._link.cells[Cell.QUIET]
+        if quiet != self._quiet:
+            self._quiet = quiet
+            self._waiting.append(pack_record(Quiet(quiet)))
         self._waiting.append(data)
         if self._writing:
             return

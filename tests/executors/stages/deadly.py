@@ -55,6 +55,15 @@ def with_program(item: int, note: Path) -> bool:
     return Path(f"/proc/{note.read_text()}").exists()
 
 
+def thirds(item: int, at: list[int], notes: Path) -> int | None:
+    """Every third number, and nothing for the others; some end the process."""
+    with (notes / str(item)).open("a") as lines:
+        lines.write("tried\n")
+    if item in at:
+        end_process("SIGKILL")
+    return item if item % 3 == 0 else None
+
+
 class Deadly:
     """Passes numbers on; ends its process at some of them, at their first tries or at all.
 
