@@ -13,7 +13,7 @@ import pickle
 import pickletools
 import struct
 from collections.abc import Callable, Collection, Iterator
-from types import BuiltinFunctionType, FunctionType
+from types import BuiltinFunctionType, FunctionType, TracebackType
 from typing import Any, Final
 
 from pipeflow.errors import PipeflowError
@@ -166,7 +166,7 @@ class _Salvaging(_Unpickler):
                 raise
             self.stack, self.metastack = stack, metastack
             self.append = stack.append
-            self.lost.setdefault(element, error)
+            self.lost.setdefault(element, error.with_traceback(_users(error.__traceback__)))
             self._stand_in(info)
 
     def recall(self, number: int) -> None:
@@ -191,6 +191,13 @@ class _Salvaging(_Unpickler):
             del self.stack[-len(taken) :]
         for _ in info.stack_after:
             self.append(_LOST)
+
+
+def _users(frames: TracebackType | None) -> TracebackType | None:
+    """A traceback from where the user's code begins: how it came to be called is ours to know."""
+    while frames is not None and frames.tb_frame.f_code.co_filename in {__file__, pickle.__file__}:
+        frames = frames.tb_next
+    return frames
 
 
 def _is_whole(value: object) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -113,6 +114,9 @@ def test_one_that_fails_is_told_in_its_place_and_costs_no_other(
     assert isinstance(found[at], Unloadable)
     assert found[at].error.index == at
     assert found[at].error.__cause__ is not None
+    told_of = "".join(traceback.format_exception(found[at].error.__cause__))
+    assert "pickle.py" not in told_of
+    assert __file__ in told_of
 
 
 @FORMS
