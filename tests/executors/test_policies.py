@@ -290,10 +290,13 @@ def test_bad_records_of_a_source_have_a_budget_too(tmp_path: Path, executor: str
     assert kept.items("sink") == [1, 3, 5]
 
 
-@pytest.mark.parametrize("failing", ["source", "work"])
+@pytest.mark.parametrize(
+    ("failing", "readers"),
+    [("source", ["source"]), ("work", ["work"]), ("source", ["source", "work"])],
+)
 @pytest.mark.parametrize("late", [False, True])
 def test_what_has_spent_the_budget_comes_to_its_reader_all_the_same(
-    tmp_path: Path, executor: str, failing: str, late: bool
+    tmp_path: Path, executor: str, failing: str, readers: list[str], late: bool
 ) -> None:
     failed, records = tmp_path / "failed", tmp_path / "in.jsonl"
     records.write_text("".join(f"{n}\n" if n % 5 else "{\n" for n in range(20)))
@@ -303,10 +306,14 @@ def test_what_has_spent_the_budget_comes_to_its_reader_all_the_same(
     bad: dict[str, Any] = {"use": "jsonl.read", "with": {"path": str(records)}, "on_error": policy}
     stages = {
         "source": bad if failing == "source" else NUMBERS,
-        "work": flaky("skip" if failing == "source" else policy, times=9, every=5),
+        "work": flaky(
+            policy if failing == "work" else "dead_letter" if "work" in readers else "skip",
+            times=9,
+            every=5,
+        ),
         "late": {
             "call": "fragile:Late",
-            "inputs": f"{failing}.errors",
+            "inputs": [f"{name}.errors" for name in readers],
             "with": {"awaits": str(failed)},
         },
         "bad": {"keep": "late"},

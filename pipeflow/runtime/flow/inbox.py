@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from pipeflow.errors import ItemNotLoadable
+from pipeflow.errors import ItemNotLoadable, PeerLost
 from pipeflow.runtime.board import DELIVERED, EARLY, LOADING, UNMATCHED, Words, put_loading
 from pipeflow.runtime.flow.joins import (
     Call,
@@ -185,6 +185,8 @@ class Inbox:
     _owing: dict[int, _FrameNote] = field(default_factory=dict)
     _barriers: dict[int, set[int]] = field(default_factory=dict)
     _pending_barrier: Barrier | None = None
+    _lost: PeerLost | None = None  # a writer is gone; what others have sent comes first
+    _lost_noted: bool = False
     _sound: bool = True  # all that came could be loaded
     _sifted: deque[Output] = field(default_factory=deque)
     _open: list[tuple[InPort, InChannel]] = field(init=False)
@@ -225,6 +227,7 @@ class Inbox:
                     if self._latest is not None and self._latest.over():
                         return self._end()  # the others may bring something for ever
                     if not self._receive():
+                        self._raise_lost()
                         self.settle()
                         self._help_if_all_wait()
                         return self._end()
@@ -330,6 +333,8 @@ class Inbox:
 
     def ready(self) -> bool:
         """Whether something has come that was not taken yet."""
+        if self._lost is not None:
+            return True
         for _, channel in self._open:  # noqa: SIM110 - a generator costs more than the look
             if channel.receiver.ready():
                 return True
@@ -425,6 +430,10 @@ class Inbox:
         except StopIteration:
             self._over(port, channel)
             return True
+        except PeerLost as error:
+            self._lost = error
+            self._drop(port, channel)
+            return True
         if frame is None:
             return False
         packet = frame.packet
@@ -446,6 +455,16 @@ class Inbox:
             self._align(int.from_bytes(frame.meta, "little"), id(channel) + frame.writer)
         return True
 
+    def _raise_lost(self) -> None:
+        """Nothing is left to work on. Before it is said that a writer is gone results may leave.
+
+        Raises:
+            PeerLost: That was said already: there is nothing more to do.
+        """
+        if self._lost is not None and self._lost_noted:
+            raise self._lost
+        self._lost_noted = self._lost is not None
+
     def _load(self, port: InPort, packet: Packet, meta: bytes) -> list[Any]:
         """Unpickle what came: code of the user's may run, and fail, or end the process."""
         row = self.row
@@ -462,13 +481,16 @@ class Inbox:
             row[LOADING] = 0
 
     def _over(self, port: InPort, channel: InChannel) -> None:
-        """No more comes from this channel."""
+        """No more comes from this channel, and its writers have said so."""
+        self._drop(port, channel)
+        for writer in range(channel.writers):
+            port.intake.end(channel.first_writer + writer)
+
+    def _drop(self, port: InPort, channel: InChannel) -> None:
         channel.over = True
         self._open.remove((port, channel))
         if channel in self._lanes:
             self._lanes.remove(channel)
-        for writer in range(channel.writers):
-            port.intake.end(channel.first_writer + writer)
 
     def _park(self, note: _FrameNote) -> None:
         """Remember a frame until all its credit has gone back."""
