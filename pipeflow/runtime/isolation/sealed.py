@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import repeat
 from typing import Any, NamedTuple
 
+from pipeflow.errors import ItemNotLoadable
 from pipeflow.runtime.isolation.messages import FrameOrder, Place, bare
 from pipeflow.runtime.messages import Failure
 from pipeflow.transports.base import Packet, SlotRef
@@ -47,6 +48,11 @@ class SealedFrame:
 
     def payload(self, at: int, decoder: Decoder, *, private: bool) -> Any:
         """One of its items, here, after a runner could load it; ``None``: it cannot be."""
+        if not self.lost:
+            try:
+                return decoder.decode(self.packet, private=private)[at]
+            except ItemNotLoadable:
+                pass  # of another item, it may be
         found = decoder.salvage(self.packet, private=private, lost=self.lost)[at]
         return None if type(found) is Unloadable else found
 
