@@ -13,6 +13,7 @@ CONFORMANCE = "tests/executors/test_conformance.py"
 HARD = "tests/executors/test_hard_cases.py"
 ISOLATION = "tests/executors/test_isolation.py"
 POLICIES = "tests/executors/test_policies.py"
+UNLOADABLE = "tests/executors/test_unloadable_items.py"
 TRANSPORTS = "tests/transports/test_conformance.py"
 ARENA = "tests/transports/test_arena.py"
 CRASHES = "tests/faults/test_crash_matrix.py"
@@ -172,6 +173,38 @@ ITEMS = (
         "        return 0\n",
         ["tests/runtime/isolation", ISOLATION],
         "tried or tries or given",
+    ),
+    Mutation(
+        "a frame that killed who loaded it loaded whole again",
+        "runtime/isolation/replacing.py",
+        "frame.singly = True",
+        "frame.singly = False",
+        [UNLOADABLE],
+        "kills_who_loads_it and segfault",
+    ),
+    Mutation(
+        "an item that killed who loaded it loaded again",
+        "runtime/isolation/replacing.py",
+        "            frame.lost[first] = failure\n",
+        "",
+        [UNLOADABLE],
+        "kills_who_loads_it and segfault",
+    ),
+    Mutation(
+        "calls that gave nothing told out of their order",
+        "runtime/isolation/runner_outbox.py",
+        "if quiet != self._quiet:",
+        "if quiet < self._quiet:",
+        [ISOLATION],
+        "give_nothing",
+    ),
+    Mutation(
+        "nobody waits for who reads the letters of a stage that failed",
+        "runtime/watch/heirs.py",
+        "if each.stage in reached",
+        "if each.stage in reached and not reached",
+        [POLICIES],
+        "spent_the_budget",
     ),
 )
 
