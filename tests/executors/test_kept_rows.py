@@ -1,0 +1,95 @@
+"""Stages that keep units get rows and give rows, whatever comes in between: as ``inline`` has it.
+
+Graphs drawn at random have few items, which seldom come in rows; here many do, and it is counted
+that rows were broken up in each way that there is.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tests.executors.judging import succeeded
+from tests.executors.running import run
+from tests.executors.test_random_graphs import counts, drawn
+
+pytestmark = pytest.mark.processes
+
+CAPACITIES = st.sampled_from([1, 2, 3, 16, 256])
+
+
+def edge(port: str, capacity: int) -> dict[str, Any]:
+    return {"from": port, "capacity": capacity}
+
+
+def mixed(port: str, capacity: int, **settings: Any) -> dict[str, Any]:
+    return {"call": "mixed:Mixed", "inputs": edge(port, capacity), **settings}
+
+
+def chain(capacities: tuple[int, int], replicas: tuple[int, int]) -> dict[str, Any]:
+    """Replicas with order, one behind the other."""
+    return {
+        "last": mixed("source", capacities[0], replicas=replicas[0]),
+        "numbers": {
+            "call": "mixed:number",
+            "inputs": edge("last", capacities[1]),
+            "replicas": replicas[1],
+        },
+        "sink": {"keep": edge("numbers", capacities[1])},
+    }
+
+
+def diamond(capacities: tuple[int, int], replicas: tuple[int, int]) -> dict[str, Any]:
+    """Stages between a fork and its zip."""
+    left, right = capacities
+    return {
+        "left": mixed("source", left, replicas=replicas[0]),
+        "right": {"call": "mixed:number", "inputs": edge("source", right), "replicas": replicas[1]},
+        "pair": {"call": "mixed:pair", "inputs": {"left": "left", "right": edge("right", right)}},
+        "sink": {"keep": "pair"},
+    }
+
+
+@pytest.mark.timeout(600)
+def test_what_breaks_a_row_up_changes_nothing_of_what_comes(tmp_path: Path) -> None:
+    rows: Counter[str] = Counter()
+
+    @drawn(8)
+    @given(
+        shape=st.sampled_from([chain, diamond]),
+        capacities=st.tuples(CAPACITIES, CAPACITIES),
+        replicas=st.tuples(st.integers(1, 3), st.integers(1, 2)),
+        rare=st.sampled_from([2, 5, 40]),
+        fails=st.sampled_from([False, False, True]),
+    )
+    @example(shape=chain, capacities=(256, 256), replicas=(2, 1), rare=5, fails=False)
+    @example(shape=diamond, capacities=(16, 16), replicas=(1, 1), rare=5, fails=False)
+    def each(shape: Any, capacities: Any, replicas: Any, rare: int, fails: bool) -> None:
+        stages = {
+            "source": {"call": "mixed:numbers", "with": {"stop": 2000}},
+            **shape(capacities, replicas),
+        }
+        broken = next(one for one in stages.values() if one.get("call") == "mixed:Mixed")
+        if fails:
+            broken["on_error"] = "skip"  # it gets a process beside its own, and other rows
+        with tempfile.TemporaryDirectory(dir=tmp_path) as folder:
+            broken["with"] = {"rare": rare, "fails": fails}
+            expected = run(Path(folder), stages, "inline")
+            broken["with"]["folder"] = folder
+            got = run(Path(folder), stages, "local")
+            for noted in Path(folder).glob("*.rows.json"):
+                rows.update(json.loads(noted.read_text()))
+        succeeded(expected)
+        succeeded(got)
+        assert got.kept == expected.kept
+        assert counts(got) == counts(expected)
+
+    each()
+    assert set(rows) == {"whole", "none", "more"}
