@@ -169,6 +169,25 @@ class Outbox:
                         self._end_unit(other, 0, self._units - 1, free=True)
             self._words[self._cells[port_name]] += 1
 
+    def emit_whole(
+        self,
+        port_name: str,
+        payload: Any,
+        item: ItemId,
+        lane: int,
+        unit: int,
+        *,
+        settled: bool = False,
+    ) -> None:
+        """Send one result that is all there is of its unit; see ``emit``."""
+        keeping = self.express_at(port_name, lane, unit)
+        if keeping is not None:
+            with self.lock:
+                keeping.add_at(payload, item, unit, settled=settled)
+            return
+        self.emit(port_name, payload, item, lane, unit, settled=settled)
+        self.end_unit(lane, unit, 1, free=False)
+
     def end_unit(self, lane: int, unit: int, span: int, *, free: bool) -> None:
         """A unit of the input is complete; with ``KEEP`` so is what it gave."""
         if self._numbering is not Numbering.KEEP:

@@ -174,6 +174,7 @@ class ReplacingLoop(HearingLoop):
             case Follows.GIVE_UP:
                 assert call is not None
                 self._give_up_call(call, failure)
+                self._end_units(docket.settle(_count(call)))
                 self._succeed(docket.restart(tried=None))
             case Follows.TRY_AGAIN:
                 self.row[RETRIED] += _count(call)
