@@ -43,15 +43,17 @@ class Keeping(Express):
             run.begin(prefix)
             return self._look()
 
-    def add_at(self, payload: Any, item: ItemId, unit: int, *, settled: bool) -> None:
-        """One result that is this unit, by itself. With the lock.
+    def add_at(
+        self, payload: Any, item: ItemId, unit: int, *, settled: bool, more: bool = False
+    ) -> None:
+        """One result that is this unit, by itself; see ``add``. With the lock.
 
         Raises:
             ReadersGone: Nobody needs any more results of this stage.
             ResultNotSerializable: It cannot be pickled.
         """
         self._go_on_at(unit)
-        self.add(payload, item[:-1], item[-1], settled=settled)
+        self.add(payload, item[:-1], item[-1], settled=settled, more=more)
 
     def flush(self) -> None:
         super().flush()

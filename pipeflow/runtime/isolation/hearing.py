@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from typing import Any, assert_never
 
 from pipeflow.errors import ItemNotLoadable
@@ -19,6 +20,7 @@ from pipeflow.runtime.board import (
     OVER,
     PROCESSED,
     RECEIVED,
+    RETRIED,
     SKIPPED,
     put_hand,
 )
@@ -42,6 +44,7 @@ from pipeflow.runtime.isolation.messages import (
     Results,
     Told,
     Unread,
+    is_quick,
     settled,
     unpack_record,
 )
@@ -74,6 +77,7 @@ class HearingLoop(StageLoop):
     _docket: Docket = field(default_factory=Docket)
     _end: EndOrder | None = None
     _settled: int = 0  # items that the runners are done with
+    _retried: int = 0  # tries beside the first ones, of what was not in hand since
     _runner: int = 0  # its number
     _quiet: int = 0  # calls of this runner that gave nothing, and have no record
     _given: int = 0  # orders that this runner was given
@@ -95,6 +99,7 @@ class HearingLoop(StageLoop):
         self._runner += 1
         self._quiet = 0
         self._settled = settled(tuple([self.row[cell] for cell in COUNTS]))
+        self._retried = self.row[RETRIED]
         self.tell(RunnerStarted(self._child.pid))
 
     def _at_hand(self) -> Child:
@@ -116,11 +121,11 @@ class HearingLoop(StageLoop):
             return False
         self._note_begun()
         gone: ReadersGone | None = None
-        for data in records:
+        for data, follows in zip_longest(records, records[1:], fillvalue=b""):
             try:
                 record = unpack_record(data)
                 if type(record) is Quick:
-                    self._note_quick(record.result)
+                    self._note_quick(record.result, more=is_quick(follows))
                 else:
                     self._note(record)
             except ReadersGone as error:  # what else was said counts all the same
@@ -150,7 +155,7 @@ class HearingLoop(StageLoop):
             items = [act.id for act in record.acts if type(act) is Emitted]
             raise InputNotLoadable(items[error.index], error) from error
 
-    def _note_quick(self, result: Any) -> None:
+    def _note_quick(self, result: Any, *, more: bool) -> None:
         """The call in hand is done, and gave one plain result."""
         row, outbox = self.row, self.outbox
         item, lane, unit, ends_unit = self._docket.settle_one()
@@ -161,7 +166,7 @@ class HearingLoop(StageLoop):
         try:
             if not self._leaving:
                 send = outbox.emit_whole if ends_unit else outbox.emit
-                send(OUT, result, item, lane, unit, settled=True)
+                send(OUT, result, item, lane, unit, settled=True, more=more)
         except ReadersGone:
             self._leaving = True
             raise
@@ -293,6 +298,8 @@ class HearingLoop(StageLoop):
         for cell, count in zip(COUNTS, counts, strict=True):
             row[cell] = count
         newly, self._settled = settled(counts) - self._settled, settled(counts)
+        if newly:
+            self._retried = row[RETRIED]
         return self._docket.settle(newly)
 
     def _given_up_so_far(self) -> int:
