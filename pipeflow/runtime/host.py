@@ -25,7 +25,8 @@ from pipeflow.runtime.flow.wiring import ChannelPlan
 from pipeflow.runtime.loading import load_stage, make_context, shares_of, start_failure
 from pipeflow.runtime.loops.base import WAITS, StageLoop, failure_of
 from pipeflow.runtime.messages import EXIT_FAILED, EXIT_VICTIM, Failed, Failure, Ready
-from pipeflow.runtime.process import TIDY_S, Process
+from pipeflow.runtime.process import Process
+from pipeflow.runtime.waits import TIDY_S
 from pipeflow.runtime.worker import (
     VICTIM_ERRORS,
     Reports,
@@ -149,7 +150,7 @@ class _Host:
     def __init__(self, members: Sequence[_Member]) -> None:
         self._members = members
         for member in members:
-            member.process.before_wait = self._flush_all
+            member.process.waits.before_room = self._flush_all
 
     def run(self) -> int:
         """Give turns until all have ended or one has failed."""
@@ -157,7 +158,7 @@ class _Host:
         try:
             for member in self._members:
                 member.process.begin()
-                member.process.pause()
+                member.process.waits.pause()
             while not all(each.done for each in self._members):
                 member = self._next() or self._await_input()
                 self._give(member)
@@ -175,7 +176,7 @@ class _Host:
     def _give(self, member: _Member) -> None:
         """One turn: until the member waits, gives way or ends."""
         _turn_to(member.context, member.brief.print_fd)
-        member.process.resume()
+        member.process.waits.resume()
         member.goes_on = False
         row = member.loop.row
         try:
@@ -191,7 +192,7 @@ class _Host:
             self._end(member)
         else:
             member.goes_on = step is not WAITS
-            member.process.pause()
+            member.process.waits.pause()
         row[HAND_DEPTH] = 0
 
     def _end(self, member: _Member) -> None:
@@ -219,7 +220,7 @@ class _Host:
         while not (ready := poll.poll(TIDY_S * 1000)):
             for member in self._members:
                 if not member.done:
-                    member.process.tidy()
+                    member.process.waits.tidy()
         for fd, _ in ready:
             if fd in whose:
                 return self._lose_reader(whose[fd], fd)

@@ -96,7 +96,7 @@ def run_loop(
         for wants in steps:
             if wants is WAITS:
                 try:
-                    process.for_input(loop.patience_s())
+                    process.waits.for_input(loop.patience_s())
                 except ReadersGone:
                     loop.unneeded = True
                     break
@@ -171,7 +171,7 @@ def loop_of(
         outbox=process.outbox,
         row=board.worker(brief.worker),
         tell=reports.tell,
-        waits=process,
+        waits=process.waits,
         stopping=board.stopping(),
         mates=board.mates(brief.worker),
         starved=starved(plan, brief.worker, board),
@@ -179,8 +179,8 @@ def loop_of(
     )
     context.item_id = loop.item_in_hand
     context.empty = process.empty
-    context.rest = process.rest
-    process.outside = loop.outside
+    context.rest = process.waits.rest
+    process.waits.outside = loop.outside
     return loop
 
 

@@ -75,9 +75,14 @@ class Encoder:
         return _packet(pickled, build, len(payloads))
 
 
-def encode_unchanging(payloads: list[Any]) -> Packet:
-    """``Encoder.encode`` for numbers, texts, and lists, tuples and dicts of such: no buffers."""
-    return Packet(pickle.dumps(payloads, PROTOCOL), (), len(payloads), plain=True)
+def encode_settled(payloads: list[Any], plain: bool) -> Packet:
+    """``Encoder.encode`` for what nobody has any more, and that has no buffers.
+
+    Args:
+        payloads: The items.
+        plain: See ``Packet.plain``.
+    """
+    return Packet(pickle.dumps(payloads, PROTOCOL), (), len(payloads), plain=plain)
 
 
 class Pile:

@@ -33,6 +33,7 @@ PLACES: Final = (
     "pipeflow.runtime.flow.",
     "pipeflow.runtime.loops.",
     "pipeflow.runtime.process",
+    "pipeflow.runtime.waits",
     "pipeflow.runtime.host",
     "pipeflow.runtime.board",
     "pipeflow.transports.counters",

@@ -322,3 +322,17 @@ def test_who_looks_at_all_objects_and_keeps_them_may_fill_a_dict_again_all_the_s
     way.express.send()
 
     assert [item["n"] for _, item in way.reader.items()] == [*range(6)]
+
+
+@pytest.mark.parametrize(
+    ("payload", "plain"), [({"id": 1}, True), ((1, "two"), True), (range(3), False)]
+)
+def test_a_frame_is_plain_if_to_load_it_runs_no_code_but_ours(payload: Any, plain: bool) -> None:
+    run = Run()
+
+    run.add(1, 0, Encoder().pile, settled=True)
+    run.add(payload, 1, Encoder().pile, settled=True)
+
+    assert run.cut().plain is plain
+    run.add(2, 2, Encoder().pile, settled=True)
+    assert run.cut().plain

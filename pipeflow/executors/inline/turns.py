@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pipeflow.executors.inline.coroutine import Baton, Steps
 from pipeflow.planner.plan import StagePlan
 from pipeflow.runtime.board import Words
-from pipeflow.runtime.flow.inbox import InChannel
+from pipeflow.runtime.flow.inlets import InChannel
 from pipeflow.runtime.loops.base import StageLoop
 from pipeflow.runtime.loops.outside import Outside
 from pipeflow.stages.context import StageContext

@@ -20,15 +20,8 @@ from pipeflow.planner.plan import (
 from pipeflow.runtime.board import Board
 from pipeflow.runtime.flow.collector import Collector
 from pipeflow.runtime.flow.express import Encoder
-from pipeflow.runtime.flow.inbox import (
-    LOT_MOST,
-    LOT_SHARE,
-    Decode,
-    Inbox,
-    InChannel,
-    InPort,
-    Intake,
-)
+from pipeflow.runtime.flow.inbox import Decode, Inbox
+from pipeflow.runtime.flow.inlets import LOT_MOST, LOT_SHARE, InChannel, InPort, Intake
 from pipeflow.runtime.flow.joins import Join as Joiner
 from pipeflow.runtime.flow.keyed import KeyJoin, PickKey
 from pipeflow.runtime.flow.latest import Latest

@@ -23,7 +23,7 @@ from pipeflow.runtime.flow.targets import Target
 from pipeflow.runtime.flow.units import births
 from pipeflow.runtime.messages import ItemId
 from pipeflow.transports.base import Packet
-from pipeflow.transports.codec import Pile, encode_unchanging
+from pipeflow.transports.codec import Pile, encode_settled
 
 #: Where items come faster than this, in seconds, to wake the reader costs more than to make one:
 #: an idle reader gets what comes in ``GAP_S`` in one frame. Slower ones leave at once.
@@ -100,7 +100,7 @@ class Express:
         ends = [channel.sender for channel in target.channels]
         bounds = [channel.capacity_bytes for channel in target.channels]
         self._batch_bytes = min(bounds, default=0) // FRAMES_AT_LEAST
-        self._encode = _handed if len(ends) == 1 and ends[0].hands_over else encode_unchanging
+        self._encode = _handed if len(ends) == 1 and ends[0].hands_over else encode_settled
         self._emitted, self._cell = counter
         self._lock = lock
         self._wait_for_room = wait_for_room
@@ -286,7 +286,10 @@ class Express:
         self._emitted[self._cell] += count
         target.count(count)
         if target.channels:
-            packet = self._encode(cut.payloads) if cut.pile is None else cut.pile.packet()
+            if cut.pile is not None:
+                packet = cut.pile.packet()
+            else:
+                packet = self._encode(cut.payloads, cut.plain)
             if packet.shared_bytes:
                 self._until = 0  # its bytes may have filled the edge
             if target.send_packet(cut.meta, packet, count, born=self.born):
@@ -323,7 +326,7 @@ class Express:
         return free
 
 
-def _handed(payloads: list[Any]) -> Packet:
+def _handed(payloads: list[Any], _plain: bool) -> Packet:
     """A packet for the one reader, in this process, of what nobody else holds or can change."""
     return Packet(pickled=b"", buffers=(), items=len(payloads), handed=payloads)
 

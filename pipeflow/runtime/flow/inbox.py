@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from pickle import loads
-from typing import Any, Protocol
+from typing import Any
 
 from pipeflow.errors import ItemNotLoadable, PeerLost
 from pipeflow.runtime.board import (
@@ -24,6 +24,7 @@ from pipeflow.runtime.board import (
     Words,
     put_loading,
 )
+from pipeflow.runtime.flow.inlets import FrameNote, InChannel, InPort, has_room
 from pipeflow.runtime.flow.joins import (
     Call,
     Calls,
@@ -42,7 +43,7 @@ from pipeflow.runtime.flow.refused import InputNotLoadable
 from pipeflow.runtime.flow.units import first_id, id_at
 from pipeflow.runtime.flow.zipping import ZipByPosition
 from pipeflow.runtime.messages import Barrier, EndOfInput
-from pipeflow.transports.base import FrameKind, Packet, Receiver
+from pipeflow.transports.base import FrameKind, Packet
 from pipeflow.values import dataclass, field
 
 #: Credits of one channel that may go back early; see ``Inbox.help_writers``.
@@ -54,129 +55,6 @@ Decode = Callable[[Packet, bool], list[Any]]
 #: To unpickle so few bytes of plain data runs no code of the user's and takes hardly any memory:
 #: who does so need not note it first.
 QUIET_BYTES = 64 * 1024
-
-#: Items delivered at most before the writer is told.
-LOT_MOST = 128
-#: Part of the capacity that makes such a lot: a writer that is told of each item wakes up for it.
-LOT_SHARE = 2
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class InChannel:
-    """One channel as this reader sees it.
-
-    Attributes:
-        receiver: Its end; closed by the inbox.
-        first_writer: Number, within the edge, of the channel's writer 0.
-        writers: How many writers it has.
-        lot: Items delivered before the writer is told, if nothing else tells it.
-        share: Credits that each writer has for this reader alone.
-        on_demand: The writers send only what was asked for.
-        wanted: Items asked for that have not come.
-        over: No more frames come.
-        parked: Frames whose credit did not all go back, oldest first; only where there are lanes.
-        early: Credits that went back before their item was delivered.
-    """
-
-    receiver: Receiver
-    first_writer: int
-    writers: int
-    lot: int = 1
-    share: int = 2**60
-    on_demand: bool = False
-    wanted: int = 0
-    over: bool = False
-    parked: deque[_FrameNote] = field(default_factory=deque)
-    early: int = 0
-
-
-class Intake(Protocol):
-    """What takes the parts of one edge.
-
-    Attributes:
-        frontier: For each lane, the number after the last unit given out.
-    """
-
-    frontier: list[int]
-
-    def feed_frame(self, writer: int, meta: bytes, payloads: list[Any], frame: object) -> None:
-        """A frame has come: what it says of its units, its items, what the inbox wants back."""
-        ...
-
-    def end(self, writer: int) -> None:
-        """Nothing more comes from this writer."""
-        ...
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class InPort:
-    """One edge as this reader sees it.
-
-    Attributes:
-        edge: Number of the edge.
-        row: Its row of the board.
-        private: Arrays are copied.
-        intake: Takes what comes.
-        channels: Its channels.
-    """
-
-    edge: int
-    row: Words
-    private: bool
-    intake: Intake
-    channels: list[InChannel]
-
-
-@dataclass(slots=True)
-class _FrameNote:
-    """What is still to be given back of one frame.
-
-    Attributes:
-        channel: Where it came from.
-        writer: Number of the writer within the channel.
-        items: Items not yet delivered.
-        nbytes: Shared bytes that were not given back yet.
-        left: Credits that the writer still has to get back.
-        owed: Items delivered that the writer was not told of.
-    """
-
-    channel: InChannel
-    writer: int
-    items: int
-    nbytes: int
-    left: int
-    owed: int = 0
-
-    def give_back(self) -> None:
-        """Tell the writer of the items delivered, and of their part of the frame's bytes."""
-        owed, self.owed = self.owed, 0
-        nbytes = self.nbytes
-        if nbytes:
-            if self.items:
-                nbytes = nbytes * owed // (owed + self.items)
-            self.nbytes -= nbytes
-        self.took(owed, nbytes)
-
-    def took(self, credits: int, nbytes: int) -> None:
-        """Give credits back, except those that went back early."""
-        channel, due = self.channel, credits
-        if due > self.left:
-            due = self.left
-            channel.early -= credits - due
-        self.left -= due
-        channel.receiver.took(self.writer, due, nbytes)
-
-    def advance(self) -> None:
-        """Give one credit, and the frame's bytes, back before their time."""
-        nbytes, self.nbytes = self.nbytes, 0
-        self.left -= 1
-        self.channel.early += 1
-        self.channel.receiver.took(self.writer, 1, nbytes)
-
-
-def _has_room(note: _FrameNote | None, size: int) -> bool:
-    """Whether there is room for a batch while an item of this frame is held."""
-    return note is None or (note.channel.share >= size and not note.nbytes)
 
 
 @dataclass(slots=True)
@@ -203,7 +81,7 @@ class Inbox:
     opens: bool = True
     closed: bool = False
     _finished: bool = False
-    _owing: dict[int, _FrameNote] = field(default_factory=dict)
+    _owing: dict[int, FrameNote] = field(default_factory=dict)
     _barriers: dict[int, set[int]] = field(default_factory=dict)
     _pending_barrier: Barrier | None = None
     _lost: PeerLost | None = None  # a writer is gone; what others have sent comes first
@@ -253,7 +131,7 @@ class Inbox:
                         self._help_if_all_wait()
                         return self._end()
                 case Passed(origin, cost):
-                    note: _FrameNote = origin.frame
+                    note: FrameNote = origin.frame
                     note.took(cost, 0)
                 case Kept(origin):
                     self._pay(origin.frame)
@@ -293,7 +171,7 @@ class Inbox:
         Its credit goes back at once where the rest of the batch may need it: a writer's share may
         be smaller than a batch, and nobody knows how many bytes the others have.
         """
-        if all(_has_room(origin.frame, size) for origin in call.origins):
+        if all(has_room(origin.frame, size) for origin in call.origins):
             return call
         for origin in call.origins:
             if origin.frame is not None:
@@ -304,7 +182,7 @@ class Inbox:
 
     def lot(self, calls: Calls) -> int:
         """How many calls may be made before the writer is told."""
-        note: _FrameNote = calls.origin.frame
+        note: FrameNote = calls.origin.frame
         return note.channel.lot
 
     def delivered_in(self, calls: Calls, count: int) -> None:
@@ -315,7 +193,7 @@ class Inbox:
         """Give the credit of so many of these items back."""
         if not count:
             return
-        note: _FrameNote = calls.origin.frame
+        note: FrameNote = calls.origin.frame
         note.items -= count
         note.owed += count
         if not note.items or note.owed >= note.channel.lot:
@@ -335,7 +213,7 @@ class Inbox:
         if lone.origin.frame is not None:
             self._pay(lone.origin.frame)
 
-    def _pay(self, note: _FrameNote) -> None:
+    def _pay(self, note: FrameNote) -> None:
         """Give the credit of one more item back at once."""
         self._owing.pop(id(note), None)
         note.items -= 1
@@ -468,7 +346,7 @@ class Inbox:
             return False
         packet = frame.packet
         if packet is not None:
-            note = _FrameNote(
+            note = FrameNote(
                 channel, frame.writer, packet.items, packet.shared_bytes, frame.credits
             )
             if self._lanes and channel in self._lanes:
@@ -525,7 +403,7 @@ class Inbox:
         if channel in self._lanes:
             self._lanes.remove(channel)
 
-    def _park(self, note: _FrameNote) -> None:
+    def _park(self, note: FrameNote) -> None:
         """Remember a frame until all its credit has gone back."""
         parked = note.channel.parked
         while parked and not parked[0].left:

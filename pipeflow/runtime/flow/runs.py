@@ -39,11 +39,13 @@ class Cut(NamedTuple):
         meta: Units and ids, as bytes.
         payloads: The items.
         pile: The items, pickled already; ``payloads`` then only counts.
+        plain: See ``Packet.plain``.
     """
 
     meta: bytes
     payloads: list[Any]
     pile: Pile | None
+    plain: bool
 
 
 class Run:
@@ -55,15 +57,17 @@ class Run:
         first: Unit of the first of them.
         pile: The items, pickled already, if one of them might still be changed; ``payloads`` then
             only counts.
+        plain: All of them are plain data; see ``Packet.plain``.
     """
 
-    __slots__ = ("_prefixes", "first", "ordinals", "payloads", "pile")
+    __slots__ = ("_prefixes", "first", "ordinals", "payloads", "pile", "plain")
 
     def __init__(self) -> None:
         self.payloads: list[Any] = []
         self.ordinals: list[int] = []
         self.first = 0
         self.pile: Pile | None = None
+        self.plain = True
         self._prefixes: list[tuple[int, ItemId]] = [(0, ())]
 
     @property
@@ -113,6 +117,8 @@ class Run:
             self.pile = pile
         elif self.pile is not None:
             self.pile.add(payload)
+        elif settled and self.plain:
+            self.plain = is_settled(payload, alone=True)  # nobody has it, yet it may be anything
         self.ordinals.append(ordinal)
         self.payloads.append(payload if self.pile is None else None)
 
@@ -123,6 +129,7 @@ class Run:
         first, self.first = self.first, self.first + count
         del self.payloads[:count], self.ordinals[:count]
         pile, self.pile = self.pile, None
+        plain, self.plain = self.plain, True
         prefixes = self._prefixes
         if len(prefixes) > 1 or prefixes[0][0] > first:
             self._prefixes = [(self.first, prefixes[-1][1])]
@@ -130,11 +137,11 @@ class Run:
                 self._prefixes = prefixes[-1:]
             prefixes = [(max(0, unit - first), prefix) for unit, prefix in prefixes]
         elif (meta := _plain_meta(prefixes[0][1], first, ordinals)) is not None:
-            return Cut(meta, payloads, pile)
+            return Cut(meta, payloads, pile, plain)
         else:
             prefixes = [(0, prefixes[0][1])]
         told = (0, first, count, (), (prefixes, _pack_ordinals(ordinals)))
-        return Cut(pickle.dumps(told, protocol=5), payloads, pile)
+        return Cut(pickle.dumps(told, protocol=5), payloads, pile, plain)
 
 
 class Items:

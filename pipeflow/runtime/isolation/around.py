@@ -101,7 +101,7 @@ class WorkerAround:
         cells: Words = child.link.cells
         cells[Cell.KEEPER_SLEEPS] = 1
         try:
-            self._process.for_news(
+            self._process.waits.for_news(
                 child.waits_on(),
                 child.has_news,
                 with_input=with_input,
@@ -114,7 +114,7 @@ class WorkerAround:
 
     def back_off(self, seconds: float) -> None:
         """Wait before an item is tried again; a drain ends it."""
-        self._process.back_off(seconds)
+        self._process.waits.back_off(seconds)
 
     def end_by_signal(self) -> None:
         """End the process as the signal would have that told it to end."""

@@ -64,7 +64,7 @@ def run_keeper(
         outbox=process.outbox,
         row=board.worker(brief.worker),
         tell=reports.tell,
-        waits=process,
+        waits=process.waits,
         stopping=board.stopping(),
         mates=board.mates(brief.worker),
         mask=masker(plan.secrets),
