@@ -264,8 +264,8 @@ def test_however_rows_are_cut_each_unit_ends_once_and_in_order(
     for count in rows:
         docket.add([sealed(total, count)])
         total += count
-    for event, count in [*events, ("several", total)]:
-        count = min(count, len(docket))
+    for event, most in [*events, ("several", total)]:
+        count = min(most, len(docket))
         if not count:
             break
         match event:
@@ -296,6 +296,8 @@ def test_however_rows_are_cut_each_unit_ends_once_and_in_order(
                 first = max(n for n in range(at + 1) if n in starts_of(rows))
                 docket.fail(docket.find(first, at - first)[0], at - first, FAILED)
                 docket.restart(tried=None)
+            case _:
+                raise AssertionError(event)
         begun = 0
 
     assert ended == [*range(total)]

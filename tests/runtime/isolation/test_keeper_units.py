@@ -134,6 +134,8 @@ class Runner:
             case (_, number):
                 self._begun += 1
                 self._call(number)
+            case _:
+                raise AssertionError(order)
 
     def _call(self, number: int) -> None:
         gives, deaths = self._fates[number]
@@ -152,9 +154,14 @@ class Runner:
             case "none":
                 self.row[EMPTY] += 1
                 self._quiet += 1
+            case "late":  # it has failed once, in this very process
+                self.row[RETRIED] += 1
+                self._tell(self._results(Emitted("out", (0, number), 0, number)))
             case "many":
                 acts = [Emitted("out", (0, number, each), 0, number) for each in range(2)]
                 self._tell(self._results(*acts))
+            case _:
+                raise AssertionError(gives)
 
     def _results(self, *acts: Any) -> Results:
         emitted = [number_of(act) for act in acts if isinstance(act, Emitted)]
@@ -285,10 +292,10 @@ def given_by(number: int, fate: Fate, retries: int) -> list[int]:
     gives, deaths = fate
     if deaths > retries:
         return []
-    return {"one": [number], "many": [number] * 2}.get(gives, [])
+    return {"one": [number], "late": [number], "many": [number] * 2}.get(gives, [])
 
 
-GIVES = st.sampled_from(["one", "one", "one", "none", "none", "many", "failure"])
+GIVES = st.sampled_from(["one", "one", "one", "none", "none", "many", "late", "failure"])
 
 
 @given(
@@ -329,13 +336,14 @@ def test_whatever_comes_of_its_items_each_unit_ends_once_and_in_order(
     assert keeper.row[PROCESSED] == len(done)
     assert keeper.row[EMPTY] == sum(gives == "none" for gives, _ in done)
     assert keeper.row[SKIPPED] == len(begun) - len(done)
-    assert keeper.row[RETRIED] == sum(deaths > 0 for _, deaths in begun.values())
+    late = sum(gives == "late" for gives, _ in done)
+    assert keeper.row[RETRIED] == late + sum(deaths > 0 for _, deaths in begun.values())
     assert keeper.edge[SENT] == sum(map(len, wanted.values()))
     assert len(keeper.around.runners) == 1 + sum(deaths for _, deaths in begun.values())
 
 
 def test_results_that_are_heard_together_leave_in_one_frame() -> None:
-    keeper = Keeper([row(5, 8)], {n: ("one", 0) for n in range(5, 13)}, [100], policy())
+    keeper = Keeper([row(5, 8)], dict.fromkeys(range(5, 13), ("one", 0)), [100], policy())
     keeper.sender.is_idle = True
 
     keeper.run()
@@ -360,4 +368,3 @@ def test_units_end_though_the_policy_lets_no_death_pass() -> None:
 
     keeper.outbox.flush()
     assert test_keeping.seen_of(keeper.sender.parts) == {0: [0], 1: []}
-
