@@ -4,10 +4,8 @@ A runner takes orders in hand one by one, in their order, and is done with them 
 counts what it has begun; what it is done with it tells. So at every moment the docket knows which
 call is in its hand, and what another runner would have to be given if this one were gone.
 
-    row of calls that end their units   ──>   the runner sees calls; that a unit ends it hears of
-    17 18 19 20 21                            none of them: the docket says which have ended when
-       └ cut where one dies, fails,           calls are done, however the row was cut until then
-         or goes by itself
+A row of calls may end their units (``Calls.end_units``). Its runner hears of calls alone; that a
+unit has ended the docket says when its call is done, however the row was cut until then.
 """
 
 from __future__ import annotations
