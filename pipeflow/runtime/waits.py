@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 
 #: How often a zip whose shortest input has ended looks at the rest, in seconds.
 REST_LOOK_S = 0.1
+#: So many times in a row a frame that is counted is taken for written: only the kernel knows of
+#: readers that are gone.
+HOPES = 16
 #: How often a waiting worker looks what of its shared memory came back, in seconds.
 TIDY_S = 0.1
 
@@ -89,6 +92,7 @@ class ProcessWaits:
         self._room_fds: list[int] = []
         self._polled = (-1, -1)
         self._watched: frozenset[int] = frozenset()
+        self._hoped = 0  # times in a row that the kernel was not asked
         self._since = time.monotonic_ns()
 
     def begin(self) -> None:
@@ -152,9 +156,15 @@ class ProcessWaits:
         began_ns, look = time.monotonic_ns(), self._input_look
         ready: list[tuple[int, int]] | None = []
         if not inbox.ready():
-            # A frame is counted first and written then: the second look is for one on its way.
-            poll = self._poll_for_input()
-            ready = look.sees(partial(poll.poll, 0)) if look.sees(inbox.is_sent_more) else None
+            # A frame is counted first and written then, so it is there when it is read: most often.
+            late = inbox.is_sent_more()
+            if not look.sees(inbox.is_sent_more):
+                ready = None
+            elif late or self._hoped >= HOPES:
+                self._hoped = 0
+                ready = look.sees(partial(self._poll_for_input().poll, 0))
+            else:
+                self._hoped += 1
         if ready is not None:
             self._note_short_wait(WAIT_IN_NS, began_ns)
         return ready
