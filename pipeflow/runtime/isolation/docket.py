@@ -362,7 +362,5 @@ def _rest_of(entry: Entry, at: int) -> Iterator[Entry]:
         yield entry
         return
     yield Entry.of(
-        row._replace(
-            ordinals=row.ordinals[at:], payloads=row.payloads[at:], unit=row.unit + at
-        )
+        row._replace(ordinals=row.ordinals[at:], payloads=row.payloads[at:], unit=row.unit + at)
     )
