@@ -56,12 +56,21 @@ def _joins(edge: EdgePlan, plan: Plan) -> bool:
         _one_to_one(writer)
         and _one_to_one(reader)
         and edge.port == OUT
-        and writer.edges_out[OUT] == (edge.index,)
+        and _edges_of(writer) == [edge.index]
         and writer.replicas == reader.replicas
         and edge.route in {Route.SINGLE, Route.ALIGNED}
         and edge.overflow is Overflow.BLOCK
         and _place(writer) == _place(reader)
     )
+
+
+def _edges_of(stage: StagePlan) -> list[int]:
+    """All edges that read it.
+
+    Were one of several in its process, that reader would stand still while it waits for room on
+    another, whose reader may wait for what comes by the first.
+    """
+    return [number for numbers in stage.edges_out.values() for number in numbers]
 
 
 def _one_to_one(stage: StagePlan) -> bool:

@@ -6,8 +6,9 @@ Whoever lies furthest downstream and can do something has the turn, so what come
 way before more is taken. Between the loops a frame is put into a row in memory (``InlineChannel``);
 all else, order, ledger, reports, is as in processes of their own.
 
-No deadlock: a loop that waits for room waits for another process only, and before it does all
-others have sent what they hold.
+No deadlock: a loop that waits for room waits for another process only, so it is the last of the
+chain (who feeds another in here has no other reader), and before it does all others have sent what
+they hold.
 """
 
 from __future__ import annotations

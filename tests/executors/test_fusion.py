@@ -11,6 +11,7 @@ import pytest
 
 import pipeflow
 from pipeflow.telemetry.events import LogLine, WorkerDied
+from tests.executors.judging import succeeded
 from tests.executors.running import Outcome, run
 
 pytestmark = pytest.mark.processes
@@ -20,6 +21,8 @@ import ctypes
 import os
 
 import numpy as np
+
+import pipeflow
 
 
 def count(stop: int):
@@ -69,6 +72,14 @@ def crash_at_20(item):
     if item["x"] == 20:
         ctypes.string_at(0)
     return item
+
+
+def early_apart(x: int):
+    return pipeflow.to("early", x) if x < 400 else x
+
+
+def both(left, right):
+    return [left, right]
 
 
 def frame(x: int):
@@ -217,6 +228,34 @@ def test_an_early_end_passes_up_through_a_fused_chain(tmp_path: Path) -> None:
     assert len(outcome.items("kept")) == 3
     assert outcome.report.run.exit_code == 0
     assert outcome.report.ledger.balanced
+
+
+def test_a_stage_that_may_wait_for_room_elsewhere_has_a_process_of_its_own(tmp_path: Path) -> None:
+    stages: dict[str, Any] = {
+        "count": CHAIN["count"],
+        "part": {"call": "chain:early_apart", "inputs": "count", "outputs": ["early"]},
+        "double": {"call": "chain:double", "inputs": "part"},
+        "twice": {"call": "chain:double", "inputs": "double"},
+        "both": {
+            "call": "chain:both",
+            "inputs": {
+                "left": {"from": "twice", "capacity": 1},
+                "right": {"from": "part.early", "capacity": 1},
+            },
+        },
+        "alone": {"keep": "both.unmatched"},
+        "kept": {"keep": "both"},
+    }
+
+    apart = run(tmp_path, stages, "local")
+    fused = run(tmp_path, stages, "local", fuse=True)
+
+    succeeded(apart)
+    succeeded(fused)
+    assert fused.kept == apart.kept
+    assert len(fused.items("alone")) == 500
+    processes = pids(fused)
+    assert processes["part"] != processes["double"] == processes["twice"]
 
 
 def test_what_a_fused_stage_prints_bears_its_name(tmp_path: Path) -> None:
