@@ -125,8 +125,40 @@ def test_deaths_and_exceptions_count_as_tries_of_one_item(tmp_path: Path) -> Non
     assert tries(tmp_path, 5) == 3
 
 
+@pytest.mark.parametrize("replicas", [1, 2])
+@pytest.mark.parametrize("fails", [1, 2, 3])
+def test_an_item_that_fails_and_then_kills_its_process_has_no_try_too_many(
+    tmp_path: Path, fails: int, replicas: int
+) -> None:
+    (tmp_path / "notes").mkdir()
+    given = {"at": [5], "notes": str(tmp_path / "notes"), "fails": fails}
+    stages = {
+        "source": numbers(12),
+        "work": {
+            "call": "deadly:failing_first",
+            "inputs": "source",
+            "with": given,
+            "replicas": replicas,
+            "on_error": {"then": "dead_letter", "retries": 3, "backoff": "1ms"},
+        },
+        "sink": {"keep": "work"},
+        "bad": {"keep": "work.errors"},
+    }
+
+    outcome = run(tmp_path, stages, "local")
+
+    balanced(outcome)
+    assert outcome.items("sink") == [n for n in range(12) if n != 5]
+    assert [letter["attempt"] for letter in outcome.items("bad")] == [4]
+    assert [tries(tmp_path, n) for n in range(12)] == [4 if n == 5 else 1 for n in range(12)]
+    assert outcome.stage("work").retried == 3
+
+
+@pytest.mark.parametrize("replicas", [1, 3])
 @pytest.mark.parametrize("is_read", [True, False])
-def test_calls_that_give_nothing_are_told_in_their_order_too(tmp_path: Path, is_read: bool) -> None:
+def test_calls_that_give_nothing_are_told_in_their_order_too(
+    tmp_path: Path, is_read: bool, replicas: int
+) -> None:
     at = [0, 40, 42, 43, 44, 299]
     (tmp_path / "notes").mkdir()
     given = {"at": at, "notes": str(tmp_path / "notes")}
@@ -134,6 +166,7 @@ def test_calls_that_give_nothing_are_told_in_their_order_too(tmp_path: Path, is_
         "source": numbers(300),
         "work": {"call": "deadly:thirds", "inputs": "source", "with": given, "on_error": "skip"},
     }
+    stages["work"]["replicas"] = replicas
     if is_read:
         stages["sink"] = {"keep": "work"}
 

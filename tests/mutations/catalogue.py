@@ -175,6 +175,21 @@ ITEMS = (
         "tried or tries or given",
     ),
     Mutation(
+        "the unit of an item that was given up never ended",
+        "runtime/isolation/replacing.py",
+        "                self._end_units(docket.settle(_count(call)))\n",
+        "                docket.settle(_count(call))\n",
+        ["tests/runtime/isolation/test_keeper_units.py"],
+    ),
+    Mutation(
+        "tries that were told while their item was in hand forgotten",
+        "runtime/isolation/hearing.py",
+        "        if newly:\n            self._retried = row[RETRIED]\n",
+        "        self._retried = row[RETRIED]\n",
+        [ISOLATION],
+        "try_too_many",
+    ),
+    Mutation(
         "a frame that killed who loaded it loaded whole again",
         "runtime/isolation/replacing.py",
         "frame.singly = True",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -58,9 +58,11 @@ class Sender:
         self.parts: list[Part] = []
         self.credits = 0
         self.is_idle = True
+        #: Credits that its reader has for it.
+        self.free = 10**6
 
     def room(self, _nbytes: int = 0) -> int:
-        return 100
+        return self.free - self.credits
 
     def idle(self) -> bool:
         return self.is_idle
@@ -77,7 +79,11 @@ class Replica:
     """A stage that keeps units, over fakes: real loop, real outbox."""
 
     def __init__(
-        self, function: Callable[[Any], Any], *, ports: tuple[str, ...] = ("out",)
+        self,
+        function: Callable[[Any], Any],
+        *,
+        ports: tuple[str, ...] = ("out",),
+        wait_for_room: Callable[[Sequence[Target]], None] = lambda _: None,
     ) -> None:
         self.senders = {port: Sender() for port in ports}
         self.row: Words = memoryview(bytearray(8 * WORKER_WORDS)).cast("Q")
@@ -92,7 +98,7 @@ class Replica:
             },
             numbering=Numbering.KEEP,
             encoder=Encoder(),
-            wait_for_room=lambda _: None,
+            wait_for_room=wait_for_room,
             counters=(
                 memoryview(bytearray(64)).cast("Q"),
                 {port: number for number, port in enumerate(("out", "errors", "more"))},
@@ -211,6 +217,68 @@ def test_a_row_of_single_results_takes_a_credit_for_each_and_one_frame() -> None
 
     assert replica.senders["out"].credits == 8
     assert [(part.unit, part.span) for part in replica.senders["out"].parts] == [(5, 8)]
+
+
+@given(
+    results=st.lists(
+        st.tuples(
+            st.integers(0, 2),
+            st.sampled_from(["whole", "whole", "whole", "none", "many", "other lane"]),
+            st.booleans(),
+        ),
+        max_size=20,
+    ),
+    idle=st.booleans(),
+)
+def test_whole_units_leave_in_their_order_whatever_goes_the_longer_way(
+    results: list[tuple[int, str, bool]], idle: bool
+) -> None:
+    replica = Replica(give)
+    sender, outbox = replica.senders["out"], replica.outbox
+    sender.is_idle = idle
+    unit, wanted = 0, list[tuple[int, int, list[int]]]()
+    for gap, kind, more in results:
+        unit += gap + 1
+        lane = int(kind == "other lane")
+        given_here = {"none": 0, "many": 2}.get(kind, 1)
+        wanted.append((lane, unit, [unit] * given_here))
+        if given_here == 1:
+            outbox.emit_whole("out", unit, (0, unit), lane, unit, settled=True, more=more)
+            continue
+        for each in range(given_here):
+            outbox.emit("out", unit, (0, unit, each), 0, unit)
+        outbox.end_unit(0, unit, 1, free=False)
+    outbox.flush()
+
+    ones = [one for part in sender.parts for one in part.singly()]
+    seen: dict[tuple[int, int], list[int]] = {}
+    for one in ones:
+        seen.setdefault((one.lane, one.unit), []).extend(payload for _, payload in one.items)
+    assert [(*place, items) for place, items in seen.items()] == wanted
+    assert [(one.lane, one.unit) for one in ones if one.closed] == [each[:2] for each in wanted]
+
+
+def test_whole_units_look_for_room_again_once_others_have_taken_of_it() -> None:
+    waits: list[int] = []
+
+    def wait(_targets: Sequence[Target]) -> None:
+        waits.append(len(sender.parts))
+        sender.free = 10
+
+    replica = Replica(give, wait_for_room=wait)
+    sender, outbox = replica.senders["out"], replica.outbox
+    sender.is_idle = False
+    sender.free = 4
+
+    outbox.emit_whole("out", 0, (0, 0), 0, 0, settled=True)
+    outbox.emit("out", 1, (0, 1, 0), 1, 0)  # of another lane: three credits are left then
+    outbox.end_unit(1, 0, 1, free=False)
+    for unit in (1, 2, 3):
+        outbox.emit_whole("out", unit, (0, unit), 0, unit, settled=True)
+
+    # With the fourth all four were taken, and the fifth had to wait.
+    assert waits
+    assert sender.credits <= 4
 
 
 def test_a_stage_with_several_read_ports_ends_its_units_on_each() -> None:

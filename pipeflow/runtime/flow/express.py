@@ -238,8 +238,18 @@ class Express:
         *,
         settled: bool = False,
         wake: bool = True,
+        more: bool = False,
     ) -> None:
-        """``put``, with an id that begins like this; ``settled``: nobody else has the item."""
+        """``put``, with an id that begins like this.
+
+        Args:
+            payload: The item.
+            prefix: What its id begins with.
+            ordinal: Last part of its id.
+            settled: Nobody else has the item.
+            wake: See ``append``.
+            more: Others follow at once, so it leaves with them, though a reader is idle.
+        """
         self._await_room()
         run = self.run
         if not run.payloads:
@@ -253,7 +263,8 @@ class Express:
         if run.shared_bytes:
             self._until = 0  # there may be no room for more bytes
         full = waiting >= self.batch_items or run.shared_bytes >= self._batch_bytes
-        if full or run.took_slots or (waiting >= self.least and self.is_awaited()):
+        due = not more and waiting >= self.least and self.is_awaited()
+        if full or run.took_slots or due:
             self.flush()
         elif wake and not self.woken:
             self.wake()

@@ -39,14 +39,32 @@ class Keeping(Express):
         run = self.run
         with self._lock:
             self._raise_refused()
-            self._send_batch()
-            waiting = len(run.payloads)
-            if run.first + waiting != unit or waiting >= self.batch_items:
-                self.flush()
-                run.first = unit
+            self._go_on_at(unit)
             run.begin(prefix)
             return self._look()
 
+    def add_at(
+        self, payload: Any, item: ItemId, unit: int, *, settled: bool, more: bool = False
+    ) -> None:
+        """One result that is this unit, by itself; see ``add``. With the lock.
+
+        Raises:
+            ReadersGone: Nobody needs any more results of this stage.
+            ResultNotSerializable: It cannot be pickled.
+        """
+        self._go_on_at(unit)
+        self.add(payload, item[:-1], item[-1], settled=settled, more=more)
+
     def flush(self) -> None:
         super().flush()
-        self.target.credit = 0  # the longer way has not counted what went here: it looks again
+        # What went here the longer way has not counted, nor this what goes there: both look again.
+        self.target.credit = self._until = 0
+
+    def _go_on_at(self, unit: int) -> None:
+        """The next item is this unit: what cannot stand before it in a frame leaves."""
+        run = self.run
+        self._send_batch()
+        waiting = len(run.payloads)
+        if run.first + waiting != unit or waiting >= self.batch_items:
+            self.flush()
+            run.first = unit

@@ -130,6 +130,7 @@ class Outbox:
         unit: int,
         *,
         settled: bool = False,
+        more: bool = False,
     ) -> None:
         """Send one result; waits while its edges are full.
 
@@ -140,6 +141,7 @@ class Outbox:
             lane: Lane of the unit of the item that it comes from.
             unit: That unit.
             settled: Nobody else has it, so it need not be pickled at once.
+            more: Others follow at once, with which it may leave.
 
         Raises:
             ReadersGone: Nobody needs any more results of this stage.
@@ -150,7 +152,7 @@ class Outbox:
                 raise self._refused
             port = self._ports.get(port_name)
             if port is not None and port.express is not None:
-                port.express.add(payload, item[:-1], item[-1], settled=settled)
+                port.express.add(payload, item[:-1], item[-1], settled=settled, more=more)
                 return
             if port is None:
                 self._words[self._cells[port_name]] += 1
@@ -168,6 +170,26 @@ class Outbox:
                     if other is not port:
                         self._end_unit(other, 0, self._units - 1, free=True)
             self._words[self._cells[port_name]] += 1
+
+    def emit_whole(
+        self,
+        port_name: str,
+        payload: Any,
+        item: ItemId,
+        lane: int,
+        unit: int,
+        *,
+        settled: bool = False,
+        more: bool = False,
+    ) -> None:
+        """Send one result that is all there is of its unit; see ``emit``."""
+        keeping = self.express_at(port_name, lane, unit)
+        if keeping is not None:
+            with self.lock:
+                keeping.add_at(payload, item, unit, settled=settled, more=more)
+            return
+        self.emit(port_name, payload, item, lane, unit, settled=settled)
+        self.end_unit(lane, unit, 1, free=False)
 
     def end_unit(self, lane: int, unit: int, span: int, *, free: bool) -> None:
         """A unit of the input is complete; with ``KEEP`` so is what it gave."""

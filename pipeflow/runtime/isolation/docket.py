@@ -3,13 +3,16 @@
 A runner takes orders in hand one by one, in their order, and is done with them in that order. It
 counts what it has begun; what it is done with it tells. So at every moment the docket knows which
 call is in its hand, and what another runner would have to be given if this one were gone.
+
+A row of calls may end their units (``Calls.end_units``). Its runner hears of calls alone; that a
+unit has ended the docket says when its call is done, however the row was cut until then.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 from pipeflow.runtime.flow.joins import Call, Calls, Lone, UnitEnd
 from pipeflow.runtime.isolation.messages import (
@@ -28,6 +31,19 @@ Task = Call | Calls | Lone | UnitEnd
 _CALLS: Final = frozenset({Call, Calls})
 
 
+class Settled(NamedTuple):
+    """A call of one item that is done.
+
+    Attributes:
+        id: Of the item. lane, unit: Its place. ends_unit: Nothing more comes of that unit.
+    """
+
+    id: ItemId
+    lane: int
+    unit: int
+    ends_unit: bool
+
+
 @dataclass(slots=True, eq=False)
 class Entry:
     """Orders that came together: one, or a row of calls.
@@ -41,6 +57,7 @@ class Entry:
         alone: It goes to the user's function by itself: it was one of several in the hand of a
             runner that died.
         failure: The item of the call could not be joined, for this reason.
+        ends_units: Each of the calls ends its unit, and no order says so.
     """
 
     task: Task
@@ -50,6 +67,14 @@ class Entry:
     tried: int = 0
     alone: bool = False
     failure: Failure | None = None
+    ends_units: bool = False
+
+    @classmethod
+    def of(cls, task: Task) -> Entry:
+        """What came."""
+        if type(task) is Calls:
+            return cls(task, len(task.payloads), ends_units=task.end_units)
+        return cls(task)
 
     @property
     def is_call(self) -> bool:
@@ -65,7 +90,7 @@ class Entry:
             case Call(payload, item, lane, unit, origins):
                 place = place_of(payload)
                 return CallOrder(item, lane, unit, len(origins), self.tried, self.alone, place)
-            case Calls(prefix, ordinals, payloads, lane, unit, _):
+            case Calls(prefix, ordinals, payloads, lane, unit):
                 whole = ordinals if isinstance(ordinals, range) else tuple(ordinals)
                 return RowOrder(prefix, whole, lane, unit, place_of(payloads[0]))
             case Lone(_, item, lane, unit, _):
@@ -108,7 +133,7 @@ class Docket:
 
     def add(self, tasks: list[Task]) -> list[Entry]:
         """Put more orders behind those that are out; what is to be given to the runner."""
-        new = [Entry(task, len(task.payloads) if type(task) is Calls else 1) for task in tasks]
+        new = [Entry.of(task) for task in tasks]
         self._entries += new
         return new
 
@@ -168,27 +193,33 @@ class Docket:
                 yield entry, min(left, entry.size)
                 left -= entry.size
 
-    def settle(self, items: int) -> None:
-        """The runner is done with calls of so many items."""
+    def settle(self, items: int) -> list[UnitEnd]:
+        """The runner is done with calls of so many items, or one is given up: what ends by that."""
+        ended: list[UnitEnd] = []
         if items <= 0:
-            return
+            return ended
         self.emitted = 0
         for entry in self._entries:
-            task = entry.task
+            task, at = entry.task, entry.done
             if type(task) is Call:
-                if not entry.done:
-                    entry.done = 1
-                    items -= len(task.origins)
+                if at:
+                    continue
+                entry.done = 1
+                items -= len(task.origins)
             elif type(task) is Calls:
-                count = min(items, entry.size - entry.done)
-                entry.done += count
-                items -= count
+                entry.done = min(entry.size, at + items)
+                items -= entry.done - at
+            else:
+                continue
+            if entry.ends_units:
+                ended.append(UnitEnd(task.lane, task.unit + at, entry.done - at, free=False))
             if items <= 0:
                 break
         self._drop()
+        return ended
 
-    def settle_one(self) -> tuple[ItemId, int, int]:
-        """The runner is done with the first call, of one item: its id, lane and unit."""
+    def settle_one(self) -> Settled:
+        """The runner is done with the first call, of one item."""
         entry = self._entries[0]
         task = entry.task
         self.emitted = 0
@@ -197,9 +228,10 @@ class Docket:
         if entry.done == entry.size:
             self._drop()
         if type(task) is Calls:
-            return (*task.prefix, task.ordinals[at]), task.lane, task.unit + at
+            item = (*task.prefix, task.ordinals[at])
+            return Settled(item, task.lane, task.unit + at, entry.ends_units)
         assert type(task) is Call
-        return task.id, task.lane, task.unit
+        return Settled(task.id, task.lane, task.unit, entry.ends_units)
 
     def pass_by(self, kind: type[Lone | UnitEnd]) -> Task | None:
         """The runner is done with the first order of a kind that is no call: that one."""
@@ -230,8 +262,7 @@ class Docket:
         """The runner is gone; what the next one is to be given.
 
         Args:
-            tried: How often the one call that was in hand was tried by now; ``None``: it is given
-                up, if there was one.
+            tried: How often the one call that was in hand was tried by now; ``None``: none was.
         """
         hit = self._at_hand()
         return self._begin_again(
@@ -271,15 +302,16 @@ def _left_of(entry: Entry, hit: bool, tried: int | None) -> Iterator[Entry]:
     """What is left of an entry; ``hit``: the call in hand is the next one of it."""
     at = entry.done
     if hit:
-        if tried is not None:
-            # What was begun was delivered: that is so once for all.
-            yield Entry(
-                _call_of(entry, at),
-                begun=1,
-                tried=tried,
-                alone=entry.alone,
-                failure=entry.failure,
-            )
+        assert tried is not None
+        # What was begun was delivered: that is so once for all.
+        yield Entry(
+            _call_of(entry, at),
+            begun=1,
+            tried=tried,
+            alone=entry.alone,
+            failure=entry.failure,
+            ends_units=entry.ends_units,
+        )
         at += 1
     yield from _rest_of(entry, at)
 
@@ -292,8 +324,9 @@ def _failed_in(entry: Entry, frame: SealedFrame, at: int, failure: Failure) -> I
         return
     if type(task) is Calls and place:
         before = task._replace(ordinals=task.ordinals[:place], payloads=task.payloads[:place])
-        yield Entry(before, place)
-    yield Entry(_call_of(entry, place), begun=entry.begun, failure=failure)
+        yield Entry.of(before)
+    call = _call_of(entry, place)
+    yield Entry(call, begun=entry.begun, failure=failure, ends_units=entry.ends_units)
     yield from _rest_of(entry, place + 1)
 
 
@@ -309,7 +342,14 @@ def _alone(entry: Entry, in_hand: int) -> Iterator[Entry]:
     """What is left of an entry, those in hand by themselves."""
     for at in range(entry.done, in_hand):
         call = _call_of(entry, at)
-        yield Entry(call, begun=1, tried=entry.tried, alone=True, failure=entry.failure)
+        yield Entry(
+            call,
+            begun=1,
+            tried=entry.tried,
+            alone=True,
+            failure=entry.failure,
+            ends_units=entry.ends_units,
+        )
     yield from _rest_of(entry, max(entry.done, in_hand))
 
 
@@ -321,12 +361,6 @@ def _rest_of(entry: Entry, at: int) -> Iterator[Entry]:
     if type(row) is not Calls:
         yield entry
         return
-    rest = Calls(
-        row.prefix,
-        row.ordinals[at:],
-        row.payloads[at:],
-        row.lane,
-        row.unit + at,
-        row.origin,
+    yield Entry.of(
+        row._replace(ordinals=row.ordinals[at:], payloads=row.payloads[at:], unit=row.unit + at)
     )
-    yield Entry(rest, entry.size - at)

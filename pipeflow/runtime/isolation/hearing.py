@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from typing import Any, assert_never
 
 from pipeflow.errors import ItemNotLoadable
@@ -19,6 +20,7 @@ from pipeflow.runtime.board import (
     OVER,
     PROCESSED,
     RECEIVED,
+    RETRIED,
     SKIPPED,
     put_hand,
 )
@@ -42,6 +44,7 @@ from pipeflow.runtime.isolation.messages import (
     Results,
     Told,
     Unread,
+    is_quick,
     settled,
     unpack_record,
 )
@@ -74,6 +77,7 @@ class HearingLoop(StageLoop):
     _docket: Docket = field(default_factory=Docket)
     _end: EndOrder | None = None
     _settled: int = 0  # items that the runners are done with
+    _retried: int = 0  # tries beside the first ones, of what was not in hand since
     _runner: int = 0  # its number
     _quiet: int = 0  # calls of this runner that gave nothing, and have no record
     _given: int = 0  # orders that this runner was given
@@ -95,6 +99,7 @@ class HearingLoop(StageLoop):
         self._runner += 1
         self._quiet = 0
         self._settled = settled(tuple([self.row[cell] for cell in COUNTS]))
+        self._retried = self.row[RETRIED]
         self.tell(RunnerStarted(self._child.pid))
 
     def _at_hand(self) -> Child:
@@ -116,11 +121,11 @@ class HearingLoop(StageLoop):
             return False
         self._note_begun()
         gone: ReadersGone | None = None
-        for data in records:
+        for data, follows in zip_longest(records, records[1:], fillvalue=b""):
             try:
                 record = unpack_record(data)
                 if type(record) is Quick:
-                    self._note_quick(record.result)
+                    self._note_quick(record.result, more=is_quick(follows))
                 else:
                     self._note(record)
             except ReadersGone as error:  # what else was said counts all the same
@@ -150,17 +155,18 @@ class HearingLoop(StageLoop):
             items = [act.id for act in record.acts if type(act) is Emitted]
             raise InputNotLoadable(items[error.index], error) from error
 
-    def _note_quick(self, result: Any) -> None:
+    def _note_quick(self, result: Any, *, more: bool) -> None:
         """The call in hand is done, and gave one plain result."""
-        row = self.row
-        item, lane, unit = self._docket.settle_one()
+        row, outbox = self.row, self.outbox
+        item, lane, unit, ends_unit = self._docket.settle_one()
         self._at_hand().confirm()
         self._settled += 1
         self._deaths = 0
         row[PROCESSED] += 1
         try:
             if not self._leaving:
-                self.outbox.emit(OUT, result, item, lane, unit, settled=True)
+                send = outbox.emit_whole if ends_unit else outbox.emit
+                send(OUT, result, item, lane, unit, settled=True, more=more)
         except ReadersGone:
             self._leaving = True
             raise
@@ -173,11 +179,27 @@ class HearingLoop(StageLoop):
         if new > 0:
             row = self.row
             self._quiet = total
-            self._docket.settle(new)
+            ended = self._docket.settle(new)
             self._settled += new
             self._deaths = 0
             row[PROCESSED] += new
             row[EMPTY] += new
+            self._end_units(ended)
+
+    def _end_units(self, ended: Sequence[UnitEnd]) -> None:
+        """These units are complete; no order has told the runner of their end.
+
+        Raises:
+            ReadersGone: Nobody needs what the stage gives any more.
+        """
+        for lane, unit, span, free in ended:
+            if self._leaving:
+                return
+            try:
+                self.outbox.end_unit(lane, unit, span, free=free)
+            except ReadersGone:
+                self._leaving = True
+                raise
 
     def _note(self, record: Record) -> None:
         match record:
@@ -218,7 +240,18 @@ class HearingLoop(StageLoop):
                 self._leaving, gone = True, error
         if record.metrics is not None:
             self._metrics = record.metrics
-        self._settle(record.counts)
+        given_up, over = self._given_up_so_far(), self.row[OVER]
+        ended = self._settle(record.counts)
+        try:
+            self._end_units(ended)
+        except ReadersGone as error:
+            gone = error
+        # The runner has judged by what it knew of its mates. Of those who write this down for all
+        # to see, the last one sees it all.
+        if self._given_up_so_far() > given_up:
+            self._stop_if(self._spending.after_giving_up(self._seen()))
+        if self.row[OVER] > over:
+            self._judge_at_end()
         if gone is not None:
             raise gone
 
@@ -257,22 +290,20 @@ class HearingLoop(StageLoop):
         else:
             self._docket.emitted += 1
 
-    def _settle(self, counts: tuple[int, ...]) -> None:
-        """Bring the counts up to date, and let go of what is done."""
+    def _settle(self, counts: tuple[int, ...]) -> list[UnitEnd]:
+        """Bring the counts up to date, and let go of what is done; the units that end by that."""
         row = self.row
         if counts[0] > row[PROCESSED]:
             self._deaths = 0  # an item was finished
-        before = (row[SKIPPED] + row[DEAD_LETTERED], row[OVER])
         for cell, count in zip(COUNTS, counts, strict=True):
             row[cell] = count
         newly, self._settled = settled(counts) - self._settled, settled(counts)
-        self._docket.settle(newly)
-        # The runner has judged by what it knew of its mates. Of those who write this down for all
-        # to see, the last one sees it all.
-        if row[SKIPPED] + row[DEAD_LETTERED] > before[0]:
-            self._stop_if(self._spending.after_giving_up(self._seen()))
-        if row[OVER] > before[1]:
-            self._judge_at_end()
+        if newly:
+            self._retried = row[RETRIED]
+        return self._docket.settle(newly)
+
+    def _given_up_so_far(self) -> int:
+        return self.row[SKIPPED] + self.row[DEAD_LETTERED]
 
     def _note_begun(self) -> None:
         """Note what the runner has in hand by now: it is delivered, and its credit goes back."""

@@ -74,6 +74,8 @@ class KeeperLoop(ReplacingLoop):
         if self._leaving:
             raise ReadersGone
         assert self.inbox is not None
+        if self._takes_rows():
+            self.inbox.give_rows()
         while self._over is None:
             moved = self._hear()
             self._note_begun()
@@ -93,6 +95,11 @@ class KeeperLoop(ReplacingLoop):
                     timeout_s=left_s if self._rest_until is None else REST_LOOK_S,
                 )
         yield from ()
+
+    def _takes_rows(self) -> bool:
+        """Whether the runner is done with its calls one by one, so that each may end its unit."""
+        assert self._loaded is not None
+        return self.stage.batch is None and not self._loaded.awaits
 
     def end_now(self) -> None:
         """Called by a signal: end as soon as what the runner has begun is noted."""

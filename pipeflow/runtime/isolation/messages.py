@@ -293,6 +293,11 @@ def pack_quick(result: object) -> bytes:
     return _QUICK + pickle.dumps(result, protocol=5)
 
 
+def is_quick(data: bytes) -> bool:
+    """Whether these bytes are a quick result; none are nothing."""
+    return data[:1] == _QUICK
+
+
 def unpack_record(data: bytes) -> Record:
     """The record again; a quick result that cannot be loaded is its reader's to fail of."""
     if data[0] == _QUICK_FORM:

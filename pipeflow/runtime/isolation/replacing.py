@@ -174,6 +174,7 @@ class ReplacingLoop(HearingLoop):
             case Follows.GIVE_UP:
                 assert call is not None
                 self._give_up_call(call, failure)
+                self._end_units(docket.settle(_count(call)))
                 self._succeed(docket.restart(tried=None))
             case Follows.TRY_AGAIN:
                 self.row[RETRIED] += _count(call)
@@ -260,9 +261,8 @@ class ReplacingLoop(HearingLoop):
 
     def _tries_in(self, child: Child, call: Call) -> int:
         """How often the runner itself has tried the item in its hand again."""
-        retried = child.link.row[RETRIED] - self.row[RETRIED]
-        self.row[RETRIED] += retried
-        return retried // _count(call)
+        self.row[RETRIED] = child.link.row[RETRIED]
+        return (self.row[RETRIED] - self._retried) // _count(call)
 
     def _failure_of(self, call: Call | None, *, late: bool, tried: int) -> Failure:
         """What has become of the item in hand, or of the worker if there is none."""

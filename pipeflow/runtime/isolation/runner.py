@@ -12,7 +12,7 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from pipeflow.errors import ChannelError
@@ -24,7 +24,7 @@ from pipeflow.runtime.flow.refused import ReadersGone
 from pipeflow.runtime.isolation.ahead import Ahead
 from pipeflow.runtime.isolation.link import Cell, Link
 from pipeflow.runtime.isolation.messages import Broken, Loaded, Over
-from pipeflow.runtime.isolation.row_loop import RowLoop
+from pipeflow.runtime.isolation.row_loop import RowLoop, RowTryLoop
 from pipeflow.runtime.isolation.runner_inbox import RunnerInbox
 from pipeflow.runtime.isolation.runner_outbox import RunnerOutbox
 from pipeflow.runtime.last_words import leave_last_words
@@ -35,6 +35,7 @@ from pipeflow.runtime.loops.base import WAITS, StageLoop, failure_of
 from pipeflow.runtime.loops.calls import CallLoop
 from pipeflow.runtime.loops.pick import make_loop
 from pipeflow.runtime.loops.starving import starved
+from pipeflow.runtime.loops.tries import TryLoop
 from pipeflow.runtime.messages import EXIT_FAILED
 from pipeflow.stages.context import StageContext, enter
 from pipeflow.stages.work import Work
@@ -50,6 +51,8 @@ if TYPE_CHECKING:
 
 #: How long a wait before another try lasts at most before it looks around, in milliseconds.
 _LOOK_MS: Final = 100
+#: Loops that answer item by item, and what they are where rows of items come.
+_IN_ROWS: Final[Mapping[type, type[RowLoop]]] = {CallLoop: RowLoop, TryLoop: RowTryLoop}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,9 +185,10 @@ def _loop_of(
         "alone": lambda: inbox.alone,
     }
     loop = make_loop(work, starved=starved(plan, brief.worker, task.board), **settings)
-    if type(loop) is CallLoop and stage.join is Join.MERGE:
+    kind = _IN_ROWS.get(type(loop))
+    if kind is not None and stage.join is Join.MERGE:
         inbox.in_rows = True
-        loop = RowLoop(
+        loop = kind(
             work=work,
             link=link,
             put_quick=outbox.put_quick,

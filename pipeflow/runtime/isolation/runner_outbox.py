@@ -74,6 +74,7 @@ class RunnerOutbox:
         self._pile: Pile | None = None
         self._counts: tuple[int, ...] = ()
         self._metrics: dict[str, float] = {}
+        self._quick = self._nothing = 0  # told quickly since the last counts; what was quiet then
         self._records = self._quiet = 0
         self._keep: deque[tuple[int, tuple[object, ...]]] = deque()
         # The author's threads may write to the log; so may a finalizer, wherever this thread is.
@@ -123,11 +124,10 @@ class RunnerOutbox:
 
     def flush(self) -> None:
         """Tell the keeper all that was done."""
-        counts = tuple([self._link.row[cell] for cell in COUNTS])
-        if not self._acts and counts == self._counts:
-            return
-        metrics = self._context.metrics
+        counts, metrics = tuple([self._link.row[cell] for cell in COUNTS]), self._context.metrics
         changed = dict(metrics) if metrics and metrics != self._metrics else None
+        if not self._acts and changed is None and counts == self._known_counts():
+            return
         packet, acts = None, tuple(self._acts)
         results = sum([type(act) is Emitted for act in acts])
         with self._lock:
@@ -141,11 +141,20 @@ class RunnerOutbox:
                 self._keep[-1] = (self._records, self._keep[-1][1])
         self._acts.clear()
         self._pile, self._counts = None, counts
+        self._quick, self._nothing = 0, self._link.cells[Cell.QUIET]
         if changed is not None:
             self._metrics = changed
         if results:
             self._await_taken(results, packet.shared_bytes if packet is not None else 0)
         self.settle()
+
+    def _known_counts(self) -> tuple[int, ...]:
+        """The counts as the keeper has them, by what was told and by what it counts itself."""
+        if not self._counts:
+            return ()
+        processed, empty, *others = self._counts
+        nothing = self._link.cells[Cell.QUIET] - self._nothing
+        return (processed + self._quick + nothing, empty + nothing, *others)
 
     def put_nothing(self) -> None:
         """Tell that the call in hand, of one item, is done, and gave nothing.
@@ -169,6 +178,7 @@ class RunnerOutbox:
             return False
         with self._lock:
             self._write(data)
+        self._quick += 1
         self._await_taken(1, 0)
         return True
 

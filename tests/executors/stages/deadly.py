@@ -64,6 +64,18 @@ def thirds(item: int, at: list[int], notes: Path) -> int | None:
     return item if item % 3 == 0 else None
 
 
+def failing_first(item: int, at: list[int], notes: Path, fails: int) -> int:
+    """Some items fail so many times before they end the process."""
+    file = notes / str(item)
+    with file.open("a") as lines:
+        lines.write("tried\n")
+    if item in at:
+        if len(file.read_text().splitlines()) <= fails:
+            raise ConnectionError(f"{item} fails")
+        end_process("SIGKILL")
+    return item
+
+
 class Deadly:
     """Passes numbers on; ends its process at some of them, at their first tries or at all.
 

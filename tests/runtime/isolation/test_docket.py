@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 
 from pipeflow.runtime.flow.joins import Call, Calls, Lone, Origin, UnitEnd
 from pipeflow.runtime.isolation.docket import Docket, Task
-from pipeflow.runtime.isolation.messages import CallOrder, LoneOrder, RowOrder, UnitOrder
+from pipeflow.runtime.isolation.messages import (
+    CallOrder,
+    FailedOrder,
+    LoneOrder,
+    Place,
+    RowOrder,
+    UnitOrder,
+)
+from pipeflow.runtime.isolation.sealed import Sealed, SealedFrame
+from pipeflow.runtime.messages import Failure
+from pipeflow.transports.base import Packet
 
 HERE = Origin(0, 0, None)
 
@@ -19,9 +29,21 @@ def call(number: int, items: int = 1) -> Call:
     return Call(f"item {number}", (0, number), 0, number, (HERE,) * items)
 
 
-def row(first: int, count: int) -> Calls:
+def row(first: int, count: int, *, end_units: bool = False) -> Calls:
     payloads: list[Any] = [f"item {first + each}" for each in range(count)]
-    return Calls((0,), range(first, first + count), payloads, 0, first, HERE)
+    return Calls((0,), range(first, first + count), payloads, 0, first, HERE, end_units=end_units)
+
+
+def sealed(first: int, count: int) -> Calls:
+    """A row that ends its units, of items in a frame that was not opened."""
+    frame = SealedFrame(first, Packet(b"", (), count), ())
+    payloads: list[Any] = [Sealed(frame, at) for at in range(count)]
+    return row(first, count, end_units=True)._replace(payloads=payloads)
+
+
+def units_of(ends: list[UnitEnd]) -> list[int]:
+    """Numbers of the units that have ended."""
+    return [unit for end in ends for unit in range(end.unit, end.unit + end.span)]
 
 
 def unit(number: int) -> UnitEnd:
@@ -41,6 +63,8 @@ def hand(docket: Docket) -> int | None:
 def numbers(docket: Docket) -> list[int]:
     """Numbers of all items that another runner would be given."""
     found: list[int] = []
+    if docket.in_hand() is not None:
+        docket.settle(1)
     for entry in docket.restart(tried=None):
         match entry.order():
             case CallOrder(item) | LoneOrder(item):
@@ -75,7 +99,7 @@ def test_a_row_is_begun_call_by_call() -> None:
     docket.settle_one()
     assert hand(docket) is None
     assert [count for _, count in docket.begin(5)] == [2, 1]
-    assert docket.settle_one() == ((0, 2), 0, 2)
+    assert docket.settle_one() == ((0, 2), 0, 2, False)
     assert hand(docket) == 3
     assert len(docket) == 2
 
@@ -110,7 +134,7 @@ def test_the_next_runner_gets_all_that_is_not_done_the_call_in_hand_by_itself(
     docket = Docket()
     docket.add([row(0, 5), unit(4), call(5)])
     list(docket.begin(3))
-    docket.settle(2)
+    docket.settle(2 if tried else 3)
     docket.emitted = 7
 
     left = docket.restart(tried=tried)
@@ -160,10 +184,10 @@ def test_whatever_was_done_the_rest_is_what_is_left(rows: list[int], steps: list
         total += count
     begun = done = 0
     for step in steps:
-        begun = min(total, max(begun, done + 1, begun + step - 2))
+        begun = min(total, max(begun, done + (step > 1)))
         delivered = sum(count for _, count in docket.begin(begun))
         assert delivered >= 0
-        if step and done < begun:
+        if step % 2 and done < begun:
             docket.settle(1)
             done += 1
         assert len(docket) == total - done
@@ -171,3 +195,114 @@ def test_whatever_was_done_the_rest_is_what_is_left(rows: list[int], steps: list
 
     assert held == (done if begun > done else None)
     assert numbers(docket) == [n for n in range(done, total) if n != held]
+
+
+FAILED = Failure(phase="unpickling", kind="ValueError", message="it is torn")
+
+
+def test_calls_of_a_row_that_end_their_units_say_so_when_they_are_done() -> None:
+    docket = Docket()
+    docket.add([row(3, 5, end_units=True), row(8, 2), call(10), unit(10)])
+    list(docket.begin(8))
+
+    assert docket.settle(2) == [UnitEnd(0, 3, 2, free=False)]
+    assert docket.settle_one() == ((0, 5), 0, 5, True)
+    # What comes after the row has ends of its own.
+    assert docket.settle(5) == [UnitEnd(0, 6, 2, free=False)]
+    assert len(docket) == 1
+
+
+@pytest.mark.parametrize("tried", [None, 2])
+def test_a_call_cut_out_of_such_a_row_ends_its_unit_by_itself(tried: int | None) -> None:
+    docket = Docket()
+    docket.add([row(0, 4, end_units=True)])
+    list(docket.begin(2))
+    assert units_of(docket.settle(1)) == [0]
+    given_up = units_of(docket.settle(1)) if tried is None else []
+
+    left = docket.restart(tried=tried)
+
+    again = [] if tried is None else [CallOrder((0, 1), 0, 1, 1, 2, False)]
+    # The runner hears of calls alone.
+    assert [entry.order() for entry in left] == [*again, RowOrder((0,), range(2, 4), 0, 2)]
+    list(docket.begin(3))
+    assert given_up + units_of(docket.settle(3)) == [1, 2, 3]
+
+
+def test_an_item_of_such_a_row_that_cannot_be_loaded_ends_its_unit_in_its_place() -> None:
+    docket = Docket()
+    docket.add([sealed(4, 4)])
+    frame, at, torn = docket.find(4, 2)
+
+    docket.fail(frame, at, FAILED)
+    left = docket.restart(tried=None)
+
+    assert torn.id == (0, 6)
+    assert [entry.order() for entry in left] == [
+        RowOrder((0,), range(4, 6), 0, 4, Place(4, 0)),
+        FailedOrder((0, 6), 0, 6, FAILED, 1, Place(4, 2)),
+        RowOrder((0,), range(7, 8), 0, 7, Place(4, 3)),
+    ]
+    list(docket.begin(4))
+    assert units_of(docket.settle(4)) == [4, 5, 6, 7]
+
+
+@given(
+    rows=st.lists(st.integers(1, 5), min_size=1, max_size=5),
+    events=st.lists(
+        st.tuples(
+            st.sampled_from(["quick", "several", "death", "given up", "alone", "torn"]),
+            st.integers(1, 4),
+        ),
+        max_size=20,
+    ),
+)
+def test_however_rows_are_cut_each_unit_ends_once_and_in_order(
+    rows: list[int], events: list[tuple[str, int]]
+) -> None:
+    docket, ended, total, begun = Docket(), list[int](), 0, 0
+    for count in rows:
+        docket.add([sealed(total, count)])
+        total += count
+    for event, most in [*events, ("several", total)]:
+        count = min(most, len(docket))
+        if not count:
+            break
+        match event:
+            case "quick":
+                begun += 1
+                list(docket.begin(begun))
+                done = docket.settle_one()
+                ended += [done.unit] if done.ends_unit else []
+                continue
+            case "several":
+                begun += count
+                list(docket.begin(begun))
+                ended += units_of(docket.settle(count))
+                continue
+            case "death":
+                list(docket.begin(begun + 1))
+                docket.restart(tried=count)
+            case "given up":
+                list(docket.begin(begun + 1))
+                ended += units_of(docket.settle(1))
+                docket.restart(tried=None)
+            case "alone":
+                list(docket.begin(begun + count))
+                docket.restart_alone()
+            case "torn":
+                docket.restart(tried=None)  # a runner loads a frame before it begins any of it
+                at = total - 1 - len(docket) + count  # one of those that are left
+                first = max(n for n in range(at + 1) if n in starts_of(rows))
+                docket.fail(docket.find(first, at - first)[0], at - first, FAILED)
+                docket.restart(tried=None)
+            case _:
+                raise AssertionError(event)
+        begun = 0
+
+    assert ended == [*range(total)]
+
+
+def starts_of(rows: list[int]) -> list[int]:
+    """Number of the first item of each row."""
+    return [sum(rows[:place]) for place in range(len(rows))]
