@@ -19,7 +19,7 @@ from pipeflow.runtime.flow.outbox import Outbox
 from pipeflow.runtime.flow.ports import OutPort
 from pipeflow.runtime.flow.runs import Run
 from pipeflow.runtime.flow.targets import OutChannel, Spread, Target
-from pipeflow.runtime.flow.units import Part, parts_of
+from pipeflow.runtime.flow.units import Part, first_id, parts_of
 from pipeflow.runtime.flow.unloaded import without_unloadable
 from pipeflow.runtime.loops.calls import CallLoop
 from pipeflow.runtime.messages import EndOfInput
@@ -56,6 +56,7 @@ class Sender:
 
     def __init__(self) -> None:
         self.parts: list[Part] = []
+        self.metas: list[bytes] = []
         self.credits = 0
         self.is_idle = True
         #: Credits that its reader has for it.
@@ -73,6 +74,7 @@ class Sender:
     def send(self, meta: bytes, packet: Packet, credits: int) -> None:
         self.credits += credits
         self.parts += parts_of(meta, Decoder().decode(packet))
+        self.metas.append(meta)
 
 
 class Replica:
@@ -127,6 +129,11 @@ class Replica:
 
     def work_on(self, rows: dict[int, list[Any]]) -> Seen:
         """Rows of items by the unit of the first; gives what came of each unit on `out`."""
+        self.work_on_rows(rows)
+        return seen_of(self.senders["out"].parts)
+
+    def work_on_rows(self, rows: dict[int, list[Any]]) -> None:
+        """Rows of items by the unit of the first."""
         for unit, payloads in rows.items():
             ordinals = range(unit, unit + len(payloads))
             origin = Origin(0, 0, None)
@@ -137,7 +144,6 @@ class Replica:
         for _ in self.loop.steps():
             pass
         self.outbox.flush()
-        return seen_of(self.senders["out"].parts)
 
 
 def seen_of(parts: list[Part]) -> Seen:
@@ -207,6 +213,20 @@ def test_what_a_row_gives_leaves_in_the_order_of_its_units_whatever_is_in_betwee
     assert (replica.row[RECEIVED], replica.row[PROCESSED]) == (count, count)
     assert replica.row[EMPTY] == sum(not results for results in wanted.values())
     assert replica.edge[SENT] == sum(map(len, wanted.values()))
+
+
+def test_rows_whose_units_do_not_rise_keep_the_ids_of_their_items() -> None:
+    replica = Replica(give)  # behind replicas without order they come as they come
+    row = [("one", number) for number in range(3)]
+
+    replica.work_on_rows({20: row, 4: row})
+
+    sent = replica.senders["out"]
+    ids = [item for part in sent.parts for item, _ in part.items]
+    assert ids == [(0, unit) for unit in (20, 21, 22, 4, 5, 6)]
+    begun = [first_id(meta) for meta in sent.metas]
+    assert begun == [item for item in ids if item in begun]
+    assert (0, 4) in begun
 
 
 def test_a_row_of_single_results_takes_a_credit_for_each_and_one_frame() -> None:

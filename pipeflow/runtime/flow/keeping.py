@@ -67,4 +67,4 @@ class Keeping(Express):
         waiting = len(run.payloads)
         if run.first + waiting != unit or waiting >= self.batch_items:
             self.flush()
-            run.first = unit
+            run.go_on_at(unit)

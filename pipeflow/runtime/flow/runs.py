@@ -85,6 +85,11 @@ class Run:
         """Whether slots were taken for it."""
         return self.pile is not None and self.pile.filled
 
+    def go_on_at(self, unit: int) -> None:
+        """Nothing waits, and the next unit is this one, which may be an earlier one too."""
+        self.first = unit
+        self._prefixes = [(unit, self.prefix)]
+
     def begin(self, prefix: ItemId) -> None:
         """The ids of all that is added from now on begin like this."""
         unit, before = self._prefixes[-1]
