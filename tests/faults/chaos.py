@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import random
 import select
@@ -94,10 +95,11 @@ def run(folder: Path, seed: int, *, items: int, seconds: float, every_s: float =
     dice, kills = random.Random(seed), 0
     with subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True) as process:
         ended = os.pidfd_open(process.pid)
-        until = time.monotonic() + seconds
+        until = math.inf  # the time begins when there is somebody to kill
         while time.monotonic() < until and not select.select([ended], [], [], every_s)[0]:
             pids = living(events)
             if pids:
+                until = min(until, time.monotonic() + seconds)
                 kills += kill(dice.choice(pids))
         os.close(ended)
         said = process.communicate()[1]

@@ -76,9 +76,9 @@ ITEMS = (
     ),
     Mutation(
         "a credit lost with each frame",
-        "runtime/flow/inbox.py",
-        "due = min(credits, self.left)",
-        "due = max(0, min(credits, self.left) - 1)",
+        "runtime/flow/inlets.py",
+        "channel, due = self.channel, credits",
+        "channel, due = self.channel, max(0, credits - 1)",
         [
             f"{HARD}::test_a_stuck_reader_lets_a_source_be_asked_for_three_items_at_most",
             CONFORMANCE,
