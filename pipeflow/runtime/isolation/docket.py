@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
 from pipeflow.runtime.flow.joins import Call, Calls, Lone, UnitEnd
 from pipeflow.runtime.isolation.messages import (
@@ -29,19 +29,6 @@ from pipeflow.values import dataclass
 
 Task = Call | Calls | Lone | UnitEnd
 _CALLS: Final = frozenset({Call, Calls})
-
-
-class Settled(NamedTuple):
-    """A call of one item that is done.
-
-    Attributes:
-        id: Of the item. lane, unit: Its place. ends_unit: Nothing more comes of that unit.
-    """
-
-    id: ItemId
-    lane: int
-    unit: int
-    ends_unit: bool
 
 
 @dataclass(slots=True, eq=False)
@@ -218,8 +205,12 @@ class Docket:
         self._drop()
         return ended
 
-    def settle_one(self) -> Settled:
-        """The runner is done with the first call, of one item."""
+    def settle_one(self) -> tuple[ItemId, int, int, bool]:
+        """The runner is done with the first call, of one item.
+
+        Returns:
+            Its id, lane and unit, and whether nothing more comes of that unit.
+        """
         entry = self._entries[0]
         task = entry.task
         self.emitted = 0
@@ -229,9 +220,9 @@ class Docket:
             self._drop()
         if type(task) is Calls:
             item = (*task.prefix, task.ordinals[at])
-            return Settled(item, task.lane, task.unit + at, entry.ends_units)
+            return item, task.lane, task.unit + at, entry.ends_units
         assert type(task) is Call
-        return Settled(task.id, task.lane, task.unit, entry.ends_units)
+        return task.id, task.lane, task.unit, entry.ends_units
 
     def pass_by(self, kind: type[Lone | UnitEnd]) -> Task | None:
         """The runner is done with the first order of a kind that is no call: that one."""
