@@ -9,7 +9,7 @@ import pytest
 
 from pipeflow.telemetry.events import Event, ItemFailed, RunFailed
 from pipeflow.telemetry.report import Status
-from tests.executors.judging import balanced
+from tests.executors.judging import balanced, succeeded
 from tests.executors.running import EXECUTORS, run
 
 pytestmark = [pytest.mark.processes, pytest.mark.parametrize("executor", EXECUTORS)]
@@ -343,3 +343,34 @@ def test_a_stage_that_waits_ends_when_nobody_needs_it(tmp_path: Path, executor: 
     assert outcome.report.run.status is Status.SUCCEEDED, outcome.report.errors
     assert outcome.items("sink") == [1]
     balanced(outcome)
+
+
+def test_replicas_that_end_early_each_at_its_place_leave_their_letters_in_order(
+    tmp_path: Path, executor: str
+) -> None:
+    stages = {
+        "source": {"call": "shapes:numbers", "with": {"stop": 5000}},
+        "work": {
+            "call": "shapes:fail_on_odd",
+            "inputs": "source",
+            "replicas": 3,
+            "on_error": "dead_letter",
+        },
+        "few": {"use": "take", "with": {"n": 16}, "inputs": "work"},
+        "sink": {"keep": "few"},
+        "named": {
+            "use": "map",
+            "with": {"expr": "item['item']"},
+            "inputs": "work.errors",
+            "replicas": 2,
+        },
+        "broken": {"keep": "named"},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    succeeded(outcome)
+    assert outcome.items("sink") == list(range(0, 32, 2))
+    broken = outcome.items("broken")
+    assert broken == sorted(broken)
+    assert broken[:14] == list(range(1, 29, 2))

@@ -27,11 +27,11 @@ def taken(collector: Collector) -> list[tuple[int, list[str]]]:
     return seen
 
 
-def make(writers: int, **settings: bool | int) -> Collector:
-    options: dict[str, int] = {
+def make(writers: int, **settings: Any) -> Collector:
+    options: dict[str, Any] = {
         "lanes": 1, "ordered": True, "in_parts": False, "first": 0, "step": 1,
     }  # fmt: skip
-    return Collector(writers=writers, **{**options, **settings})  # type: ignore[arg-type]  # a mix
+    return Collector(writers=writers, **{**options, **settings})
 
 
 def test_units_wait_for_the_one_that_is_due() -> None:
@@ -102,6 +102,18 @@ def test_a_unit_that_never_comes_is_a_protocol_error() -> None:
     assert taken(collector) == []
     with pytest.raises(ProtocolError, match="unit 0 of lane 0 never came"):
         collector.exhausted()
+
+
+def test_where_the_run_was_cut_short_units_that_nobody_can_bring_any_more_are_empty() -> None:
+    collector = make(2, cut_short=lambda: True)
+    collector.feed(1, unit(0, "a"), None)
+    collector.feed(1, unit(3, "d"), None)
+
+    assert taken(collector) == [(0, ["a"])]  # the other may still bring them
+    collector.end(0)
+    assert taken(collector) == [(1, []), (2, []), (3, ["d"])]
+    collector.end(1)
+    assert collector.exhausted()
 
 
 def test_a_unit_that_comes_twice_is_a_protocol_error() -> None:

@@ -17,7 +17,7 @@ from pipeflow.planner.plan import (
     Route,
     StagePlan,
 )
-from pipeflow.runtime.board import Board
+from pipeflow.runtime.board import EARLY, Board, Words
 from pipeflow.runtime.flow.collector import Collector
 from pipeflow.runtime.flow.express import Encoder
 from pipeflow.runtime.flow.inbox import Decode, Inbox
@@ -74,7 +74,8 @@ def make_inbox(
         )
         ports = [_in_port(plan, edges[0], worker, channels, board, straight, open_receiver)]
         return Inbox(ports, straight, bases, *rest)
-    collectors = [_collector(plan, edge, replica) for edge in edges]
+    rows = [board.worker(each.index) for each in plan.workers]
+    collectors = [_collector(plan, edge, replica, rows) for edge in edges]
     ports = [
         _in_port(plan, edge, worker, channels, board, collector, open_receiver)
         for edge, collector in zip(edges, collectors, strict=True)
@@ -96,7 +97,7 @@ def _writers(plan: Plan, edge: EdgePlan) -> int:
     return 1 if edge.route is Route.ALIGNED else len(plan.workers_of(edge.source))
 
 
-def _collector(plan: Plan, edge: EdgePlan, replica: int) -> Collector:
+def _collector(plan: Plan, edge: EdgePlan, replica: int, rows: Sequence[Words]) -> Collector:
     by_unit = edge.route is Route.BY_UNIT
     kind = Recounter if edge.recounted else Collector
     return kind(
@@ -106,6 +107,7 @@ def _collector(plan: Plan, edge: EdgePlan, replica: int) -> Collector:
         in_parts=edge.parts is Parts.EACH,
         first=replica if by_unit else 0,
         step=len(plan.workers_of(edge.target)) if by_unit else 1,
+        cut_short=lambda: any(row[EARLY] for row in rows),
     )
 
 

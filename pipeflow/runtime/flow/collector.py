@@ -14,7 +14,7 @@ from one writer or in parts from each, and which units this reader gets (all, or
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from pipeflow.errors import ProtocolError
@@ -64,11 +64,22 @@ class Collector:
         in_parts: Whether each writer brings a part of each unit.
         first: Number of the first unit that this reader gets.
         step: Distance between its units: 1, or the number of reading replicas.
+        cut_short: Whether a worker of the run has ended early. Replicas do so each at its own
+            place, so units may be missing between those that others of them still send.
     """
 
     def __init__(
-        self, *, writers: int, lanes: int, ordered: bool, in_parts: bool, first: int, step: int
+        self,
+        *,
+        writers: int,
+        lanes: int,
+        ordered: bool,
+        in_parts: bool,
+        first: int,
+        step: int,
+        cut_short: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._cut_short = cut_short
         self._ordered = ordered and writers > 1
         self.in_parts = in_parts
         self._step = step
@@ -149,7 +160,16 @@ class Collector:
                 if part.closed:
                     lane.due = part.unit + part.span - 1 + self._step
                 return Arrived(part, writer, frame, part.closed)
-        return None
+        return self._missing(lane)
+
+    def _missing(self, lane: _Lane) -> Arrived | None:
+        """The due unit as an empty one, if no writer can bring it any more; see ``cut_short``."""
+        heads = [queue[0][0] for queue in lane.heads if queue]
+        silent = [ended for queue, ended in zip(lane.heads, self._ended, strict=True) if not queue]
+        if not heads or not silent or not all(silent) or not self._cut_short():
+            return None
+        due, lane.due = lane.due, lane.due + self._step
+        return Arrived(Part(heads[0].lane, due, 1, [], closed=True, cost=0), 0, None, True)
 
     def _next_part(self, lane: _Lane) -> Arrived | None:
         """The due part of the due unit: writer 0's first."""

@@ -12,6 +12,8 @@ a word to the others:
 
 from __future__ import annotations
 
+from typing import Any
+
 from pipeflow.runtime.flow.collector import Arrived, Collector
 from pipeflow.runtime.flow.units import Part
 
@@ -22,17 +24,8 @@ class Recounter(Collector):
     Units without items are no units any more; the credit that they cost still goes back.
     """
 
-    def __init__(
-        self, *, writers: int, lanes: int, ordered: bool, in_parts: bool, first: int, step: int
-    ) -> None:
-        super().__init__(
-            writers=writers,
-            lanes=lanes,
-            ordered=ordered,
-            in_parts=in_parts,
-            first=first,
-            step=step,
-        )
+    def __init__(self, *, lanes: int, **settings: Any) -> None:
+        super().__init__(lanes=lanes, **settings)
         self._reached = [0] * lanes
 
     def take(self) -> Arrived | None:

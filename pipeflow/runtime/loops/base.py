@@ -28,6 +28,7 @@ from pipeflow.planner.plan import StagePlan
 from pipeflow.runtime.board import (
     DEAD_LETTERED,
     FAILED,
+    PROCESSED,
     SKIPPED,
     Words,
     hand,
@@ -338,7 +339,11 @@ class StageLoop(ABC):
                 self.row[SKIPPED] += count
                 self.tell(ItemGivenUp(failure, dead_lettered=False))
             case OnError.DEAD_LETTER:
-                self._dead_letter(failure, place)
+                try:
+                    self._dead_letter(failure, place)
+                except ReadersGone:
+                    self.row[PROCESSED] += count  # an early end: nobody needs more of it
+                    raise
                 self.row[DEAD_LETTERED] += count
                 self.tell(ItemGivenUp(failure, dead_lettered=True))
         self._given_up = failure

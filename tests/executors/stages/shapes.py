@@ -89,6 +89,12 @@ def fail_on_7(item: int) -> int:
     return item
 
 
+def fail_on_odd(item: int) -> int:
+    if item % 2:
+        raise ValueError(f"{item} is odd")
+    return item
+
+
 def fail_at(item: int, at: int) -> int:
     if item == at:
         raise RuntimeError(f"cannot do {item}")
