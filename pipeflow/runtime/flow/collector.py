@@ -84,6 +84,7 @@ class Collector:
         self.in_parts = in_parts
         self._step = step
         self._ended = [False] * writers
+        self._some_ended = False
         self._ready: deque[Arrived] = deque()
         self._lanes = [
             _Lane(due=first, heads=[deque() for _ in range(writers)]) for _ in range(lanes)
@@ -107,7 +108,7 @@ class Collector:
 
     def end(self, writer: int) -> None:
         """Nothing more comes from this writer."""
-        self._ended[writer] = True
+        self._ended[writer] = self._some_ended = True
 
     def take(self) -> Arrived | None:
         """The next part that may be worked on, or ``None`` when it is not here yet.
@@ -160,7 +161,7 @@ class Collector:
                 if part.closed:
                     lane.due = part.unit + part.span - 1 + self._step
                 return Arrived(part, writer, frame, part.closed)
-        return self._missing(lane)
+        return self._missing(lane) if self._some_ended else None
 
     def _missing(self, lane: _Lane) -> Arrived | None:
         """The due unit as an empty one, if no writer can bring it any more; see ``cut_short``."""
