@@ -24,7 +24,14 @@ from pipeflow.errors import MachineError
 from pipeflow.runtime import supervisor
 from pipeflow.runtime.launch.launcher import ServerLauncher
 from pipeflow.runtime.launch.messages import Launch
-from pipeflow.telemetry.events import Event, LogLine, RunFailed, WorkerDied, WorkerStarted
+from pipeflow.telemetry.events import (
+    Event,
+    LogLine,
+    RunFailed,
+    WorkerDied,
+    WorkerReady,
+    WorkerStarted,
+)
 from pipeflow.telemetry.report import Report, Status
 from tests.processes import descendants, is_gone
 
@@ -136,7 +143,8 @@ def test_what_a_dead_worker_had_started_goes_with_it(tmp_path: Path) -> None:
 
 def test_the_death_of_the_launch_server_ends_the_run(tmp_path: Path) -> None:
     def kill_parent(event: Event) -> None:
-        if isinstance(event, WorkerStarted) and event.stage == "source":
+        # The source sleeps by then: nothing but its tie to the parent could end it.
+        if isinstance(event, WorkerReady) and event.stage == "source":
             os.kill(parent_of(event.pid), signal.SIGKILL)
 
     report = pipeflow.run(write(tmp_path, chain("sleep")), listener=kill_parent)

@@ -16,8 +16,9 @@ from typing import Any, Final
 from pipeflow.runtime.flow.express import GROWTH, Express
 from pipeflow.runtime.flow.targets import LOOK_AGAIN, Target
 
-#: A frame holds what its reader does in that time, in seconds; and at least one item.
-SHARE_S: Final = 0.0005
+#: A frame holds what its reader does in that time, in seconds; and at least one item. Replicas that
+#: get but a part of a processor must not be dealt crumbs: these would slow them down further.
+SHARE_S: Final = 0.002
 #: How fast the readers are is looked at again after so many seconds.
 LOOK_S: Final = 0.001
 
