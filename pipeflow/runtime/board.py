@@ -14,9 +14,8 @@ follows from the plan alone, so nothing has to be told beside the block itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum
-from functools import partial
 
 from pipeflow.planner.plan import Plan
 from pipeflow.runtime.flow.wiring import ChannelPlan
@@ -135,9 +134,9 @@ class Board:
         """Whether the run was asked to end."""
         return bool(self.words[DRAIN])
 
-    def stopping(self) -> Callable[[], int]:
-        """``draining``, for those who ask with every item."""
-        return partial(self.words.__getitem__, DRAIN)
+    def stopping(self) -> Words:
+        """One cell, ``draining``, for those who look with every item."""
+        return self.words[DRAIN : DRAIN + 1]
 
     def drain(self) -> None:
         """Ask the sources to end."""

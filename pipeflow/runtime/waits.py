@@ -54,7 +54,7 @@ class ProcessWaits:
     Args:
         row: Its row of the board.
         bell: Its bell.
-        draining: Whether the run is being drained.
+        draining: Its first cell says that the run is being drained.
         pool: Its shared memory.
         spins: It looks out for longer before it sleeps.
 
@@ -74,7 +74,7 @@ class ProcessWaits:
         self,
         row: Words,
         bell: Bell,
-        draining: Callable[[], object],
+        draining: Sequence[int],
         pool: SlotPool,
         *,
         spins: bool,
@@ -195,7 +195,7 @@ class ProcessWaits:
         until = None if outside.patience_s is None else time.monotonic() + outside.patience_s
         ready = poll.poll(0)
         while not (ready or (outside.input and inbox is not None and inbox.ready())):
-            if (is_source and self._draining()) or (until and time.monotonic() >= until):
+            if (is_source and self._draining[0]) or (until and time.monotonic() >= until):
                 break
             idle = self._pool.lends() or (inbox is not None and inbox.parks())
             ready = poll.poll(patience_s * 1000 if idle or until else None)
@@ -330,7 +330,7 @@ class ProcessWaits:
         until = time.monotonic() + seconds
         self.before_room()
         try:
-            while not self._draining() and (left_s := until - time.monotonic()) > 0:
+            while not self._draining[0] and (left_s := until - time.monotonic()) > 0:
                 self._row[BUSY_NS] += self.enter_state(State.BACKING_OFF, 0)
                 poll, watched = self._poll_for_bell()
                 ready = frozenset(fd for fd, _ in poll.poll(min(left_s, TIDY_S) * 1000))
@@ -353,7 +353,7 @@ class ProcessWaits:
         came = False
         self._row[BUSY_NS] += self.enter_state(State.RESTING, 0)
         try:
-            while not came and not self._draining():
+            while not came and not self._draining[0]:
                 left_s = math.inf if until is None else min(DAY_S, until - time.monotonic())
                 if left_s <= 0:
                     break

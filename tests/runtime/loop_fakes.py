@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pipeflow.errors import Location
@@ -22,6 +22,7 @@ from pipeflow.runtime.flow.joins import Call, Lone, Origin, UnitEnd
 from pipeflow.runtime.flow.refused import ReadersGone
 from pipeflow.runtime.loops.events import Events
 from pipeflow.runtime.loops.pick import make_loop
+from pipeflow.runtime.loops.rows import NEVER
 from pipeflow.runtime.messages import Barrier, EndOfInput, ItemId, WorkerReport
 from pipeflow.spec.policies import ErrorPolicy, OnError
 from pipeflow.stages.work import Work
@@ -106,6 +107,19 @@ class Outbox:
         self.log.append("flush")
 
 
+class Asked(Sequence[int]):
+    """A cell that is something else at each look."""
+
+    def __init__(self, answers: Iterator[int]) -> None:
+        self._answers = answers
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, _place: Any) -> Any:
+        return next(self._answers)
+
+
 class Run:
     """One loop, driven to its end over fakes."""
 
@@ -142,7 +156,7 @@ class Run:
             row=self.row,
             tell=self.reports.append,
             waits=self,
-            stopping=(lambda: False) if stopping is None else (lambda: next(stopping)),
+            stopping=NEVER if stopping is None else Asked(stopping),
             now=lambda: 1000.0,
         )
 

@@ -22,6 +22,7 @@ from pipeflow.runtime.flow.targets import OutChannel, Spread, Target
 from pipeflow.runtime.flow.units import Part, first_id, parts_of
 from pipeflow.runtime.flow.unloaded import without_unloadable
 from pipeflow.runtime.loops.calls import CallLoop
+from pipeflow.runtime.loops.rows import NEVER
 from pipeflow.runtime.messages import EndOfInput
 from pipeflow.stages.work import Work
 from pipeflow.transports.base import Packet
@@ -124,7 +125,7 @@ class Replica:
             row=self.row,
             tell=lambda _: None,
             waits=None,  # type: ignore[arg-type]  # it never waits
-            stopping=lambda: False,
+            stopping=NEVER,
         )
 
     def work_on(self, rows: dict[int, list[Any]]) -> Seen:
@@ -315,8 +316,7 @@ def frame(unit: int, count: int) -> tuple[bytes, list[Any]]:
     run.first = unit
     run.begin((0,))
     for number in range(unit, unit + count):
-        run.ordinals.append(number)
-        run.payloads.append(number)
+        run.append(number, number)
     cut = run.cut()
     return cut.meta, cut.payloads
 

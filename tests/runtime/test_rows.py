@@ -237,6 +237,33 @@ def test_a_run_is_cut_between_any_two_items_and_its_ids_go_on() -> None:
     assert [payload for _, payload in pairs] == [f"{item[:-1]} {item[-1]}" for item, _ in pairs]
 
 
+def test_after_a_gap_ordinals_are_listed_until_nothing_waits() -> None:
+    run = Run()
+    run.begin((1,))
+    assert run.count_from(7) is None
+    run.payloads += ["a", "b"]
+    assert run.count_from(9) is None, "it counts on"
+    listed = run.list_ordinals()
+    for ordinal, payload in [(10, "c"), (13, "d")]:
+        listed(ordinal)
+        run.payloads.append(payload)
+    listed(14)
+    cut = run.cut()  # the sending thread came between the two
+    run.payloads.append("e")
+
+    assert run.count_from(20) is not None, "one that is listed waits"
+    last = run.cut()
+    assert run.count_from(20) is None
+
+    ids = [
+        item
+        for each in (cut, last)
+        for part in parts_of(each.meta, each.payloads)
+        for item, _ in part.items
+    ]
+    assert ids == [(1, 7), (1, 8), (1, 10), (1, 13), (1, 14)]
+
+
 class Asks:
     asking = False
 

@@ -146,7 +146,7 @@ class _InlineRun:
             tell=lambda report: self._telling.hear(turn, report),
             waits=StageWaits(turn, self._waiting.back_off, self._idle.run_tasks),
             mask=turn.context.mask,
-            stopping=lambda: self._board.draining,
+            stopping=self._board.stopping(),
             mates=self._board.mates(turn.index),
         )
 

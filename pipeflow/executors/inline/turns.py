@@ -107,7 +107,7 @@ class Turn:
 
     def is_drained(self) -> bool:
         """Whether it is a source that is to end."""
-        return self.source and self.loop is not None and bool(self.loop.stopping())
+        return self.source and self.loop is not None and bool(self.loop.stopping[0])
 
     def is_overtaken(self) -> bool:
         """Whether somebody further downstream can do something by now."""

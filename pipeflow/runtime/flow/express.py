@@ -2,10 +2,10 @@
 
     loop ──append──> run ──cut──> encoder ──> channels of the target
 
-The loops that have it append to its run themselves (``room``, then two appends for each item,
-``send`` when a reader is idle); whatever is more than that goes by ``put`` and ``add``. The lock is
-the outbox's: it is between the loop's thread and the one that sends what a burst left behind, and
-an append needs none.
+The loops that have it append to its run themselves (``room`` and ``count_from``, then an append for
+each item, ``send`` when a reader is idle); whatever is more than that goes by ``put`` and ``add``.
+The lock is the outbox's: it is between the loop's thread and the one that sends what a burst left
+behind, and an append needs none.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ LATE_S: Final = 0.0005
 #: How much more items a frame may hold than the one before.
 GROWTH: Final = 4
 #: How often, while so many more items come, a reader that is still busy is looked at.
-LOOKS: Final = 4
+LOOKS: Final = 2
 
 
 class Encoder(Protocol):
@@ -139,6 +139,16 @@ class Express:
                 run.begin(prefix)
             return self._look()
 
+    def count_from(self, ordinal: int) -> Callable[[int], None] | None:
+        """See ``Run.count_from``."""
+        with self._lock:
+            return self.run.count_from(ordinal)
+
+    def list_ordinals(self) -> Callable[[int], None]:
+        """See ``Run.list_ordinals``."""
+        with self._lock:
+            return self.run.list_ordinals()
+
     def append(self, payload: Any, ordinal: int, *, wake: bool = True) -> None:
         """Append one item that nobody can change any more; waits for room.
 
@@ -156,8 +166,7 @@ class Express:
                 self._await_room()
             if not run.payloads:
                 self.born = next(births)
-            run.ordinals.append(ordinal)
-            run.payloads.append(payload)
+            run.append(payload, ordinal)
             if wake and not self.woken:
                 self.wake()
 

@@ -5,8 +5,9 @@
     prefixes   ^ (find,)          ^ (find, 22)     what stands before it, from which unit on
     units      5    6    7    8    9          count on from ``first``
 
-So an item costs its loop two appends. The thread that sends takes what both lists hold by then; an
-ordinal is appended before its payload, so there is one for each.
+While ordinals count on from the first, as most do, that one is all there is of them, and an item
+costs its loop one append. From the first gap on they are listed until nothing waits any more: an
+ordinal is appended before its payload, so the thread that sends finds one for each.
 """
 
 from __future__ import annotations
@@ -53,21 +54,21 @@ class Run:
 
     Attributes:
         payloads: The items.
-        ordinals: Last part of their ids.
         first: Unit of the first of them.
         pile: The items, pickled already, if one of them might still be changed; ``payloads`` then
             only counts.
         plain: All of them are plain data; see ``Packet.plain``.
     """
 
-    __slots__ = ("_prefixes", "first", "ordinals", "payloads", "pile", "plain")
+    __slots__ = ("_listed", "_next", "_prefixes", "first", "payloads", "pile", "plain")
 
     def __init__(self) -> None:
         self.payloads: list[Any] = []
-        self.ordinals: list[int] = []
         self.first = 0
         self.pile: Pile | None = None
         self.plain = True
+        self._next = 0  # last part of the first id, while they count on
+        self._listed: list[int] | None = None  # all of them, while they do not
         self._prefixes: list[tuple[int, ItemId]] = [(0, ())]
 
     @property
@@ -100,6 +101,34 @@ class Run:
             self._prefixes.pop()
         self._prefixes.append((now, prefix))
 
+    def count_from(self, ordinal: int) -> Callable[[int], None] | None:
+        """Ordinals of what is appended from now on count on from this one.
+
+        Returns:
+            What each must be given to all the same, since those before left a gap.
+        """
+        if not self.payloads:
+            self._next, self._listed = ordinal, None
+        elif self._listed is None and ordinal != self._next + len(self.payloads):
+            return self.list_ordinals()
+        return None if self._listed is None else self._listed.append
+
+    def list_ordinals(self) -> Callable[[int], None]:
+        """There is a gap: what each ordinal must be given to, before its item is appended."""
+        if self._listed is None:
+            self._listed = [*range(self._next, self._next + len(self.payloads))]
+        return self._listed.append
+
+    def append(self, payload: Any, ordinal: int) -> None:
+        """Append an item that nobody can change any more."""
+        if self._listed is not None:
+            self._listed.append(ordinal)
+        elif not self.payloads:
+            self._next = ordinal
+        elif ordinal != self._next + len(self.payloads):
+            self.list_ordinals()(ordinal)
+        self.payloads.append(payload)
+
     def add(
         self, payload: Any, ordinal: int, new_pile: Callable[[], Pile], *, settled: bool = False
     ) -> None:
@@ -124,15 +153,14 @@ class Run:
             self.pile.add(payload)
         elif settled and self.plain:
             self.plain = is_settled(payload, alone=True)  # nobody has it, yet it may be anything
-        self.ordinals.append(ordinal)
-        self.payloads.append(payload if self.pile is None else None)
+        self.append(payload if self.pile is None else None, ordinal)
 
     def cut(self) -> Cut:
         """Take all there is."""
         count = len(self.payloads)
-        payloads, ordinals = self.payloads[:count], self.ordinals[:count]
+        payloads, ordinals = self.payloads[:count], self._take_ordinals(count)
         first, self.first = self.first, self.first + count
-        del self.payloads[:count], self.ordinals[:count]
+        del self.payloads[:count]
         pile, self.pile = self.pile, None
         plain, self.plain = self.plain, True
         prefixes = self._prefixes
@@ -147,6 +175,14 @@ class Run:
             prefixes = [(0, prefixes[0][1])]
         told = (0, first, count, (), (prefixes, _pack_ordinals(ordinals)))
         return Cut(pickle.dumps(told, protocol=5), payloads, pile, plain)
+
+    def _take_ordinals(self, count: int) -> Sequence[int]:
+        if self._listed is None:
+            first, self._next = self._next, self._next + count
+            return range(first, first + count)
+        ordinals = self._listed[:count]
+        del self._listed[:count]
+        return ordinals
 
 
 class Items:
@@ -230,7 +266,7 @@ def _all_unchanging(values: Any) -> bool:
     return all(type(value) in UNCHANGING for value in values)
 
 
-def _plain_meta(prefix: ItemId, unit: int, ordinals: list[int]) -> bytes | None:
+def _plain_meta(prefix: ItemId, unit: int, ordinals: Sequence[int]) -> bytes | None:
     """Units and ids of a run, in short; ``None`` if they take more to say."""
     depth = len(prefix)
     if not _count_on(ordinals) or depth >= len(_PREFIXES):
@@ -238,13 +274,15 @@ def _plain_meta(prefix: ItemId, unit: int, ordinals: list[int]) -> bytes | None:
     return _PLAIN.pack(PLAIN_FORM, depth, unit, ordinals[0]) + _PREFIXES[depth].pack(*prefix)
 
 
-def _pack_ordinals(ordinals: list[int]) -> object:
+def _pack_ordinals(ordinals: Sequence[int]) -> object:
     """Ordinals that count on become (first, count)."""
     return (ordinals[0], len(ordinals)) if _count_on(ordinals) else ordinals
 
 
-def _count_on(ordinals: list[int]) -> bool:
+def _count_on(ordinals: Sequence[int]) -> bool:
     """Whether each is one more than that before it."""
+    if type(ordinals) is range:
+        return True
     if not ordinals:
         return False
     first, count = ordinals[0], len(ordinals)

@@ -162,7 +162,7 @@ class ReplacingLoop(HearingLoop):
             replaceable=self._is_replaceable(),
             at_end=at_end,
             deaths=self._deaths,
-            draining=bool(self.stopping()),
+            draining=bool(self.stopping[0]),
         )
         verdict = after_death(found, self.stage.on_error)
         failure = self._failure_of(call, late=late, tried=tried)
@@ -220,7 +220,7 @@ class ReplacingLoop(HearingLoop):
             replaceable=self._is_replaceable(),
             at_end=False,
             deaths=self._deaths,
-            draining=bool(self.stopping()),
+            draining=bool(self.stopping[0]),
         )
         verdict = after_death(found, self.stage.on_error)
         failure = self._failure_of_loading(frame, call, blamed=blamed, late=late, tried=tried)

@@ -12,7 +12,7 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from pipeflow.errors import ChannelError
@@ -227,12 +227,10 @@ class RunnerWaits:
     Args:
         link: To the keeper.
         flush: Tells it all that was done.
-        draining: Whether the run is being drained.
+        draining: Its first cell says that the run is being drained.
     """
 
-    def __init__(
-        self, link: Link, flush: Callable[[], None], draining: Callable[[], object]
-    ) -> None:
+    def __init__(self, link: Link, flush: Callable[[], None], draining: Sequence[int]) -> None:
         self._link, self._flush, self._draining = link, flush, draining
         self._events: Events | None = None
 
@@ -275,7 +273,7 @@ class RunnerWaits:
         poll = select.poll()
         poll.register(link.runner_bell.fileno(), select.POLLIN)
         try:
-            while not self._draining() and (left_s := until - time.monotonic()) > 0:
+            while not self._draining[0] and (left_s := until - time.monotonic()) > 0:
                 poll.poll(min(left_s * 1000, _LOOK_MS))
                 link.runner_bell.clear()
                 if link.cells[Cell.LEAVE]:

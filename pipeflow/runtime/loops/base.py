@@ -41,7 +41,7 @@ from pipeflow.runtime.flow.outbox import Outbox
 from pipeflow.runtime.flow.refused import InputNotLoadable, ReadersGone, ResultNotSerializable
 from pipeflow.runtime.loops.forgotten import FORGOTTEN, refuse_forgotten
 from pipeflow.runtime.loops.outside import Outside
-from pipeflow.runtime.loops.rows import Gathered, append_from
+from pipeflow.runtime.loops.rows import NEVER, Gathered, append_from
 from pipeflow.runtime.messages import (
     Failure,
     ItemGivenUp,
@@ -137,7 +137,7 @@ class StageLoop(ABC):
         mates: The rows of all workers of the stage; empty: there is but this one.
         tell: Reports to the supervisor.
         waits: How to wait.
-        stopping: Whether the run is being drained.
+        stopping: Its first cell says that the run is being drained.
         now: Seconds since 1970, for dead letters.
         tried: How often the item in hand was tried before, in processes that have died.
         alone: Whether it goes to the function by itself: it was one of a list in such a process.
@@ -157,7 +157,7 @@ class StageLoop(ABC):
     row: Words
     tell: Callable[[WorkerReport], None]
     waits: Waits
-    stopping: Callable[[], object]
+    stopping: Sequence[int]
     mates: Sequence[Words] = ()
     now: Callable[[], float] = time.time
     tried: Callable[[], int] = int
@@ -281,7 +281,7 @@ class StageLoop(ABC):
         first: int,
         *,
         step: int = 1,
-        stopping: Callable[[], object] | None = None,
+        stopping: Sequence[int] = NEVER,
     ) -> Gathered:
         """Append what the user's iterator gives to ``out``, or take one item to be emitted.
 
@@ -290,7 +290,7 @@ class StageLoop(ABC):
             prefix: What the ids begin with.
             first: Ordinal of the first item.
             step: How much each ordinal is greater than the one before.
-            stopping: Whether to go no further, asked after each item.
+            stopping: Its first cell says to go no further; looked at after each item.
         """
         express = self.outbox.express(OUT)
         if express is not None:
@@ -368,7 +368,7 @@ class StageLoop(ABC):
         Raises:
             StageStopped: The budget is spent.
         """
-        if self.stage.on_error.budget is not None and not self.stopping():
+        if self.stage.on_error.budget is not None and not self.stopping[0]:
             self._stop_if(self._spending.at_end(self._seen()))
 
     def _stop_if(self, spent: str) -> None:

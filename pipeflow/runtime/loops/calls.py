@@ -315,7 +315,7 @@ class CallLoop(StageLoop):
                 raise self._not_serializable(error) from None
             case ResultNotSerializable(cause=cause):
                 self._give_up(cause, "pickling", count, place)
-            case ProgramGivenUp() if self.stopping():
+            case ProgramGivenUp() if self.stopping[0]:
                 # Nobody waits before a try in a drain: it has died too often for this item alone.
                 self._give_up(ProgramFailed(str(error)), "program", count, place)
             case PipeflowError() | DrainInterrupt() | Cancelled():

@@ -68,7 +68,7 @@ class ProgramLoop(StreamLoop):
 
     def _converse(self, talk: Talk, payloads: Generator[Any, None, None]) -> Iterator[bool]:
         """Until the program has ended; a source until the run is drained, too."""
-        while not (self.inbox is None and self.stopping()):
+        while not (self.inbox is None and self.stopping[0]):
             moved, results = talk.move()
             if results:
                 yield from self._send(iter(results))

@@ -3,15 +3,13 @@
 They count and note in the board what a killed worker must be known by, append what can travel as
 it is, and stop at the first thing that is more than that: the loop of the stage's kind takes over.
 
-Most records are flat dicts, so these are looked at right here; ``runs.is_settled`` has the rule. A
-dict that the garbage collector does not track holds nothing that could hold anything in turn, which
-leaves few types to look for, among its keys too: not all that can be hashed can be pickled.
+Most records are flat dicts, so these are looked at right here; ``runs.is_settled`` has the rule. Of
+keys only text is passed: not all that can be hashed can be pickled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from gc import is_tracked
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from sys import getrefcount
 from typing import Any, Final, NamedTuple, Protocol
@@ -23,11 +21,12 @@ from pipeflow.runtime.flow.runs import OURS, UNCHANGING, is_settled
 from pipeflow.runtime.loops.forgotten import FORGOTTEN
 from pipeflow.stages.work import BadRecord, Routed
 
-#: References to what came in a pair, and that nobody else holds. The pair is in our hands when they
-#: are counted: ``zip`` keeps it only as long as no one else, such as a memory profiler, does.
-_OF_PAIR: Final = OURS + 1
-#: The same for a result that is the item: two lists as well, and its own name.
-_ITEM: Final = _OF_PAIR + 3
+#: References to a result that is the item, and that nobody else holds. The pair it came in is in
+#: our hands when they are counted: ``zip`` keeps it only as long as no one else, such as a memory
+#: profiler, does. There are two lists as well, and its own name.
+_ITEM: Final = OURS + 4
+#: Its first cell never says to go no further.
+NEVER: Final = bytes(1)
 #: What a source or a function gives that is more than an item.
 MORE: Final = frozenset({Routed, BadRecord})
 #: What a function gives that is looked at once more, beside what is many.
@@ -82,7 +81,7 @@ def append_from(
     *,
     express: Express,
     asking: Asking,
-    stopping: Callable[[], object] | None = None,
+    stopping: Sequence[int] = NEVER,
 ) -> Gathered:
     """Append what an iterator gives, as ``call_into`` does.
 
@@ -92,73 +91,71 @@ def append_from(
             many there is room for; with 0 one is taken, and room for it waited for.
         express: Where they go.
         asking: Who asks.
-        stopping: Whether to go no further, asked after each item.
+        stopping: Its first cell says to go no further; looked at after each item.
     """
     first, step, most = numbers
     run, waiting = express.run, express.run.payloads
-    append, append_ordinal = waiting.append, run.ordinals.append
+    append = waiting.append
+    append_ordinal = express.count_from(first) if step == 1 else express.list_ordinals()
     quick = run.pile is None and most > 0
-    ordinal, last = first - step, first + step * (max(1, most) - 1)
-    done = ordinal  # of the last item that was appended
+    ordinal, last = first, first + step * max(1, most)  # of the next item, and one too many
     try:
-        while done < last:
-            piece = range(done + step, last + 1, step)[: express.hold()]
+        while ordinal != last:
+            together = min((last - ordinal) // step, express.hold())
+            end = ordinal + together * step
             asking.asking = True
-            # The ordinals come first, so that no item is taken that has none.
-            for pair in zip(piece, items, strict=False):
+            for result in islice(items, together):
                 asking.asking = False
-                ordinal, result = pair
                 kind = type(result)
-                if kind is dict and quick and not is_tracked(result):
-                    if getrefcount(result) == _OF_PAIR:
+                if kind is dict and quick:
+                    if getrefcount(result) == OURS:
                         for key, value in result.items():
                             if type(key) is not str or type(value) not in UNCHANGING:
                                 break
                         else:
-                            append_ordinal(ordinal)
+                            if append_ordinal is not None:
+                                append_ordinal(ordinal)
                             append(result)
-                            done = ordinal
-                            if not express.woken and len(piece) > 1:
+                            ordinal += step
+                            if not express.woken and together > 1:
                                 express.wake_up()
-                            if stopping is not None and stopping():
-                                return _gathered(numbers, done)
-                            del pair  # so that ``zip`` need not make another
+                            if stopping[0]:
+                                return _gathered(numbers, ordinal)
                             asking.asking = True
                             continue
                 elif kind in MORE:
-                    return _gathered(numbers, done, result=result)
+                    return _gathered(numbers, ordinal, result=result)
                 elif result is None:
                     break
-                alone = getrefcount(result) == _OF_PAIR  # in the call below there is one more
-                _pass(express, result, ordinal, alone=alone, wake=len(piece) > 1)
-                done = ordinal
-                del pair
+                alone = getrefcount(result) == OURS  # in the call below there is one more
+                _pass(express, result, ordinal, alone=alone, wake=together > 1)
+                ordinal += step
                 quick = run.pile is None and most > 0
-                if stopping is not None and stopping():
-                    return _gathered(numbers, done)
+                if stopping[0]:
+                    return _gathered(numbers, ordinal)
                 asking.asking = True
             else:
-                if ordinal < piece[-1] or done < ordinal:
-                    return _gathered(numbers, done, error=StopIteration())
+                if ordinal != end:
+                    return _gathered(numbers, ordinal, error=StopIteration())
             asking.asking = False
-            express.send_if_idle(len(piece))
-            if stopping is not None and stopping():
+            express.send_if_idle(together)
+            if stopping[0]:
                 break
     except BaseException as error:  # the user's code, sys.exit too: a boundary
-        return _gathered(numbers, done, error=error)
+        return _gathered(numbers, ordinal, error=error)
     finally:
         asking.asking = False
-    return _gathered(numbers, done)
+    return _gathered(numbers, ordinal)
 
 
 def _gathered(
     numbers: tuple[int, int, int],
-    done: int,
+    ordinal: int,
     result: Any = None,
     error: BaseException | None = None,
 ) -> Gathered:
     first, step, _ = numbers
-    return Gathered((done - first) // step + 1, result, error)
+    return Gathered((ordinal - first) // step, result, error)
 
 
 def _pass(express: Express, result: Any, ordinal: int, *, alone: bool, wake: bool) -> None:
@@ -207,7 +204,10 @@ def call_into(
     last, numbers = begin_row(row, edge, calls.prefix, ordinals)
     pairs = zip(numbers, payloads, strict=True)
     run, waiting = express.run, express.run.payloads
-    append, append_ordinal = waiting.append, run.ordinals.append
+    append = waiting.append
+    append_ordinal = (
+        express.count_from(ordinals[0]) if type(ordinals) is range else express.list_ordinals()
+    )
     quick = run.pile is None and not wait
     empty, left = 0, stop - start
     try:
@@ -219,13 +219,14 @@ def call_into(
                 row[last] = ordinal
                 result = call(payload)
                 kind = type(result)
-                if kind is dict and quick and not is_tracked(result):
+                if kind is dict and quick:
                     if getrefcount(result) == (OURS if result is not payload else _ITEM):
                         for key, value in result.items():
                             if type(key) is not str or type(value) not in UNCHANGING:
                                 break
                         else:
-                            append_ordinal(ordinal)
+                            if append_ordinal is not None:
+                                append_ordinal(ordinal)
                             append(result)
                             if not express.woken and together > 1:
                                 express.wake_up()
@@ -233,6 +234,8 @@ def call_into(
                             continue
                 elif result is None and not calls.end_units:
                     empty += 1
+                    if append_ordinal is None:
+                        append_ordinal = express.list_ordinals()
                     continue
                 elif result is None or kind in ANSWERS or hasattr(kind, "__next__"):
                     return Halt(start + begun(row) - 1, empty, result=result)

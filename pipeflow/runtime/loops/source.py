@@ -43,7 +43,7 @@ class SourceLoop(StageLoop):
 
     def _pump(self, items: Iterator[Any]) -> Iterator[bool]:
         """Give out a source's items until it ends, is drained, or nobody needs more."""
-        while not self.stopping():
+        while not self.stopping[0]:
             got = self._gather(items, (self.stage.index,), self._ordinal, stopping=self.stopping)
             self._ordinal += got.appended
             if got.error is not None:

@@ -77,7 +77,7 @@ class TaskLoop(ManyLoop):
 
     def _await_tasks(self) -> None:
         """Wait until one of the tasks has something to tell, or a moment."""
-        if self.stopping():
+        if self.stopping[0]:
             self._drained.set()  # nobody waits before a further try any more
         self.waits.for_tasks()
 

@@ -48,6 +48,7 @@ from pipeflow.runtime.isolation.messages import (
     pack_record,
 )
 from pipeflow.runtime.loops.base import StageStopped
+from pipeflow.runtime.loops.rows import NEVER
 from pipeflow.runtime.messages import EndOfInput
 from pipeflow.spec.policies import ErrorPolicy, OnError
 from pipeflow.stages.work import Work
@@ -253,7 +254,7 @@ class Keeper:
             row=self.row,
             tell=lambda _: None,
             waits=None,  # type: ignore[arg-type]  # its surroundings wait
-            stopping=lambda: False,
+            stopping=NEVER,
             around=self.around,  # type: ignore[arg-type]  # only what it uses
         )
         self.outbox = outbox
