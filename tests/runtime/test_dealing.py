@@ -88,7 +88,7 @@ class Deal:
         items = iter(range(first, first + count))
         done = 0
         while done < count:
-            most = min(self.way.room((0,)), count - done)
+            most = min(self.way.room((0,), done), count - done)
             numbers = (first + done, 1, most)
             got = append_from(items, numbers, express=self.way, asking=self)
             assert got.error is None

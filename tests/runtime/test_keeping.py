@@ -314,7 +314,7 @@ def test_a_stage_with_several_read_ports_ends_its_units_on_each() -> None:
 def frame(unit: int, count: int) -> tuple[bytes, list[Any]]:
     run = Run()
     run.first = unit
-    run.begin((0,))
+    run.begin((0,), unit)
     for number in range(unit, unit + count):
         run.append(number, number)
     cut = run.cut()

@@ -97,14 +97,14 @@ def test_a_source_whose_reader_left_is_asked_no_more_whoever_found_out() -> None
     express = outbox.express("out")
     assert express is not None
     items = iter(range(10))
-    room = express.room((0,))
+    express.room((0,), 0)
     append_from(items, (0, 1, 2), express=express, asking=Asks())
     channel.receivers[0].close()
 
     with pytest.raises(ReadersGone) as left:
         outbox.flush_old()
     outbox.refuse(left.value)
-    got = append_from(items, (2, 1, room - 2), express=express, asking=Asks())
+    got = append_from(items, (2, 1, 1), express=express, asking=Asks())
 
     assert isinstance(got.error, ReadersGone)
     assert next(items) == 3  # one was asked for in between

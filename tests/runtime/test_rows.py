@@ -81,7 +81,7 @@ class Way:
         self, function: Callable[[Any], Any], payloads: list[Any], *, wait: bool = False
     ) -> Any:
         calls = Calls((3,), range(len(payloads)), payloads, 0, 0, Origin(0, 0, None))
-        self.express.room(calls.prefix)
+        self.express.room(calls.prefix, 0)
         row: Words = memoryview(bytearray(8 * WORKER_WORDS)).cast("Q")
         span = (0, len(payloads))
         halt = call_into(function, calls, span, row=row, edge=0, express=self.express, wait=wait)
@@ -163,7 +163,7 @@ def test_a_source_that_refills_its_dict_gives_what_it_was() -> None:
             record["n"] = number
             yield record
 
-    way.express.room((7,))
+    way.express.room((7,), 0)
     got = append_from(refill(), (5, 1, 10), express=way.express, asking=Asks())
     way.express.send()
 
@@ -190,7 +190,7 @@ def test_a_result_for_which_there_is_no_room_is_made_and_then_waits() -> None:
         told.append((item, way.waits))
         return item
 
-    assert way.express.room((3,)) == 0
+    assert way.express.room((3,), 0) == 0
     way.call(note, [41], wait=True)
 
     assert told == [(41, 0)]
@@ -224,7 +224,7 @@ def test_a_row_that_nobody_reads_counts_what_it_gives() -> None:
 def test_a_run_is_cut_between_any_two_items_and_its_ids_go_on() -> None:
     run, frames = Run(), []
     for prefix in [(1,), (2, 5), (2, 5), (3,)]:
-        run.begin(prefix)
+        run.begin(prefix, 4)
         for ordinal in (4, 5):
             run.add(f"{prefix} {ordinal}", ordinal, Encoder().pile)
         if prefix != (1,):
@@ -239,10 +239,11 @@ def test_a_run_is_cut_between_any_two_items_and_its_ids_go_on() -> None:
 
 def test_after_a_gap_ordinals_are_listed_until_nothing_waits() -> None:
     run = Run()
-    run.begin((1,))
-    assert run.count_from(7) is None
+    run.begin((1,), 7)
+    assert run.listing() is None
     run.payloads += ["a", "b"]
-    assert run.count_from(9) is None, "it counts on"
+    run.begin((1,), 9)
+    assert run.listing() is None, "it counts on"
     listed = run.list_ordinals()
     for ordinal, payload in [(10, "c"), (13, "d")]:
         listed(ordinal)
@@ -251,9 +252,11 @@ def test_after_a_gap_ordinals_are_listed_until_nothing_waits() -> None:
     cut = run.cut()  # the sending thread came between the two
     run.payloads.append("e")
 
-    assert run.count_from(20) is not None, "one that is listed waits"
+    run.begin((1,), 20)
+    assert run.listing() is not None, "one that is listed waits"
     last = run.cut()
-    assert run.count_from(20) is None
+    run.begin((1,), 20)
+    assert run.listing() is None
 
     ids = [
         item
@@ -287,7 +290,7 @@ def test_in_a_row_with_gaps_the_board_knows_what_was_begun_and_which_is_in_hand(
 def test_a_source_that_gives_none_in_between_loses_no_ordinal() -> None:
     way = Way(Reader())
 
-    way.express.room((7,))
+    way.express.room((7,), 0)
     got = append_from(iter([1, None, None, 2]), (0, 3, 10), express=way.express, asking=Asks())
     way.express.send()
 
@@ -298,7 +301,7 @@ def test_a_source_that_gives_none_in_between_loses_no_ordinal() -> None:
 def test_a_source_is_asked_for_no_more_than_there_is_room_for() -> None:
     way, items = Way(Reader(room=3)), iter(range(10))
 
-    room = way.express.room((7,))
+    room = way.express.room((7,), 0)
     got = append_from(items, (0, 1, room), express=way.express, asking=Asks())
 
     assert (room, got.appended, got.error) == (3, 3, None)
@@ -309,7 +312,7 @@ def test_a_row_halts_at_the_right_item_though_two_of_its_items_have_one_id() -> 
     """Two branches of one source that merge again give two items of each id."""
     row: Words = memoryview(bytearray(8 * WORKER_WORDS)).cast("Q")
     way, payloads = Way(Reader()), [1, 2, 3, 0]
-    way.express.room((3,))
+    way.express.room((3,), 0)
     calls = Calls((3,), [4, 5, 4, 5], payloads, 0, 0, Origin(0, 0, None))
     into = partial(call_into, lambda n: 1 // n, calls, express=way.express, wait=False)
     only = partial(call_only, lambda n: 1 // n, calls)
@@ -343,7 +346,7 @@ def test_who_looks_at_all_objects_and_keeps_them_may_fill_a_dict_again_all_the_s
             record["n"] += 1
         assert seen
 
-    way.express.room((7,))
+    way.express.room((7,), 0)
     way.express.least = 10
     append_from(refill(), (0, 1, 10), express=way.express, asking=Asks())
     way.express.send()

@@ -2,8 +2,8 @@
 
     loop ──append──> run ──cut──> encoder ──> channels of the target
 
-The loops that have it append to its run themselves (``room`` and ``count_from``, then an append for
-each item, ``send`` when a reader is idle); whatever is more than that goes by ``put`` and ``add``.
+The loops that have it append to its run themselves (``room``, then an append for each item,
+``send_if_idle`` now and then); whatever is more than that goes by ``put`` and ``add``.
 The lock is the outbox's: it is between the loop's thread and the one that sends what a burst left
 behind, and an append needs none.
 """
@@ -37,6 +37,8 @@ FRAMES_AT_LEAST: Final = 2
 LATE_S: Final = 0.0005
 #: How much more items a frame may hold than the one before.
 GROWTH: Final = 4
+#: Of the room that was last seen, this part is worth to be used before one looks again.
+ENOUGH: Final = 4
 #: How often, while so many more items come, a reader that is still busy is looked at.
 LOOKS: Final = 2
 
@@ -106,6 +108,7 @@ class Express:
         self._wait_for_room = wait_for_room
         self._reader_left = reader_left
         self._until = 0  # number of the unit for which there may be no room
+        self._enough = 1  # so much room need not be looked at again
         #: When the first item that waits came, or was about to; see ``Batch.born``.
         self.born = -1
         # The cells that count credits sent and taken: equal when the one reader is idle.
@@ -120,11 +123,15 @@ class Express:
 
     # -- for the loops
 
-    def room(self, prefix: ItemId) -> int:
-        """How many items may be appended now, whose ids begin like this; never waits.
+    def room(self, prefix: ItemId, ordinal: int) -> int:
+        """How many items may be appended now, whose ids go on from this one; never waits.
 
         With 0 one may be made all the same, and be passed to ``append``, which waits: a stage whose
         edge is full has its next result ready when there is room.
+
+        Args:
+            prefix: What their ids begin with.
+            ordinal: The last part of the first; see ``Run.listing`` for the others.
 
         Raises:
             ReadersGone: Nobody needs any more results of this stage.
@@ -135,14 +142,8 @@ class Express:
                 raise self.refused
             if len(run.payloads) >= self.batch_items:
                 self.flush()
-            if run.prefix != prefix:
-                run.begin(prefix)
+            run.begin(prefix, ordinal)
             return self._look()
-
-    def count_from(self, ordinal: int) -> Callable[[int], None] | None:
-        """See ``Run.count_from``."""
-        with self._lock:
-            return self.run.count_from(ordinal)
 
     def list_ordinals(self) -> Callable[[int], None]:
         """See ``Run.list_ordinals``."""
@@ -263,7 +264,7 @@ class Express:
         run = self.run
         if not run.payloads:
             self.born = next(births)
-        run.begin(prefix)
+        run.begin(prefix, ordinal)
         try:
             run.add(payload, ordinal, self._encoder.pile, settled=settled)
         except ItemNotSerializable as error:
@@ -330,8 +331,12 @@ class Express:
         """How many items have room now; never waits."""
         run, target = self.run, self.target
         target.cost = waiting = len(run.payloads)
+        known = min(self._until - run.first, self.batch_items) - waiting
+        if known >= self._enough:
+            return known
         free = max(0, min(target.look(run.shared_bytes), self.batch_items - waiting))
         self._until = run.first + waiting + free
+        self._enough = max(1, free // ENOUGH)
         return free
 
 

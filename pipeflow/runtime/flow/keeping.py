@@ -30,7 +30,7 @@ class Keeping(Express):
         super().__init__(target, **settings)
         self._send_batch = send_batch
 
-    def room_at(self, prefix: ItemId, unit: int) -> int:
+    def room_at(self, prefix: ItemId, ordinal: int, unit: int) -> int:
         """``room``, for items that are units from this one on.
 
         Raises:
@@ -40,7 +40,7 @@ class Keeping(Express):
         with self._lock:
             self._raise_refused()
             self._go_on_at(unit)
-            run.begin(prefix)
+            run.begin(prefix, ordinal)
             return self._look()
 
     def add_at(

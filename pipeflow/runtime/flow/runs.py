@@ -91,30 +91,28 @@ class Run:
         self.first = unit
         self._prefixes = [(unit, self.prefix)]
 
-    def begin(self, prefix: ItemId) -> None:
-        """The ids of all that is added from now on begin like this."""
+    def begin(self, prefix: ItemId, ordinal: int) -> None:
+        """The ids of all that is added from now on begin like this and go on from this one."""
         unit, before = self._prefixes[-1]
-        if before == prefix:
-            return
-        now = self.first + len(self.payloads)
-        if unit == now:
-            self._prefixes.pop()
-        self._prefixes.append((now, prefix))
-
-    def count_from(self, ordinal: int) -> Callable[[int], None] | None:
-        """Ordinals of what is appended from now on count on from this one.
-
-        Returns:
-            What each must be given to all the same, since those before left a gap.
-        """
-        if not self.payloads:
+        waiting = len(self.payloads)
+        if before != prefix:
+            if unit == self.first + waiting:
+                self._prefixes.pop()
+            self._prefixes.append((self.first + waiting, prefix))
+        if not waiting:
             self._next, self._listed = ordinal, None
-        elif self._listed is None and ordinal != self._next + len(self.payloads):
-            return self.list_ordinals()
+        elif self._listed is None and ordinal != self._next + waiting:
+            self.list_ordinals()
+
+    def listing(self) -> Callable[[int], None] | None:
+        """What each ordinal must be given to, before its item is appended; ``None``: nothing.
+
+        So it is while they count on.
+        """
         return None if self._listed is None else self._listed.append
 
     def list_ordinals(self) -> Callable[[int], None]:
-        """There is a gap: what each ordinal must be given to, before its item is appended."""
+        """They do not count on: what each must be given to, before its item is appended."""
         if self._listed is None:
             self._listed = [*range(self._next, self._next + len(self.payloads))]
         return self._listed.append

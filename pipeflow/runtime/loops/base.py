@@ -294,7 +294,7 @@ class StageLoop(ABC):
         """
         express = self.outbox.express(OUT)
         if express is not None:
-            numbers = (first, step, express.room(prefix))
+            numbers = (first, step, express.room(prefix, first))
             return append_from(items, numbers, express=express, asking=self, stopping=stopping)
         try:
             self.asking = True

@@ -137,9 +137,9 @@ class CallLoop(StageLoop):
             if express is None:
                 most = count
             elif keeping is not None:
-                most = keeping.room_at(calls.prefix, calls.unit + at)
+                most = keeping.room_at(calls.prefix, calls.ordinals[at], calls.unit + at)
             else:
-                most = express.room(calls.prefix)
+                most = express.room(calls.prefix, calls.ordinals[at])
             end = min(count, at + max(1, most), at + inbox.lot(calls))
             halt = self._call_some(calls, (at, end), express, wait=not most)
             at = end

@@ -96,7 +96,7 @@ def append_from(
     first, step, most = numbers
     run, waiting = express.run, express.run.payloads
     append = waiting.append
-    append_ordinal = express.count_from(first) if step == 1 else express.list_ordinals()
+    append_ordinal = _listing(express, counts_on=step == 1)
     quick = run.pile is None and most > 0
     ordinal, last = first, first + step * max(1, most)  # of the next item, and one too many
     try:
@@ -106,31 +106,32 @@ def append_from(
             asking.asking = True
             for result in islice(items, together):
                 asking.asking = False
-                kind = type(result)
-                if kind is dict and quick:
-                    if getrefcount(result) == OURS:
+                kind, alone = type(result), getrefcount(result) == OURS
+                settled = False
+                if kind is dict:
+                    if alone and quick:
                         for key, value in result.items():
                             if type(key) is not str or type(value) not in UNCHANGING:
                                 break
                         else:
-                            if append_ordinal is not None:
-                                append_ordinal(ordinal)
-                            append(result)
-                            ordinal += step
-                            if not express.woken and together > 1:
-                                express.wake_up()
-                            if stopping[0]:
-                                return _gathered(numbers, ordinal)
-                            asking.asking = True
-                            continue
-                elif kind in MORE:
-                    return _gathered(numbers, ordinal, result=result)
+                            settled = True
                 elif result is None:
                     break
-                alone = getrefcount(result) == OURS  # in the call below there is one more
-                _pass(express, result, ordinal, alone=alone, wake=together > 1)
+                elif kind in MORE:
+                    return _gathered(numbers, ordinal, result=result)
+                else:
+                    settled = kind in UNCHANGING and quick
+                if settled:
+                    if append_ordinal is not None:
+                        append_ordinal(ordinal)
+                    append(result)
+                    if not express.woken and together > 1:
+                        express.wake_up()
+                else:
+                    _pass(express, result, ordinal, alone=alone, wake=together > 1)
+                    quick = run.pile is None and most > 0
+                    append_ordinal = _listing(express, counts_on=step == 1)
                 ordinal += step
-                quick = run.pile is None and most > 0
                 if stopping[0]:
                     return _gathered(numbers, ordinal)
                 asking.asking = True
@@ -156,6 +157,16 @@ def _gathered(
 ) -> Gathered:
     first, step, _ = numbers
     return Gathered((ordinal - first) // step, result, error)
+
+
+def _listing(express: Express, *, counts_on: bool) -> Callable[[int], None] | None:
+    """See ``Run.listing``.
+
+    Args:
+        express: Where items go.
+        counts_on: Each ordinal is one more than the last.
+    """
+    return express.run.listing() if counts_on else express.list_ordinals()
 
 
 def _pass(express: Express, result: Any, ordinal: int, *, alone: bool, wake: bool) -> None:
@@ -205,9 +216,8 @@ def call_into(
     pairs = zip(numbers, payloads, strict=True)
     run, waiting = express.run, express.run.payloads
     append = waiting.append
-    append_ordinal = (
-        express.count_from(ordinals[0]) if type(ordinals) is range else express.list_ordinals()
-    )
+    counts_on = type(ordinals) is range
+    append_ordinal = _listing(express, counts_on=counts_on)
     quick = run.pile is None and not wait
     empty, left = 0, stop - start
     try:
@@ -219,19 +229,15 @@ def call_into(
                 row[last] = ordinal
                 result = call(payload)
                 kind = type(result)
-                if kind is dict and quick:
-                    if getrefcount(result) == (OURS if result is not payload else _ITEM):
+                alone = getrefcount(result) == (OURS if result is not payload else _ITEM)
+                settled = False
+                if kind is dict:
+                    if alone and quick:
                         for key, value in result.items():
                             if type(key) is not str or type(value) not in UNCHANGING:
                                 break
                         else:
-                            if append_ordinal is not None:
-                                append_ordinal(ordinal)
-                            append(result)
-                            if not express.woken and together > 1:
-                                express.wake_up()
-                            del pair  # so that ``zip`` need not make another
-                            continue
+                            settled = True
                 elif result is None and not calls.end_units:
                     empty += 1
                     if append_ordinal is None:
@@ -239,9 +245,19 @@ def call_into(
                     continue
                 elif result is None or kind in ANSWERS or hasattr(kind, "__next__"):
                     return Halt(start + begun(row) - 1, empty, result=result)
-                alone = getrefcount(result) == (OURS if result is not payload else _ITEM)
-                _pass(express, result, ordinal, alone=alone, wake=together > 1)
-                quick = run.pile is None and not wait
+                else:
+                    settled = kind in UNCHANGING and quick
+                if settled:
+                    if append_ordinal is not None:
+                        append_ordinal(ordinal)
+                    append(result)
+                    if not express.woken and together > 1:
+                        express.wake_up()
+                    del pair  # so that ``zip`` need not make another
+                else:
+                    _pass(express, result, ordinal, alone=alone, wake=together > 1)
+                    quick = run.pile is None and not wait
+                    append_ordinal = _listing(express, counts_on=counts_on)
             express.send_if_idle(together, rest=not left and stop == len(calls.payloads))
     except BaseException as error:  # the user's code, sys.exit too: a boundary
         return Halt(start + begun(row) - 1, empty, error=error)
