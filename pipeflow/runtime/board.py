@@ -49,11 +49,15 @@ STATE, WAITS_ON, TURNS = 0, 1, 2
 RECEIVED, PROCESSED, EMPTY, SKIPPED, DEAD_LETTERED, FAILED, RETRIED = 3, 4, 5, 6, 7, 8, 9
 BUSY_NS, WAIT_IN_NS, WAIT_OUT_NS, SINCE_NS = 10, 11, 12, 13
 EARLY, TOTAL, IN_ROW = 14, 15, 16
-ROW_BASE, ROW_LAST, ROW_FIRST, ROW_BEGUN = 17, 18, 19, 20
-OVER, HAND_DEPTH, HAND = 21, 22, 23
+ROW_BASE, ROW_FIRST, ROW_BEGUN = 17, 18, 19
+OVER, HAND_DEPTH, HAND = 20, 21, 22
 LOADING, LOAD_DEPTH = HAND + HAND_DEPTH_MAX, HAND + HAND_DEPTH_MAX + 1
 LOAD = LOAD_DEPTH + 1
 WORKER_WORDS = LOAD + HAND_DEPTH_MAX
+
+#: In ``IN_ROW``: the number of the edge, plus 1, in these; below them which cell of the row has the
+#: ordinal of the call in hand, or 0.
+_IN_EDGE = 256
 
 # Cells of an edge's row, as one worker sees it.
 SENT, DROPPED, COPIED_BYTES, SHARED_BYTES, DELIVERED, UNMATCHED, DISCARDED = 0, 1, 2, 3, 4, 5, 6
@@ -160,23 +164,31 @@ def begin_row(
     Returns:
         The cell that takes each item's ordinal before it is called, and the ordinals to go by.
     """
-    for place, part in enumerate(prefix):
-        row[HAND + place] = part
-    last = HAND + len(prefix)
-    row[last] = ordinals[0]
-    row[HAND_DEPTH] = len(prefix) + 1
-    row[ROW_BASE] = row[RECEIVED]
-    row[ROW_BEGUN] = 1
-    row[ROW_FIRST] = ordinals[0] + 1 if type(ordinals) is range else 0
-    row[ROW_LAST] = last
-    row[IN_ROW] = edge + 1
-    return last, ordinals if type(ordinals) is range else _counted(row, ordinals)
+    depth, first = len(prefix), ordinals[0]
+    if depth == 1:  # most are: what a stage has made
+        row[HAND] = prefix[0]
+    else:
+        for place, part in enumerate(prefix):
+            row[HAND + place] = part
+    last = HAND + depth
+    row[last], row[HAND_DEPTH], row[ROW_BASE] = first, depth + 1, row[RECEIVED]
+    counts_on = type(ordinals) is range
+    if counts_on:
+        row[ROW_FIRST] = first + 1
+    else:
+        row[ROW_FIRST], row[ROW_BEGUN] = 0, 1
+    row[IN_ROW] = _IN_EDGE * (edge + 1) + last
+    return last, ordinals if counts_on else _counted(row, ordinals)
 
 
 def end_row(row: Words) -> None:
     """The row of calls is over, and all it did is in the cells."""
-    row[ROW_LAST] = 0
     row[IN_ROW] = 0
+
+
+def note_edge(row: Words, edge: int) -> None:
+    """An item of this edge comes into hand: if we are killed, so the counts are to be read."""
+    row[IN_ROW] = _IN_EDGE * (edge + 1)
 
 
 def _counted(row: Words, ordinals: Sequence[int]) -> Iterator[int]:
@@ -214,13 +226,13 @@ def loading(row: Words) -> tuple[ItemId, int]:
 
 def received(row: Words) -> int:
     """Items that a worker has received, those of a row of calls that it is in the middle of too."""
-    return row[ROW_BASE] + begun(row) if row[ROW_LAST] else row[RECEIVED]
+    return row[ROW_BASE] + begun(row) if row[IN_ROW] % _IN_EDGE else row[RECEIVED]
 
 
 def begun(row: Words) -> int:
     """Items of the row of calls that a worker is in the middle of, the one in hand included."""
     first = row[ROW_FIRST]
-    return row[row[ROW_LAST]] - first + 2 if first else row[ROW_BEGUN]
+    return row[row[IN_ROW] % _IN_EDGE] - first + 2 if first else row[ROW_BEGUN]
 
 
 def processed(row: Words) -> int:
@@ -239,7 +251,7 @@ def delivered_in_row(row: Words, edge: int, counted: int) -> int:
         edge: Number of the edge.
         counted: What it has counted on all edges that it reads.
     """
-    return max(0, received(row) - counted) if row[IN_ROW] == edge + 1 else 0
+    return max(0, received(row) - counted) if row[IN_ROW] // _IN_EDGE == edge + 1 else 0
 
 
 def hand(row: Words) -> ItemId:

@@ -258,6 +258,13 @@ class Receiver(Protocol):
         """
         ...
 
+    def frame_cells(self) -> tuple[memoryview, int, int] | None:
+        """The words of the counters, and the cells of frames sent and received.
+
+        ``None`` where there are several writers or readers.
+        """
+        ...
+
     def receive(self) -> Frame | None:
         """The next whole frame, or ``None`` when none is there yet; never blocks.
 

@@ -287,9 +287,13 @@ class ReaderAccount:
             return self._words[_FRAMES] > self._words[self._rows[0] + _RECEIVED]
         return self._counters.frames_in_flight() > 0
 
-    def note_confirmed(self, writer: int) -> None:
-        """Count one more frame as held; only where this is the one reader."""
-        self._words[self._rows[writer] + _CONFIRMED] += 1
+    def frame_cells(self) -> tuple[memoryview, int, int] | None:
+        """The words, and the cells of frames sent and received, if there is but one of each end."""
+        return (self._words, _FRAMES, self._rows[0] + _RECEIVED) if self._alone else None
+
+    def note_confirmed(self, writer: int, frames: int = 1) -> None:
+        """Count more frames as held; only where this is the one reader."""
+        self._words[self._rows[writer] + _CONFIRMED] += frames
 
     def note_taken(self, writer: int, credits: int, nbytes: int) -> bool:
         """Give credit back; whether to ring the writer, who waits and was not rung for that.

@@ -122,8 +122,14 @@ class Incoming:
         self._spec, self._counters, self._reader = spec, counters, reader
         self._account = ReaderAccount(counters, reader)
         self._unconfirmed: list[tuple[int, int]] = []
+        self._alone = (spec.writers, spec.readers) == (1, 1)  # in order: a count tells
+        self._unconfirmed_count = 0
 
     def confirm(self) -> None:
+        if self._alone:
+            self._account.note_confirmed(0, self._unconfirmed_count)
+            self._unconfirmed_count = 0
+            return
         if self._spec.readers == 1:
             for writer, _ in self._unconfirmed:
                 self._account.note_confirmed(writer)  # in order: a count tells
@@ -135,13 +141,19 @@ class Incoming:
     def is_sent_more(self) -> bool:
         return self._account.is_sent_more()
 
+    def frame_cells(self) -> tuple[memoryview, int, int] | None:
+        return self._account.frame_cells()
+
     def writer_waits(self, writer: int) -> bool:
         return self._counters.waiting(writer)
 
     def _note_received(self, frame: Frame) -> Frame:
         items = frame.kind is FrameKind.ITEMS
         self._account.note_received(frame.writer, frame.credits if items else 0)
-        self._unconfirmed.append((frame.writer, frame.seq))
+        if self._alone:
+            self._unconfirmed_count += 1
+        else:
+            self._unconfirmed.append((frame.writer, frame.seq))
         return frame
 
     def _owes_ring(self, writer: int) -> bool:

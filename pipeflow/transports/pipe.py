@@ -62,7 +62,7 @@ class PipeSender(Outgoing):
 
     def __init__(self, ends: Ends, counters: ChannelCounters, attempt: int) -> None:
         super().__init__(ends.spec, counters, 0)
-        self._fd, self._attempt = ends.write, attempt
+        self._fd, self._number, self._attempt = ends.write, ends.spec.number, attempt
 
     def fileno(self) -> int:
         return self._fd
@@ -78,8 +78,9 @@ class PipeSender(Outgoing):
             self._keep(seq, packet.keep)
         account.note_sent(credits, packet.shared_bytes)
         if not packet.buffers and len(packet.pickled) < _JOINED_BELOW:
-            place = (0, self._spec.number, self._attempt, seq)
-            self._write_small(pack_simple(place, meta, packet, credits))
+            self._write_small(
+                pack_simple((0, self._number, self._attempt, seq), meta, packet, credits)
+            )
         else:
             self._put(FrameKind.ITEMS, seq, meta, packet, credits)
 

@@ -14,7 +14,6 @@ from pipeflow.runtime.account import (
     total_items,
 )
 from pipeflow.runtime.board import (
-    IN_ROW,
     PROCESSED,
     RECEIVED,
     SKIPPED,
@@ -23,6 +22,7 @@ from pipeflow.runtime.board import (
     State,
     Words,
     delivered_in_row,
+    note_edge,
     processed,
 )
 from pipeflow.runtime.flow.wiring import ChannelPlan, wire
@@ -182,7 +182,8 @@ def test_the_total_is_known_when_every_source_knows_its_own() -> None:
 
 def test_a_worker_killed_in_a_row_of_calls_has_one_item_in_hand_and_done_the_others() -> None:
     row: Words = memoryview(bytearray(8 * WORKER_WORDS)).cast("Q")
-    row[PROCESSED], row[SKIPPED], row[RECEIVED], row[IN_ROW] = 100, 2, 130, 1
+    row[PROCESSED], row[SKIPPED], row[RECEIVED] = 100, 2, 130
+    note_edge(row, 0)
 
     assert processed(row) == 127
     assert delivered_in_row(row, 0, counted=102) == 28

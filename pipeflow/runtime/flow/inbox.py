@@ -88,6 +88,7 @@ class Inbox:
     _lost_noted: bool = False
     _sound: bool = True  # all that came could be loaded
     _sifted: deque[Output] = field(default_factory=deque)
+    _cells: tuple[Words, int, int] | None = None
     _open: list[tuple[InPort, InChannel]] = field(init=False)
     _lanes: list[InChannel] = field(init=False)
     _by_position: ZipByPosition | None = field(init=False)
@@ -100,6 +101,8 @@ class Inbox:
         self._latest = self.join if isinstance(self.join, Latest) else None
         self._open = [(port, channel) for port in self.ports for channel in port.channels]
         self._lanes = [channel for port, channel in self._open if len(port.intake.frontier) > 1]
+        if len(self._open) == 1:
+            self._cells = self._open[0][1].receiver.frame_cells()
 
     def take(self) -> Call | Calls | Lone | Unjoinable | UnitEnd | Barrier | EndOfInput | None:
         """The next message, or ``None`` when nothing is there yet.
@@ -247,6 +250,9 @@ class Inbox:
 
     def is_sent_more(self) -> bool:
         """Whether a frame is on its way, as far as the counters know."""
+        if self._cells is not None:  # most often, and looked at all the time while one waits
+            words, sent, received = self._cells
+            return words[sent] > words[received]
         for _, channel in self._open:  # noqa: SIM110 - a generator costs more than the look
             if channel.receiver.is_sent_more():
                 return True
@@ -400,6 +406,7 @@ class Inbox:
     def _drop(self, port: InPort, channel: InChannel) -> None:
         channel.over = True
         self._open.remove((port, channel))
+        self._cells = None
         if channel in self._lanes:
             self._lanes.remove(channel)
 

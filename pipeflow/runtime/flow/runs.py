@@ -27,10 +27,9 @@ OURS: Final = 2
 
 #: What most frames of runs need to say: its first byte, parts of the prefix, first unit, first
 #: ordinal; the parts of the prefix follow. All others begin with pickle's 0x80.
-_PLAIN: Final = struct.Struct("<BBQQ")
+#: One form for each length of prefix.
+_PLAIN: Final = tuple(struct.Struct(f"<BBQQ{depth}Q") for depth in range(8))
 PLAIN_FORM: Final = 1
-#: Of prefixes that long or shorter.
-_PREFIXES: Final = tuple(struct.Struct(f"<{depth}Q") for depth in range(8))
 
 
 class Cut(NamedTuple):
@@ -95,13 +94,16 @@ class Run:
         """The ids of all that is added from now on begin like this and go on from this one."""
         unit, before = self._prefixes[-1]
         waiting = len(self.payloads)
+        if not waiting:
+            self._next, self._listed = ordinal, None
+            if before != prefix:
+                self._prefixes = [(self.first, prefix)]
+            return
         if before != prefix:
             if unit == self.first + waiting:
                 self._prefixes.pop()
             self._prefixes.append((self.first + waiting, prefix))
-        if not waiting:
-            self._next, self._listed = ordinal, None
-        elif self._listed is None and ordinal != self._next + waiting:
+        if self._listed is None and ordinal != self._next + waiting:
             self.list_ordinals()
 
     def listing(self) -> Callable[[int], None] | None:
@@ -155,32 +157,34 @@ class Run:
 
     def cut(self) -> Cut:
         """Take all there is."""
-        count = len(self.payloads)
-        payloads, ordinals = self.payloads[:count], self._take_ordinals(count)
-        first, self.first = self.first, self.first + count
+        count, first = len(self.payloads), self.first
+        payloads, pile, plain = self.payloads[:count], self.pile, self.plain
+        meta = self._cut_meta(count)
         del self.payloads[:count]
-        pile, self.pile = self.pile, None
-        plain, self.plain = self.plain, True
-        prefixes = self._prefixes
-        if len(prefixes) > 1 or prefixes[0][0] > first:
-            self._prefixes = [(self.first, prefixes[-1][1])]
-            if prefixes[-1][0] > self.first:
-                self._prefixes = prefixes[-1:]
-            prefixes = [(max(0, unit - first), prefix) for unit, prefix in prefixes]
-        elif (meta := _plain_meta(prefixes[0][1], first, ordinals)) is not None:
-            return Cut(meta, payloads, pile, plain)
-        else:
-            prefixes = [(0, prefixes[0][1])]
-        told = (0, first, count, (), (prefixes, _pack_ordinals(ordinals)))
-        return Cut(pickle.dumps(told, protocol=5), payloads, pile, plain)
+        self.first, self.pile, self.plain = first + count, None, True
+        return Cut(meta, payloads, pile, plain)
 
-    def _take_ordinals(self, count: int) -> Sequence[int]:
-        if self._listed is None:
-            first, self._next = self._next, self._next + count
-            return range(first, first + count)
-        ordinals = self._listed[:count]
-        del self._listed[:count]
-        return ordinals
+    def _cut_meta(self, count: int) -> bytes:
+        """Take the units and ids of so many off what is noted, and say them."""
+        first, prefixes = self.first, self._prefixes
+        unit, prefix = prefixes[-1]
+        alike = unit <= first  # as most often, all have the same prefix
+        if self._listed is not None:
+            ordinals: Sequence[int] = self._listed[:count]
+            del self._listed[:count]
+        else:
+            ordinals = range(self._next, self._next + count)
+            self._next += count
+        if alike and len(prefix) < len(_PLAIN) and _count_on(ordinals):
+            depth = len(prefix)
+            return _PLAIN[depth].pack(PLAIN_FORM, depth, first, ordinals[0], *prefix)
+        if alike:
+            prefixes = [(0, prefix)]
+        else:
+            self._prefixes = [(max(unit, first + count), prefix)]
+            prefixes = [(max(0, at - first), each) for at, each in prefixes]
+        told = (0, first, count, (), (prefixes, _pack_ordinals(ordinals)))
+        return pickle.dumps(told, protocol=5)
 
 
 class Items:
@@ -239,8 +243,8 @@ def id_of(squeezed: tuple[Any, Any], index: int) -> ItemId:
 
 def plain_run(meta: bytes, count: int) -> tuple[int, ItemId, range]:
     """What a frame says whose meta begins with ``PLAIN_FORM``: first unit, prefix, ordinals."""
-    _, depth, unit, first = _PLAIN.unpack_from(meta)
-    return unit, _PREFIXES[depth].unpack_from(meta, _PLAIN.size), range(first, first + count)
+    _, _, unit, first, *prefix = _PLAIN[meta[1]].unpack(meta)
+    return unit, tuple(prefix), range(first, first + count)
 
 
 def is_settled(value: object, *, alone: bool) -> bool:
@@ -262,14 +266,6 @@ def is_settled(value: object, *, alone: bool) -> bool:
 
 def _all_unchanging(values: Any) -> bool:
     return all(type(value) in UNCHANGING for value in values)
-
-
-def _plain_meta(prefix: ItemId, unit: int, ordinals: Sequence[int]) -> bytes | None:
-    """Units and ids of a run, in short; ``None`` if they take more to say."""
-    depth = len(prefix)
-    if not _count_on(ordinals) or depth >= len(_PREFIXES):
-        return None
-    return _PLAIN.pack(PLAIN_FORM, depth, unit, ordinals[0]) + _PREFIXES[depth].pack(*prefix)
 
 
 def _pack_ordinals(ordinals: Sequence[int]) -> object:

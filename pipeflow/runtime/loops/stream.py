@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping
 from typing import Any, assert_never
 
-from pipeflow.runtime.board import FAILED, HAND_DEPTH, IN_ROW, PROCESSED, RECEIVED, put_hand
+from pipeflow.runtime.board import FAILED, HAND_DEPTH, PROCESSED, RECEIVED, note_edge, put_hand
 from pipeflow.runtime.flow.joins import Call, Calls, Lone, UnitEnd, Unjoinable
 from pipeflow.runtime.flow.refused import ResultNotSerializable
 from pipeflow.runtime.loops.base import CONTROL, GOES_ON, StageLoop
@@ -126,7 +126,7 @@ class StreamLoop(StageLoop):
         edge = inbox.edge_of(calls)
         for index in range(len(payloads)):
             self._let_go()
-            row[IN_ROW] = edge + 1  # should we be killed, the board tells what the counts mean
+            note_edge(row, edge)
             row[RECEIVED] += 1
             inbox.delivered_in(calls, 1)
             inbox.pay(calls, 1)
