@@ -98,7 +98,7 @@ def make_plan(pipeline: Pipeline, machine: Machine, *, fusion: bool = False) -> 
     )
     if errors_of(findings):
         raise InvalidPipeline(findings)
-    edges = _edges(running, units, ways, budget)
+    edges = _edges(running, units, ways, budget, replicas)
     descriptors = descriptors_for(workers, _count_channels(edges, replicas, units))
     check_machine(machine, workers=processes, descriptors=descriptors)
     place_of = {name: index for index, name in enumerate(running.stages)}
@@ -123,7 +123,7 @@ def make_plan(pipeline: Pipeline, machine: Machine, *, fusion: bool = False) -> 
             *trimmed.notes,
             *auto_notes(running, replicas, machine.cores),
             *order_notes(running, units, replicas),
-            *_capacity_notes(running),
+            *_capacity_notes(running, ways, replicas),
         ),
     )
     decided = fuse(plan) if fusion else plan
@@ -193,6 +193,7 @@ def _edges(
     units: Mapping[str, Units],
     ways: Mapping[str, tuple[Way, ...]],
     budget: Budget,
+    replicas: Mapping[str, int],
 ) -> tuple[EdgePlan, ...]:
     """All edges in the order of the file, which is also the order of the memory demands."""
     place_of = {name: index for index, name in enumerate(running.stages)}
@@ -209,7 +210,7 @@ def _edges(
                     target=target,
                     input=edge.input,
                     transport=transport_for(edge.transport, way.route),
-                    capacity_items=_capacity(edge, stage),
+                    capacity_items=_capacity(edge, stage, _feeders(edge, way, replicas)),
                     capacity_bytes=budget.capacities[len(edges)],
                     overflow=edge.overflow,
                     arrays=edge.arrays,
@@ -228,21 +229,37 @@ def _edges(
     return tuple(edges)
 
 
-def _capacity(edge: Edge, reader: Stage) -> int:
-    """Items that an edge holds for each reading replica: always room for one batch."""
+def _feeders(edge: Edge, way: Way, replicas: Mapping[str, int]) -> int:
+    """Workers that share the capacity of one reading replica."""
+    return 1 if way.route is Route.ALIGNED else replicas[edge.source.stage]
+
+
+def _capacity(edge: Edge, reader: Stage, feeders: int) -> int:
+    """Items that an edge holds for each reading replica: always room for one batch.
+
+    Each writer has a part of it for itself, and so has room for one item.
+    """
     asked = edge.capacity.items or DEFAULT_CAPACITY_ITEMS
-    return asked if reader.batch is None else max(asked, reader.batch.size)
+    return max(asked, feeders, 1 if reader.batch is None else reader.batch.size)
 
 
-def _capacity_notes(running: Network) -> tuple[str, ...]:
+def _capacity_notes(
+    running: Network, ways: Mapping[str, tuple[Way, ...]], replicas: Mapping[str, int]
+) -> tuple[str, ...]:
     """A sentence for each edge whose capacity was raised."""
-    return tuple(
-        f"capacity of the edge from '{edge.source}' to '{name}' is raised from "
-        f"{edge.capacity.items} to {_capacity(edge, stage)} items: a batch always has room"
-        for name, stage in running.stages.items()
-        for edge in stage.edges
-        if edge.capacity.items and _capacity(edge, stage) > edge.capacity.items
-    )
+    notes: list[str] = []
+    for name, stage in running.stages.items():
+        for edge, way in zip(stage.edges, ways[name], strict=True):
+            feeders = _feeders(edge, way, replicas)
+            raised = _capacity(edge, stage, feeders)
+            if edge.capacity.items and raised > edge.capacity.items:
+                batch = stage.batch is not None and stage.batch.size == raised
+                why = "a batch always has room" if batch else f"{feeders} replicas write to it"
+                notes.append(
+                    f"capacity of the edge from '{edge.source}' to '{name}' is raised from "
+                    f"{edge.capacity.items} to {raised} items: {why}"
+                )
+    return tuple(notes)
 
 
 def _key(stage: Stage, edge: Edge, route: Route) -> str:

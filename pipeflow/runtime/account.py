@@ -252,12 +252,16 @@ def _torn(worker: int, records: Mapping[int, WorkerRecord]) -> bool:
 
 
 def _peak(edge: EdgePlan, channels: tuple[ChannelPlan, ...], board: Board) -> int:
-    """The most items in flight to one reading replica, as far as each writer's own peak tells."""
+    """The most items in flight to one reading replica, as far as each writer's own peak tells.
+
+    What a writer had beyond its credit were ends of units, for which nobody waits: no items.
+    """
     to_readers: dict[tuple[int, ...], int] = {}
     for channel in channels:
         if channel.edge == edge.index:
             counters = board.channel(channel.spec.number)
-            peak = sum(counters.of_writer(w, WriterCell.PEAK) for w in range(channel.spec.writers))
+            peaks = [counters.of_writer(w, WriterCell.PEAK) for w in range(channel.spec.writers)]
+            peak = sum(min(each, channel.spec.capacity) for each in peaks)
             to_readers[channel.readers] = to_readers.get(channel.readers, 0) + peak
     return max((ceil(peak / len(readers)) for readers, peak in to_readers.items()), default=0)
 

@@ -86,7 +86,7 @@ def test_a_quick_run_prints_the_bars_writes_json_and_draws_where_it_can(tmp_path
     (told,) = json.loads(file.read_text())["workloads"]
     assert set(told["rounds"][0]) >= {"pipeflow", "Queue", "Pipe", "Queue of 256", "serial"}
     assert told["wrong"] == {}
-    assert [bar["against"] for bar in told["bars"]] == ["Queue", "Queue of 256"]
+    assert [bar["against"] for bar in told["bars"]] == ["Queue", "Queue of 256", "Queue of 256"]
     assert picture.exists() == can_draw()
     assert (f"{picture} will not be drawn" in done.stderr) == (not can_draw())
 

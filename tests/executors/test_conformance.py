@@ -604,6 +604,29 @@ def test_what_travels_is_counted_in_bytes(tmp_path: Path, executor: str) -> None
         assert edge.bytes_shared == 4 * 800_000
 
 
+@pytest.mark.parametrize("capacity", [1, 2, 5])
+def test_no_more_is_on_its_way_than_the_capacity_whatever_replicas_give(
+    tmp_path: Path, executor: str, capacity: int
+) -> None:
+    room = {"capacity": capacity}
+    stages = {
+        "source": {"use": "range", "with": {"stop": 60}},
+        "many": {
+            "use": "flat_map",
+            "with": {"expr": "range(item % 4)"},
+            "inputs": {"from": "source", **room},
+            "replicas": 2,
+        },
+        "sink": {"keep": {"from": "many", **room}},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    assert [payload for _, payload in outcome.kept["sink"]] == [0, 0, 1, 0, 1, 2] * 15
+    for edge in outcome.report.edges:
+        assert edge.peak_in_flight <= edge.capacity
+
+
 def test_what_is_changed_after_it_was_passed_on_arrives_as_it_was(
     tmp_path: Path, executor: str
 ) -> None:

@@ -11,7 +11,7 @@ from pipeflow.errors import InvalidPipeline, MachineError, Severity, UsageError
 from pipeflow.planner.make import make_plan, only_to
 from pipeflow.planner.plan import Machine, Plan
 from pipeflow.spec.pipeline import Pipeline
-from pipeflow.spec.policies import Capacity, OnError, Resources
+from pipeflow.spec.policies import Batching, Capacity, OnError, Resources
 from pipeflow.spec.stage_type import Role
 from tests.planner.building import (
     FILES,
@@ -43,6 +43,31 @@ def test_a_mistake_forbids_the_plan_and_comes_with_the_doubts() -> None:
     weights = [finding.severity for finding in caught.value.findings]
     assert Severity.ERROR in weights
     assert Severity.WARNING in weights
+
+
+@pytest.mark.parametrize(
+    ("feeders", "batch", "asked", "given", "why"),
+    [
+        (2, None, 1, 2, "2 replicas write to it"),
+        (3, 8, 4, 8, "a batch always has room"),
+        (3, None, 3, 3, ""),
+    ],
+)
+def test_a_capacity_that_is_too_small_for_its_writers_or_a_batch_is_raised_and_told(
+    feeders: int, batch: int | None, asked: int, given: int, why: str
+) -> None:
+    batching = None if batch is None else Batching(size=batch)
+    edge = {"capacity": Capacity(items=asked)}
+    reader = stage("save", "work", SAVE, edge=edge, batch=batching)
+
+    plan = make_plan(
+        pipeline(stage("find"), stage("work", "find", replicas=feeders), reader), MACHINE
+    )
+
+    assert the_edge(plan, "work", "save").capacity_items == given
+    told = [note for note in plan.notes if note.startswith("capacity")]
+    raised = f"capacity of the edge from 'work' to 'save' is raised from {asked} to {given} items"
+    assert told == ([f"{raised}: {why}"] if why else [])
 
 
 def test_stages_edges_and_workers_are_numbered_in_the_order_of_the_file() -> None:

@@ -10,17 +10,27 @@ from tests.benchmarks.noted import read_notes
 from tests.benchmarks.programs import Ended
 from tests.benchmarks.workloads.systems import Read, other, ours, peers
 
+#: Items between two stages of the queue that carries lists of 256; see ``baselines.links``.
+_AS_MANY = 4096
+_WIDE = f"pipeflow, capacity {_AS_MANY}"
+
 
 def w1(*, quick: bool, with_peers: bool) -> Workload:
     """Dicts."""
     many, few = (2_000, 2_000) if quick else (400_000, 50_000)
+    params = {"count": many, "capacity": _AS_MANY}
+    wide = ours(_WIDE, "w1.yaml", params, _reader(many, total_of_dicts))
     return Workload(
         name="w1",
         what="dicts of two entries; the step makes a new one",
-        systems=_systems("w1", "dicts", total_of_dicts, many, few, with_peers=with_peers),
+        systems=(
+            wide,
+            *_systems("w1", "dicts", total_of_dicts, many, few, with_peers=with_peers),
+        ),
         bars=(
             Bar(system="pipeflow", metric="rate", against="Queue", limit=15),
             Bar(system="pipeflow", metric="rate", against="Queue of 256", limit=1, stretch=1.2),
+            Bar(system=_WIDE, metric="rate", against="Queue of 256", limit=1, stretch=1.2),
         ),
     )
 
