@@ -20,7 +20,7 @@ from pipeflow.planner.plan import (
 from pipeflow.runtime.board import EARLY, Board, Words
 from pipeflow.runtime.flow.collector import Collector
 from pipeflow.runtime.flow.express import Encoder
-from pipeflow.runtime.flow.inbox import Decode, Inbox
+from pipeflow.runtime.flow.inbox import Decode, Inbox, Seal
 from pipeflow.runtime.flow.inlets import LOT_MOST, LOT_SHARE, InChannel, InPort, Intake
 from pipeflow.runtime.flow.joins import Join as Joiner
 from pipeflow.runtime.flow.keyed import KeyJoin, PickKey
@@ -57,7 +57,7 @@ def make_inbox(
     decode: Decode,
     salvage: Decode,
     *,
-    opens: bool = True,
+    seal: Seal | None = None,
 ) -> Inbox | None:
     """The inputs of a worker; ``None`` for a source."""
     stage = plan.stages[plan.workers[worker].stage]
@@ -65,7 +65,7 @@ def make_inbox(
     if not stage.edges_in:
         return None
     ends = stage.on_error.then is OnError.STOP
-    rest = (decode, board.worker(worker), None if ends else salvage, opens)
+    rest = (decode, board.worker(worker), None if ends else salvage, seal)
     edges = [plan.edges[number] for number in stage.edges_in]
     bases = [edge.lane_base for edge in edges]
     if _comes_straight(plan, stage, edges):

@@ -37,6 +37,7 @@ from pipeflow.runtime.isolation.messages import (
     Ended,
     EndOrder,
     Loaded,
+    LoneFailed,
     Over,
     Quick,
     Quiet,
@@ -79,6 +80,7 @@ class HearingLoop(StageLoop):
     _settled: int = 0  # items that the runners are done with
     _retried: int = 0  # tries beside the first ones, of what was not in hand since
     _runner: int = 0  # its number
+    _anew: bool = True  # it was given no pair yet
     _quiet: int = 0  # calls of this runner that gave nothing, and have no record
     _given: int = 0  # orders that this runner was given
     #: What must live until so many orders are done: arrays that were put into slots for them.
@@ -97,6 +99,7 @@ class HearingLoop(StageLoop):
     def _begin(self) -> None:
         self._child = self.around.begin_runner()
         self._runner += 1
+        self._anew = True
         self._quiet = 0
         self._settled = settled(tuple([self.row[cell] for cell in COUNTS]))
         self._retried = self.row[RETRIED]
@@ -262,6 +265,8 @@ class HearingLoop(StageLoop):
                 self._pass_units(span)  # first: readers that are gone make the other raise
                 if not self._leaving:
                     self.outbox.end_unit(lane, unit, span, free=free)
+            case LoneFailed():
+                self._docket.fail_lone()
             case Unread(port):
                 self.outbox.count_unread(port, 1)
                 self._count_emitted(port)
@@ -300,7 +305,12 @@ class HearingLoop(StageLoop):
         newly, self._settled = settled(counts) - self._settled, settled(counts)
         if newly:
             self._retried = row[RETRIED]
-        return self._docket.settle(newly)
+        ended = self._docket.settle(newly)
+        for call in self._docket.failed_lones():
+            assert self.inbox is not None
+            self.row[RECEIVED] += 1
+            self.inbox.delivered(call)
+        return ended
 
     def _given_up_so_far(self) -> int:
         return self.row[SKIPPED] + self.row[DEAD_LETTERED]

@@ -14,7 +14,7 @@ from typing import Final, assert_never
 from pipeflow.runtime.board import EARLY
 from pipeflow.runtime.flow.joins import Call, Calls, Lone, UnitEnd, Unjoinable
 from pipeflow.runtime.flow.refused import ReadersGone
-from pipeflow.runtime.isolation.docket import Entry
+from pipeflow.runtime.isolation.entries import Entry
 from pipeflow.runtime.isolation.messages import (
     EndOrder,
 )

@@ -35,6 +35,16 @@ class Place(NamedTuple):
     at: int
 
 
+class Pair(NamedTuple):
+    """Where the items of a pair lie.
+
+    Attributes:
+        places: One for each input; ``None``: the call before had the same item there.
+    """
+
+    places: tuple[Place | None, ...]
+
+
 class CallOrder(NamedTuple):
     """An item to work on; its payload travels beside it, or in a frame.
 
@@ -50,7 +60,7 @@ class CallOrder(NamedTuple):
     items: int
     tried: int
     alone: bool
-    place: Place | None = None
+    place: Place | Pair | None = None
 
 
 class RowOrder(NamedTuple):
@@ -81,15 +91,20 @@ class FailedOrder(NamedTuple):
     unit: int
     failure: Failure
     items: int = 1
-    place: Place | None = None
+    place: Place | Pair | None = None
 
 
 class LoneOrder(NamedTuple):
-    """An item without a partner; its payload travels beside it."""
+    """An item without a partner; its payload travels beside it, or in a frame.
+
+    Attributes:
+        id: Of the item. lane, unit: Its place. place: Where it lies in a frame; ``None``: beside.
+    """
 
     id: ItemId
     lane: int
     unit: int
+    place: Place | None = None
 
 
 class UnitOrder(NamedTuple):
@@ -121,7 +136,8 @@ class FrameOrder(NamedTuple):
 
     Attributes:
         number: Its number. packet: Its bytes. left: How many of its items will be asked for.
-        singly: It is to be loaded item by item. lost: Items not to be loaded.
+        singly: It is to be loaded item by item. lost: Items not to be loaded. private: Its arrays
+        are to be copies.
     """
 
     number: int
@@ -129,14 +145,15 @@ class FrameOrder(NamedTuple):
     left: int
     singly: bool
     lost: tuple[int, ...]
+    private: bool
 
 
 class Orders(NamedTuple):
     """Some orders, and the payloads of those that have one, in their order.
 
     Attributes:
-        orders: The orders. packet: Payloads that travel beside them. private: Arrays are to be
-        copies. frames: Those that orders from now on refer to.
+        orders: The orders. packet: Payloads that travel beside them. private: Arrays of these are
+        to be copies. frames: Those that orders from now on refer to.
     """
 
     orders: tuple[Order, ...]
@@ -169,7 +186,11 @@ class Ended(NamedTuple):
     free: bool
 
 
-Act = Emitted | Unread | Ended
+class LoneFailed(NamedTuple):
+    """The next item without a partner could not be loaded: it fails, as if it had been called."""
+
+
+Act = Emitted | Unread | Ended | LoneFailed
 
 
 class Results(NamedTuple):

@@ -51,7 +51,8 @@ def run_keeper(
     # It imports nothing of the user's by itself, but the classes of items that pass through it.
     put_first(plan.folder)
     # Where nothing has to look at them, its items stay as they came.
-    process = Process(brief, board, channels, opening=sealing if stage.join is Join.MERGE else None)
+    sealed = stage.join is not Join.BY_KEY
+    process = Process(brief, board, channels, sealing=sealing if sealed else None)
     around = WorkerAround(process, brief, board, _pass_on_the_question)
     # What a runner has started comes to us when it dies, and ends with it.
     ties.adopt_orphans()

@@ -24,6 +24,7 @@ from pipeflow.runtime.flow.refused import ReadersGone
 from pipeflow.runtime.isolation.ahead import Ahead
 from pipeflow.runtime.isolation.link import Cell, Link
 from pipeflow.runtime.isolation.messages import Broken, Loaded, Over
+from pipeflow.runtime.isolation.opening import Frames
 from pipeflow.runtime.isolation.row_loop import RowLoop, RowTryLoop
 from pipeflow.runtime.isolation.runner_inbox import RunnerInbox
 from pipeflow.runtime.isolation.runner_outbox import RunnerOutbox
@@ -130,7 +131,12 @@ def _run(task: Task) -> int:
         return EXIT_FAILED
     if "numpy" in sys.modules:
         keep_freed_memory()
-    inbox = RunnerInbox(link, Decoder(share.views), outbox.flush)
+    inbox = RunnerInbox(
+        link,
+        Frames(link, Decoder(share.views), shares=stage.join is Join.LATEST),
+        Decoder(share.views),
+        outbox,
+    )
     loop = _loop_of(work, stage, task, context, inbox, outbox)
     context.empty = share.pool.empty
     ends = work.finish is not None or work.close is not None

@@ -102,3 +102,26 @@ class Late:
 
     def __call__(self, item: Any) -> Any:
         return item["id"]
+
+
+def pairs(left: list[Any], right: list[Any]) -> list[Any]:
+    return [[*each] for each in zip(left, right, strict=True)]
+
+
+async def pair_slowly(left: Any, right: Any) -> Any:
+    return [left, right]
+
+
+def deadly_pair(left: int, right: int, at: list[int], how: str) -> Any:
+    if left in at:
+        fail(left, how)
+    return [left, right]
+
+
+def even(item: int) -> int | None:
+    return item if item % 2 == 0 else None
+
+
+def writable(left: Any, right: Any) -> Any:
+    """Whether each may be written, and what they say."""
+    return [bool(left.flags.writeable), bool(right.flags.writeable), float((left + right).sum())]
