@@ -20,6 +20,7 @@ from pipeflow.runtime.board import (
 from pipeflow.runtime.brief import WorkerBrief
 from pipeflow.runtime.flow.assemble import make_inbox, make_outbox
 from pipeflow.runtime.flow.inbox import Inbox, Seal
+from pipeflow.runtime.flow.keyed import Unopened
 from pipeflow.runtime.flow.outbox import Outbox
 from pipeflow.runtime.flow.threads import Linger, Postman
 from pipeflow.runtime.flow.wiring import ChannelPlan
@@ -46,6 +47,7 @@ class Process:
         channels: All channels of the run.
         links: Number of a channel to it, of those that stay in this process.
         sealing: What makes items of packets without opening them, if that is to be so.
+        unopened: Knows the keys of these, where a join asks for them.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Process:
         channels: tuple[ChannelPlan, ...],
         links: Mapping[int, InlineChannel] = MappingProxyType({}),
         sealing: Callable[[Views], Seal] | None = None,
+        unopened: Unopened | None = None,
     ) -> None:
         self._brief = brief
         self._row: Words = board.worker(brief.worker)
@@ -109,6 +112,7 @@ class Process:
             lambda packet, private: decoder.decode(packet, private=private),
             lambda packet, private: decoder.salvage(packet, private=private),
             seal=None if sealing is None else sealing(self._share.views),
+            unopened=unopened,
         )
         self.outbox: Outbox = make_outbox(
             brief.plan,

@@ -41,7 +41,7 @@ class Bench:
     An item is ``(key, number)``.
     """
 
-    def __init__(self, pairing: Pairing, *, ports: int = 2, **place: int) -> None:
+    def __init__(self, pairing: Pairing, *, ports: int = 2, **place: Any) -> None:
         self.clock = Clock()
         self.collectors = [
             Collector(writers=1, lanes=1, ordered=True, in_parts=False, first=0, step=1)

@@ -29,6 +29,7 @@ from pipeflow.runtime.flow.refused import InputNotLoadable, ReadersGone
 from pipeflow.runtime.isolation.around import Around
 from pipeflow.runtime.isolation.child import Child
 from pipeflow.runtime.isolation.docket import Docket
+from pipeflow.runtime.isolation.keys import KeyBook
 from pipeflow.runtime.isolation.messages import (
     COUNTS,
     Act,
@@ -36,6 +37,7 @@ from pipeflow.runtime.isolation.messages import (
     Emitted,
     Ended,
     EndOrder,
+    FrameKeys,
     Loaded,
     LoneFailed,
     Over,
@@ -68,11 +70,13 @@ class HearingLoop(StageLoop):
         around: What the worker's process does for it.
         private: Arrays arrive as copies of its own.
         metrics: Where the stage's metrics are to be in the end.
+        keys: Of a join's items that were not opened.
     """
 
     around: Around
     private: bool = False
     metrics: dict[str, float] = field(default_factory=dict)
+    keys: KeyBook = field(default_factory=KeyBook)
     _child: Child | None = None
     _child_closed: bool = False
     _docket: Docket = field(default_factory=Docket)
@@ -215,6 +219,8 @@ class HearingLoop(StageLoop):
                 self._loaded = record
                 # A module of the user's may have added to it; a keeper loads items of its classes.
                 sys.path[:] = record.path
+            case FrameKeys():
+                self.keys.note(record)
             case Told(report):
                 if isinstance(report, ItemGivenUp):
                     self._given_up = report.failure

@@ -128,7 +128,18 @@ class EndOrder(NamedTuple):
     ids: int = 0
 
 
-Order = CallOrder | RowOrder | FailedOrder | LoneOrder | UnitOrder | EndOrder
+class KeyOrder(NamedTuple):
+    """The keys of a frame's items are to be told, for a join by key.
+
+    Attributes:
+        frame: Its number. port: Which input it came on.
+    """
+
+    frame: int
+    port: int
+
+
+Order = CallOrder | RowOrder | FailedOrder | LoneOrder | UnitOrder | EndOrder | KeyOrder
 
 
 class FrameOrder(NamedTuple):
@@ -225,6 +236,17 @@ class Loaded(NamedTuple):
     awaits: bool
 
 
+class FrameKeys(NamedTuple):
+    """The keys of a frame's items.
+
+    Attributes:
+        frame: Its number. keys: One for each item, or why it has none.
+    """
+
+    frame: int
+    keys: tuple[object, ...]
+
+
 class Told(NamedTuple):
     """Something for the supervisor."""
 
@@ -271,7 +293,7 @@ class Quick(NamedTuple):
     result: object
 
 
-Record = Results | Quick | Quiet | Loaded | Told | Over | Broken
+Record = Results | Quick | Quiet | Loaded | FrameKeys | Told | Over | Broken
 
 #: What the records of quick results begin with; a pickle begins with another byte.
 _QUICK: Final = b"q"

@@ -49,17 +49,22 @@ class Frames:
 
         The frame is loaded now, if it was not yet: code of the user's may run, and end us.
         """
-        frame = self._frames[place.frame]
-        if frame.payloads is None:
-            frame.payloads = self._load(frame)
-        found = frame.payloads[place.at : place.at + count]
+        frame, payloads = self._frames[place.frame], self.look(place.frame)
+        found = payloads[place.at : place.at + count]
         frame.left -= count
         if frame.left:
             # Whoever works on them decides how long they live.
-            frame.payloads[place.at : place.at + count] = [None] * count
+            payloads[place.at : place.at + count] = [None] * count
         else:
             del self._frames[place.frame]
         return found
+
+    def look(self, number: int) -> list[Any]:
+        """All items of a frame, which will be asked for later; opens it as well."""
+        frame = self._frames[number]
+        if frame.payloads is None:
+            frame.payloads = self._load(frame)
+        return frame.payloads
 
     def take_pair(self, pair: Pair) -> tuple[Any, ...]:
         """The items of a pair, likewise."""

@@ -19,7 +19,6 @@ from pipeflow.runtime.board import (
 )
 from pipeflow.runtime.failures import view_of
 from pipeflow.runtime.flow.joins import Call
-from pipeflow.runtime.flow.units import id_at
 from pipeflow.runtime.isolation.child import Child
 from pipeflow.runtime.isolation.deaths import (
     Follows,
@@ -31,8 +30,10 @@ from pipeflow.runtime.isolation.deaths import (
 )
 from pipeflow.runtime.isolation.entries import Entry
 from pipeflow.runtime.isolation.hearing import HearingLoop
+from pipeflow.runtime.isolation.keys import order_of
 from pipeflow.runtime.isolation.link import Cell
 from pipeflow.runtime.isolation.messages import (
+    Order,
     Orders,
     Over,
     bare,
@@ -62,7 +63,11 @@ class ReplacingLoop(HearingLoop):
         for each in entries:
             each.name(self.names)
         needs = Needs(self._runner, again=again, anew=self._anew)
-        orders = [each.order(needs) for each in entries]
+        asked = self.keys.ask(again=again)
+        for frame in asked:
+            needs.add_frame(frame)
+        orders: list[Order] = [order_of(frame) for frame in asked]  # first: others wait for them
+        orders += [each.order(needs) for each in entries]
         self._anew = needs.anew
         if self._end is not None:
             orders.append(self._end)
@@ -115,7 +120,7 @@ class ReplacingLoop(HearingLoop):
         loading = self._at_hand().link.loading()
         if loading is None or loading[1] is not None or self._is_replaceable():
             return 1
-        return self._docket.find(*loading)[0].frame.packet.items
+        return self._find(*loading)[0].frame.packet.items
 
     def _end_late(self) -> None:
         """The runner has overdrawn its time: it is asked where it is, and killed."""
@@ -208,7 +213,7 @@ class ReplacingLoop(HearingLoop):
             StageStopped: The run ends.
         """
         docket, child = self._docket, self._at_hand()
-        item, call, failed = docket.find(number, at)
+        item, call, failed = self._find(number, at)
         frame = item.frame
         # Of several that were loaded at once nobody is blamed: the next runner goes item by item.
         blamed = at is not None or frame.packet.items == 1
@@ -243,11 +248,16 @@ class ReplacingLoop(HearingLoop):
             verdict.wait_s,
         )
 
+    def _find(self, number: int, at: int | None) -> tuple[Sealed, Call | None, bool]:
+        """What the runner loads, its call if it has one, and whether that has failed."""
+        asked = self.keys.find(number, at)
+        return self._docket.find(number, at) if asked is None else (asked, None, False)
+
     def _failure_of_loading(
         self, item: Sealed, call: Call | None, *, blamed: bool, late: bool, tried: int
     ) -> Failure:
         """What has become of an item by being loaded, or of one of several."""
-        own = id_text(id_at(item.frame.meta, item.at), self.names)
+        own = id_text(item.frame.id_at(item.at), self.names)
         name = own if call is None else id_text(call.id, self.names)
         hand = InHand(item=name if blamed else "", tried=tried)
         if late:
@@ -313,7 +323,7 @@ class ReplacingLoop(HearingLoop):
         self._given = 0
         self._keep.clear()
         self._begin()
-        if left or self._end is not None:
+        if left or self._end is not None or self.keys.waits():
             self._send(left, again=True)
 
     def _add_metrics(self) -> None:

@@ -20,8 +20,10 @@ from pipeflow.planner.plan import Join, Plan, StagePlan
 from pipeflow.runtime.at_work import others_at_work
 from pipeflow.runtime.board import Board
 from pipeflow.runtime.brief import WorkerBrief
+from pipeflow.runtime.flow.assemble import join_key
 from pipeflow.runtime.flow.refused import ReadersGone
 from pipeflow.runtime.isolation.ahead import Ahead
+from pipeflow.runtime.isolation.keys import told_key
 from pipeflow.runtime.isolation.link import Cell, Link
 from pipeflow.runtime.isolation.messages import Broken, Loaded, Over
 from pipeflow.runtime.isolation.opening import Frames
@@ -202,6 +204,9 @@ def _loop_of(
             **settings,
         )
     context.item_id = loop.item_in_hand
+    if stage.join is Join.BY_KEY:
+        picks = [join_key(plan, plan.edges[number]) for number in stage.edges_in]
+        inbox.key_of = lambda port, item: told_key(picks[port], item, loop.told_before)
     return loop
 
 

@@ -17,6 +17,8 @@ from pipeflow.runtime.isolation.messages import (
     CallOrder,
     EndOrder,
     FailedOrder,
+    FrameKeys,
+    KeyOrder,
     LoneOrder,
     OrderParser,
     Orders,
@@ -50,6 +52,10 @@ class Telling(Protocol):
         """What has no partner could not be loaded: it goes on as a call that fails."""
         ...
 
+    def put(self, record: FrameKeys) -> None:
+        """Tell it something by itself."""
+        ...
+
 
 class RunnerInbox:
     """The inputs of a stage, as its runner sees them.
@@ -75,6 +81,8 @@ class RunnerInbox:
         self.in_rows = False
         #: The end of input was handed out.
         self.ended = False
+        #: Works out the key of an item of one of the inputs, for a join by key.
+        self.key_of: Callable[[int, Any], object] | None = None
 
     def give_rows(self) -> None:
         """The keeper tells of every end of a unit by itself."""
@@ -88,9 +96,13 @@ class RunnerInbox:
         self._outbox.flush()
         if self._link.cells[Cell.LEAVE]:
             raise ReadersGone
-        if not self._ready and not self._receive():
-            return None
-        message, self.tried, self.alone = self._ready.popleft()
+        while True:
+            if not self._ready and not self._receive():
+                return None
+            message, self.tried, self.alone = self._ready.popleft()
+            if type(message) is not KeyOrder:
+                break
+            self._tell_keys(message)
         if type(message) in _ORDERS:
             message = self._open(message, message.place)
         self.ended = type(message) is EndOfInput
@@ -142,6 +154,19 @@ class RunnerInbox:
             for orders in self._parser.feed(data):
                 self._ready.extend(self._messages(orders))
         return True
+
+    def _tell_keys(self, order: KeyOrder) -> None:
+        """Tell the keys of a frame's items: to work one out may end us, as to load it may."""
+        assert self.key_of is not None
+        link, number, keys = self._link, order.frame, list[object]()
+        payloads = self._frames.look(number)
+        try:
+            for at, payload in enumerate(payloads):
+                link.begin_loading(number, at, rings=not at)
+                keys.append(self.key_of(order.port, payload))
+        finally:
+            link.end_loading()
+        self._outbox.put(FrameKeys(number, tuple(keys)))
 
     def _open(
         self, order: CallOrder | RowOrder | FailedOrder | LoneOrder, place: Place | Pair
@@ -221,6 +246,8 @@ class RunnerInbox:
                     yield Unjoinable(call, failure), 0, False
                 case LoneOrder(item, lane, unit):
                     yield Lone(next(coming), item, lane, unit, _NOWHERE), 0, False
+                case KeyOrder():
+                    yield order, 0, False
                 case UnitOrder(lane, unit, span, free):
                     yield UnitEnd(lane, unit, span, free), 0, False
                 case EndOrder(units, ids):

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 from pipeflow.errors import ItemNotLoadable
 from pipeflow.runtime.flow.inbox import Seal
 from pipeflow.runtime.flow.joins import Call
+from pipeflow.runtime.flow.units import id_at
 from pipeflow.runtime.isolation.messages import FrameOrder, Pair, Place, bare
-from pipeflow.runtime.messages import Failure
+from pipeflow.runtime.messages import Failure, ItemId
 from pipeflow.transports.base import Packet, SlotRef
 from pipeflow.transports.codec import Decoder
 from pipeflow.transports.unloadable import Unloadable
@@ -39,6 +40,9 @@ class SealedFrame:
         lost: Items that are not to be loaded again, and why.
         given: How many of its items were given to any runner.
         runner: Number of the runner that has it.
+        port: Which input of a join by key it came on; -1: of none.
+        ids: There, the ids of its items, by their place.
+        keys: There, their keys, or why they have none; ``None``: they are not known yet.
     """
 
     number: int
@@ -51,6 +55,13 @@ class SealedFrame:
     lost: dict[int, Failure] = field(default_factory=dict)
     given: int = 0
     runner: int = 0
+    port: int = -1
+    ids: dict[int, ItemId] = field(default_factory=dict)
+    keys: tuple[object, ...] | None = None
+
+    def id_at(self, at: int) -> ItemId:
+        """Id of one of its items."""
+        return self.ids.get(at) or id_at(self.meta, at)
 
     def payload(self, at: int, decoder: Decoder) -> Any:
         """One of its items, here, after a runner could load it; ``None``: it cannot be."""
@@ -174,6 +185,10 @@ class Needs:
             elif self.anew:
                 self._shared[frame] = self._shared.get(frame, 0) + 1
         self.anew = False
+
+    def add_frame(self, frame: SealedFrame) -> None:
+        """It is given a frame to look at."""
+        self._shared.setdefault(frame, 0)
 
     def frames(self) -> Iterator[FrameOrder]:
         """Those that it does not have yet."""
