@@ -127,7 +127,7 @@ class Unopened(Protocol):
         ...
 
     def key(self, payload: Any) -> Any:
-        """Its key, once it is known; raises what was wrong if it has none."""
+        """Its key, once it is known, and one that may be; raises what was wrong if it has none."""
         ...
 
 
@@ -277,7 +277,7 @@ class KeyJoin:
         self._expire_behind(side, number)
         try:
             key = self._keys[port](entry[1])
-            if type(key) not in PLAIN_KEYS and key is not None:
+            if type(key) not in PLAIN_KEYS and key is not None and self._unopened is None:
                 key_hash(key)  # refuses what never equals what came from another process
         except Exception as error:  # the user's expression: a boundary
             side.keyless.append(number)

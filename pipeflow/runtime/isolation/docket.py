@@ -11,7 +11,7 @@ unit has ended the docket says when its call is done, however the row was cut un
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pipeflow.runtime.flow.joins import Call, Calls, Lone, UnitEnd
 from pipeflow.runtime.isolation.entries import (
@@ -52,7 +52,7 @@ class Docket:
     def __bool__(self) -> bool:
         return bool(self._entries)
 
-    def add(self, tasks: list[Task]) -> list[Entry]:
+    def add(self, tasks: Sequence[Task]) -> list[Entry]:
         """Put more orders behind those that are out; what is to be given to the runner."""
         new = [each for task in tasks for each in without_lost(Entry.of(task))]
         self._entries += new
