@@ -20,7 +20,7 @@ from pipeflow.runtime.board import (
 from pipeflow.runtime.brief import WorkerBrief
 from pipeflow.runtime.flow.assemble import make_inbox, make_outbox
 from pipeflow.runtime.flow.inbox import Inbox, Seal
-from pipeflow.runtime.flow.keyed import Unopened
+from pipeflow.runtime.flow.keyed import UnopenedKeys
 from pipeflow.runtime.flow.outbox import Outbox
 from pipeflow.runtime.flow.threads import Linger, Postman
 from pipeflow.runtime.flow.wiring import ChannelPlan
@@ -57,7 +57,7 @@ class Process:
         channels: tuple[ChannelPlan, ...],
         links: Mapping[int, InlineChannel] = MappingProxyType({}),
         sealing: Callable[[Views], Seal] | None = None,
-        unopened: Unopened | None = None,
+        unopened: UnopenedKeys | None = None,
     ) -> None:
         self._brief = brief
         self._row: Words = board.worker(brief.worker)

@@ -23,7 +23,7 @@ from pipeflow.runtime.flow.express import Encoder
 from pipeflow.runtime.flow.inbox import Decode, Inbox, Seal
 from pipeflow.runtime.flow.inlets import LOT_MOST, LOT_SHARE, InChannel, InPort, Intake
 from pipeflow.runtime.flow.joins import Join as Joiner
-from pipeflow.runtime.flow.keyed import KeyJoin, PickKey, Unopened
+from pipeflow.runtime.flow.keyed import KeyJoin, PickKey, UnopenedKeys
 from pipeflow.runtime.flow.latest import Latest
 from pipeflow.runtime.flow.mailbox import DropEdge, Mailbox
 from pipeflow.runtime.flow.merging import Merge, Straight
@@ -58,7 +58,7 @@ def make_inbox(
     salvage: Decode,
     *,
     seal: Seal | None = None,
-    unopened: Unopened | None = None,
+    unopened: UnopenedKeys | None = None,
 ) -> Inbox | None:
     """The inputs of a worker; ``None`` for a source.
 
@@ -163,7 +163,7 @@ def _join(
     replica: int,
     collectors: Sequence[Collector],
     edges: Sequence[EdgePlan],
-    unopened: Unopened | None,
+    unopened: UnopenedKeys | None,
 ) -> Joiner:
     keeps = stage.numbering is Numbering.KEEP
     match stage.join, stage.pairing:

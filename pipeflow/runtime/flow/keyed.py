@@ -115,7 +115,7 @@ class _Side:
         return next(iter(self.held.items()), None)
 
 
-class Unopened(Protocol):
+class UnopenedKeys(Protocol):
     """Knows the keys of items that are not opened here, some time after they have come."""
 
     def came(self, port: int, item: ItemId, payload: Any) -> None:
@@ -155,7 +155,7 @@ class KeyJoin:
         replica: int = 0,
         replicas: int = 1,
         now: Callable[[], float],
-        unopened: Unopened | None = None,
+        unopened: UnopenedKeys | None = None,
     ) -> None:
         self._unopened = unopened
         self._collectors = collectors

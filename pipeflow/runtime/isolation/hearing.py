@@ -58,7 +58,7 @@ from pipeflow.runtime.messages import (
     RunnerStarted,
 )
 from pipeflow.spec.pipeline import OUT, UNMATCHED
-from pipeflow.transports.codec import passed_on
+from pipeflow.transports.codec import half_opened, passed_on
 from pipeflow.values import dataclass, field
 
 
@@ -71,12 +71,14 @@ class HearingLoop(StageLoop):
         private: Arrays arrive as copies of its own.
         metrics: Where the stage's metrics are to be in the end.
         keys: Of a join's items that were not opened.
+        opens: Results are needed themselves: who reads them is found by their keys.
     """
 
     around: Around
     private: bool = False
     metrics: dict[str, float] = field(default_factory=dict)
     keys: KeyBook = field(default_factory=KeyBook)
+    opens: bool = False
     _child: Child | None = None
     _child_closed: bool = False
     _docket: Docket = field(default_factory=Docket)
@@ -130,7 +132,7 @@ class HearingLoop(StageLoop):
         gone: ReadersGone | None = None
         for data, follows in zip_longest(records, records[1:], fillvalue=b""):
             try:
-                record = unpack_record(data)
+                record = unpack_record(data, opens=self.opens)
                 if type(record) is Quick:
                     self._note_quick(record.result, more=is_quick(follows))
                 else:
@@ -154,6 +156,8 @@ class HearingLoop(StageLoop):
         packet, decoder = record.packet, self.around.decoder()
         if packet is None:
             return iter(())
+        if not self.opens and (found := half_opened(packet)) is not None:
+            return iter(found)
         try:
             return iter(decoder.decode(packet))
         except ItemNotLoadable as error:

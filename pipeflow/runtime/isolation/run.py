@@ -6,7 +6,7 @@ import faulthandler
 import signal
 from types import FrameType
 
-from pipeflow.planner.plan import StagePlan
+from pipeflow.planner.plan import Route, StagePlan
 from pipeflow.runtime.board import Board
 from pipeflow.runtime.brief import WorkerBrief
 from pipeflow.runtime.flow.wiring import ChannelPlan
@@ -74,6 +74,7 @@ def run_keeper(
         private=_is_private(stage, brief),
         metrics=context.metrics,
         keys=keys,
+        opens=_looks_at_results(stage, brief),
     )
     process.beside_at_work = loop.runner_at_work
     # Its runner gets the same signal: what that has begun is noted first.
@@ -96,6 +97,12 @@ def _is_private(stage: StagePlan, brief: WorkerBrief) -> bool:
     """Whether arrays arrive as copies. Of several inputs one that asks for it speaks for all."""
     edges = [brief.plan.edges[number] for number in stage.edges_in]
     return any(edge.arrays is ArrayMode.COPY for edge in edges)
+
+
+def _looks_at_results(stage: StagePlan, brief: WorkerBrief) -> bool:
+    """Whether some result goes to the replica that its key belongs to."""
+    numbers = [number for edges in stage.edges_out.values() for number in edges]
+    return any(brief.plan.edges[number].route is Route.KEY for number in numbers)
 
 
 def _pass_on_the_question(child: Child) -> None:
