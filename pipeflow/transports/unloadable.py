@@ -9,6 +9,8 @@ from pipeflow.errors import ItemNotLoadable
 from pipeflow.transports.culprit import reason_of
 from pipeflow.values import dataclass
 
+#: What a pickle of ours has that names a function or a class; plain data has it by chance alone.
+NAMES_CLASS: Final = pickle.STACK_GLOBAL
 _INTS: Final = (pickle.BININT1, pickle.BININT2, pickle.BININT)
 #: Bytes of what a pickle begins with, of a frame's head, and of what ends it after a text.
 _HEAD, _FRAME, _TAIL = 2, 9, 2
@@ -53,7 +55,7 @@ def may_run_code(pickled: bytes, start: int = 0) -> bool:
         pickled: The pickle.
         start: Where in these bytes it begins.
     """
-    if pickle.STACK_GLOBAL not in pickled:
+    if NAMES_CLASS not in pickled:
         return False
     at = start + _HEAD
     if pickled[at] == pickle.FRAME[0]:

@@ -199,8 +199,10 @@ class KeyJoin:
         if due is None:
             return False
         side = self._sides[due]
-        moved = self._has_next(side) or self._pull()
-        if self._has_next(side):
+        unopened = self._unopened
+        moved = bool(side.pending) if unopened is None else self._has_next(side)
+        moved = moved or self._pull()
+        if side.pending and (unopened is None or self._has_next(side)):
             self._look_at(due, side.pending.popleft(), 0.0)
         elif side.pending:
             return moved  # its key is not known yet

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from pipeflow.runtime import board as cells
 from pipeflow.runtime.messages import Failure, ItemId, WorkerReport
 from pipeflow.transports.base import Packet
-from pipeflow.transports.unloadable import Unopened, may_run_code
+from pipeflow.transports.unloadable import NAMES_CLASS, Unopened, may_run_code
 
 #: The counts of the loop that a record of results brings up to date. What was received is the
 #: keeper's to count: an item is delivered once, however often it is tried.
@@ -349,7 +349,7 @@ def unpack_record(data: bytes, *, opens: bool = True) -> Record:
         opens: A result is needed itself: else one that is more than plain data stays unopened.
     """
     if data[0] == _QUICK_FORM:
-        if not opens and may_run_code(data, 1):
+        if not opens and NAMES_CLASS in data and may_run_code(data, 1):
             return Quick(Unopened(data[1:]))
         try:
             return Quick(pickle.loads(memoryview(data)[1:]))
