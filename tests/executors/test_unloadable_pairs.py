@@ -391,4 +391,4 @@ def test_an_item_whose_key_kills_is_a_dead_letter_and_named(tmp_path: Path) -> N
     assert outcome.items("sink") == all_but([17])
     (letter,) = outcome.items("errors")
     assert (letter["id"], letter["error"]["type"]) == ("source:17", "WorkerDied")
-    assert "source:17" in letter["error"]["message"]
+    assert "unpickling item source:17, or working out its key" in letter["error"]["message"]

@@ -91,6 +91,10 @@ class KeyBook:
         """Whether the runner has to tell of a frame yet."""
         return bool(self._asked or self._new)
 
+    def asks_for(self, frame: SealedFrame) -> bool:
+        """Whether the runner was asked for a frame, and has not told of it."""
+        return frame.number in self._asked
+
     def has_new(self) -> bool:
         """Whether the runner was not asked for some yet."""
         return bool(self._new)

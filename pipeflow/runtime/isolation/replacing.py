@@ -265,6 +265,7 @@ class ReplacingLoop(HearingLoop):
             return overdue(hand, timeout_s=self.stage.timeout_s, stack=self._stack)
         if call is None or type(call.payload) is not tuple:
             own = name  # of a pair it is told which item it was
+        keyed = ", or working out its key" if self.keys.asks_for(item.frame) else ""
         count = item.frame.packet.items
         return died(
             hand,
@@ -272,7 +273,7 @@ class ReplacingLoop(HearingLoop):
             out_of_memory=self.around.ran_out_of_memory(),
             stack=self.around.last_words(),
             loaded=True,
-            loading=f"item {own}" if blamed else f"{count} items, from item {own} on",
+            loading=f"item {own}{keyed}" if blamed else f"{count} items, from item {own} on",
         )
 
     def _tries_in(self, child: Child, call: Call) -> int:
