@@ -19,7 +19,8 @@ from pipeflow.runtime.board import (
 )
 from pipeflow.runtime.brief import WorkerBrief
 from pipeflow.runtime.flow.assemble import make_inbox, make_outbox
-from pipeflow.runtime.flow.inbox import Decode, Inbox
+from pipeflow.runtime.flow.inbox import Inbox, Seal
+from pipeflow.runtime.flow.keyed import UnopenedKeys
 from pipeflow.runtime.flow.outbox import Outbox
 from pipeflow.runtime.flow.threads import Linger, Postman
 from pipeflow.runtime.flow.wiring import ChannelPlan
@@ -45,7 +46,8 @@ class Process:
         board: The board.
         channels: All channels of the run.
         links: Number of a channel to it, of those that stay in this process.
-        opening: What makes items of packets, if not the decoder.
+        sealing: What makes items of packets without opening them, if that is to be so.
+        unopened: Knows the keys of these, where a join asks for them.
     """
 
     def __init__(
@@ -54,7 +56,8 @@ class Process:
         board: Board,
         channels: tuple[ChannelPlan, ...],
         links: Mapping[int, InlineChannel] = MappingProxyType({}),
-        opening: Callable[[Views], Decode] | None = None,
+        sealing: Callable[[Views], Seal] | None = None,
+        unopened: UnopenedKeys | None = None,
     ) -> None:
         self._brief = brief
         self._row: Words = board.worker(brief.worker)
@@ -106,11 +109,10 @@ class Process:
             channels,
             board,
             receiver,
-            (lambda packet, private: decoder.decode(packet, private=private))
-            if opening is None
-            else opening(self._share.views),
+            lambda packet, private: decoder.decode(packet, private=private),
             lambda packet, private: decoder.salvage(packet, private=private),
-            opens=opening is None,
+            seal=None if sealing is None else sealing(self._share.views),
+            unopened=unopened,
         )
         self.outbox: Outbox = make_outbox(
             brief.plan,

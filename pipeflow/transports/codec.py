@@ -23,9 +23,10 @@ from pipeflow.errors import ItemNotLoadable, PipeflowError
 from pipeflow.transports.base import Packet
 from pipeflow.transports.building import PROTOCOL, Build, PlainArray
 from pipeflow.transports.culprit import loading_index, not_serializable, reason_of
+from pipeflow.transports.pieces import pieces_of
 from pipeflow.transports.reading import Reading, load_with, rebuild_array
 from pipeflow.transports.slots import SlotPool
-from pipeflow.transports.unloadable import Unloadable, Unopened, unloadable
+from pipeflow.transports.unloadable import Unloadable, Unopened, may_run_code, unloadable
 from pipeflow.transports.views import Views
 
 _PILE: Final = b"P"
@@ -229,6 +230,20 @@ class Decoder:
             return [unloadable(index, error) for index in range(packet.items)]
 
 
+def half_opened(packet: Packet) -> list[Any] | None:
+    """The items of a packet, those unopened that are more than plain data.
+
+    Returns:
+        ``None``: it has buffers, or was not made object by object, so it has to be opened.
+    """
+    if packet.buffers or packet.pickled[0] != _PILE_FORM:
+        return None
+    return [
+        Unopened(piece) if may_run_code(piece) else pickle.loads(piece)
+        for piece in pieces_of(packet.pickled)
+    ]
+
+
 def passed_on(packet: Packet, payloads: list[Any]) -> list[Any]:
     """What was salvaged of a packet, with the items that could not be loaded as they came.
 
@@ -236,8 +251,6 @@ def passed_on(packet: Packet, payloads: list[Any]) -> list[Any]:
         packet: It has no buffers, and was made object by object.
         payloads: What ``salvage`` gave.
     """
-    from pipeflow.transports.salvage import pieces_of
-
     pieces = pieces_of(packet.pickled)
     return [
         Unopened(piece) if type(payload) is Unloadable else payload

@@ -12,12 +12,13 @@ import io
 import pickle
 import pickletools
 import struct
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from types import BuiltinFunctionType, FunctionType, TracebackType
 from typing import Any, Final
 
 from pipeflow.errors import PipeflowError
 from pipeflow.transports.culprit import elements_of
+from pipeflow.transports.pieces import pieces_of
 from pipeflow.transports.reading import rebuild_array
 from pipeflow.transports.unloadable import unloadable
 
@@ -87,15 +88,6 @@ def salvage_pile(
         error = loader.lost.get(0)
         found.append(item if error is None else unloadable(index, error))
     return found
-
-
-def pieces_of(pickled: bytes | memoryview) -> Iterator[bytes]:
-    """The pickles of single items in those of a pile."""
-    (count,) = _COUNT.unpack_from(pickled, 1)
-    data, at = bytes(pickled), 1 + _COUNT.size * (1 + count)
-    for length in struct.unpack_from(f"<{count}I", data, 1 + _COUNT.size):
-        yield data[at : at + length]
-        at += length
 
 
 def _nothing(_: int) -> None:

@@ -313,3 +313,26 @@ def test_a_result_that_cannot_be_loaded_is_its_readers_failure_also_behind_an_is
         assert outcome.items("sink") == all_but(41)
         (letter,) = outcome.items("bad")
         assert (letter["id"], letter["stage"]) == (item, "reads")
+
+
+@WAYS
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_result_that_kills_who_loads_it_is_its_readers_failure_also_behind_an_isolated_stage(
+    tmp_path: Path, how: str, deep: bool
+) -> None:
+    given = {"at": [41], "how": how, "notes": str(tmp_path / "notes"), "deep": deep}
+    stages = {
+        "source": {"call": "deadly:numbers", "with": {"stop": STOP}},
+        "work": reader("skip", "wrapped", **{"with": given}),
+        "reads": {"call": "fragile:same", "inputs": "work", "on_error": "dead_letter"},
+        "sink": {"keep": "reads"},
+        "bad": {"keep": "reads.errors"},
+    }
+
+    outcome = run(tmp_path, stages, "local")
+
+    balanced(outcome)
+    assert outcome.items("sink") == all_but(41)
+    (letter,) = outcome.items("bad")
+    assert (letter["id"], letter["stage"]) == ("source:41.0" if deep else "source:41", "reads")
+    assert outcome.stage("work").skipped == 0

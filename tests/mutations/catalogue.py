@@ -160,7 +160,7 @@ ITEMS = (
     ),
     Mutation(
         "items that a dead runner was done with given to the next one too",
-        "runtime/isolation/docket.py",
+        "runtime/isolation/entries.py",
         "    at = entry.done\n    if hit:\n",
         "    at = entry.done if hit else 0\n    if hit:\n",
         ["tests/runtime/isolation/test_docket.py", ISOLATION],
@@ -200,10 +200,24 @@ ITEMS = (
     Mutation(
         "an item that killed who loaded it loaded again",
         "runtime/isolation/replacing.py",
-        "            frame.lost[first] = failure\n",
+        "            frame.lost[item.at] = failure\n",
         "",
         [UNLOADABLE],
         "kills_who_loads_it and segfault",
+    ),
+    Mutation(
+        "an item that was lost before it was due is loaded again",
+        "runtime/isolation/docket.py",
+        "for each in without_lost(Entry.of(task))",
+        "for each in (Entry.of(task),)",
+        ["tests/runtime/isolation/test_sealed.py"],
+    ),
+    Mutation(
+        "a join looks at items whose keys are not known",
+        "runtime/flow/keyed.py",
+        "            return moved  # its key is not known yet\n",
+        "            side.pending.popleft()\n            return True\n",
+        ["tests/runtime/test_keyed.py"],
     ),
     Mutation(
         "calls that gave nothing told out of their order",

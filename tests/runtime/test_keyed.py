@@ -23,6 +23,7 @@ from pipeflow.runtime.flow.joins import (
 )
 from pipeflow.runtime.flow.keyed import HELD_MOST, KeyJoin
 from pipeflow.runtime.flow.units import Part
+from pipeflow.runtime.messages import ItemId
 
 
 class Clock:
@@ -41,7 +42,7 @@ class Bench:
     An item is ``(key, number)``.
     """
 
-    def __init__(self, pairing: Pairing, *, ports: int = 2, **place: int) -> None:
+    def __init__(self, pairing: Pairing, *, ports: int = 2, **place: Any) -> None:
         self.clock = Clock()
         self.collectors = [
             Collector(writers=1, lanes=1, ordered=True, in_parts=False, first=0, step=1)
@@ -168,6 +169,60 @@ def test_what_pairs_depends_on_the_streams_and_not_on_which_came_first(
 
     assert by_sweeps(seen) == by_sweeps(plainly(streams, within))
     assert bench.join.over()
+
+
+class Opener:
+    """Knows the keys of what was opened."""
+
+    def __init__(self) -> None:
+        self.closed: list[Any] = []
+
+    def came(self, port: int, item: ItemId, payload: Any) -> None:
+        assert item[0] == port
+        self.closed.append(payload)
+
+    def known(self, payload: Any) -> bool:
+        return payload not in self.closed
+
+    def key(self, payload: Any) -> Any:
+        assert self.known(payload)
+        return payload[0]
+
+
+@given(
+    st.lists(keys, min_size=2, max_size=3),
+    st.integers(1, 8),
+    st.randoms(use_true_random=False),
+)
+def test_what_pairs_does_not_depend_on_when_keys_are_known(
+    streams: list[list[int]], within: int, random: Any
+) -> None:
+    opener = Opener()
+    bench = Bench(Pairing(items=within), ports=len(streams), unopened=opener)
+    seen: list[Any] = []
+    for port, some in enumerate(streams):
+        bench.feed(port, *some)
+        bench.end(port)
+    while not bench.join.over():
+        seen += bench.told()
+        assert opener.closed or bench.join.over()
+        if opener.closed:
+            opener.closed.remove(random.choice(opener.closed))
+
+    assert by_sweeps(seen) == by_sweeps(plainly(streams, within))
+
+
+def test_within_a_time_what_is_not_opened_yet_is_as_if_it_had_not_come() -> None:
+    opener = Opener()
+    bench = Bench(Pairing(seconds=5.0), unopened=opener)
+    bench.feed(0, "a")
+    bench.feed(1, "a")
+    bench.end(0)
+    bench.end(1)
+
+    assert (bench.told(), bench.join.over()) == ([], False)
+    opener.closed.clear()
+    assert (bench.told(), bench.join.over()) == ([[0, 0]], True)
 
 
 def by_sweeps(seen: list[Any]) -> list[Any]:

@@ -20,10 +20,10 @@ from pipeflow.planner.plan import (
 from pipeflow.runtime.board import EARLY, Board, Words
 from pipeflow.runtime.flow.collector import Collector
 from pipeflow.runtime.flow.express import Encoder
-from pipeflow.runtime.flow.inbox import Decode, Inbox
+from pipeflow.runtime.flow.inbox import Decode, Inbox, Seal
 from pipeflow.runtime.flow.inlets import LOT_MOST, LOT_SHARE, InChannel, InPort, Intake
 from pipeflow.runtime.flow.joins import Join as Joiner
-from pipeflow.runtime.flow.keyed import KeyJoin, PickKey
+from pipeflow.runtime.flow.keyed import KeyJoin, PickKey, UnopenedKeys
 from pipeflow.runtime.flow.latest import Latest
 from pipeflow.runtime.flow.mailbox import DropEdge, Mailbox
 from pipeflow.runtime.flow.merging import Merge, Straight
@@ -57,15 +57,28 @@ def make_inbox(
     decode: Decode,
     salvage: Decode,
     *,
-    opens: bool = True,
+    seal: Seal | None = None,
+    unopened: UnopenedKeys | None = None,
 ) -> Inbox | None:
-    """The inputs of a worker; ``None`` for a source."""
+    """The inputs of a worker; ``None`` for a source.
+
+    Args:
+        plan: The plan.
+        worker: Which of its workers.
+        channels: All channels of the plan.
+        board: The board.
+        open_receiver: Opens the ends.
+        decode: See ``Inbox``.
+        salvage: See ``Inbox``.
+        seal: See ``Inbox``.
+        unopened: Knows the keys of what is not opened here.
+    """
     stage = plan.stages[plan.workers[worker].stage]
     replica = plan.workers[worker].replica
     if not stage.edges_in:
         return None
     ends = stage.on_error.then is OnError.STOP
-    rest = (decode, board.worker(worker), None if ends else salvage, opens)
+    rest = (decode, board.worker(worker), None if ends else salvage, seal)
     edges = [plan.edges[number] for number in stage.edges_in]
     bases = [edge.lane_base for edge in edges]
     if _comes_straight(plan, stage, edges):
@@ -80,7 +93,7 @@ def make_inbox(
         _in_port(plan, edge, worker, channels, board, collector, open_receiver)
         for edge, collector in zip(edges, collectors, strict=True)
     ]
-    join = _join(plan, stage, replica, collectors, edges)
+    join = _join(plan, stage, replica, collectors, edges, unopened)
     return Inbox(ports, join, bases, *rest)
 
 
@@ -150,6 +163,7 @@ def _join(
     replica: int,
     collectors: Sequence[Collector],
     edges: Sequence[EdgePlan],
+    unopened: UnopenedKeys | None,
 ) -> Joiner:
     keeps = stage.numbering is Numbering.KEEP
     match stage.join, stage.pairing:
@@ -160,12 +174,13 @@ def _join(
         case Join.BY_KEY, Pairing() as pairing:
             return KeyJoin(
                 collectors,
-                [_join_key(plan, edge) for edge in edges],
+                [join_key(plan, edge) if unopened is None else unopened.key for edge in edges],
                 pairing,
                 stage=stage.index,
                 replica=replica,
                 replicas=stage.replicas,
                 now=time.monotonic,
+                unopened=unopened,
             )
         case Join.LATEST, Pairing() as pairing:
             return Latest(collectors, pairing, lane_base=edges[0].lane_base, unit_ends=keeps)
@@ -173,7 +188,7 @@ def _join(
             return Merge(collectors, [edge.lane_base for edge in edges], unit_ends=keeps)
 
 
-def _join_key(plan: Plan, edge: EdgePlan) -> PickKey:
+def join_key(plan: Plan, edge: EdgePlan) -> PickKey:
     """What gives the key of a joined input's items; who made a mistake is told which input."""
     evaluate = compile_expression(edge.key, plan.parameters)
 

@@ -52,6 +52,9 @@ EARLY_MOST = 1024
 #: Turns a packet into payloads; ``private`` makes arrays writable copies.
 Decode = Callable[[Packet, bool], list[Any]]
 
+#: Makes items of a packet and of what its frame says of them, without opening them.
+Seal = Callable[[Packet, bytes, bool], list[Any]]
+
 #: To unpickle so few bytes of plain data runs no code of the user's and takes hardly any memory:
 #: who does so need not note it first.
 QUIET_BYTES = 64 * 1024
@@ -69,7 +72,8 @@ class Inbox:
         row: The worker's row of the board.
         salvage: The same as ``decode``, where an item that cannot be loaded is a failure of its
             own; ``None``: it ends the run.
-        opens: Packets become items here: plain ones without ``decode``.
+        seal: Makes items of packets without opening them; ``None``: they are opened here, plain
+            ones without ``decode``.
     """
 
     ports: Sequence[InPort]
@@ -78,7 +82,7 @@ class Inbox:
     decode: Decode
     row: Words
     salvage: Decode | None = None
-    opens: bool = True
+    seal: Seal | None = None
     closed: bool = False
     _finished: bool = False
     _owing: dict[int, FrameNote] = field(default_factory=dict)
@@ -359,7 +363,9 @@ class Inbox:
                 self._park(note)
             if packet.handed is not None:
                 payloads = packet.handed
-            elif packet.plain and self.opens and len(packet.pickled) < QUIET_BYTES:
+            elif self.seal is not None:
+                payloads = self.seal(packet, frame.meta, port.private)
+            elif packet.plain and len(packet.pickled) < QUIET_BYTES:
                 payloads = loads(packet.pickled)
             else:
                 payloads = self._load(port, packet, frame.meta)

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from pipeflow.planner.plan import Pairing
 from pipeflow.runtime.flow.collector import Collector
@@ -47,7 +47,7 @@ PickKey = Callable[[Any], Any]
 HELD_MOST: Final = 65_536
 
 #: Types that are keys as they are; of others it is asked whether they may be.
-_PLAIN: Final = frozenset({str, int, float, bool, bytes})
+PLAIN_KEYS: Final = frozenset({str, int, float, bool, bytes})
 
 _Entry = tuple[ItemId, Any, Origin]
 
@@ -115,6 +115,22 @@ class _Side:
         return next(iter(self.held.items()), None)
 
 
+class UnopenedKeys(Protocol):
+    """Knows the keys of items that are not opened here, some time after they have come."""
+
+    def came(self, port: int, item: ItemId, payload: Any) -> None:
+        """An item has come on a port."""
+        ...
+
+    def known(self, payload: Any) -> bool:
+        """Whether its key is known, or that it has none."""
+        ...
+
+    def key(self, payload: Any) -> Any:
+        """Its key, once it is known, and one that may be; raises what was wrong if it has none."""
+        ...
+
+
 class KeyJoin:
     """Pairs the items of several ports by their keys.
 
@@ -126,6 +142,7 @@ class KeyJoin:
         replica: Which of its workers.
         replicas: How many there are: with several, each is a lane of its own to the readers.
         now: Seconds by a clock that never goes back; asked only for a bound in time.
+        unopened: Knows the keys in a while; what has come without is as if it had not.
     """
 
     def __init__(
@@ -138,7 +155,9 @@ class KeyJoin:
         replica: int = 0,
         replicas: int = 1,
         now: Callable[[], float],
+        unopened: UnopenedKeys | None = None,
     ) -> None:
+        self._unopened = unopened
         self._collectors = collectors
         self._keys = keys
         self._pairing = pairing
@@ -180,9 +199,13 @@ class KeyJoin:
         if due is None:
             return False
         side = self._sides[due]
-        moved = bool(side.pending) or self._pull()
-        if side.pending:
+        unopened = self._unopened
+        moved = bool(side.pending) if unopened is None else self._has_next(side)
+        moved = moved or self._pull()
+        if side.pending and (unopened is None or self._has_next(side)):
             self._look_at(due, side.pending.popleft(), 0.0)
+        elif side.pending:
+            return moved  # its key is not known yet
         elif self._collectors[due].exhausted():
             self._end(due)
             return True
@@ -205,6 +228,7 @@ class KeyJoin:
         if not most:
             return None
         full = [port for port, side in enumerate(self._sides) if len(side.pending) >= most]
+        full = [port for port in full if self._has_next(self._sides[port])]
         return full[0] if full else None
 
     def _as_it_comes(self) -> bool:
@@ -213,13 +237,18 @@ class KeyJoin:
         moved = self._pull()
         self._expire_by(now)
         for port, side in enumerate(self._sides):
-            while side.pending:
+            while self._has_next(side):
                 self._look_at(port, side.pending.popleft(), now)
         for port, side in enumerate(self._sides):
-            if not side.over and self._collectors[port].exhausted():
+            if not (side.over or side.pending) and self._collectors[port].exhausted():
                 moved = True
                 self._end(port)
         return moved or bool(self._ready)
+
+    def _has_next(self, side: _Side) -> bool:
+        """Whether the next item of a port can be looked at."""
+        unopened = self._unopened
+        return bool(side.pending) and (unopened is None or unopened.known(side.pending[0][1]))
 
     def _pull(self) -> bool:
         """Take what the collectors have; whether anything came."""
@@ -234,6 +263,8 @@ class KeyJoin:
                     if pays:
                         self._ready.append(Kept(origin))
                     self._sides[port].pending.append((item, payload, kept))
+                    if self._unopened is not None:
+                        self._unopened.came(port, item, payload)
                 if arrived.part.cost:
                     self._ready.append(Passed(origin, arrived.part.cost))
         return moved
@@ -248,7 +279,7 @@ class KeyJoin:
         self._expire_behind(side, number)
         try:
             key = self._keys[port](entry[1])
-            if type(key) not in _PLAIN and key is not None:
+            if type(key) not in PLAIN_KEYS and key is not None and self._unopened is None:
                 key_hash(key)  # refuses what never equals what came from another process
         except Exception as error:  # the user's expression: a boundary
             side.keyless.append(number)

@@ -20,7 +20,7 @@ def without_unloadable(output: Output) -> Iterator[Output]:
         case Lone(payload, item, lane, unit, origin):
             yield told_of(Call(payload, item, lane, unit, (origin,))) or output
         case Unjoinable(call, error):
-            yield Unjoinable(call._replace(payload=_rest_of(call.payload)), error)
+            yield Unjoinable(call._replace(payload=loadable_of(call.payload)), error)
         case _:
             yield output
 
@@ -30,7 +30,7 @@ def told_of(call: Call) -> Unjoinable | None:
     error = _error_in(call.payload)
     if error is None:
         return None
-    return Unjoinable(call._replace(payload=_rest_of(call.payload)), error)
+    return Unjoinable(call._replace(payload=loadable_of(call.payload)), error)
 
 
 def is_unloadable(payload: object) -> bool:
@@ -38,17 +38,17 @@ def is_unloadable(payload: object) -> bool:
     return type(payload) is Unloadable
 
 
-def _error_in(payload: object) -> ItemNotLoadable | None:
-    """What is wrong with an item, or with the first of a pair."""
-    parts = payload if type(payload) is tuple else (payload,)
-    return next((each.error for each in parts if type(each) is Unloadable), None)
-
-
-def _rest_of(payload: Any) -> Any:
+def loadable_of(payload: Any) -> Any:
     """An item, or a pair, without what cannot be loaded."""
     if type(payload) is tuple and any(map(is_unloadable, payload)):
         return tuple([None if is_unloadable(each) else each for each in payload])
     return None if is_unloadable(payload) else payload
+
+
+def _error_in(payload: object) -> ItemNotLoadable | None:
+    """What is wrong with an item, or with the first of a pair."""
+    parts = payload if type(payload) is tuple else (payload,)
+    return next((each.error for each in parts if type(each) is Unloadable), None)
 
 
 def _pieces(calls: Calls) -> Iterator[Output]:

@@ -11,89 +11,22 @@ unit has ended the docket says when its call is done, however the row was cut un
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Sequence
 
 from pipeflow.runtime.flow.joins import Call, Calls, Lone, UnitEnd
-from pipeflow.runtime.isolation.messages import (
-    CallOrder,
-    FailedOrder,
-    LoneOrder,
-    Order,
-    RowOrder,
-    UnitOrder,
+from pipeflow.runtime.isolation.entries import (
+    Entry,
+    Task,
+    alone,
+    call_of,
+    failed_in,
+    is_due,
+    left_of,
+    place_in,
+    without_lost,
 )
-from pipeflow.runtime.isolation.sealed import Sealed, SealedFrame, place_of
+from pipeflow.runtime.isolation.sealed import Sealed, parts_of
 from pipeflow.runtime.messages import Failure, ItemId
-from pipeflow.values import dataclass
-
-Task = Call | Calls | Lone | UnitEnd
-_CALLS: Final = frozenset({Call, Calls})
-
-
-@dataclass(slots=True, eq=False)
-class Entry:
-    """Orders that came together: one, or a row of calls.
-
-    Attributes:
-        task: As the inbox gave it.
-        size: How many orders it is.
-        begun: How many of them were taken in hand.
-        done: How many of them are done.
-        tried: How often the first was tried in runners that have died.
-        alone: It goes to the user's function by itself: it was one of several in the hand of a
-            runner that died.
-        failure: The item of the call could not be joined, for this reason.
-        ends_units: Each of the calls ends its unit, and no order says so.
-    """
-
-    task: Task
-    size: int = 1
-    begun: int = 0
-    done: int = 0
-    tried: int = 0
-    alone: bool = False
-    failure: Failure | None = None
-    ends_units: bool = False
-
-    @classmethod
-    def of(cls, task: Task) -> Entry:
-        """What came."""
-        if type(task) is Calls:
-            return cls(task, len(task.payloads), ends_units=task.end_units)
-        return cls(task)
-
-    @property
-    def is_call(self) -> bool:
-        """Whether it is a call, or a row of calls."""
-        return type(self.task) in _CALLS
-
-    def order(self) -> Order:
-        """What the runner is told."""
-        match self.task:
-            case Call(payload, item, lane, unit, origins) if self.failure is not None:
-                place = place_of(payload)
-                return FailedOrder(item, lane, unit, self.failure, len(origins), place)
-            case Call(payload, item, lane, unit, origins):
-                place = place_of(payload)
-                return CallOrder(item, lane, unit, len(origins), self.tried, self.alone, place)
-            case Calls(prefix, ordinals, payloads, lane, unit):
-                whole = ordinals if isinstance(ordinals, range) else tuple(ordinals)
-                return RowOrder(prefix, whole, lane, unit, place_of(payloads[0]))
-            case Lone(_, item, lane, unit, _):
-                return LoneOrder(item, lane, unit)
-            case UnitEnd(lane, unit, span, free):
-                return UnitOrder(lane, unit, span, free)
-
-    def payloads(self) -> list[object]:
-        """The items."""
-        match self.task:
-            case Call(payload) | Lone(payload):
-                return [payload]
-            case Calls():
-                return self.task.payloads
-            case UnitEnd():
-                return []
 
 
 class Docket:
@@ -110,6 +43,7 @@ class Docket:
         self._calls_gone = 0  # how many of them were calls
         self._begun = 0  # calls that this runner has begun
         self.emitted = 0
+        self._lones: list[Call] = []
 
     def __len__(self) -> int:
         """Orders that are not done."""
@@ -118,9 +52,9 @@ class Docket:
     def __bool__(self) -> bool:
         return bool(self._entries)
 
-    def add(self, tasks: list[Task]) -> list[Entry]:
+    def add(self, tasks: Sequence[Task]) -> list[Entry]:
         """Put more orders behind those that are out; what is to be given to the runner."""
-        new = [Entry.of(task) for task in tasks]
+        new = [each for task in tasks for each in without_lost(Entry.of(task))]
         self._entries += new
         return new
 
@@ -160,7 +94,7 @@ class Docket:
     def in_hand(self) -> Call | None:
         """The first of them."""
         entry = self._at_hand()
-        return None if entry is None else _call_of(entry, entry.done)
+        return None if entry is None else call_of(entry, entry.done)
 
     def tried(self) -> int:
         """How often that was tried in runners that have died."""
@@ -187,6 +121,8 @@ class Docket:
             return ended
         self.emitted = 0
         for entry in self._entries:
+            if items <= 0:
+                break
             task, at = entry.task, entry.done
             if type(task) is Call:
                 if at:
@@ -196,12 +132,15 @@ class Docket:
             elif type(task) is Calls:
                 entry.done = min(entry.size, at + items)
                 items -= entry.done - at
+            elif type(task) is Lone and entry.begun and not at:
+                entry.done = 1
+                items -= 1
+                self._lones.append(call_of(entry, 0))
+                continue
             else:
                 continue
             if entry.ends_units:
                 ended.append(UnitEnd(task.lane, task.unit + at, entry.done - at, free=False))
-            if items <= 0:
-                break
         self._drop()
         return ended
 
@@ -224,29 +163,51 @@ class Docket:
         assert type(task) is Call
         return task.id, task.lane, task.unit, entry.ends_units
 
+    def fail_lone(self) -> None:
+        """The next item without a partner could not be loaded: it is done with as a call is."""
+        next(each for each in self._entries if is_due(each, Lone)).begun = 1
+
+    def failed_lones(self) -> list[Call]:
+        """Those of them that are done since the last time, each as if it had been called."""
+        found, self._lones = self._lones, []
+        return found
+
     def pass_by(self, kind: type[Lone | UnitEnd]) -> Task | None:
         """The runner is done with the first order of a kind that is no call: that one."""
         for entry in self._entries:
-            if type(entry.task) is kind and not entry.done:
+            if is_due(entry, kind):
                 entry.done = 1
                 self._drop()
                 return entry.task
         return None
 
-    def find(self, frame: int, at: int | None) -> tuple[SealedFrame, int, Call]:
-        """One item of a sealed frame, its place in it, and its call; ``None``: the first of it."""
-        for entry in self._entries:
-            place = _place_in(entry, frame, at)
-            if place is not None:
-                call = _call_of(entry, place)
-                sealed: Sealed = call.payload
-                return sealed.frame, sealed.at, call
-        raise AssertionError((frame, at))
+    def find(self, frame: int, at: int | None) -> tuple[Sealed, Call | None, bool]:
+        """One item of a sealed frame, and its call; ``None`` for ``at``: the first of it.
 
-    def fail(self, frame: SealedFrame, at: int, failure: Failure) -> None:
-        """That item cannot be loaded: it fails in its place."""
+        Returns:
+            The item, its call, if that has come yet, and whether it has failed already.
+        """
+        other = None
+        for entry in self._entries:
+            place = place_in(entry, frame, None)
+            if place is None:
+                continue
+            exact = place if at is None else place_in(entry, frame, at)
+            call = call_of(entry, place if exact is None else exact)
+            for part in parts_of(call.payload):
+                if part.frame.number == frame:
+                    other = part.frame
+                    if exact is not None and at in {None, part.at}:
+                        return part, call, entry.failure is not None
+        # Some of a frame are loaded before they are due: they wait for a partner, or for room.
+        assert other is not None
+        assert at is not None
+        return Sealed(other, at), None, False
+
+    def fail(self, item: Sealed, failure: Failure) -> None:
+        """That item cannot be loaded: it fails in its place, and so do all calls that share it."""
         self._entries = deque(
-            [part for each in self._entries for part in _failed_in(each, frame, at, failure)]
+            [part for each in self._entries for part in failed_in(each, item, failure)]
         )
 
     def restart(self, *, tried: int | None) -> list[Entry]:
@@ -257,17 +218,20 @@ class Docket:
         """
         hit = self._at_hand()
         return self._begin_again(
-            [left for entry in self._entries for left in _left_of(entry, entry is hit, tried)]
+            [left for entry in self._entries for left in left_of(entry, entry is hit, tried)]
         )
 
     def restart_alone(self) -> list[Entry]:
         """The same, where several calls were in hand: each of them goes by itself now."""
         held = dict(self._in_hand())
         return self._begin_again(
-            [left for entry in self._entries for left in _alone(entry, held.get(entry, entry.done))]
+            [left for entry in self._entries for left in alone(entry, held.get(entry, entry.done))]
         )
 
     def _begin_again(self, rest: list[Entry]) -> list[Entry]:
+        for each in rest:
+            if type(each.task) is Lone:
+                each.begun = 0
         self._entries = deque(rest)
         self.gone = self._calls_gone = self._begun = self.emitted = 0
         return rest
@@ -279,79 +243,3 @@ class Docket:
             self.gone += entry.size
             if entry.is_call:
                 self._calls_gone += entry.size
-
-
-def _call_of(entry: Entry, at: int) -> Call:
-    """One call of an entry."""
-    task = entry.task
-    call = task.single(at) if type(task) is Calls else task
-    assert type(call) is Call
-    return call
-
-
-def _left_of(entry: Entry, hit: bool, tried: int | None) -> Iterator[Entry]:
-    """What is left of an entry; ``hit``: the call in hand is the next one of it."""
-    at = entry.done
-    if hit:
-        assert tried is not None
-        # What was begun was delivered: that is so once for all.
-        yield Entry(
-            _call_of(entry, at),
-            begun=1,
-            tried=tried,
-            alone=entry.alone,
-            failure=entry.failure,
-            ends_units=entry.ends_units,
-        )
-        at += 1
-    yield from _rest_of(entry, at)
-
-
-def _failed_in(entry: Entry, frame: SealedFrame, at: int, failure: Failure) -> Iterator[Entry]:
-    """An entry, in up to three pieces if one of its items has failed."""
-    task, place = entry.task, _place_in(entry, frame.number, at)
-    if place is None:
-        yield entry
-        return
-    if type(task) is Calls and place:
-        before = task._replace(ordinals=task.ordinals[:place], payloads=task.payloads[:place])
-        yield Entry.of(before)
-    call = _call_of(entry, place)
-    yield Entry(call, begun=entry.begun, failure=failure, ends_units=entry.ends_units)
-    yield from _rest_of(entry, place + 1)
-
-
-def _place_in(entry: Entry, frame: int, at: int | None) -> int | None:
-    """Where in an entry an item of a sealed frame is; ``None`` for ``at``: the first of it."""
-    for place, payload in enumerate(entry.payloads()):
-        if type(payload) is Sealed and payload.frame.number == frame and at in {None, payload.at}:
-            return place
-    return None
-
-
-def _alone(entry: Entry, in_hand: int) -> Iterator[Entry]:
-    """What is left of an entry, those in hand by themselves."""
-    for at in range(entry.done, in_hand):
-        call = _call_of(entry, at)
-        yield Entry(
-            call,
-            begun=1,
-            tried=entry.tried,
-            alone=True,
-            failure=entry.failure,
-            ends_units=entry.ends_units,
-        )
-    yield from _rest_of(entry, max(entry.done, in_hand))
-
-
-def _rest_of(entry: Entry, at: int) -> Iterator[Entry]:
-    """What is left of an entry from one of its orders on."""
-    row = entry.task
-    if at >= entry.size:
-        return
-    if type(row) is not Calls:
-        yield entry
-        return
-    yield Entry.of(
-        row._replace(ordinals=row.ordinals[at:], payloads=row.payloads[at:], unit=row.unit + at)
-    )

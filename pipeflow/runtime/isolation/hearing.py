@@ -29,6 +29,7 @@ from pipeflow.runtime.flow.refused import InputNotLoadable, ReadersGone
 from pipeflow.runtime.isolation.around import Around
 from pipeflow.runtime.isolation.child import Child
 from pipeflow.runtime.isolation.docket import Docket
+from pipeflow.runtime.isolation.keys import KeyBook
 from pipeflow.runtime.isolation.messages import (
     COUNTS,
     Act,
@@ -36,7 +37,9 @@ from pipeflow.runtime.isolation.messages import (
     Emitted,
     Ended,
     EndOrder,
+    FrameKeys,
     Loaded,
+    LoneFailed,
     Over,
     Quick,
     Quiet,
@@ -55,7 +58,7 @@ from pipeflow.runtime.messages import (
     RunnerStarted,
 )
 from pipeflow.spec.pipeline import OUT, UNMATCHED
-from pipeflow.transports.codec import passed_on
+from pipeflow.transports.codec import half_opened, passed_on
 from pipeflow.values import dataclass, field
 
 
@@ -67,11 +70,15 @@ class HearingLoop(StageLoop):
         around: What the worker's process does for it.
         private: Arrays arrive as copies of its own.
         metrics: Where the stage's metrics are to be in the end.
+        keys: Of a join's items that were not opened.
+        opens: Results are needed themselves: who reads them is found by their keys.
     """
 
     around: Around
     private: bool = False
     metrics: dict[str, float] = field(default_factory=dict)
+    keys: KeyBook = field(default_factory=KeyBook)
+    opens: bool = False
     _child: Child | None = None
     _child_closed: bool = False
     _docket: Docket = field(default_factory=Docket)
@@ -79,6 +86,7 @@ class HearingLoop(StageLoop):
     _settled: int = 0  # items that the runners are done with
     _retried: int = 0  # tries beside the first ones, of what was not in hand since
     _runner: int = 0  # its number
+    _anew: bool = True  # it was given no pair yet
     _quiet: int = 0  # calls of this runner that gave nothing, and have no record
     _given: int = 0  # orders that this runner was given
     #: What must live until so many orders are done: arrays that were put into slots for them.
@@ -97,6 +105,7 @@ class HearingLoop(StageLoop):
     def _begin(self) -> None:
         self._child = self.around.begin_runner()
         self._runner += 1
+        self._anew = True
         self._quiet = 0
         self._settled = settled(tuple([self.row[cell] for cell in COUNTS]))
         self._retried = self.row[RETRIED]
@@ -123,7 +132,7 @@ class HearingLoop(StageLoop):
         gone: ReadersGone | None = None
         for data, follows in zip_longest(records, records[1:], fillvalue=b""):
             try:
-                record = unpack_record(data)
+                record = unpack_record(data, opens=self.opens)
                 if type(record) is Quick:
                     self._note_quick(record.result, more=is_quick(follows))
                 else:
@@ -147,6 +156,8 @@ class HearingLoop(StageLoop):
         packet, decoder = record.packet, self.around.decoder()
         if packet is None:
             return iter(())
+        if not self.opens and (found := half_opened(packet)) is not None:
+            return iter(found)
         try:
             return iter(decoder.decode(packet))
         except ItemNotLoadable as error:
@@ -212,6 +223,8 @@ class HearingLoop(StageLoop):
                 self._loaded = record
                 # A module of the user's may have added to it; a keeper loads items of its classes.
                 sys.path[:] = record.path
+            case FrameKeys():
+                self.keys.note(record)
             case Told(report):
                 if isinstance(report, ItemGivenUp):
                     self._given_up = report.failure
@@ -262,6 +275,8 @@ class HearingLoop(StageLoop):
                 self._pass_units(span)  # first: readers that are gone make the other raise
                 if not self._leaving:
                     self.outbox.end_unit(lane, unit, span, free=free)
+            case LoneFailed():
+                self._docket.fail_lone()
             case Unread(port):
                 self.outbox.count_unread(port, 1)
                 self._count_emitted(port)
@@ -300,7 +315,12 @@ class HearingLoop(StageLoop):
         newly, self._settled = settled(counts) - self._settled, settled(counts)
         if newly:
             self._retried = row[RETRIED]
-        return self._docket.settle(newly)
+        ended = self._docket.settle(newly)
+        for call in self._docket.failed_lones():
+            assert self.inbox is not None
+            self.row[RECEIVED] += 1
+            self.inbox.delivered(call)
+        return ended
 
     def _given_up_so_far(self) -> int:
         return self.row[SKIPPED] + self.row[DEAD_LETTERED]

@@ -14,7 +14,8 @@ from typing import Final, assert_never
 from pipeflow.runtime.board import EARLY
 from pipeflow.runtime.flow.joins import Call, Calls, Lone, UnitEnd, Unjoinable
 from pipeflow.runtime.flow.refused import ReadersGone
-from pipeflow.runtime.isolation.docket import Entry
+from pipeflow.runtime.isolation.entries import Entry
+from pipeflow.runtime.isolation.keys import KeyFailed
 from pipeflow.runtime.isolation.messages import (
     EndOrder,
 )
@@ -23,7 +24,6 @@ from pipeflow.runtime.loops.base import REST_S, StageStopped
 from pipeflow.runtime.messages import (
     Barrier,
     EndOfInput,
-    Failure,
     Logged,
     RunnerDied,
 )
@@ -131,7 +131,7 @@ class KeeperLoop(ReplacingLoop):
 
     def _is_idle(self) -> bool:
         """Whether the runner can do nothing before more comes."""
-        if self._end is not None:
+        if self._end is not None or self.keys.waits():
             return False
         return not (self._docket if self.stage.batch is None else self._docket.held())
 
@@ -160,7 +160,8 @@ class KeeperLoop(ReplacingLoop):
                     left -= 1
                 case Unjoinable(call, error):
                     held = call if batch is None else inbox.hold(call, batch.size)
-                    new.append(self._docket.add_failed(held, self._failed_before(call, error)))
+                    assert isinstance(error, KeyFailed)  # nothing else is worked out here
+                    new.append(self._docket.add_failed(held, error.failure))
                     left -= batch is None
                 case Lone() | UnitEnd():
                     new += self._docket.add([message])
@@ -174,17 +175,10 @@ class KeeperLoop(ReplacingLoop):
         self._at_hand().push()
         while self._keep and self._keep[0][0] <= self._docket.gone:
             self._keep.popleft()
-        if new or (self._end is not None and not ended):
+        if new or (self._end is not None and not ended) or self.keys.has_new():
             self._send(new)
             return True
         return False
-
-    def _failed_before(self, call: Call, error: Exception | Failure) -> Failure:
-        """What is wrong with an item that came to no call."""
-        self._payload = call.payload
-        failure = self._told_of(error, call.id)
-        self._payload = None
-        return failure
 
     def _end_of_rest(self) -> None:
         """What the longer inputs of a zip still bring is counted, but not for ever."""

@@ -93,14 +93,20 @@ class Link:
         if cells[Cell.KEEPER_SLEEPS]:
             self.keeper_bell.ring()
 
-    def begin_loading(self, frame: int, at: int | None) -> None:
-        """The runner loads a frame, or one item of it: its time counts as the item's."""
+    def begin_loading(self, frame: int, at: int | None, *, rings: bool = True) -> None:
+        """The runner loads a frame, or one item of it: its time counts as the item's.
+
+        Args:
+            frame: Number of the frame.
+            at: Place of the item; ``None``: all of them.
+            rings: A keeper that sleeps is woken; one that knows of the item before need not be.
+        """
         cells = self.cells
         self.start_clock()
         cells[Cell.LOADING_AT] = 0 if at is None else at + 1
         cells[Cell.LOADING] = frame + 1
         cells[Cell.LOADS] += 1
-        if cells[Cell.KEEPER_SLEEPS]:
+        if rings and cells[Cell.KEEPER_SLEEPS]:
             self.keeper_bell.ring()
 
     def end_loading(self) -> None:

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from pipeflow.runtime import board as cells
 from pipeflow.runtime.messages import Failure, ItemId, WorkerReport
 from pipeflow.transports.base import Packet
-from pipeflow.transports.unloadable import Unopened
+from pipeflow.transports.unloadable import NAMES_CLASS, Unopened, may_run_code
 
 #: The counts of the loop that a record of results brings up to date. What was received is the
 #: keeper's to count: an item is delivered once, however often it is tried.
@@ -35,6 +35,16 @@ class Place(NamedTuple):
     at: int
 
 
+class Pair(NamedTuple):
+    """Where the items of a pair lie.
+
+    Attributes:
+        places: One for each input; ``None``: the call before had the same item there.
+    """
+
+    places: tuple[Place | None, ...]
+
+
 class CallOrder(NamedTuple):
     """An item to work on; its payload travels beside it, or in a frame.
 
@@ -50,7 +60,7 @@ class CallOrder(NamedTuple):
     items: int
     tried: int
     alone: bool
-    place: Place | None = None
+    place: Place | Pair | None = None
 
 
 class RowOrder(NamedTuple):
@@ -81,15 +91,20 @@ class FailedOrder(NamedTuple):
     unit: int
     failure: Failure
     items: int = 1
-    place: Place | None = None
+    place: Place | Pair | None = None
 
 
 class LoneOrder(NamedTuple):
-    """An item without a partner; its payload travels beside it."""
+    """An item without a partner; its payload travels beside it, or in a frame.
+
+    Attributes:
+        id: Of the item. lane, unit: Its place. place: Where it lies in a frame; ``None``: beside.
+    """
 
     id: ItemId
     lane: int
     unit: int
+    place: Place | None = None
 
 
 class UnitOrder(NamedTuple):
@@ -113,7 +128,18 @@ class EndOrder(NamedTuple):
     ids: int = 0
 
 
-Order = CallOrder | RowOrder | FailedOrder | LoneOrder | UnitOrder | EndOrder
+class KeyOrder(NamedTuple):
+    """The keys of a frame's items are to be told, for a join by key.
+
+    Attributes:
+        frame: Its number. port: Which input it came on.
+    """
+
+    frame: int
+    port: int
+
+
+Order = CallOrder | RowOrder | FailedOrder | LoneOrder | UnitOrder | EndOrder | KeyOrder
 
 
 class FrameOrder(NamedTuple):
@@ -121,7 +147,8 @@ class FrameOrder(NamedTuple):
 
     Attributes:
         number: Its number. packet: Its bytes. left: How many of its items will be asked for.
-        singly: It is to be loaded item by item. lost: Items not to be loaded.
+        singly: It is to be loaded item by item. lost: Items not to be loaded. private: Its arrays
+        are to be copies.
     """
 
     number: int
@@ -129,14 +156,15 @@ class FrameOrder(NamedTuple):
     left: int
     singly: bool
     lost: tuple[int, ...]
+    private: bool
 
 
 class Orders(NamedTuple):
     """Some orders, and the payloads of those that have one, in their order.
 
     Attributes:
-        orders: The orders. packet: Payloads that travel beside them. private: Arrays are to be
-        copies. frames: Those that orders from now on refer to.
+        orders: The orders. packet: Payloads that travel beside them. private: Arrays of these are
+        to be copies. frames: Those that orders from now on refer to.
     """
 
     orders: tuple[Order, ...]
@@ -169,7 +197,11 @@ class Ended(NamedTuple):
     free: bool
 
 
-Act = Emitted | Unread | Ended
+class LoneFailed(NamedTuple):
+    """The next item without a partner could not be loaded: it fails, as if it had been called."""
+
+
+Act = Emitted | Unread | Ended | LoneFailed
 
 
 class Results(NamedTuple):
@@ -202,6 +234,17 @@ class Loaded(NamedTuple):
     ends: bool
     path: tuple[str, ...]
     awaits: bool
+
+
+class FrameKeys(NamedTuple):
+    """The keys of a frame's items.
+
+    Attributes:
+        frame: Its number. keys: One for each item, or why it has none.
+    """
+
+    frame: int
+    keys: tuple[object, ...]
 
 
 class Told(NamedTuple):
@@ -250,7 +293,7 @@ class Quick(NamedTuple):
     result: object
 
 
-Record = Results | Quick | Quiet | Loaded | Told | Over | Broken
+Record = Results | Quick | Quiet | Loaded | FrameKeys | Told | Over | Broken
 
 #: What the records of quick results begin with; a pickle begins with another byte.
 _QUICK: Final = b"q"
@@ -298,9 +341,16 @@ def is_quick(data: bytes) -> bool:
     return data[:1] == _QUICK
 
 
-def unpack_record(data: bytes) -> Record:
-    """The record again; a quick result that cannot be loaded is its reader's to fail of."""
+def unpack_record(data: bytes, *, opens: bool = True) -> Record:
+    """The record again; a quick result that cannot be loaded is its reader's to fail of.
+
+    Args:
+        data: Its bytes.
+        opens: A result is needed itself: else one that is more than plain data stays unopened.
+    """
     if data[0] == _QUICK_FORM:
+        if not opens and NAMES_CLASS in data and may_run_code(data, 1):
+            return Quick(Unopened(data[1:]))
         try:
             return Quick(pickle.loads(memoryview(data)[1:]))
         except BaseException:  # whatever the user's own objects raise when rebuilt

@@ -28,15 +28,17 @@ from pipeflow.runtime.isolation.deaths import (
     died,
     overdue,
 )
-from pipeflow.runtime.isolation.docket import Entry
+from pipeflow.runtime.isolation.entries import Entry
 from pipeflow.runtime.isolation.hearing import HearingLoop
+from pipeflow.runtime.isolation.keys import order_of
 from pipeflow.runtime.isolation.link import Cell
 from pipeflow.runtime.isolation.messages import (
+    Order,
     Orders,
     Over,
     bare,
 )
-from pipeflow.runtime.isolation.sealed import Sealed, SealedFrame, frames_for
+from pipeflow.runtime.isolation.sealed import Needs, Sealed, opened, tries_of
 from pipeflow.runtime.loops.base import StageStopped
 from pipeflow.runtime.messages import (
     Failure,
@@ -58,16 +60,22 @@ class ReplacingLoop(HearingLoop):
 
     def _send(self, entries: Sequence[Entry], *, again: bool = False) -> None:
         """Give entries to the runner, and the end of input if it is known."""
-        orders = [each.order() for each in entries]
+        for each in entries:
+            each.name(self.names)
+        needs = Needs(self._runner, again=again, anew=self._anew)
+        asked = self.keys.ask(again=again)
+        for frame in asked:
+            needs.add_frame(frame)
+        orders: list[Order] = [order_of(frame) for frame in asked]  # first: others wait for them
+        orders += [each.order(needs) for each in entries]
+        self._anew = needs.anew
         if self._end is not None:
             orders.append(self._end)
-        payloads = [payload for each in entries for payload in each.payloads()]
-        packet, frames = None, tuple(frames_for(self._runner, payloads, again=again))
+        packet, frames = None, tuple(needs.frames())
         self._given += sum(each.size for each in entries)
-        beside = [each for each in payloads if type(each) is not Sealed]
-        if beside:
+        if needs.beside:
             try:
-                packet = self.around.encode(beside)
+                packet = self.around.encode(needs.beside)
             except ItemNotSerializable as error:
                 raise self._stopped(error, "pickling") from None
             self._keep.append((self._given, packet.keep))
@@ -112,7 +120,7 @@ class ReplacingLoop(HearingLoop):
         loading = self._at_hand().link.loading()
         if loading is None or loading[1] is not None or self._is_replaceable():
             return 1
-        return self._docket.find(*loading)[0].packet.items
+        return self._find(*loading)[0].frame.packet.items
 
     def _end_late(self) -> None:
         """The runner has overdrawn its time: it is asked where it is, and killed."""
@@ -189,11 +197,9 @@ class ReplacingLoop(HearingLoop):
     def _call_in_hand(self) -> Call | None:
         """The call that a runner had in hand, opened: that could load it."""
         call = self._docket.in_hand()
-        if call is None or type(call.payload) is not Sealed:
-            return call
-        frame, at = call.payload
-        decoder = self.around.decoder()
-        return call._replace(payload=frame.payload(at, decoder, private=self.private))
+        if call is None:
+            return None
+        return call._replace(payload=opened(call.payload, self.around.decoder()))
 
     def _is_replaceable(self) -> bool:
         """Whether another runner can go on where this one stopped."""
@@ -207,14 +213,16 @@ class ReplacingLoop(HearingLoop):
             StageStopped: The run ends.
         """
         docket, child = self._docket, self._at_hand()
-        frame, first, call = docket.find(number, at)
+        item, call, failed = self._find(number, at)
+        frame = item.frame
         # Of several that were loaded at once nobody is blamed: the next runner goes item by item.
         blamed = at is not None or frame.packet.items == 1
-        self._deaths += blamed and not late
-        tried = frame.tries.get(first, 0) + 1
+        counts = blamed and not failed  # else it was opened for its letter alone
+        self._deaths += counts and not late
+        tried = tries_of(call, item) + 1
         found = Situation(
-            in_hand=int(blamed),
-            died=blamed and not late,
+            in_hand=int(counts),
+            died=counts and not late,
             tried=tried,
             emitted=0,
             replaceable=self._is_replaceable(),
@@ -223,16 +231,16 @@ class ReplacingLoop(HearingLoop):
             draining=bool(self.stopping[0]),
         )
         verdict = after_death(found, self.stage.on_error)
-        failure = self._failure_of_loading(frame, call, blamed=blamed, late=late, tried=tried)
+        failure = self._failure_of_loading(item, call, blamed=blamed, late=late, tried=tried)
         self.tell(RunnerDied(child.pid, child.status or 0, failure.item))
         if verdict.follows is Follows.END:
             raise StageStopped(failure)
         frame.singly = True
-        if verdict.follows is Follows.GIVE_UP:
-            frame.lost[first] = failure
-            docket.fail(frame, first, failure)
+        if verdict.follows is Follows.GIVE_UP or (blamed and failed):
+            frame.lost[item.at] = failure
+            docket.fail(item, failure)
         elif verdict.follows is Follows.TRY_AGAIN:
-            frame.tries[first] = tried
+            frame.tries[item.at] = frame.tries.get(item.at, 0) + 1
             self.row[RETRIED] += 1
         # What was in hand beside has not failed, and goes by itself.
         self._succeed(
@@ -240,23 +248,32 @@ class ReplacingLoop(HearingLoop):
             verdict.wait_s,
         )
 
+    def _find(self, number: int, at: int | None) -> tuple[Sealed, Call | None, bool]:
+        """What the runner loads, its call if it has one, and whether that has failed."""
+        asked = self.keys.find(number, at)
+        return self._docket.find(number, at) if asked is None else (asked, None, False)
+
     def _failure_of_loading(
-        self, frame: SealedFrame, call: Call, *, blamed: bool, late: bool, tried: int
+        self, item: Sealed, call: Call | None, *, blamed: bool, late: bool, tried: int
     ) -> Failure:
         """What has become of an item by being loaded, or of one of several."""
-        item = id_text(call.id, self.names)
-        hand = InHand(item=item if blamed else "", tried=tried)
+        own = id_text(item.frame.id_at(item.at), self.names)
+        name = own if call is None else id_text(call.id, self.names)
+        hand = InHand(item=name if blamed else "", tried=tried)
         if late:
             assert self.stage.timeout_s is not None
             return overdue(hand, timeout_s=self.stage.timeout_s, stack=self._stack)
-        count = frame.packet.items
+        if call is None or type(call.payload) is not tuple:
+            own = name  # of a pair it is told which item it was
+        keyed = ", or working out its key" if self.keys.asks_for(item.frame) else ""
+        count = item.frame.packet.items
         return died(
             hand,
             status=self._at_hand().status or 0,
             out_of_memory=self.around.ran_out_of_memory(),
             stack=self.around.last_words(),
             loaded=True,
-            loading=f"item {item}" if blamed else f"{count} items, from item {item} on",
+            loading=f"item {own}{keyed}" if blamed else f"{count} items, from item {own} on",
         )
 
     def _tries_in(self, child: Child, call: Call) -> int:
@@ -307,7 +324,7 @@ class ReplacingLoop(HearingLoop):
         self._given = 0
         self._keep.clear()
         self._begin()
-        if left or self._end is not None:
+        if left or self._end is not None or self.keys.waits():
             self._send(left, again=True)
 
     def _add_metrics(self) -> None:

@@ -6,13 +6,14 @@ import faulthandler
 import signal
 from types import FrameType
 
-from pipeflow.planner.plan import Join, StagePlan
+from pipeflow.planner.plan import Route, StagePlan
 from pipeflow.runtime.board import Board
 from pipeflow.runtime.brief import WorkerBrief
 from pipeflow.runtime.flow.wiring import ChannelPlan
 from pipeflow.runtime.isolation.around import WorkerAround
 from pipeflow.runtime.isolation.child import Child
 from pipeflow.runtime.isolation.keeper import KeeperLoop
+from pipeflow.runtime.isolation.keys import KeyBook
 from pipeflow.runtime.isolation.sealed import sealing
 from pipeflow.runtime.last_words import WHERE_SIGNAL
 from pipeflow.runtime.launch import ties
@@ -50,8 +51,9 @@ def run_keeper(
     stage = plan.stages[plan.workers[brief.worker].stage]
     # It imports nothing of the user's by itself, but the classes of items that pass through it.
     put_first(plan.folder)
-    # Where nothing has to look at them, its items stay as they came.
-    process = Process(brief, board, channels, opening=sealing if stage.join is Join.MERGE else None)
+    # Its items stay as they came: to open one is the runner's to do, who may die of it.
+    keys = KeyBook()
+    process = Process(brief, board, channels, sealing=sealing, unopened=keys)
     around = WorkerAround(process, brief, board, _pass_on_the_question)
     # What a runner has started comes to us when it dies, and ends with it.
     ties.adopt_orphans()
@@ -71,6 +73,8 @@ def run_keeper(
         around=around,
         private=_is_private(stage, brief),
         metrics=context.metrics,
+        keys=keys,
+        opens=_looks_at_results(stage, brief),
     )
     process.beside_at_work = loop.runner_at_work
     # Its runner gets the same signal: what that has begun is noted first.
@@ -93,6 +97,12 @@ def _is_private(stage: StagePlan, brief: WorkerBrief) -> bool:
     """Whether arrays arrive as copies. Of several inputs one that asks for it speaks for all."""
     edges = [brief.plan.edges[number] for number in stage.edges_in]
     return any(edge.arrays is ArrayMode.COPY for edge in edges)
+
+
+def _looks_at_results(stage: StagePlan, brief: WorkerBrief) -> bool:
+    """Whether some result goes to the replica that its key belongs to."""
+    numbers = [number for edges in stage.edges_out.values() for number in edges]
+    return any(brief.plan.edges[number].route is Route.KEY for number in numbers)
 
 
 def _pass_on_the_question(child: Child) -> None:

@@ -20,10 +20,13 @@ from pipeflow.planner.plan import Join, Plan, StagePlan
 from pipeflow.runtime.at_work import others_at_work
 from pipeflow.runtime.board import Board
 from pipeflow.runtime.brief import WorkerBrief
+from pipeflow.runtime.flow.assemble import join_key
 from pipeflow.runtime.flow.refused import ReadersGone
 from pipeflow.runtime.isolation.ahead import Ahead
+from pipeflow.runtime.isolation.keys import told_key
 from pipeflow.runtime.isolation.link import Cell, Link
 from pipeflow.runtime.isolation.messages import Broken, Loaded, Over
+from pipeflow.runtime.isolation.opening import Frames
 from pipeflow.runtime.isolation.row_loop import RowLoop, RowTryLoop
 from pipeflow.runtime.isolation.runner_inbox import RunnerInbox
 from pipeflow.runtime.isolation.runner_outbox import RunnerOutbox
@@ -130,7 +133,12 @@ def _run(task: Task) -> int:
         return EXIT_FAILED
     if "numpy" in sys.modules:
         keep_freed_memory()
-    inbox = RunnerInbox(link, Decoder(share.views), outbox.flush)
+    inbox = RunnerInbox(
+        link,
+        Frames(link, Decoder(share.views), shares=stage.join is Join.LATEST),
+        Decoder(share.views),
+        outbox,
+    )
     loop = _loop_of(work, stage, task, context, inbox, outbox)
     context.empty = share.pool.empty
     ends = work.finish is not None or work.close is not None
@@ -196,6 +204,9 @@ def _loop_of(
             **settings,
         )
     context.item_id = loop.item_in_hand
+    if stage.join is Join.BY_KEY:
+        picks = [join_key(plan, plan.edges[number]) for number in stage.edges_in]
+        inbox.key_of = lambda port, item: told_key(picks[port], item, loop.told_before)
     return loop
 
 

@@ -7,19 +7,22 @@ import os
 import select
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, assert_never
+from typing import Any, Final, Protocol, assert_never
 
 from pipeflow.runtime.flow.joins import Call, Calls, Lone, Origin, UnitEnd, Unjoinable
 from pipeflow.runtime.flow.refused import ReadersGone
-from pipeflow.runtime.flow.unloaded import told_of, without_unloadable
+from pipeflow.runtime.flow.unloaded import loadable_of, told_of, without_unloadable
 from pipeflow.runtime.isolation.link import Cell, Link
 from pipeflow.runtime.isolation.messages import (
     CallOrder,
     EndOrder,
     FailedOrder,
+    FrameKeys,
+    KeyOrder,
     LoneOrder,
     OrderParser,
     Orders,
+    Pair,
     Place,
     RowOrder,
     UnitOrder,
@@ -32,8 +35,26 @@ from pipeflow.transports.waiting import Poll
 _READ_BYTES: Final = 1 << 18
 #: Stands for where an item came from: that is the keeper's to know.
 _NOWHERE: Final = Origin(0, 0, None)
+#: Where an item without a partner came from that fails as a call does; its keeper was told so.
+_LONELY: Final = (Origin(0, 0, None),)
 #: What stands for items that are not loaded yet.
-_ORDERS: Final = frozenset({CallOrder, RowOrder, FailedOrder})
+_ORDERS: Final = frozenset({CallOrder, RowOrder, FailedOrder, LoneOrder})
+
+
+class Telling(Protocol):
+    """What tells the keeper what was done."""
+
+    def flush(self) -> None:
+        """Tell it all."""
+        ...
+
+    def fail_lone(self) -> None:
+        """What has no partner could not be loaded: it goes on as a call that fails."""
+        ...
+
+    def put(self, record: FrameKeys) -> None:
+        """Tell it something by itself."""
+        ...
 
 
 class RunnerInbox:
@@ -41,13 +62,13 @@ class RunnerInbox:
 
     Args:
         link: To the keeper.
+        frames: Opens frames.
         decoder: Makes items of packets.
-        before: Called before an order is taken in hand.
+        outbox: Asked to tell all before an order is taken in hand.
     """
 
-    def __init__(self, link: Link, decoder: Decoder, before: Callable[[], None]) -> None:
-        self._link, self._decoder, self._before = link, decoder, before
-        self._frames = Frames(link, decoder)
+    def __init__(self, link: Link, frames: Frames, decoder: Decoder, outbox: Telling) -> None:
+        self._link, self._frames, self._decoder, self._outbox = link, frames, decoder, outbox
         self._parser = OrderParser()
         self._ready: deque[tuple[Any, int, bool]] = deque()
         #: How often the last call that was taken was tried before.
@@ -60,6 +81,8 @@ class RunnerInbox:
         self.in_rows = False
         #: The end of input was handed out.
         self.ended = False
+        #: Works out the key of an item of one of the inputs, for a join by key.
+        self.key_of: Callable[[int, Any], object] | None = None
 
     def give_rows(self) -> None:
         """The keeper tells of every end of a unit by itself."""
@@ -70,20 +93,25 @@ class RunnerInbox:
         Raises:
             ReadersGone: The keeper needs no more.
         """
-        self._before()
+        self._outbox.flush()
         if self._link.cells[Cell.LEAVE]:
             raise ReadersGone
-        if not self._ready and not self._receive():
-            return None
-        message, self.tried, self.alone = self._ready.popleft()
+        while True:
+            if not self._ready and not self._receive():
+                return None
+            message, self.tried, self.alone = self._ready.popleft()
+            if type(message) is not KeyOrder:
+                break
+            self._tell_keys(message)
         if type(message) in _ORDERS:
             message = self._open(message, message.place)
         self.ended = type(message) is EndOfInput
         return message  # type: ignore[no-any-return]  # one of the six
 
-    def delivered(self, _call: Call) -> None:
+    def delivered(self, call: Call) -> None:
         """A call begins; the keeper counts it."""
-        self._link.begin()
+        if call.origins is not _LONELY:
+            self._link.begin()
 
     def hold(self, call: Call, _size: int) -> Call:
         """The keeper has seen to the credit."""
@@ -127,10 +155,28 @@ class RunnerInbox:
                 self._ready.extend(self._messages(orders))
         return True
 
-    def _open(self, order: CallOrder | RowOrder | FailedOrder, place: Place) -> Any:
+    def _tell_keys(self, order: KeyOrder) -> None:
+        """Tell the keys of a frame's items: to work one out may end us, as to load it may."""
+        assert self.key_of is not None
+        link, number, keys = self._link, order.frame, list[object]()
+        payloads = self._frames.look(number)
+        try:
+            for at, payload in enumerate(payloads):
+                link.begin_loading(number, at, rings=not at)
+                keys.append(self.key_of(order.port, payload))
+        finally:
+            link.end_loading()
+        self._outbox.put(FrameKeys(number, tuple(keys)))
+
+    def _open(
+        self, order: CallOrder | RowOrder | FailedOrder | LoneOrder, place: Place | Pair
+    ) -> Any:
         """Load the items of an order that lie in a frame; what comes next of it."""
-        count = len(order.ordinals) if type(order) is RowOrder else 1
-        payloads = self._frames.take(place, count)
+        if isinstance(place, Pair):
+            payloads: list[Any] = [self._frames.take_pair(place)]
+        else:
+            count = len(order.ordinals) if type(order) is RowOrder else 1
+            payloads = self._frames.take(place, count)
         match order:
             case RowOrder(prefix, ordinals, lane, unit):
                 row = Calls(prefix, ordinals, payloads, lane, unit, _NOWHERE)
@@ -141,7 +187,14 @@ class RunnerInbox:
                 call = Call(payloads[0], item, lane, unit, (_NOWHERE,) * items)
                 return told_of(call) or call
             case FailedOrder(item, lane, unit, failure, items):
-                return Unjoinable(Call(None, item, lane, unit, (_NOWHERE,) * items), failure)
+                rest = loadable_of(payloads[0])
+                return Unjoinable(Call(rest, item, lane, unit, (_NOWHERE,) * items), failure)
+            case LoneOrder(item, lane, unit):
+                broken = told_of(Call(payloads[0], item, lane, unit, _LONELY))
+                if broken is None:
+                    return Lone(payloads[0], item, lane, unit, _NOWHERE)
+                self._outbox.fail_lone()
+                return broken
             case _:
                 assert_never(order)
 
@@ -162,7 +215,7 @@ class RunnerInbox:
 
     def _messages(self, orders: Orders) -> Iterable[tuple[Any, int, bool]]:
         for frame in orders.frames:
-            self._frames.add(frame, private=orders.private)
+            self._frames.add(frame)
         payloads: Sequence[Any] = ()
         if orders.packet is not None:
             payloads = self._decoder.decode(orders.packet, private=orders.private)
@@ -171,7 +224,7 @@ class RunnerInbox:
             match order:
                 case CallOrder() if order.place is not None:
                     yield order, order.tried, order.alone
-                case RowOrder() | FailedOrder() if order.place is not None:
+                case RowOrder() | FailedOrder() | LoneOrder() if order.place is not None:
                     yield order, 0, False
                 case CallOrder(item, lane, unit, items, tried, alone):
                     yield Call(next(coming), item, lane, unit, (_NOWHERE,) * items), tried, alone
@@ -193,6 +246,8 @@ class RunnerInbox:
                     yield Unjoinable(call, failure), 0, False
                 case LoneOrder(item, lane, unit):
                     yield Lone(next(coming), item, lane, unit, _NOWHERE), 0, False
+                case KeyOrder():
+                    yield order, 0, False
                 case UnitOrder(lane, unit, span, free):
                     yield UnitEnd(lane, unit, span, free), 0, False
                 case EndOrder(units, ids):

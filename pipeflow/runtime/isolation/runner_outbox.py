@@ -23,6 +23,7 @@ from pipeflow.runtime.isolation.messages import (
     Act,
     Emitted,
     Ended,
+    LoneFailed,
     Quiet,
     Record,
     Results,
@@ -121,6 +122,10 @@ class RunnerOutbox:
     def end_unit(self, lane: int, unit: int, span: int, *, free: bool) -> None:
         """A unit is complete."""
         self._acts.append(Ended(lane, unit, span, free))
+
+    def fail_lone(self) -> None:
+        """What has no partner could not be loaded: it goes on as a call that fails."""
+        self._acts.append(LoneFailed())
 
     def flush(self) -> None:
         """Tell the keeper all that was done."""

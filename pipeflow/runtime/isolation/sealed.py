@@ -8,13 +8,16 @@ runner, the next one loads it item by item, and says of each that it begins: tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import repeat
 from typing import Any, NamedTuple
 
 from pipeflow.errors import ItemNotLoadable
-from pipeflow.runtime.isolation.messages import FrameOrder, Place, bare
-from pipeflow.runtime.messages import Failure
+from pipeflow.runtime.flow.inbox import Seal
+from pipeflow.runtime.flow.joins import Call
+from pipeflow.runtime.flow.units import id_at
+from pipeflow.runtime.isolation.messages import FrameOrder, Pair, Place, bare
+from pipeflow.runtime.messages import Failure, ItemId
 from pipeflow.transports.base import Packet, SlotRef
 from pipeflow.transports.codec import Decoder
 from pipeflow.transports.unloadable import Unloadable
@@ -30,30 +33,44 @@ class SealedFrame:
         number: Its number in this process.
         packet: Its bytes.
         held: The arrays that it refers to: they stay as long as this does.
+        meta: What the frame says of its items, their ids among it.
+        private: Its arrays are to be copies.
         singly: Its items are loaded one by one: it has ended a process.
         tries: How often an item has ended one by being loaded, by its place.
         lost: Items that are not to be loaded again, and why.
         given: How many of its items were given to any runner.
         runner: Number of the runner that has it.
+        port: Which input of a join by key it came on; -1: of none.
+        ids: There, the ids of its items, by their place.
+        keys: There, their keys, or why they have none; ``None``: they are not known yet.
     """
 
     number: int
     packet: Packet
     held: tuple[object, ...]
+    meta: bytes = b""
+    private: bool = False
     singly: bool = False
     tries: dict[int, int] = field(default_factory=dict)
     lost: dict[int, Failure] = field(default_factory=dict)
     given: int = 0
     runner: int = 0
+    port: int = -1
+    ids: dict[int, ItemId] = field(default_factory=dict)
+    keys: tuple[object, ...] | None = None
 
-    def payload(self, at: int, decoder: Decoder, *, private: bool) -> Any:
+    def id_at(self, at: int) -> ItemId:
+        """Id of one of its items."""
+        return self.ids.get(at) or id_at(self.meta, at)
+
+    def payload(self, at: int, decoder: Decoder) -> Any:
         """One of its items, here, after a runner could load it; ``None``: it cannot be."""
         if not self.lost:
             try:
-                return decoder.decode(self.packet, private=private)[at]
+                return decoder.decode(self.packet, private=self.private)[at]
             except ItemNotLoadable:
                 pass  # of another item, it may be
-        found = decoder.salvage(self.packet, private=private, lost=self.lost)[at]
+        found = decoder.salvage(self.packet, private=self.private, lost=self.lost)[at]
         return None if type(found) is Unloadable else found
 
 
@@ -64,18 +81,49 @@ class Sealed(NamedTuple):
     at: int
 
 
-def sealing(views: Views) -> Callable[[Packet, bool], list[Any]]:
+def sealing(views: Views) -> Seal:
     """What makes items of packets without opening them."""
     numbers = iter(range(2**62))
 
-    def seal(packet: Packet, _private: bool) -> list[Any]:
+    def seal(packet: Packet, meta: bytes, private: bool) -> list[Any]:
         held = tuple([views.view(ref) for ref in packet.buffers if isinstance(ref, SlotRef)])
         whole = bare(packet)
         whole.pickled = bytes(packet.pickled)
-        frame = SealedFrame(next(numbers), whole, held)
+        frame = SealedFrame(next(numbers), whole, held, meta, private)
         return list(map(Sealed, repeat(frame), range(packet.items)))
 
     return seal
+
+
+def parts_of(payload: object) -> tuple[Sealed, ...]:
+    """The unopened items of what a call takes: one, those of a pair, or none."""
+    if type(payload) is Sealed:
+        return (payload,)
+    if type(payload) is tuple and payload and type(payload[0]) is Sealed:
+        return payload  # of a pair all are: nothing is opened here
+    return ()
+
+
+def opened(payload: object, decoder: Decoder) -> Any:
+    """What a call takes, opened here, after a runner could do so."""
+    if type(payload) is Sealed:
+        return payload.frame.payload(payload.at, decoder)
+    parts = parts_of(payload)
+    return tuple([frame.payload(at, decoder) for frame, at in parts]) if parts else payload
+
+
+def tries_of(call: Call | None, blamed: Sealed) -> int:
+    """How often a call has ended runners by the loading of its items.
+
+    What it shares with the calls before counts only if it is to be blamed.
+    """
+    if call is None:
+        return blamed.frame.tries.get(blamed.at, 0)
+    own = {origin.port for origin in call.origins}
+    others = [
+        part for port, part in enumerate(parts_of(call.payload)) if port in own and part != blamed
+    ]
+    return sum([frame.tries.get(at, 0) for frame, at in (blamed, *others)])
 
 
 def place_of(payload: object) -> Place | None:
@@ -83,22 +131,76 @@ def place_of(payload: object) -> Place | None:
     return Place(payload.frame.number, payload.at) if type(payload) is Sealed else None
 
 
-def frames_for(runner: int, payloads: Iterable[object], *, again: bool) -> Iterator[FrameOrder]:
-    """The frames that a runner needs for some items and does not have yet.
+def place_of_call(call: Call, *, anew: bool) -> Place | Pair | None:
+    """Where the runner finds what a call takes; ``None``: it travels beside its order.
+
+    Args:
+        call: The call.
+        anew: The runner has not seen the call before it.
+    """
+    parts = parts_of(call.payload)
+    if type(call.payload) is not tuple or not parts:
+        return place_of(call.payload)
+    own = {origin.port for origin in call.origins}
+    return Pair(
+        tuple([place_of(part) if anew or port in own else None for port, part in enumerate(parts)])
+    )
+
+
+class Needs:
+    """What a runner needs beside its orders: frames, and items that were opened.
 
     Args:
         runner: Its number.
-        payloads: What it is to be given.
-        again: Another runner has had these, and they are all that is left of that.
+        again: Another runner has had these orders, and they are all that is left of that.
+        anew: The runner has seen no pair yet.
     """
-    counts: dict[SealedFrame, int] = {}
-    for each in payloads:
-        if type(each) is Sealed:
-            counts[each.frame] = counts.get(each.frame, 0) + 1
-    for frame, count in counts.items():
-        if not again:
-            frame.given += count
-        if frame.runner != runner:
-            frame.runner = runner
-            left = count + frame.packet.items - frame.given
-            yield FrameOrder(frame.number, frame.packet, left, frame.singly, tuple(frame.lost))
+
+    def __init__(self, runner: int, *, again: bool, anew: bool) -> None:
+        self._runner, self._again = runner, again
+        self.anew = anew
+        self.beside: list[object] = []
+        self._counts: dict[SealedFrame, int] = {}
+        self._shared: dict[SealedFrame, int] = {}  # items that calls before have had as well
+
+    def add(self, payloads: Iterable[object]) -> None:
+        """It is given an item, or a row of them."""
+        counts = self._counts
+        for each in payloads:
+            if type(each) is Sealed:
+                counts[each.frame] = counts.get(each.frame, 0) + 1
+            else:
+                self.beside.append(each)
+
+    def add_call(self, call: Call) -> None:
+        """It is given a call, which may share items with the one before."""
+        parts = parts_of(call.payload)
+        if type(call.payload) is not tuple or not parts:
+            self.add((call.payload,))
+            return
+        own = {origin.port for origin in call.origins}
+        for port, (frame, _) in enumerate(parts):
+            if port in own:
+                self._counts[frame] = self._counts.get(frame, 0) + 1
+            elif self.anew:
+                self._shared[frame] = self._shared.get(frame, 0) + 1
+        self.anew = False
+
+    def add_frame(self, frame: SealedFrame) -> None:
+        """It is given a frame to look at."""
+        self._shared.setdefault(frame, 0)
+
+    def frames(self) -> Iterator[FrameOrder]:
+        """Those that it does not have yet."""
+        if not self._again:
+            for frame, count in self._counts.items():
+                frame.given += count
+        for frame in (*self._counts, *self._shared):
+            if frame.runner != self._runner:
+                frame.runner = self._runner
+                count = self._counts.get(frame, 0) + self._shared.get(frame, 0)
+                left = count + frame.packet.items - frame.given
+                lost = tuple(frame.lost)
+                yield FrameOrder(
+                    frame.number, frame.packet, left, frame.singly, lost, frame.private
+                )

@@ -412,6 +412,14 @@ class StageLoop(ABC):
             victim=isinstance(error, ChannelError),
         )
 
+    def told_before(self, error: Exception, payload: Any) -> Failure:
+        """What is wrong with an item that came to no call, whatever is in hand just now."""
+        in_hand, self.hand, self._payload = (self.hand, self._payload), (), payload
+        try:
+            return self._told_of(error)
+        finally:
+            self.hand, self._payload = in_hand
+
     def _told_of(self, error: Exception | Failure, item: ItemId | None = None) -> Failure:
         """What is wrong with an item that came to no call."""
         if isinstance(error, Failure):

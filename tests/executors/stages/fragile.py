@@ -7,6 +7,9 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -102,3 +105,81 @@ class Late:
 
     def __call__(self, item: Any) -> Any:
         return item["id"]
+
+
+def pairs(left: list[Any], right: list[Any]) -> list[Any]:
+    return [[*each] for each in zip(left, right, strict=True)]
+
+
+async def pair_slowly(left: Any, right: Any) -> Any:
+    return [left, right]
+
+
+def deadly_pair(left: int, right: int, at: list[int], how: str) -> Any:
+    if left in at:
+        fail(left, how)
+    return [left, right]
+
+
+def even(item: int) -> int | None:
+    return item if item % 2 == 0 else None
+
+
+def writable(left: Any, right: Any) -> Any:
+    """Whether each may be written, and what they say."""
+    return [bool(left.flags.writeable), bool(right.flags.writeable), float((left + right).sum())]
+
+
+class Colour(Enum):
+    RED = 1
+    GREEN = 2
+    BLUE = 3
+
+
+@dataclass(frozen=True)
+class Place:
+    name: str
+    colour: Colour
+
+
+class Text(str):
+    """Equals the text."""
+
+    __slots__ = ()
+
+
+def keyed(item: int, kind: str) -> dict[str, Any]:
+    """A number with a key of some kind."""
+    colour = Colour(1 + item % 3)
+    keys = {
+        "colour": colour,
+        "place": (Place(f"place {item}", colour), item),
+        "text": Text(item),
+        "span": frozenset([timedelta(seconds=item)]),
+    }
+    return {"number": item, "key": keys[kind]}
+
+
+def numbers_of(left: dict[str, Any], right: dict[str, Any]) -> list[int]:
+    return [left["number"], right["number"]]
+
+
+class Trap:
+    """Ends the process that asks for its key."""
+
+    def __init__(self, number: int, armed: bool) -> None:
+        self.number, self.armed = number, armed
+
+    @property
+    def key(self) -> int:
+        if self.armed:
+            os._exit(3)
+        return self.number
+
+
+def trap(item: int, at: list[int]) -> Trap:
+    return Trap(item, item in at)
+
+
+def numbers_of_traps(left: Trap, right: Trap) -> list[int]:
+    return [left.number, right.number]

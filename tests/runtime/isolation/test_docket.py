@@ -9,16 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeflow.runtime.flow.joins import Call, Calls, Lone, Origin, UnitEnd
-from pipeflow.runtime.isolation.docket import Docket, Task
+from pipeflow.runtime.isolation.docket import Docket
+from pipeflow.runtime.isolation.entries import Entry, Task
 from pipeflow.runtime.isolation.messages import (
     CallOrder,
     FailedOrder,
     LoneOrder,
+    Order,
     Place,
     RowOrder,
     UnitOrder,
 )
-from pipeflow.runtime.isolation.sealed import Sealed, SealedFrame
+from pipeflow.runtime.isolation.sealed import Needs, Sealed, SealedFrame
 from pipeflow.runtime.messages import Failure
 from pipeflow.transports.base import Packet
 
@@ -60,13 +62,21 @@ def hand(docket: Docket) -> int | None:
     return None if held is None else held.id[-1]
 
 
+def needs() -> Needs:
+    return Needs(1, again=True, anew=True)
+
+
+def orders_of(entries: list[Entry]) -> list[Order]:
+    return [entry.order(needs()) for entry in entries]
+
+
 def numbers(docket: Docket) -> list[int]:
     """Numbers of all items that another runner would be given."""
     found: list[int] = []
     if docket.in_hand() is not None:
         docket.settle(1)
     for entry in docket.restart(tried=None):
-        match entry.order():
+        match entry.order(needs()):
             case CallOrder(item) | LoneOrder(item):
                 found.append(item[-1])
             case RowOrder(_, ordinals):
@@ -142,7 +152,7 @@ def test_the_next_runner_gets_all_that_is_not_done_the_call_in_hand_by_itself(
     again = [] if tried is None else [CallOrder((0, 2), 0, 2, 1, 2, False)]
     rest = [RowOrder((0,), range(3, 5), 0, 3), UnitOrder(0, 4, 1, False)]
     last = CallOrder((0, 5), 0, 5, 1, 0, False)
-    assert [entry.order() for entry in left] == [*again, *rest, last]
+    assert orders_of(left) == [*again, *rest, last]
     assert docket.emitted == 0
     # It is not in the hand of the next one yet, and was delivered once for all.
     assert hand(docket) is None
@@ -160,7 +170,7 @@ def test_where_several_were_in_hand_each_goes_by_itself() -> None:
     assert docket.held() == 3
     left = docket.restart_alone()
 
-    assert [entry.order() for entry in left] == [
+    assert orders_of(left) == [
         CallOrder((0, 2), 0, 2, 1, 0, True),
         CallOrder((0, 3), 0, 3, 1, 0, True),
         UnitOrder(0, 3, 1, False),
@@ -224,7 +234,7 @@ def test_a_call_cut_out_of_such_a_row_ends_its_unit_by_itself(tried: int | None)
 
     again = [] if tried is None else [CallOrder((0, 1), 0, 1, 1, 2, False)]
     # The runner hears of calls alone.
-    assert [entry.order() for entry in left] == [*again, RowOrder((0,), range(2, 4), 0, 2)]
+    assert orders_of(left) == [*again, RowOrder((0,), range(2, 4), 0, 2)]
     list(docket.begin(3))
     assert given_up + units_of(docket.settle(3)) == [1, 2, 3]
 
@@ -232,13 +242,14 @@ def test_a_call_cut_out_of_such_a_row_ends_its_unit_by_itself(tried: int | None)
 def test_an_item_of_such_a_row_that_cannot_be_loaded_ends_its_unit_in_its_place() -> None:
     docket = Docket()
     docket.add([sealed(4, 4)])
-    frame, at, torn = docket.find(4, 2)
+    item, torn, failed = docket.find(4, 2)
 
-    docket.fail(frame, at, FAILED)
+    docket.fail(item, FAILED)
     left = docket.restart(tried=None)
 
-    assert torn.id == (0, 6)
-    assert [entry.order() for entry in left] == [
+    assert torn is not None
+    assert (torn.id, failed) == ((0, 6), False)
+    assert orders_of(left) == [
         RowOrder((0,), range(4, 6), 0, 4, Place(4, 0)),
         FailedOrder((0, 6), 0, 6, FAILED, 1, Place(4, 2)),
         RowOrder((0,), range(7, 8), 0, 7, Place(4, 3)),
@@ -294,7 +305,7 @@ def test_however_rows_are_cut_each_unit_ends_once_and_in_order(
                 docket.restart(tried=None)  # a runner loads a frame before it begins any of it
                 at = total - 1 - len(docket) + count  # one of those that are left
                 first = max(n for n in range(at + 1) if n in starts_of(rows))
-                docket.fail(docket.find(first, at - first)[0], at - first, FAILED)
+                docket.fail(docket.find(first, at - first)[0], FAILED)
                 docket.restart(tried=None)
             case _:
                 raise AssertionError(event)
