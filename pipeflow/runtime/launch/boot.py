@@ -31,11 +31,17 @@ if TYPE_CHECKING:
 #: Added to what the kernel goes by when memory runs out: workers go before their supervisor.
 _OOM_SCORE: Final = b"500"
 
+#: Where the classes are of which workers make values; those of a plan they get ready made.
+_MADE_BY_WORKERS: Final = (
+    *("pipeflow.runtime.flow", "pipeflow.runtime.loops", "pipeflow.runtime.messages"),
+    *("pipeflow.stages", "pipeflow.transports"),
+)
+
 
 def preload() -> None:
     """Import what every worker needs, so that forked ones need not; no code of the user's."""
     importlib.import_module("pipeflow.runtime.worker")
-    values.complete()
+    values.complete(*_MADE_BY_WORKERS)
 
 
 def start(told: tuple[WorkerBrief, ...], channels: tuple[ChannelPlan, ...]) -> int:
