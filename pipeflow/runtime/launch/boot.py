@@ -25,6 +25,7 @@ from pipeflow.runtime.launch.environment import stage_environment
 from pipeflow.runtime.messages import EXIT_FAILED, Failed, Failure, pack_report
 
 if TYPE_CHECKING:
+    from pipeflow.runtime.board import Layout
     from pipeflow.runtime.brief import WorkerBrief
     from pipeflow.runtime.flow.wiring import ChannelPlan
 
@@ -44,12 +45,13 @@ def preload() -> None:
     values.complete(*_MADE_BY_WORKERS)
 
 
-def start(told: tuple[WorkerBrief, ...], channels: tuple[ChannelPlan, ...]) -> int:
+def start(told: tuple[WorkerBrief, ...], channels: tuple[ChannelPlan, ...], layout: Layout) -> int:
     """Be the worker of a brief: run it and end all that it started.
 
     Args:
         told: Of several workers that share the process each has a brief, writers before readers.
         channels: All channels of the plan.
+        layout: Of the board.
 
     Returns:
         The exit status; the caller leaves by ``os._exit``, as the process may be a fork.
@@ -62,11 +64,11 @@ def start(told: tuple[WorkerBrief, ...], channels: tuple[ChannelPlan, ...]) -> i
     if len(told) == 1:
         from pipeflow.runtime.worker import run_worker
 
-        status = run_worker(told[0], channels)
+        status = run_worker(told[0], channels, layout)
     else:
         from pipeflow.runtime.host import run_workers
 
-        status = run_workers(told, channels)
+        status = run_workers(told, channels, layout)
     finish_process()
     return status
 
@@ -168,6 +170,7 @@ def main(arguments: list[str]) -> int:
     number = int(arguments[0])
     with open(number, "rb") as file:
         plan, briefs = pickle.load(file)
+    from pipeflow.runtime.board import lay_out
     from pipeflow.runtime.brief import unpack
     from pipeflow.runtime.flow.wiring import wire
 
@@ -176,7 +179,8 @@ def main(arguments: list[str]) -> int:
     # Armed before the exec as well; said again because a loader with privileges would drop it.
     if not ties.die_with_parent(told[0].supervisor_pid):
         return 1
-    return start(told, wire(told[0].plan))
+    channels = wire(told[0].plan)
+    return start(told, channels, lay_out(told[0].plan, channels))
 
 
 if __name__ == "__main__":
