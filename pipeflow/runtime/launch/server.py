@@ -124,7 +124,8 @@ class LaunchServer:
             self._arrived += arrived
             if not data:
                 return
-            for request in requests.feed(data):
+            # Read before the first fork: what is touched between two of them is copied each time.
+            for request in [*requests.feed(data)]:
                 match request:
                     case Launch():
                         self._reply(self._launch(request))
