@@ -19,6 +19,7 @@ import traceback
 from typing import TYPE_CHECKING, Final
 
 from pipeflow import values
+from pipeflow.planner.plan import Join, Plan, Route
 from pipeflow.runtime.last_words import leave_last_words
 from pipeflow.runtime.launch import image, ties
 from pipeflow.runtime.launch.environment import stage_environment
@@ -43,6 +44,13 @@ def preload() -> None:
     """Import what every worker needs, so that forked ones need not; no code of the user's."""
     importlib.import_module("pipeflow.runtime.worker")
     values.complete(*_MADE_BY_WORKERS)
+
+
+def preload_for(plan: Plan) -> None:
+    """Import what the workers of some plans need as well."""
+    joined = any(stage.join is Join.BY_KEY for stage in plan.stages)
+    if joined or any(edge.route is Route.KEY for edge in plan.edges):
+        importlib.import_module("pipeflow.stages.keys")
 
 
 def start(told: tuple[WorkerBrief, ...], channels: tuple[ChannelPlan, ...], layout: Layout) -> int:

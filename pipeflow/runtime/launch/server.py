@@ -247,6 +247,8 @@ class SharedPlan:
         self.plan: Plan | None = pickle.loads(data) if data else None
         self.channels = wire(self.plan) if self.plan is not None else ()
         self.layout = lay_out(self.plan, self.channels) if self.plan is not None else None
+        if self.plan is not None:
+            boot.preload_for(self.plan)
 
 
 def become_worker(order: Launch, shared: SharedPlan, parent: int, highest: int | None) -> NoReturn:
