@@ -33,17 +33,18 @@ if TYPE_CHECKING:
 #: Added to what the kernel goes by when memory runs out: workers go before their supervisor.
 _OOM_SCORE: Final = b"500"
 
-#: Where the classes are of which workers make values; those of a plan they get ready made.
-_MADE_BY_WORKERS: Final = (
+#: Where the classes are of which workers and their server make values; those of a plan they get
+#: ready made.
+_MADE_HERE: Final = (
     *("pipeflow.runtime.flow", "pipeflow.runtime.loops", "pipeflow.runtime.messages"),
-    *("pipeflow.stages", "pipeflow.transports"),
+    *("pipeflow.runtime.launch", "pipeflow.stages", "pipeflow.transports"),
 )
 
 
 def preload() -> None:
     """Import what every worker needs, so that forked ones need not; no code of the user's."""
     importlib.import_module("pipeflow.runtime.worker")
-    values.complete(*_MADE_BY_WORKERS)
+    values.complete(*_MADE_HERE)
 
 
 def preload_for(plan: Plan) -> None:
