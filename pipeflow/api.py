@@ -5,7 +5,6 @@ Workers import this module for ``stream``, so what is heavy is imported where it
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import threading
@@ -324,6 +323,8 @@ def as_text(value: object) -> str:
         case timedelta():
             return f"{value.total_seconds():g}s"
         case _:
+            import json  # most parameters are text
+
             return json.dumps(value, default=str)
 
 

@@ -3,7 +3,7 @@
 The standard one writes up to six methods of each class as text and compiles them while the module
 is loaded: 0.3 ms a class. ``pipeflow run`` loads 150 of them, and that was a quarter of its start.
 Here what is alike in all classes are functions that all classes share, and ``__init__`` is compiled
-when the first value of a class is made: of most classes a run never makes one.
+when some values of a class have been made: of most classes a run makes one, or none.
 
 Type checkers see the standard one, and ``dataclasses`` takes these classes for its own. What
 pipeflow does not use is not here: ``ClassVar``, ``InitVar``, ``repr=False`` and the like. Nothing
@@ -23,14 +23,23 @@ _Value = TypeVar("_Value")
 
 _NONE: Final = object()  #: stands for what was not given
 
+#: So many values of a class are made before its ``__init__`` is compiled, which takes as long as
+#: making twenty. Of most classes a run makes fewer.
+_FEW: Final = 8
+
 #: Classes whose ``__init__`` is not compiled yet; a set that keeps its order.
 _incomplete: dict[type, None] = {}
 
 
-def complete() -> None:
-    """Compile what is left of all classes: before a fork, so that it is done once for all."""
+def complete(*packages: str) -> None:
+    """Compile what is left of the classes of these packages, or of all.
+
+    Before a fork, of what all copies will make: so that it is done once for all.
+    """
+    beginnings = tuple(f"{name}." for name in packages)
     for cls in list(_incomplete):
-        _complete(cls)
+        if not packages or f"{cls.__module__}.".startswith(beginnings):
+            _complete(cls)
 
 
 def _dataclass(
@@ -48,8 +57,7 @@ def _dataclass(
             it, frozen=frozen, slots=slots, kw_only=kw_only, order=order, eq=eq
         )
     facts = _Facts(_fields(cls, kw_only=kw_only), frozen=frozen)
-    made = _with_slots(cls, facts.fields) if slots else cls
-    own = vars(made)
+    own = vars(cls)
     methods = {
         "__repr__": _repr,
         "__match_args__": tuple(facts.positional()),
@@ -59,13 +67,12 @@ def _dataclass(
     }
     if eq and "__eq__" not in own:
         methods |= {"__eq__": _eq, "__hash__": _hash if frozen else None}
+    body = {name: method for name, method in methods.items() if own.get(name) is None}
+    body["__values__"] = facts  # our own mark
+    made = _with_slots(cls, facts.fields, body) if slots else _with(cls, body)
     if "__init__" not in own:
-        methods["__init__"] = _first_init(made)
+        made.__init__ = _first_init(made, facts)  # type: ignore[misc]  # what this is about
         _incomplete[made] = None
-    for name, method in methods.items():
-        if name not in own or own[name] is None:
-            setattr(made, name, method)
-    made.__values__ = facts  # type: ignore[attr-defined]  # our own mark
     return made
 
 
@@ -178,11 +185,21 @@ def _fields(cls: type, *, kw_only: bool) -> dict[str, _Field]:
     return fields
 
 
-def _with_slots(cls: type, fields: Mapping[str, _Field]) -> type:
-    """The class once more: slots cannot be added to one that exists."""
+def _with(cls: type, methods: Mapping[str, object]) -> type:
+    for name, method in methods.items():
+        setattr(cls, name, method)
+    return cls
+
+
+def _with_slots(cls: type, fields: Mapping[str, _Field], methods: Mapping[str, object]) -> type:
+    """The class once more: slots cannot be added to one that exists.
+
+    It is born with its methods: to give it each of them afterwards takes as long again.
+    """
     own = cls.__annotations__
     left_out = {*own, "__dict__", "__weakref__"}
     body = {name: value for name, value in vars(cls).items() if name not in left_out}
+    body |= methods
     body["__slots__"] = tuple(name for name in fields if name in own)
     body["__qualname__"] = cls.__qualname__
     return type(cls)(cls.__name__, cls.__bases__, body)
@@ -195,14 +212,48 @@ def _getter(names: Sequence[str]) -> Callable[[Any], tuple[object, ...]]:
     return lambda value: tuple([getattr(value, name) for name in names])
 
 
-def _first_init(cls: Any) -> Callable[..., None]:
-    """Makes way for the real one."""
+def _first_init(cls: Any, facts: _Facts) -> Callable[..., None]:
+    """Makes the first few values by what all classes share; then makes way for the real one."""
+    made = 0
 
-    def first(self: object, *args: object, **kwargs: object) -> None:
-        _complete(cls)
-        cls.__init__(self, *args, **kwargs)
+    def first(self: object, /, *args: object, **kwargs: object) -> None:
+        nonlocal made
+        made += 1
+        attributes = _attributes(facts, args, kwargs) if made <= _FEW else None
+        if attributes is None:
+            _complete(cls)
+            cls.__init__(self, *args, **kwargs)
+            return
+        put = object.__setattr__ if facts.frozen else setattr
+        for name, value in attributes.items():
+            put(self, name, value)
+        if hasattr(cls, "__post_init__"):
+            self.__post_init__()  # type: ignore[attr-defined]  # as just seen
 
     return first
+
+
+def _attributes(
+    facts: _Facts, args: tuple[object, ...], kwargs: Mapping[str, object]
+) -> dict[str, object] | None:
+    """What a value gets of a call; ``None`` if it does not fit: the real one says so best."""
+    places = facts.positional() if args else []
+    given = {**dict(zip(places, args, strict=False)), **kwargs}
+    if len(given) < len(args) + len(kwargs):
+        return None  # too many, or one of them twice
+    found = dict[str, object]()
+    for name, each in facts.fields.items():
+        if not each.init:
+            continue
+        if name in given:
+            found[name] = given.pop(name)
+        elif each.default_factory is not None:
+            found[name] = each.default_factory()
+        elif each.default is not _NONE:
+            found[name] = each.default
+        else:
+            return None
+    return None if given else found
 
 
 def _complete(cls: Any) -> None:

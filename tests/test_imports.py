@@ -146,3 +146,17 @@ def test_a_worker_process_has_no_heavy_library_loaded(module: str) -> None:
     loaded = {name.split(".")[0] for name in json.loads(output)}
     assert module.split(".", maxsplit=1)[0] in loaded
     assert loaded.isdisjoint({*TOO_HEAVY_FOR_WORKERS, "numpy"})
+
+
+@pytest.mark.processes
+def test_a_supervisor_loads_nothing_that_only_a_worker_needs() -> None:
+    program = (
+        "import sys, json, pipeflow.executors.processes; print(json.dumps(sorted(sys.modules)))"
+    )
+
+    output = subprocess.check_output([sys.executable, "-c", program], text=True)
+
+    loaded = json.loads(output)
+    assert "pipeflow.runtime.supervisor" in loaded
+    workers = ("pipeflow.runtime.loops", "pipeflow.runtime.guest", "pipeflow.runtime.worker")
+    assert [name for name in loaded if name.startswith(workers)] == []

@@ -20,7 +20,6 @@ from pipeflow import values
 from pipeflow.errors import Location
 
 FROZEN = {"frozen": True, "slots": True, "kw_only": True}
-DECORATORS = [(values.dataclass, values.field), (dataclasses.dataclass, dataclasses.field)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,9 +49,14 @@ def make(dataclass: Any, field: Any) -> Made:
     return Made(Point=Point, Note=Note)
 
 
-@pytest.fixture(params=DECORATORS, ids=["ours", "standard"])
+@pytest.fixture(params=["ours", "ours, compiled", "standard"])
 def made(request: pytest.FixtureRequest) -> Made:
-    return make(*request.param)
+    if request.param == "standard":
+        return make(dataclasses.dataclass, dataclasses.field)
+    made = make(values.dataclass, values.field)
+    if request.param == "ours, compiled":
+        values.complete()
+    return made
 
 
 def test_values_are_made_by_place_by_name_and_by_default(made: Made) -> None:
@@ -178,16 +182,30 @@ def test_values_that_are_told_apart_by_identity_stay_what_python_makes_them() ->
     assert len({one, two}) == 2
 
 
-def test_an_init_is_compiled_when_it_is_needed_or_when_all_are() -> None:
+def test_an_init_is_compiled_when_many_values_are_made_or_when_all_are() -> None:
     made, other = make(values.dataclass, values.field), make(values.dataclass, values.field)
-    before = made.Point.__init__
+    before = made.Point.__init__, made.Note.__init__
 
-    other.Point(1)
-    assert made.Point.__init__ is before
+    points = [made.Point(number) for number in range(100)]
+    assert [point.x for point in points] == [*range(100)]
+    assert made.Point.__init__ is not before[0]
+    assert made.Note.__init__ is before[1]
+    assert str(inspect.signature(made.Point)) == "(x, y=2, seen='')"
 
     values.complete()
+    assert made.Note.__init__ is not before[1]
+    assert str(inspect.signature(other.Point)) == "(x, y=2, seen='')"
+
+
+def test_only_the_classes_of_some_packages_are_compiled_if_so_told() -> None:
+    made = make(values.dataclass, values.field)
+    before = made.Point.__init__
+
+    values.complete("pipeflow", "test")
+    assert made.Point.__init__ is before
+
+    values.complete(__name__.partition(".")[0])
     assert made.Point.__init__ is not before
-    assert str(inspect.signature(made.Point)) == "(x, y=2, seen='')"
 
 
 def classes_of_ours() -> set[type]:

@@ -11,7 +11,6 @@ from pipeflow.cli.wording import plural
 from pipeflow.planner.plan import Plan, StagePlan
 from pipeflow.spec.stage_type import Role
 from pipeflow.stages.registry import find
-from pipeflow.stages.sinks.files import WRITTEN, partial_of
 from pipeflow.telemetry.report import Report, StageFacts, Status
 
 #: Times of files are those of the last tick of the kernel, and those of reports are shortened.
@@ -21,6 +20,8 @@ _COARSE_S: Final = 0.05
 def outputs(report: Report, plan: Plan) -> Iterator[str]:
     """A line for each file that has its name: ``save: 1,204 records in out/words.csv``."""
     for stage, facts, path in _writers(report, plan):
+        from pipeflow.stages.sinks.files import WRITTEN  # most pipelines write no files
+
         if WRITTEN in facts.metrics:
             count = plural(int(facts.metrics[WRITTEN]), "record")
             yield f"{stage.name}: {count} in {path}"
@@ -32,6 +33,8 @@ def unfinished(report: Report, plan: Plan) -> Iterator[str]:
         return
     started = datetime.fromisoformat(report.run.started).timestamp()
     for stage, facts, path in _writers(report, plan):
+        from pipeflow.stages.sinks.files import WRITTEN, partial_of  # likewise
+
         left = partial_of(path.resolve() if path.is_symlink() else path)
         try:
             ours = left.stat().st_mtime >= started - _COARSE_S

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cache, partial
 
 from pipeflow.config.cursor import Cursor, Findings
 from pipeflow.config.file_tests import read_tests
 from pipeflow.config.nodes import Map, TreePath
 from pipeflow.config.ports import read_ports
 from pipeflow.config.shared import read_shared
-from pipeflow.config.source import hidden_modules
+from pipeflow.config.source import hidden_modules, inspect_call
 from pipeflow.config.stage.broken import broken_stage
 from pipeflow.config.stage.defaults import read_defaults
 from pipeflow.config.stage.part import Asked, secrets_of
@@ -68,8 +69,7 @@ def build(
     findings = Findings()
     root = Cursor(tree, (), wrong, findings)
     around = Surroundings(
-        folder=origin.folder,
-        search_path=origin.search_path,
+        look_up=cache(partial(inspect_call, folder=origin.folder, search_path=origin.search_path)),
         stage_types=stage_types,
         program_path=origin.program_path,
         include=include,

@@ -14,15 +14,15 @@ from pipeflow.errors import Finding, Location
 #: Largest pipeline file, in bytes.
 MAX_BYTES: Final = 10**6
 
+# These are compiled when a text is not plain ASCII: that takes 1 ms, as long as a small file.
 #: All that YAML does not allow in a file as it is.
 #: Spelled by those that are forbidden: of all that are allowed it would take 2 ms to compile.
-_CONTROL: Final = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]"
-)
+_CONTROL: Final = "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]"
 #: Marks that turn the direction of text: what is read is not what is run.
-BIDI: Final = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+BIDI: Final = "[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 #: Those of them that reach over what follows; the others are part of ordinary writing.
-_TURNS: Final = re.compile("[\u202a\u202b\u202d\u202e\u2066-\u2068]")
+_TURNS: Final = "[\u202a\u202b\u202d\u202e\u2066-\u2068]"
+_ENDS_OF_LINES: Final = "[\n\r\x85\u2028\u2029]"
 _MOST_FINDINGS: Final = 5
 _UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -57,17 +57,26 @@ def decode(
         at = lines.at(text.index("\0"))
         nul = Finding(at=at, code="control-character", problem=problem, hint=hint)
         return text.replace("\0", "\ufffd"), (nul,), False
-    return _CONTROL.sub("\ufffd", text), tuple(_control_characters(lines)), True
+    if _is_plain(text.replace("\n", "").replace("\r", "").replace("\t", "")):
+        return text, (), True
+    return re.sub(_CONTROL, "\ufffd", text), tuple(_control_characters(lines)), True
 
 
 def odd_character(name: str) -> str | None:
     """A control or direction character in a name, as ``U+001B``; ``None`` without one."""
-    found = _CONTROL.search(name) or BIDI.search(name) or re.search("[\n\r\x85\u2028\u2029]", name)
+    if _is_plain(name):
+        return None
+    found = re.search(_CONTROL, name) or re.search(BIDI, name) or re.search(_ENDS_OF_LINES, name)
     return None if found is None else f"U+{ord(found[0]):04X}"
 
 
+def _is_plain(text: str) -> bool:
+    """Whether there is nothing but printed ASCII characters."""
+    return text.isascii() and text.isprintable()
+
+
 def _control_characters(lines: Lines) -> Iterator[Finding]:
-    for count, found in enumerate(_CONTROL.finditer(lines.text)):
+    for count, found in enumerate(re.finditer(_CONTROL, lines.text)):
         if count == _MOST_FINDINGS:
             return
         before = lines.line(lines.number(found.start()))[: lines.at(found.start()).column - 1]
@@ -78,7 +87,7 @@ def _control_characters(lines: Lines) -> Iterator[Finding]:
             problem=f"control character U+{ord(found[0]):04X}{where}",
             hint='remove it, or write it as an escape in double quotes: "\\x1b"',
         )
-    for found in islice(_TURNS.finditer(lines.text), _MOST_FINDINGS):
+    for found in islice(re.finditer(_TURNS, lines.text), _MOST_FINDINGS):
         point = f"{ord(found[0]):04X}"
         yield Finding(
             at=lines.at(found.start()),

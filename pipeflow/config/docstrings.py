@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -39,6 +40,7 @@ def documented(docs: tuple[str, ...]) -> Documented:
 def _parsed(doc: str) -> Documented:
     from docstring_parser import ParseError, parse
 
+    doc = inspect.cleandoc(doc)
     try:
         found = parse(doc)
     except (ParseError, ValueError, IndexError):

@@ -47,7 +47,7 @@ def show(tree: Map, pipeline: Pipeline) -> str:
         {**head, **resolved}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100
     )
     # What turns the direction of writing is in double quotes by now, and PyYAML leaves it as it is.
-    return BIDI.sub(lambda found: f"\\u{ord(found.group()):04X}", text)
+    return re.sub(BIDI, lambda found: f"\\u{ord(found.group()):04X}", text)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -58,7 +58,7 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _quoted_where_needed(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    plain = isinstance(resolve(text), str) and not BIDI.search(text)
+    plain = isinstance(resolve(text), str) and not re.search(BIDI, text)
     style = None if plain else '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 

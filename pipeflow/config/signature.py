@@ -296,8 +296,8 @@ def _own_nodes(function: Function) -> Iterator[ast.AST]:
 
 
 def docs_of(node: Function | ast.ClassDef) -> tuple[str, ...]:
-    """Its docstring, if it has one."""
-    doc = ast.get_docstring(node)
+    """Its docstring as it stands there, if it has one: few that ask read it (``docstrings``)."""
+    doc = ast.get_docstring(node, clean=False)
     return (doc,) if doc else ()
 
 

@@ -9,12 +9,12 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING
 
 from pipeflow.clock import RealClock
 from pipeflow.executors.base import Listener, RunOptions
 from pipeflow.planner.plan import Plan
 from pipeflow.runtime.flow.wiring import wire
-from pipeflow.runtime.guest import Guest, WithGuest
 from pipeflow.runtime.launch.launcher import Launcher, ServerLauncher, StartMethod
 from pipeflow.runtime.launch.preflight import prepare
 from pipeflow.runtime.launch.standard import open_standard_descriptors
@@ -26,6 +26,9 @@ from pipeflow.runtime.watch.terms import Terms
 from pipeflow.telemetry.events import RunFinished, RunStarted
 from pipeflow.telemetry.report import Report
 from pipeflow.values import dataclass
+
+if TYPE_CHECKING:
+    from pipeflow.runtime.guest import Guest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +89,8 @@ def run_processes(
         launcher.tell(plan)
         starts: Launcher = launcher
         if caller is not None:
+            from pipeflow.runtime.guest import WithGuest  # it loads all that a worker does
+
             signals = caller.signals
             starts = WithGuest(launcher, caller.guest, channels, caller.started)
             stack.callback(starts.close)

@@ -7,6 +7,7 @@ room, is about to be at work, however long a busy machine lets it wait for a pro
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Final
 
 from pipeflow.planner.plan import Plan
@@ -31,14 +32,17 @@ def others_at_work(
     Returns:
         Whether another worker does more than wait, for items, for room or for memory.
     """
-    others = tuple(
-        (is_at_work(board, each.index), {each.index, plan.code_pool(each.index)})
-        for each in plan.workers
-        if each.index != worker
-    )
+
+    @cache  # most workers never ask, and it grows with their number
+    def others() -> tuple[tuple[Callable[[], bool], set[int]], ...]:
+        return tuple(
+            (is_at_work(board, each.index), {each.index, plan.code_pool(each.index)})
+            for each in plan.workers
+            if each.index != worker
+        )
 
     def ask() -> bool:
-        return any(at_work() and not any(map(is_pinched, pools)) for at_work, pools in others)
+        return any(at_work() and not any(map(is_pinched, pools)) for at_work, pools in others())
 
     return ask
 

@@ -21,6 +21,7 @@ from pipeflow.planner.plan import Plan
 from pipeflow.runtime.flow.wiring import ChannelPlan
 from pipeflow.runtime.messages import ItemId
 from pipeflow.transports.counters import ChannelCounters
+from pipeflow.values import dataclass
 
 Words = memoryview
 
@@ -67,6 +68,21 @@ _HEADER_WORDS = 2
 DRAIN = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """Where each row begins.
+
+    Attributes:
+        edges: By worker and edge.
+        ports: By worker and port.
+        channels: By channel.
+    """
+
+    edges: Mapping[tuple[int, int], int]
+    ports: Mapping[tuple[int, str], int]
+    channels: Sequence[int]
+
+
 class Board:
     """The rows of one run over a block of 64-bit words.
 
@@ -74,21 +90,30 @@ class Board:
         plan: The plan that decides the layout.
         channels: Its channels.
         words: The block, at least ``Board.size(plan, channels)`` long.
+        layout: Its layout, if somebody has worked it out already.
     """
 
-    def __init__(self, plan: Plan, channels: tuple[ChannelPlan, ...], words: Words) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        channels: tuple[ChannelPlan, ...],
+        words: Words,
+        layout: Layout | None = None,
+    ) -> None:
         self.words = words
         self._plan = plan
-        self._edge_rows, self._port_cells, self._channel_base = _layout(plan, channels)
+        self._layout = layout or lay_out(plan, channels)
         self._channels = channels
 
     @staticmethod
     def size(plan: Plan, channels: tuple[ChannelPlan, ...]) -> int:
         """Length of the block in words."""
-        _, ports, base = _layout(plan, channels)
+        layout = lay_out(plan, channels)
         if channels:
-            return base[-1] + ChannelCounters.words(channels[-1].spec)
-        return max(ports.values(), default=_HEADER_WORDS + WORKER_WORDS * len(plan.workers)) + 1
+            return layout.channels[-1] + ChannelCounters.words(channels[-1].spec)
+        return (
+            max(layout.ports.values(), default=_HEADER_WORDS + WORKER_WORDS * len(plan.workers)) + 1
+        )
 
     def worker(self, index: int) -> Words:
         """The row of one worker."""
@@ -102,18 +127,18 @@ class Board:
 
     def edge(self, worker: int, edge: int) -> Words:
         """The row of an edge as one of its workers, writer or reader, sees it."""
-        start = self._edge_rows[worker, edge]
+        start = self._layout.edges[worker, edge]
         return self.words[start : start + EDGE_WORDS]
 
     def emitted(self, worker: int) -> Mapping[str, int]:
         """Output port to the number of its cell in ``words``."""
         ports = self._plan.stages[self._plan.workers[worker].stage].ports
-        return {port: self._port_cells[worker, port] for port in ports}
+        return {port: self._layout.ports[worker, port] for port in ports}
 
     def channel(self, number: int) -> ChannelCounters:
         """The counters of one channel."""
         spec = self._channels[number].spec
-        start = self._channel_base[number]
+        start = self._layout.channels[number]
         return ChannelCounters(spec, self.words[start : start + ChannelCounters.words(spec)])
 
     def reads(self, worker: int) -> tuple[ChannelCounters, ...]:
@@ -275,10 +300,8 @@ def loading_text(row: Words, stage_names: tuple[str, ...]) -> str:
     return item if count == 1 else f"{count} items, from {item} on"
 
 
-def _layout(
-    plan: Plan, channels: tuple[ChannelPlan, ...]
-) -> tuple[dict[tuple[int, int], int], dict[tuple[int, str], int], list[int]]:
-    """Where each row begins: by (worker, edge), by (worker, port), by channel."""
+def lay_out(plan: Plan, channels: tuple[ChannelPlan, ...]) -> Layout:
+    """Give each row its place."""
     at = _HEADER_WORDS + WORKER_WORDS * len(plan.workers)
     edge_rows: dict[tuple[int, int], int] = {}
     ports: dict[tuple[int, str], int] = {}
@@ -295,4 +318,4 @@ def _layout(
     for channel in channels:
         base.append(at)
         at += ChannelCounters.words(channel.spec)
-    return edge_rows, ports, base
+    return Layout(edges=edge_rows, ports=ports, channels=base)

@@ -19,7 +19,7 @@ import sys
 from collections.abc import Generator, Sequence
 from typing import Final
 
-from pipeflow.runtime.board import BUSY_NS, HAND_DEPTH, Board
+from pipeflow.runtime.board import BUSY_NS, HAND_DEPTH, Board, Layout
 from pipeflow.runtime.brief import WorkerBrief
 from pipeflow.runtime.flow.refused import ReadersGone
 from pipeflow.runtime.flow.wiring import ChannelPlan
@@ -81,12 +81,15 @@ class _Member:
         return any(not channel.readers_open for channel in self.outlets)
 
 
-def run_workers(briefs: Sequence[WorkerBrief], channels: tuple[ChannelPlan, ...]) -> int:
+def run_workers(
+    briefs: Sequence[WorkerBrief], channels: tuple[ChannelPlan, ...], layout: Layout
+) -> int:
     """Be several workers, writers before readers, from their briefs to their end.
 
     Args:
         briefs: What each is told.
         channels: All channels of their plan.
+        layout: Of the board.
 
     Returns:
         The exit status of the process.
@@ -94,7 +97,7 @@ def run_workers(briefs: Sequence[WorkerBrief], channels: tuple[ChannelPlan, ...]
     reports = [Reports(brief.report_fd, brief.log_level) for brief in briefs]
     members: list[_Member] = []
     plan = briefs[0].plan
-    board = Board(plan, channels, map_board(briefs[0].board_fd))
+    board = Board(plan, channels, map_board(briefs[0].board_fd), layout)
     inside = {brief.worker for brief in briefs}
     links = {
         channel.spec.number: InlineChannel(

@@ -40,12 +40,23 @@ def leave_last_words(fd: int, part: int) -> None:
     """
     own = os.open(f"/proc/self/fd/{fd}", os.O_RDWR) if sys.platform == "linux" else 2
     if own != 2:
-        before = len(os.pread(own, ROOM, part * ROOM).partition(b"\0")[0])
-        os.pwrite(own, bytes(before), part * ROOM)
+        os.pwrite(own, bytes(_length(own, part)), part * ROOM)
         os.lseek(own, part * ROOM, os.SEEK_SET)
     # Of the one thread that matters: ours would only be noise.
     faulthandler.enable(file=own, all_threads=False)
     faulthandler.register(WHERE_SIGNAL, file=own, all_threads=False)
+
+
+def _length(fd: int, part: int) -> int:
+    """How many bytes are written to a part: mostly none, and looking at all its room takes long."""
+    if os.pread(fd, 1, part * ROOM) in (b"", b"\0"):
+        return 0
+    return len(_words(fd, part))
+
+
+def _words(fd: int, part: int) -> bytes:
+    # What nobody has written reads as zeros.
+    return os.pread(fd, ROOM, part * ROOM).partition(b"\0")[0]
 
 
 class LastWords:
@@ -63,9 +74,7 @@ class LastWords:
         """All that a process has written to its part."""
         if sys.platform != "linux":
             return ""  # it went to standard error
-        data = os.pread(self._fd, ROOM, part * ROOM)
-        words = data.partition(b"\0")[0]  # what nobody has written reads as zeros
-        return words.decode("utf-8", "replace")
+        return _words(self._fd, part).decode("utf-8", "replace")
 
     def take(self, part: int) -> str:
         """What was written to a part since the last time."""

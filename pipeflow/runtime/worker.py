@@ -20,7 +20,7 @@ from types import FrameType
 
 from pipeflow.errors import ChannelError
 from pipeflow.planner.plan import Plan
-from pipeflow.runtime.board import Board, Words
+from pipeflow.runtime.board import Board, Layout, Words
 from pipeflow.runtime.brief import WorkerBrief
 from pipeflow.runtime.flow.refused import ReadersGone
 from pipeflow.runtime.flow.wiring import ChannelPlan
@@ -50,12 +50,13 @@ DRAIN_SIGNAL = signal.SIGUSR1
 VICTIM_ERRORS = (ChannelError,)
 
 
-def run_worker(brief: WorkerBrief, channels: tuple[ChannelPlan, ...]) -> int:
+def run_worker(brief: WorkerBrief, channels: tuple[ChannelPlan, ...], layout: Layout) -> int:
     """Be one worker, from its brief to its end.
 
     Args:
         brief: What it is told.
         channels: All channels of its plan.
+        layout: Of the board.
 
     Returns:
         The exit status of the process.
@@ -63,7 +64,7 @@ def run_worker(brief: WorkerBrief, channels: tuple[ChannelPlan, ...]) -> int:
     reports = Reports(brief.report_fd, brief.log_level)
     plan = brief.plan
     stage = plan.stages[plan.workers[brief.worker].stage]
-    board = Board(plan, channels, map_board(brief.board_fd))
+    board = Board(plan, channels, map_board(brief.board_fd), layout)
     context = make_context(brief, stage, board, reports.log)
     enter(context)
     if stage.isolated:

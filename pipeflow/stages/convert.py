@@ -7,7 +7,6 @@ so does everything under an annotation that cannot be resolved.
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import inspect
 import os
@@ -292,6 +291,8 @@ def _tuple(value: list[Any], inner: tuple[Any, ...], name: str) -> tuple[Any, ..
 def _instance(value: object, kind: type, name: str) -> Any:
     if issubclass(kind, Enum):
         return _enum(value, kind, name)
+    import dataclasses  # slow to load; whoever has one has loaded it
+
     if dataclasses.is_dataclass(kind):
         return _dataclass(value, kind, name)
     if typing.is_typeddict(kind):
@@ -319,6 +320,8 @@ def _enum(value: object, kind: type[Enum], name: str) -> Enum:
 def _dataclass(value: object, kind: type, name: str) -> Any:
     if not isinstance(value, dict):
         _refuse(value, f"{kind.__name__} (a mapping)", name)
+    import dataclasses
+
     fields = {field.name: field for field in dataclasses.fields(kind) if field.init}
     for key in value:
         if key not in fields:

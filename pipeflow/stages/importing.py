@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -43,7 +44,7 @@ def import_target(call: str, folder: str, folders: Sequence[str] = ()) -> Any:
     put_first(folder, folders)
     _put_on_path([folder])  # a file names modules beside itself, not beside others
     hidden = _hide(folder)
-    before = set(sys.modules)
+    newest = next(reversed(sys.modules))
     try:
         found: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
@@ -53,7 +54,7 @@ def import_target(call: str, folder: str, folders: Sequence[str] = ()) -> Any:
             f"no module {error.name!r} in {folder} or elsewhere on the path", name=error.name
         ) from None
     finally:
-        new = {name for name in set(sys.modules) - before if _lies_in(name, folder)}
+        new = {name for name in _newer_than(newest) if _lies_in(name, folder)}
         _modules.setdefault(folder, set()).update(new)
         twins = [name for name in hidden if name in sys.modules]
         _modules[folder].difference_update(twins)
@@ -112,6 +113,14 @@ def _hide(folder: str) -> dict[str, ModuleType]:
             if name in sys.modules and (beside.is_dir() or beside.with_suffix(".py").is_file()):
                 hidden[name] = sys.modules.pop(name)
     return hidden
+
+
+def _newer_than(module: str) -> list[str]:
+    """The modules that were loaded after one; the hundreds before it are not even looked at.
+
+    A worker shares them with all others until it touches them, if only to count a reference.
+    """
+    return list(takewhile(lambda name: name != module, reversed(sys.modules)))
 
 
 def _lies_in(name: str, folder: str) -> bool:

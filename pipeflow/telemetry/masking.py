@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
@@ -13,9 +12,7 @@ _SHORTEST_LINE: Final = 4
 
 #: C0 and C1 controls but tab and newline, and what turns the direction of writing
 #: (``CVE-2021-42574``).
-_CONTROLS: Final = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
-)
+_CONTROLS: Final = "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 
 #: Colours and other looks of text, as terminals know them.
 _LOOKS: Final = re.compile(r"\x1b\[[0-9;]*m")
@@ -54,12 +51,16 @@ def _lines(secret: str) -> Iterator[str]:
 
 
 def _as_json(text: str, *, ascii_only: bool) -> str:
+    import json  # few pipelines have secrets
+
     return json.dumps(text, ensure_ascii=ascii_only)[1:-1]
 
 
 def escape_controls(text: str) -> str:
     r"""Write control and bidirectional characters as ``\x1b``, ``\u202e``; not tab and newline."""
-    return _CONTROLS.sub(_escaped, text)
+    if text.isascii() and text.isprintable():
+        return text  # as most texts: the pattern is compiled when it is needed
+    return re.sub(_CONTROLS, _escaped, text)
 
 
 def escape_but_looks(text: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import itertools
 import pickle
-import pickletools
 from collections.abc import Callable, Iterator
 from types import CoroutineType
 from typing import Any, Final
@@ -194,6 +193,8 @@ def elements_of(pickled: bytes) -> list[int]:
     that element begins.
     """
     found: list[int] = []
+    import pickletools  # for what went wrong alone
+
     lows: list[int] = []  # how low the stack was in each operation since the list last took some
     done, depth, marks = 0, 0, list[int]()
     for operation, _, _ in pickletools.genops(pickled):

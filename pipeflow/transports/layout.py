@@ -171,11 +171,9 @@ class Maps:
 
     @cached_property
     def holders(self) -> HolderTable:
-        handle = self.handle
-        first = tuple(
-            worker * handle.header_bytes + handle.holders_at for worker in range(handle.workers)
-        )
-        return HolderTable(lambda: self.header, first, handle.workers)
+        workers, step, at = self.handle.workers, self.handle.header_bytes, self.handle.holders_at
+        first = tuple(range(at, at + workers * step, step))
+        return HolderTable(lambda: self.header, first, workers)
 
     def own(self, worker: int) -> mmap.mmap:
         """One worker's range, to write."""

@@ -5,6 +5,7 @@ PipeSender ── writev ──> [ up to 1 MiB in the kernel ] ── readv ─�
 
 from __future__ import annotations
 
+import mmap
 import os
 import sys
 from typing import Final
@@ -153,7 +154,8 @@ class PipeReceiver(Incoming):
         self._check = SequenceCheck(
             channel=ends.spec.number, attempt=attempt, writers=1, gapless=True
         )
-        self._block = memoryview(bytearray(_BLOCK_BYTES))
+        # Private memory, of which only as much is taken as frames ever fill.
+        self._block = memoryview(mmap.mmap(-1, _BLOCK_BYTES, mmap.MAP_PRIVATE))
         self._start = self._stop = 0  # what was read and not yet handed out
         self._large: _LargeFrame | None = None
         self._gave = False  # the last call gave a frame

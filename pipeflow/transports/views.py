@@ -21,8 +21,9 @@ class Views:
     def __init__(self, maps: Maps, holdings: Holdings) -> None:
         self._maps, self._holdings = maps, holdings
         handle = maps.handle
-        self._starts = tuple(handle.range_at(worker) for worker in range(handle.workers))
-        self._range_bytes, self._max_slots = handle.range_bytes, handle.max_slots
+        first, self._range_bytes = handle.ranges_at, handle.range_bytes
+        self._starts = range(first, first + handle.workers * self._range_bytes, self._range_bytes)
+        self._max_slots = handle.max_slots
 
     def view(self, ref: SlotRef) -> np.ndarray[Any, Any]:
         """The bytes of a slot as a read-only array; it holds the slot until it dies.

@@ -15,11 +15,13 @@ from pipeflow.config.reader import read_file
 from pipeflow.config.schema.filled_in import without_references
 from pipeflow.config.schema.root import pipeline_schema
 from pipeflow.config.shape.accept import accepts
+from pipeflow.config.shape.judge import lean_schema
 from pipeflow.spec.language import STAGE
 from pipeflow.stages.registry import stage_types
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = without_references(pipeline_schema(stage_types()))
+LEAN = lean_schema(stage_types())
 JUDGE = Draft7Validator(SCHEMA)
 FILES = sorted([*ROOT.glob("pipelines/**/*.yaml"), *ROOT.glob("tests/**/cases/**/*.yaml")])
 
@@ -54,7 +56,7 @@ def test_the_two_agree_on_anything(value: Any) -> None:
 def test_the_two_agree_on_what_looks_like_a_pipeline(stage: Any, work: Any, rest: Any) -> None:
     value = {"stages": {"a": {**stage, **work}, "b": {"call": "m:g", "inputs": "a"}}, **rest}
 
-    assert accepts(SCHEMA, value) == judged(value)
+    assert accepts(SCHEMA, value) == accepts(LEAN, value) == judged(value)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))

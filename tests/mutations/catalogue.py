@@ -352,7 +352,7 @@ SECRETS = (
     Mutation(
         "control characters shown",
         "telemetry/masking.py",
-        "    return _CONTROLS.sub(_escaped, text)\n",
+        "    return re.sub(_CONTROLS, _escaped, text)\n",
         "    return text\n",
         [SECURITY, "tests/faults/test_processes.py"],
         "s12 or f40",

@@ -6,7 +6,7 @@ import pytest
 
 import pipeflow
 from pipeflow.runtime.at_work import is_at_work, others_at_work
-from pipeflow.runtime.board import STATE, Board, State
+from pipeflow.runtime.board import STATE, Board, State, Words
 from pipeflow.runtime.flow.wiring import wire
 from pipeflow.transports.counters import ReaderCell, WriterCell
 
@@ -69,3 +69,20 @@ def test_nobody_waits_for_himself_nor_for_who_waits_for_memory_too(board: Board)
     assert others_at_work(PLAN, board, A, lambda _: False)()
     assert others_at_work(PLAN, board, C, lambda pool: pool == A)()
     assert not others_at_work(PLAN, board, A, lambda pool: pool == B)()
+
+
+def test_the_others_are_looked_up_when_a_pool_asks_and_not_before(board: Board) -> None:
+    looked_up: list[int] = []
+
+    class Watched(Board):
+        def worker(self, index: int) -> Words:
+            looked_up.append(index)
+            return super().worker(index)
+
+    watched = Watched(PLAN, wire(PLAN), board.words)
+    ask = others_at_work(PLAN, watched, B, lambda _: False)
+    assert looked_up == []
+
+    board.worker(A)[STATE] = State.BUSY
+    assert ask()
+    assert {*looked_up} == {A, C}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from pipeflow.config.schema.edges import edge_schema
 from pipeflow.config.schema.nodes import (
@@ -53,22 +54,29 @@ def pipeline_schema(stage_types: Mapping[str, StageType], own: Own | None = None
         own: What is known of the project that the file belongs to.
     """
     own = own or Own()
+    made = {name: make() for name, make in definitions(stage_types, own).items()}
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
-        **_root(own),
-        "definitions": {
-            **{definition_of(table): closed(table) for table in _inner_tables()},
-            "defaults": closed(DEFAULTS, refs=ENV),
-            "stage": stage_schema(stage_types, own),
-            "edge": edge_schema(own.ports),
-            "program": program_schema(),
-            "resources": resources_schema(),
-            definition_of(JOIN): join_by_key_schema(),
-            "env": env_schema(),
-            "shared": state_schema(),
-            "test": test_schema(own.ports),
-            **own.definitions,
-        },
+        **root_schema(own),
+        "definitions": {**made, **own.definitions},
+    }
+
+
+def definitions(
+    stage_types: Mapping[str, StageType], own: Own
+) -> Mapping[str, Callable[[], Schema]]:
+    """What makes each definition of the language: few files need more than two of them."""
+    return {
+        **{definition_of(table): partial(closed, table) for table in _inner_tables()},
+        "defaults": partial(closed, DEFAULTS, refs=ENV),
+        "stage": partial(stage_schema, stage_types, own),
+        "edge": partial(edge_schema, own.ports),
+        "program": program_schema,
+        "resources": resources_schema,
+        definition_of(JOIN): join_by_key_schema,
+        "env": env_schema,
+        "shared": state_schema,
+        "test": partial(test_schema, own.ports),
     }
 
 
@@ -83,7 +91,8 @@ def _inner_tables() -> Sequence[Table]:
     return [table for table in found.values() if table is not ROOT]
 
 
-def _root(own: Own) -> Schema:
+def root_schema(own: Own) -> Schema:
+    """The schema of a file's own keys."""
     now = {"enum": [VERSION], "errorMessage": f"must be {VERSION}"}
     version = {
         **described(ROOT.declared("version")),

@@ -8,14 +8,15 @@ duration's unit, an expression's syntax, a function's parameters) is left to ``b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeflow.config.nodes import Map, Scalar, TreePath, at_path, plain, walk
 from pipeflow.config.readings import other_readings, with_readings
 from pipeflow.config.schema.filled_in import without_references
-from pipeflow.config.schema.root import pipeline_schema
+from pipeflow.config.schema.own import Own
+from pipeflow.config.schema.root import definitions, pipeline_schema, root_schema
 from pipeflow.config.shape.accept import accepts
 from pipeflow.errors import Finding, Location
 from pipeflow.spec.stage_type import StageType
@@ -107,8 +108,8 @@ def _errors(stage_types: Mapping[str, StageType], tree: Map) -> list[ValidationE
     used = _used(value)
     # A schema of the operators that the file uses is made faster, and accepts the same of it.
     if all(name in stage_types for name in used):
-        few = _Types({name: stage_types[name] for name in used})
-        if accepts(_schema(few), value):
+        few = {name: stage_types[name] for name in used}
+        if accepts(lean_schema(few), value):
             return []
     return list(_validator(_Types(stage_types)).iter_errors(value))
 
@@ -121,10 +122,26 @@ def _used(value: object) -> set[str]:
     return {name for name in names if isinstance(name, str)}
 
 
+def lean_schema(stage_types: Mapping[str, StageType]) -> Mapping[str, Any]:
+    """The schema for ``accepts``: each definition is made when it is first referred to."""
+    return _lean_schema(_Types(stage_types))
+
+
 @lru_cache(maxsize=64)
-def _schema(types: _Types) -> Mapping[str, Any]:
-    schema: Mapping[str, Any] = without_references(pipeline_schema(types.stage_types))
-    return schema
+def _lean_schema(types: _Types) -> Mapping[str, Any]:
+    own = Own()
+    made = _Definitions(definitions(types.stage_types, own))
+    return {**without_references(root_schema(own)), "definitions": made}
+
+
+class _Definitions(dict[str, Any]):
+    def __init__(self, makers: Mapping[str, Callable[[], Any]]) -> None:
+        super().__init__()
+        self._makers = makers
+
+    def __missing__(self, name: str) -> Any:
+        made = self[name] = without_references(self._makers[name]())
+        return made
 
 
 @cache
@@ -132,8 +149,9 @@ def _validator(types: _Types) -> Any:
     import referencing
     from jsonschema import Draft7Validator
 
+    schema = without_references(pipeline_schema(types.stage_types))
     # A registry without a way to retrieve: a $ref to the network is an error, never a request.
-    return Draft7Validator(_schema(types), registry=referencing.Registry[Any]())
+    return Draft7Validator(schema, registry=referencing.Registry[Any]())
 
 
 def _weight(error: ValidationError) -> tuple[int, int]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import shutil
 from pathlib import Path
 from typing import Final
 
@@ -119,6 +117,8 @@ def _text_for_list(key: str, node: Scalar) -> Problem | None:
     if _OF_A_SHELL.intersection(node.value):
         hint = f"for what a shell does, start one: {key}: [sh, -c, {_quoted(node.value)}]"
     else:
+        import shlex  # so few files say this that it is not loaded for all
+
         try:
             words = shlex.split(node.value)
         except ValueError:  # a quote without its partner
@@ -163,6 +163,9 @@ def _look_for(cursor: Cursor, node: Node, name: str, search_path: str) -> None:
     path = own.get("PATH") if own else None
     if isinstance(path, Scalar) and isinstance(path.value, str):
         search_path = path.value
+    import shlex  # most files run no programs
+    import shutil
+
     if shutil.which(name, path=search_path) is not None:
         return
     where, hint = "in the folders of PATH", "is it installed, and its name spelled right?"

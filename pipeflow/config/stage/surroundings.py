@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from pipeflow.config.cursor import Findings
+from pipeflow.config.problem import Problem
+from pipeflow.config.source import Inspected
 from pipeflow.config.stage.defaults import StageDefaults
 from pipeflow.config.stage.part import Asked
 from pipeflow.spec.pipeline import Pipeline
@@ -17,16 +19,14 @@ class Surroundings:
     """What a stage is read against.
 
     Attributes:
-        folder: Of the pipeline file; the user's modules are looked for there first.
-        search_path: Where they are looked for next.
+        look_up: What ``module:attribute`` is: each is read once, however many stages call it.
         program_path: Where programs are looked for: ``PATH``.
         stage_types: The operators there are.
         include: Reads the file that a stage runs; ``None``: it could not be read at all.
         defaults: ``defaults`` of the file.
     """
 
-    folder: str
-    search_path: Sequence[str]
+    look_up: Callable[[str], Inspected | Problem]
     stage_types: Mapping[str, StageType]
     include: Callable[[Asked, Findings], Pipeline | None]
     program_path: str = ""

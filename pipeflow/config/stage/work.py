@@ -5,7 +5,6 @@ from __future__ import annotations
 from pipeflow.config.cursor import Cursor
 from pipeflow.config.nodes import Entry, Map, Node, Scalar
 from pipeflow.config.problem import Problem
-from pipeflow.config.source import inspect_call
 from pipeflow.config.stage.broken import UNKNOWN_WORK
 from pipeflow.config.stage.call_check import Complaint, check_parameters
 from pipeflow.config.stage.edges import Inputs
@@ -60,7 +59,7 @@ def read_parameters(cursor: Cursor, work: Call | Use | Program, inputs: Inputs) 
 
 def _call(cursor: Cursor, node: Scalar, around: Surroundings) -> Call:
     text = str(node.value)
-    found = inspect_call(text, around.folder, around.search_path)
+    found = around.look_up(text)
     module, _, attribute = text.partition(":")
     if isinstance(found, Problem):
         cursor.findings.add(found, node.at, node.length)

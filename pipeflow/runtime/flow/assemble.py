@@ -35,7 +35,6 @@ from pipeflow.runtime.flow.wiring import ChannelPlan
 from pipeflow.runtime.flow.zipping import ZipById, ZipByPosition
 from pipeflow.spec.policies import ArrayMode, OnError, Overflow
 from pipeflow.stages.expression import compile_expression
-from pipeflow.stages.keys import key_hash
 from pipeflow.transports.base import Kind, Receiver, Sender
 from pipeflow.transports.unloadable import Unloadable
 
@@ -277,6 +276,8 @@ def _pick_key(plan: Plan, edge: EdgePlan) -> Callable[[Any], int] | None:
     """Which replica an item's key belongs to."""
     if edge.route is not Route.KEY:
         return None
+    from pipeflow.stages.keys import key_hash  # it loads much that other edges do not need
+
     reader = plan.stages[edge.target]
     evaluate = compile_expression(edge.key, plan.values_for(reader))
 

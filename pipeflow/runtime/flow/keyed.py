@@ -36,7 +36,6 @@ from pipeflow.runtime.flow.joins import (
     Unjoinable,
 )
 from pipeflow.runtime.messages import ItemId
-from pipeflow.stages.keys import key_hash
 from pipeflow.values import dataclass, field
 
 #: Gives the key of an item.
@@ -280,6 +279,8 @@ class KeyJoin:
         try:
             key = self._keys[port](entry[1])
             if type(key) not in PLAIN_KEYS and key is not None and self._unopened is None:
+                from pipeflow.stages.keys import key_hash  # rare keys, and it loads much
+
                 key_hash(key)  # refuses what never equals what came from another process
         except Exception as error:  # the user's expression: a boundary
             side.keyless.append(number)

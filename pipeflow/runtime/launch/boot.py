@@ -19,31 +19,48 @@ import traceback
 from typing import TYPE_CHECKING, Final
 
 from pipeflow import values
+from pipeflow.planner.plan import Join, Plan, Route
 from pipeflow.runtime.last_words import leave_last_words
 from pipeflow.runtime.launch import image, ties
 from pipeflow.runtime.launch.environment import stage_environment
 from pipeflow.runtime.messages import EXIT_FAILED, Failed, Failure, pack_report
 
 if TYPE_CHECKING:
+    from pipeflow.runtime.board import Layout
     from pipeflow.runtime.brief import WorkerBrief
     from pipeflow.runtime.flow.wiring import ChannelPlan
 
 #: Added to what the kernel goes by when memory runs out: workers go before their supervisor.
 _OOM_SCORE: Final = b"500"
 
+#: Where the classes are of which workers and their server make values; those of a plan they get
+#: ready made.
+_MADE_HERE: Final = (
+    *("pipeflow.runtime.flow", "pipeflow.runtime.loops", "pipeflow.runtime.messages"),
+    *("pipeflow.runtime.launch", "pipeflow.stages", "pipeflow.transports"),
+)
+
 
 def preload() -> None:
     """Import what every worker needs, so that forked ones need not; no code of the user's."""
     importlib.import_module("pipeflow.runtime.worker")
-    values.complete()
+    values.complete(*_MADE_HERE)
 
 
-def start(told: tuple[WorkerBrief, ...], channels: tuple[ChannelPlan, ...]) -> int:
+def preload_for(plan: Plan) -> None:
+    """Import what the workers of some plans need as well."""
+    joined = any(stage.join is Join.BY_KEY for stage in plan.stages)
+    if joined or any(edge.route is Route.KEY for edge in plan.edges):
+        importlib.import_module("pipeflow.stages.keys")
+
+
+def start(told: tuple[WorkerBrief, ...], channels: tuple[ChannelPlan, ...], layout: Layout) -> int:
     """Be the worker of a brief: run it and end all that it started.
 
     Args:
         told: Of several workers that share the process each has a brief, writers before readers.
         channels: All channels of the plan.
+        layout: Of the board.
 
     Returns:
         The exit status; the caller leaves by ``os._exit``, as the process may be a fork.
@@ -56,11 +73,11 @@ def start(told: tuple[WorkerBrief, ...], channels: tuple[ChannelPlan, ...]) -> i
     if len(told) == 1:
         from pipeflow.runtime.worker import run_worker
 
-        status = run_worker(told[0], channels)
+        status = run_worker(told[0], channels, layout)
     else:
         from pipeflow.runtime.host import run_workers
 
-        status = run_workers(told, channels)
+        status = run_workers(told, channels, layout)
     finish_process()
     return status
 
@@ -162,6 +179,7 @@ def main(arguments: list[str]) -> int:
     number = int(arguments[0])
     with open(number, "rb") as file:
         plan, briefs = pickle.load(file)
+    from pipeflow.runtime.board import lay_out
     from pipeflow.runtime.brief import unpack
     from pipeflow.runtime.flow.wiring import wire
 
@@ -170,7 +188,8 @@ def main(arguments: list[str]) -> int:
     # Armed before the exec as well; said again because a loader with privileges would drop it.
     if not ties.die_with_parent(told[0].supervisor_pid):
         return 1
-    return start(told, wire(told[0].plan))
+    channels = wire(told[0].plan)
+    return start(told, channels, lay_out(told[0].plan, channels))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import gc
 import os
-import random
 import signal
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -156,9 +155,12 @@ def _draws_random_numbers(objects: Iterable[object]) -> bool:
 
     The shared one of ``random`` seeds itself after a fork; numpy's old one is seeded by ``adopt``.
     """
-    shared = random.random.__self__  # type: ignore[attr-defined]  # a bound method
+    random = sys.modules.get("random")
+    shared = random.random.__self__ if random is not None else None  # a bound method
     legacy = getattr(sys.modules.get("numpy.random.mtrand"), "_rand", None)
-    kinds = {*_with_subclasses(random.Random)} - {*_with_subclasses(random.SystemRandom)}
+    kinds: set[type] = set()
+    if random is not None:  # who has loaded none has made none
+        kinds |= {*_with_subclasses(random.Random)} - {*_with_subclasses(random.SystemRandom)}
     for name in _NUMPY_GENERATORS:
         kind: type[Any] | None = getattr(sys.modules.get("numpy.random"), name, None)
         if kind is not None:

@@ -26,6 +26,7 @@ from collections.abc import Callable
 from typing import Final, NoReturn
 
 from pipeflow.planner.plan import Plan
+from pipeflow.runtime.board import lay_out
 from pipeflow.runtime.brief import unpack
 from pipeflow.runtime.flow.wiring import wire
 from pipeflow.runtime.launch import boot, image, lending, ties
@@ -74,6 +75,7 @@ class LaunchServer:
     def __init__(self, control: int, supervisor: int) -> None:
         self._control = control
         self._arrived: list[int] = []  #: descriptors that came, and have no number yet
+        self._highest: int | None = None  #: of all descriptors; none is opened between two forks
         self._supervisor = supervisor
         self._plan = SharedPlan(b"")
         self._children: dict[int, _Child] = {}
@@ -122,7 +124,8 @@ class LaunchServer:
             self._arrived += arrived
             if not data:
                 return
-            for request in requests.feed(data):
+            # Read before the first fork: what is touched between two of them is copied each time.
+            for request in [*requests.feed(data)]:
                 match request:
                     case Launch():
                         self._reply(self._launch(request))
@@ -141,7 +144,7 @@ class LaunchServer:
 
     def _take(self, numbers: tuple[int, ...], limit: int) -> Reply:
         """Give the descriptors that have come the numbers by which the supervisor calls them."""
-        count = len(numbers)
+        count, self._highest = len(numbers), None
         arrived, self._arrived = self._arrived[:count], self._arrived[count:]
         try:
             lending.allow(limit)
@@ -158,12 +161,14 @@ class LaunchServer:
 
     def _launch(self, order: Launch) -> Reply:
         server = os.getpid()
+        if self._highest is None:
+            self._highest = ties.highest_open()
         # Our handler must never run in the new process: it would end its siblings.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         try:
             pid = os.fork()
             if pid == 0:
-                become_worker(order, self._plan, server)
+                become_worker(order, self._plan, server, self._highest)
         except OSError as error:
             return NotLaunched(order.worker, error.errno or 0)
         finally:
@@ -241,13 +246,23 @@ class SharedPlan:
         self.data = data
         self.plan: Plan | None = pickle.loads(data) if data else None
         self.channels = wire(self.plan) if self.plan is not None else ()
+        self.layout = lay_out(self.plan, self.channels) if self.plan is not None else None
+        if self.plan is not None:
+            boot.preload_for(self.plan)
 
 
-def become_worker(order: Launch, shared: SharedPlan, parent: int) -> NoReturn:
-    """Turn this freshly forked process into the worker; never returns to the server's code."""
+def become_worker(order: Launch, shared: SharedPlan, parent: int, highest: int | None) -> NoReturn:
+    """Turn this freshly forked process into the worker; never returns to the server's code.
+
+    Args:
+        order: Which worker.
+        shared: What all workers are told alike.
+        parent: Process id of the server.
+        highest: Its highest descriptor.
+    """
     status = 1
     try:
-        _leave_server(order, parent)
+        _leave_server(order, parent, highest)
         if order.replace:
             _exec_worker(order, shared)
         if order.manager:
@@ -255,14 +270,15 @@ def become_worker(order: Launch, shared: SharedPlan, parent: int) -> NoReturn:
 
             os._exit(run_manager(pickle.loads(order.brief)))
         assert shared.plan is not None, "the plan comes before the first worker"
-        status = boot.start(unpack(order.brief, shared.plan), shared.channels)
+        assert shared.layout is not None
+        status = boot.start(unpack(order.brief, shared.plan), shared.channels, shared.layout)
     except BaseException:  # the boundary of the process: nothing may reach the server
         boot.print_last_words()
     finally:
         os._exit(status)
 
 
-def _leave_server(order: Launch, parent: int) -> None:
+def _leave_server(order: Launch, parent: int, highest: int | None) -> None:
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGTERM, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
@@ -275,9 +291,10 @@ def _leave_server(order: Launch, parent: int) -> None:
     if not order.stdin:
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)
+        os.close(null)  # it may lie above all that were open before
     os.dup2(order.output, 1)
     os.dup2(order.output, 2)
-    ties.close_all_but(order.keep)
+    ties.close_all_but(order.keep, highest)
 
 
 def _exec_worker(order: Launch, shared: SharedPlan) -> NoReturn:

@@ -79,29 +79,34 @@ def threads() -> int:
         return threading.active_count()
 
 
-def close_all_but(keep: Iterable[int]) -> None:
+def close_all_but(keep: Iterable[int], highest: int | None = None) -> None:
     """Close every descriptor but those, and the three standard ones.
 
     A foreign end of a pipe that stays open here hides from its owner that its neighbour is gone.
+
+    Args:
+        keep: What stays open.
+        highest: The highest that is open, if that is known: to look takes as long as all the rest.
     """
     low = 0
     for number in sorted({0, 1, 2, *keep}):
         if number > low:  # closerange(0, 0) closes everything, where the kernel has close_range
             os.closerange(low, number)
         low = number + 1
-    os.closerange(low, _highest() + 1)
+    os.closerange(low, (highest_open() if highest is None else highest) + 1)
 
 
 def close_on_exec() -> None:
     """Let no program that is started from here on inherit more than the three standard ends."""
-    for number in range(3, _highest() + 1):
+    for number in range(3, highest_open() + 1):
         try:
             os.set_inheritable(number, False)
         except OSError:
             pass  # not open
 
 
-def _highest() -> int:
+def highest_open() -> int:
+    """The highest descriptor of this process, or the highest that one may have."""
     try:
         return max(int(name) for name in os.listdir("/proc/self/fd"))  # noqa: PTH208 - as above
     except OSError:
