@@ -250,14 +250,27 @@ def loading(row: Words) -> tuple[ItemId, int]:
 
 
 def received(row: Words) -> int:
-    """Items that a worker has received, those of a row of calls that it is in the middle of too."""
-    return row[ROW_BASE] + begun(row) if row[IN_ROW] % _IN_EDGE else row[RECEIVED]
+    """Items that a worker has received, those of a row of calls that it is in the middle of too.
+
+    It may go on meanwhile: what belongs to two rows of calls is no count of anything.
+    """
+    mark, base = row[IN_ROW], row[ROW_BASE]
+    while mark % _IN_EDGE:
+        count = base + _begun(row, mark)
+        before, (mark, base) = (mark, base), (row[IN_ROW], row[ROW_BASE])
+        if before == (mark, base):  # each row has another base
+            return count
+    return row[RECEIVED]
 
 
 def begun(row: Words) -> int:
-    """Items of the row of calls that a worker is in the middle of, the one in hand included."""
+    """Items of the row of calls that we are in the middle of, the one in hand included."""
+    return _begun(row, row[IN_ROW])
+
+
+def _begun(row: Words, mark: int) -> int:
     first = row[ROW_FIRST]
-    return row[row[IN_ROW] % _IN_EDGE] - first + 2 if first else row[ROW_BEGUN]
+    return row[mark % _IN_EDGE] - first + 2 if first else row[ROW_BEGUN]
 
 
 def processed(row: Words) -> int:

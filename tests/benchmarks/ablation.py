@@ -45,6 +45,8 @@ _CELLS: Final = frozenset(
     - {"DRAIN"}  # no count: it asks the sources to end
     | {"_PEAK", "_cell", "_cells"}
 )
+#: Functions that do nothing but store such cells.
+_COUNTING: Final = frozenset({"note_edge", "end_row"})
 #: Where a node has statements, if any.
 _BLOCKS: Final = ("body", "orelse", "finalbody")
 #: What the code calls a row of the board.
@@ -68,6 +70,11 @@ class Uncounted(ast.NodeTransformer):
         self.dropped: list[str] = []
 
     def visit_Assign(self, node: ast.Assign) -> ast.stmt | None:
+        match node.targets, node.value:
+            case [ast.Tuple(elts=places)], ast.Tuple(elts=values):
+                return self._without_counts(node, places, values)
+            case _:
+                pass
         kept = [target for target in node.targets if not self._is_count(target)]
         if not kept:
             return None
@@ -77,6 +84,12 @@ class Uncounted(ast.NodeTransformer):
     def visit_AugAssign(self, node: ast.AugAssign) -> ast.stmt | None:
         return None if self._is_count(node.target) else node
 
+    def visit_Expr(self, node: ast.Expr) -> ast.stmt | None:
+        match node.value:
+            case ast.Call(ast.Name(name)) if name in _COUNTING and self._less is not Less.NOTHING:
+                return None
+        return node
+
     def generic_visit(self, node: ast.AST) -> ast.AST:
         blocks = [block for name in _BLOCKS if (block := getattr(node, name, None))]
         super().generic_visit(node)
@@ -85,9 +98,22 @@ class Uncounted(ast.NodeTransformer):
                 block.append(ast.Pass())
         return node
 
+    def _without_counts(
+        self, node: ast.Assign, places: list[ast.expr], values: list[ast.expr]
+    ) -> ast.stmt | None:
+        """Several stores in one statement, of which some may stay."""
+        pairs = zip(places, values, strict=True)
+        kept = [(place, value) for place, value in pairs if not self._is_count(place)]
+        if len(kept) == len(places):
+            return node
+        if len(kept) == 1:
+            node.targets, node.value = [kept[0][0]], kept[0][1]
+            return node
+        node.targets = [ast.Tuple([place for place, _ in kept], ast.Store())]
+        node.value = ast.Tuple([value for _, value in kept], ast.Load())
+        return node if kept else None
+
     def _is_count(self, target: ast.expr) -> bool:
-        if isinstance(target, ast.Tuple):
-            return all(self._is_count(each) for each in target.elts)
         if not isinstance(target, ast.Subscript):
             return False
         names = _names(target.slice)

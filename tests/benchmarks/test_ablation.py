@@ -62,6 +62,23 @@ def test_the_item_in_hand_is_no_counter() -> None:
     assert "DELIVERED" not in code
 
 
+def test_a_count_goes_though_it_is_stored_together_with_what_stays() -> None:
+    code = "row[last], row[ROW_BASE] = first, old\nself.hand, row[HAND], row[TURNS] = x, y, z"
+
+    assert without(Less.COUNTERS, code) == (
+        "row[last] = first\nself.hand, row[HAND] = (x, y)",
+        ["ROW_BASE", "TURNS"],
+    )
+    assert without(Less.HAND_TOO, code)[0] == "self.hand = x"
+
+
+def test_what_only_counts_is_not_even_called() -> None:
+    code = "note_edge(row, edge)\nput_hand(row, item)\nend_row(row)"
+
+    assert without(Less.COUNTERS, code)[0] == "put_hand(row, item)"
+    assert without(Less.NOTHING, code)[0] == code
+
+
 def test_nothing_is_taken_out_of_what_is_compared_with() -> None:
     assert without(Less.NOTHING, CODE) == (ast.unparse(ast.parse(CODE)), [])
 

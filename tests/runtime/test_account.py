@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 import pipeflow
@@ -21,7 +24,9 @@ from pipeflow.runtime.board import (
     Board,
     State,
     Words,
+    begin_row,
     delivered_in_row,
+    end_row,
     note_edge,
     processed,
 )
@@ -188,3 +193,43 @@ def test_a_worker_killed_in_a_row_of_calls_has_one_item_in_hand_and_done_the_oth
     assert processed(row) == 127
     assert delivered_in_row(row, 0, counted=102) == 28
     assert delivered_in_row(row, 1, counted=102) == 0
+
+
+class Meanwhile(list[int]):
+    """A row of the board whose worker does something just before one of the looks at it."""
+
+    def __init__(self, worker: Callable[[Meanwhile], None], look: int) -> None:
+        super().__init__([0] * WORKER_WORDS)
+        self._worker, self._look, self.looks = worker, look, -1
+
+    def __getitem__(self, cell: Any) -> Any:
+        if self.looks >= 0:
+            self.looks += 1
+            if self.looks == self._look:
+                self._worker(self)
+        return super().__getitem__(cell)
+
+
+def row_is_over(row: Any) -> None:
+    row.looks = -1
+    row[RECEIVED] += 40
+    end_row(row)
+
+
+def next_row_begins(row: Any) -> None:
+    row_is_over(row)
+    begin_row(row, 0, (0,), [7, 9])  # the first is in hand
+
+
+@pytest.mark.parametrize("worker", [row_is_over, next_row_begins])
+@pytest.mark.parametrize("look", range(1, 8))
+def test_what_a_worker_has_received_is_no_nonsense_whatever_it_does_while_one_looks(
+    worker: Callable[[Meanwhile], None], look: int
+) -> None:
+    row: Any = Meanwhile(worker, look)
+    row[RECEIVED] = 1000
+    last, _ = begin_row(row, 0, (0,), range(5000, 5040))
+    row[last] = 5039
+    row.looks = 0
+
+    assert cells.received(row) in {1040, 1041}
