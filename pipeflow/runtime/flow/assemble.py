@@ -17,9 +17,10 @@ from pipeflow.planner.plan import (
     Route,
     StagePlan,
 )
-from pipeflow.runtime.board import EARLY, Board, Words
+from pipeflow.runtime.board import EARLY, Board
 from pipeflow.runtime.flow.collector import Collector
 from pipeflow.runtime.flow.express import Encoder
+from pipeflow.runtime.flow.gaps import leave_gaps
 from pipeflow.runtime.flow.inbox import Decode, Inbox
 from pipeflow.runtime.flow.inlets import LOT_MOST, LOT_SHARE, InChannel, InPort, Intake
 from pipeflow.runtime.flow.joins import Join as Joiner
@@ -74,8 +75,7 @@ def make_inbox(
         )
         ports = [_in_port(plan, edges[0], worker, channels, board, straight, open_receiver)]
         return Inbox(ports, straight, bases, *rest)
-    rows = [board.worker(each.index) for each in plan.workers]
-    collectors = [_collector(plan, edge, replica, rows) for edge in edges]
+    collectors = [_collector(plan, edge, replica, board) for edge in edges]
     ports = [
         _in_port(plan, edge, worker, channels, board, collector, open_receiver)
         for edge, collector in zip(edges, collectors, strict=True)
@@ -97,7 +97,12 @@ def _writers(plan: Plan, edge: EdgePlan) -> int:
     return 1 if edge.route is Route.ALIGNED else len(plan.workers_of(edge.source))
 
 
-def _collector(plan: Plan, edge: EdgePlan, replica: int, rows: Sequence[Words]) -> Collector:
+def _collector(plan: Plan, edge: EdgePlan, replica: int, board: Board) -> Collector:
+    early = [
+        board.worker(worker.index)
+        for stage in sorted(leave_gaps(plan, edge))
+        for worker in plan.workers_of(stage)
+    ]
     by_unit = edge.route is Route.BY_UNIT
     kind = Recounter if edge.recounted else Collector
     return kind(
@@ -107,7 +112,7 @@ def _collector(plan: Plan, edge: EdgePlan, replica: int, rows: Sequence[Words]) 
         in_parts=edge.parts is Parts.EACH,
         first=replica if by_unit else 0,
         step=len(plan.workers_of(edge.target)) if by_unit else 1,
-        cut_short=lambda: any(row[EARLY] for row in rows),
+        cut_short=(lambda: any(row[EARLY] for row in early)) if early else None,
     )
 
 

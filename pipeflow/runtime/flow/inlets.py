@@ -124,12 +124,12 @@ class FrameNote:
         self.left -= due
         channel.receiver.took(self.writer, due, nbytes)
 
-    def advance(self) -> None:
-        """Give one credit, and the frame's bytes, back before their time."""
+    def advance(self, credits: int) -> None:
+        """Give so many credits, and the frame's bytes, back before their time."""
         nbytes, self.nbytes = self.nbytes, 0
-        self.left -= 1
-        self.channel.early += 1
-        self.channel.receiver.took(self.writer, 1, nbytes)
+        self.left -= credits
+        self.channel.early += credits
+        self.channel.receiver.took(self.writer, credits, nbytes)
 
 
 def has_room(note: FrameNote | None, size: int) -> bool:
