@@ -67,6 +67,8 @@ def run_past(
 
     succeeded(outcome)
     assert outcome.items("sink") == list(range(20))
+    edge = outcome.edge("work.errors", "letters")
+    assert edge.delivered == edge.sent == outcome.stage("work").dead_lettered
     return outcome
 
 
@@ -90,3 +92,29 @@ def test_who_waits_for_a_unit_that_may_never_come_holds_nobody_up(
     if executor == "local":
         assert outcome.items("kept")[:4] == [21, 23, 25, 27]
         assert outcome.items("kept") == sorted(outcome.items("kept"))
+
+
+def test_a_keyed_replica_that_returns_early_keeps_nobody_from_going_on(
+    tmp_path: Path, executor: str
+) -> None:
+    narrow = {"capacity": 2}
+    stages: dict[str, Any] = {
+        "source": {"call": "shapes:numbers", "with": {"stop": 400}},
+        "some": {
+            "call": "early:up_to",
+            "with": {"last": 5},
+            "inputs": "source",
+            "replicas": 2,
+            "partition": {"key": "item % 2"},
+        },
+        "three": {"call": "graphs:same", "inputs": {"from": "some", **narrow}, "replicas": 3},
+        "sink": {"keep": {"from": "three", **narrow}},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    succeeded(outcome)
+    kept = outcome.items("sink")
+    early = [item for item in kept if item % 2 == kept[-1] % 2]
+    assert kept == sorted(kept)
+    assert len(early) == 200

@@ -196,23 +196,27 @@ class Collector:
     def _next_part(self, lane: _Lane) -> Arrived | None:
         """The due part of the due unit: writer 0's first."""
         while True:
-            queue = lane.heads[lane.turn]
+            turn, last = lane.turn, lane.turn == len(lane.heads) - 1
+            queue = lane.heads[turn]
             if not queue:
-                if not self._ended[lane.turn] or not any(lane.heads):
+                others = [each[0][0] for each in lane.heads if each]
+                if not self._ended[turn] or not others:
                     return None
-                self._pass_turn(lane)  # it ended early: no part of this or a later unit comes
+                # It ended early: no part of this or a later unit comes.
+                nothing = Part(others[0].lane, lane.due, 1, [], closed=True, cost=0)
+                self._pass_turn(lane)
+                if last:
+                    return Arrived(nothing, turn, None, ends_unit=True)
                 continue
             part, frame = queue[0]
             if part.unit > lane.due:
                 raise ProtocolError(f"unit {lane.due} never came; {part.unit} did")
-            last = lane.turn == len(lane.heads) - 1
             if part.span > 1:
                 return self._shorten_run(lane, part, frame)
             queue.popleft()
-            arrived = Arrived(part, lane.turn, frame, part.closed and last)
             if part.closed:
                 self._pass_turn(lane)
-            return arrived
+            return Arrived(part, turn, frame, part.closed and last)
 
     def _shorten_run(self, lane: _Lane, part: Part, frame: object) -> Arrived:
         """Give out the first unit of a run of empty ones, keep the rest."""

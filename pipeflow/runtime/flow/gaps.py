@@ -32,7 +32,7 @@ def leave_gaps(plan: Plan, edge: EdgePlan) -> frozenset[int]:
         stage = plan.stages[way.source]
         if stage.numbering is not Numbering.KEEP or stage.join is Join.BY_KEY:
             continue  # it numbers its results anew
-        if way.port == ERRORS and way.parts is Parts.ONE and stage.replicas > 1:
+        if way.port == ERRORS and stage.replicas > 1:
             found.add(stage.index)
         ways += [plan.edges[number] for number in _deciding(stage)]
     return frozenset(found)

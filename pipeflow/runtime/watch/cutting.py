@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pipeflow.planner.plan import Plan
 from pipeflow.runtime import board as cells
-from pipeflow.runtime.board import Board
+from pipeflow.runtime.board import Board, State
 from pipeflow.runtime.flow.wiring import ChannelPlan
 from pipeflow.runtime.watch.alarms import Alarm, Alarms
 from pipeflow.runtime.watch.early_end import unneeded
@@ -52,12 +52,16 @@ class Cutting:
                 self._alarms.set(Alarm.CUT, now + CUT_S, number)
 
     def ring(self, watched: Watched, now: float) -> None:
-        """Nobody needs a worker: end it if it has been in one call all the time since."""
+        """Nobody needs a worker: end it if it has been in one call all the time since.
+
+        Who waits for room is in none: a dead letter of it has a reader yet, and ends it by itself.
+        """
         number = watched.plan.index
-        turns = self._board.worker(number)[cells.TURNS]
+        row = self._board.worker(number)
+        turns = row[cells.TURNS]
         if not watched.at_work:
             return
-        if turns == watched.turns:
+        if turns == watched.turns and row[cells.STATE] != State.WAITING_OUT:
             self._ending.excuse([self._workers[each.index] for each in self._plan.sharing(number)])
         else:
             watched.turns = turns

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pipeflow
+
 
 def outlasted(item: int, last: int, flag: str, at: int) -> Iterator[int]:
     """Passes items on to the last, which it gives until it is ended; it fails at all behind.
@@ -35,3 +37,12 @@ def lost(letter: dict[str, Any], flag: str, at: int) -> int:
     if item == at:
         Path(flag).touch()
     return item
+
+
+@pipeflow.stream
+def up_to(items: Iterator[int], last: int) -> Iterator[int]:
+    """The odd ones as far as ``last``; even ones without end."""
+    for item in items:
+        yield item
+        if item == last:
+            return
