@@ -97,7 +97,10 @@ def test_a_unit_ends_though_its_last_replica_ended_early() -> None:
         (0, False),
         (0, True),
         (1, False),
-    ]  # whether more of unit 1 comes is not known before the other ends as well
+        (1, True),
+    ]
+    collector.end(0)
+    assert collector.exhausted()
 
 
 def test_a_reader_of_every_third_unit_waits_for_those_alone() -> None:

@@ -44,11 +44,13 @@ class _Lane:
     """One lane: the unit that is due, and what has come of later ones.
 
     Attributes:
+        number: Which of the edge's lanes it is.
         due: Number of the unit that is next.
         turn: Of units in parts: the writer whose part is next.
         heads: A queue for each writer.
     """
 
+    number: int
     due: int
     turn: int = 0
     heads: list[deque[tuple[Part, object]]] = field(default_factory=list)
@@ -87,7 +89,8 @@ class Collector:
         self._some_ended = False
         self._ready: deque[Arrived] = deque()
         self._lanes = [
-            _Lane(due=first, heads=[deque() for _ in range(writers)]) for _ in range(lanes)
+            _Lane(number=number, due=first, heads=[deque() for _ in range(writers)])
+            for number in range(lanes)
         ]
         #: For each lane, the number after the last unit given out.
         self.frontier = [0] * lanes
@@ -184,14 +187,13 @@ class Collector:
 
     def _missing(self, lane: _Lane) -> Arrived | None:
         """The due unit as an empty one, if no writer can bring it any more; see ``cut_short``."""
-        heads = [queue[0][0] for queue in lane.heads if queue]
         silent = [ended for queue, ended in zip(lane.heads, self._ended, strict=True) if not queue]
-        if not heads or not silent or not all(silent):
+        if not any(lane.heads) or not silent or not all(silent):
             return None
         if not self._cut_short or not self._cut_short():
             return None
         due, lane.due = lane.due, lane.due + self._step
-        return Arrived(Part(heads[0].lane, due, 1, [], closed=True, cost=0), 0, None, True)
+        return Arrived(Part(lane.number, due, 1, [], closed=True, cost=0), 0, None, True)
 
     def _next_part(self, lane: _Lane) -> Arrived | None:
         """The due part of the due unit: writer 0's first."""
@@ -199,11 +201,11 @@ class Collector:
             turn, last = lane.turn, lane.turn == len(lane.heads) - 1
             queue = lane.heads[turn]
             if not queue:
-                others = [each[0][0] for each in lane.heads if each]
-                if not self._ended[turn] or not others:
+                begun = turn > 0 or any(lane.heads)
+                if not self._ended[turn] or not begun:
                     return None
                 # It ended early: no part of this or a later unit comes.
-                nothing = Part(others[0].lane, lane.due, 1, [], closed=True, cost=0)
+                nothing = Part(lane.number, lane.due, 1, [], closed=True, cost=0)
                 self._pass_turn(lane)
                 if last:
                     return Arrived(nothing, turn, None, ends_unit=True)

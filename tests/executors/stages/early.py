@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pipeflow
+from pipeflow.stages.context import current
 
 
 def outlasted(item: int, last: int, flag: str, at: int) -> Iterator[int]:
@@ -40,9 +42,10 @@ def lost(letter: dict[str, Any], flag: str, at: int) -> int:
 
 
 @pipeflow.stream
-def up_to(items: Iterator[int], last: int) -> Iterator[int]:
-    """The odd ones as far as ``last``; even ones without end."""
-    for item in items:
-        yield item
-        if item == last:
-            return
+def some(items: Iterator[int], replica: int, count: int) -> Iterator[int]:
+    """All items; of one replica so many."""
+    context = current()
+    assert context is not None
+    if context.replica == replica:
+        items = itertools.islice(items, count)
+    yield from items
