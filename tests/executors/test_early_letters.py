@@ -119,3 +119,30 @@ def test_a_keyed_replica_that_returns_early_keeps_nobody_from_going_on(
     assert kept == sorted(kept)
     assert 0 < len(others) < 16
     assert len(kept) == 25 * len(others) + 3
+
+
+def test_letters_of_a_replica_that_is_cut_short_reach_their_reader_and_the_rest_goes_on(
+    tmp_path: Path, executor: str
+) -> None:
+    path = tmp_path / "letters.jsonl"
+    stages: dict[str, Any] = {
+        "source": {"call": "shapes:numbers", "with": {"stop": 400}},
+        "work": {
+            "call": "early:stuck",
+            # In one process nobody could cut it short.
+            "with": {"at": 30 if executor == "local" else NOWHERE},
+            "inputs": "source",
+            "replicas": 2,
+            "on_error": "dead_letter",
+        },
+        "few": {"use": "take", "with": {"n": 10}, "inputs": "work"},
+        "sink": {"keep": "few"},
+        "file": {"use": "jsonl.write", "with": {"path": str(path)}, "inputs": "work.errors"},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    succeeded(outcome)
+    edge = outcome.edge("work.errors", "file")
+    assert edge.unread == 0
+    assert len(path.read_text().splitlines()) == edge.delivered == edge.sent

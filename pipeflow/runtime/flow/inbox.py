@@ -313,8 +313,11 @@ class Inbox:
             self._over(port, channel)
             return True
         except PeerLost as error:
-            self._lost = error
-            self._drop(port, channel)
+            if channel.cut_short():
+                self._over(port, channel)  # what it has sent is all that comes of it
+            else:
+                self._lost = error
+                self._drop(port, channel)
             return True
         if frame is None:
             return False

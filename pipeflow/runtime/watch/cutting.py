@@ -62,7 +62,11 @@ class Cutting:
         if not watched.at_work:
             return
         if turns == watched.turns and row[cells.STATE] != State.WAITING_OUT:
-            self._ending.excuse([self._workers[each.index] for each in self._plan.sharing(number)])
+            mates = [each.index for each in self._plan.sharing(number)]
+            for mate in mates:
+                # Who reads its dead letters takes its death for the end that it could not send.
+                self._board.worker(mate)[cells.EARLY] = 1
+            self._ending.excuse([self._workers[mate] for mate in mates])
         else:
             watched.turns = turns
             self._alarms.set(Alarm.CUT, now + CUT_S, number)

@@ -41,6 +41,15 @@ def lost(letter: dict[str, Any], flag: str, at: int) -> int:
     return item
 
 
+def stuck(item: int, at: int) -> int:
+    """Fails at odd items, and is never done with one."""
+    if item == at:
+        time.sleep(1000)
+    if item % 2:
+        raise ValueError(f"{item} is odd")
+    return item
+
+
 @pipeflow.stream
 def some(items: Iterator[int], replica: int, count: int) -> Iterator[int]:
     """All items; of one replica so many."""
