@@ -85,6 +85,24 @@ def test_a_replica_that_ended_early_is_not_waited_for() -> None:
     assert taken(collector) == [(0, ["a"]), (0, ["b"]), (1, ["c"])]
 
 
+def test_a_unit_ends_though_its_last_replica_ended_early() -> None:
+    collector = make(2, in_parts=True)
+    collector.feed(0, unit(0, "a"), None)
+    collector.feed(0, unit(1, "b"), None)
+    collector.end(1)
+
+    seen = list(iter(collector.take, None))
+
+    assert [(arrived.part.unit, arrived.ends_unit) for arrived in seen] == [
+        (0, False),
+        (0, True),
+        (1, False),
+        (1, True),
+    ]
+    collector.end(0)
+    assert collector.exhausted()
+
+
 def test_a_reader_of_every_third_unit_waits_for_those_alone() -> None:
     collector = make(2, first=1, step=3)
     collector.feed(0, unit(4, "e"), None)

@@ -6,10 +6,11 @@ from typing import Any
 
 from pipeflow.runtime.board import EDGE_WORDS, TURNS, WORKER_WORDS
 from pipeflow.runtime.flow.collector import Collector
-from pipeflow.runtime.flow.inbox import EARLY_MOST, Inbox
+from pipeflow.runtime.flow.inbox import Inbox
 from pipeflow.runtime.flow.inlets import InChannel, InPort
 from pipeflow.runtime.flow.joins import Calls
 from pipeflow.runtime.flow.merging import Merge
+from pipeflow.runtime.flow.relief import EARLY_MOST
 from pipeflow.runtime.flow.units import Batch
 from pipeflow.transports.base import Frame, FrameKind, Packet
 

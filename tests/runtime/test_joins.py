@@ -58,6 +58,24 @@ def test_a_zip_waits_for_nothing_that_is_known_to_be_missing() -> None:
     assert calls(zipped) == [("lone", 0, "image")]
 
 
+def test_a_zip_leaves_nothing_of_a_unit_that_its_writers_have_not_ended() -> None:
+    left, right = one_writer(), one_writer()
+    zipped = ZipById([left, right], lanes=1)
+    left.feed(0, Part(0, 0, 1, [((0, 0), "left")], closed=False, cost=0), None)
+    left.feed(0, Part(0, 0, 1, [((0, 1), "more")], closed=False, cost=0), None)
+    right.feed(0, Part(0, 0, 1, [((0, 1), "right")], closed=False, cost=0), None)
+    before = calls(zipped)
+    left.feed(0, Part(0, 0, 1, [((0, 2), "last")], closed=False, cost=0), None)
+
+    left.end(0)
+    assert not zipped.over()
+    right.end(0)
+
+    assert before == [("lone", 0, "left"), ("more", "right")]
+    assert calls(zipped) == [("lone", 0, "last")]
+    assert zipped.over()
+
+
 def test_a_replica_of_a_zip_closes_only_its_own_units() -> None:
     left, right = one_writer(), one_writer()
     zipped = ZipById([left, right], lanes=1, first=1, step=2)

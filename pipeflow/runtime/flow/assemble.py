@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from pipeflow.planner.plan import (
@@ -17,9 +18,10 @@ from pipeflow.planner.plan import (
     Route,
     StagePlan,
 )
-from pipeflow.runtime.board import EARLY, Board, Words
+from pipeflow.runtime.board import EARLY, STATE, Board, State, Words
 from pipeflow.runtime.flow.collector import Collector
 from pipeflow.runtime.flow.express import Encoder
+from pipeflow.runtime.flow.gaps import leave_gaps
 from pipeflow.runtime.flow.inbox import Decode, Inbox, Seal
 from pipeflow.runtime.flow.inlets import LOT_MOST, LOT_SHARE, InChannel, InPort, Intake
 from pipeflow.runtime.flow.joins import Join as Joiner
@@ -86,8 +88,7 @@ def make_inbox(
         )
         ports = [_in_port(plan, edges[0], worker, channels, board, straight, open_receiver)]
         return Inbox(ports, straight, bases, *rest)
-    rows = [board.worker(each.index) for each in plan.workers]
-    collectors = [_collector(plan, edge, replica, rows) for edge in edges]
+    collectors = [_collector(plan, edge, replica, board) for edge in edges]
     ports = [
         _in_port(plan, edge, worker, channels, board, collector, open_receiver)
         for edge, collector in zip(edges, collectors, strict=True)
@@ -109,7 +110,12 @@ def _writers(plan: Plan, edge: EdgePlan) -> int:
     return 1 if edge.route is Route.ALIGNED else len(plan.workers_of(edge.source))
 
 
-def _collector(plan: Plan, edge: EdgePlan, replica: int, rows: Sequence[Words]) -> Collector:
+def _collector(plan: Plan, edge: EdgePlan, replica: int, board: Board) -> Collector:
+    early = [
+        board.worker(worker.index)
+        for stage in sorted(leave_gaps(plan, edge))
+        for worker in plan.workers_of(stage)
+    ]
     by_unit = edge.route is Route.BY_UNIT
     kind = Recounter if edge.recounted else Collector
     return kind(
@@ -119,7 +125,7 @@ def _collector(plan: Plan, edge: EdgePlan, replica: int, rows: Sequence[Words]) 
         in_parts=edge.parts is Parts.EACH,
         first=replica if by_unit else 0,
         step=len(plan.workers_of(edge.target)) if by_unit else 1,
-        cut_short=lambda: any(row[EARLY] for row in rows),
+        cut_short=(lambda: any(row[EARLY] for row in early)) if early else None,
     )
 
 
@@ -150,10 +156,16 @@ def _in_port(
                 lot=max(1, min(LOT_MOST, channel.spec.capacity // LOT_SHARE)),
                 share=channel.spec.capacity // len(channel.readers),
                 on_demand=edge.overflow is not Overflow.BLOCK,
+                cut_short=partial(_cut_short, [board.worker(each) for each in channel.writers]),
             )
             for channel in mine
         ],
     )
+
+
+def _cut_short(writers: Sequence[Words]) -> bool:
+    """Whether all of these workers have ended, some early; see ``Cutting``."""
+    return all(row[EARLY] or row[STATE] == State.DONE for row in writers)
 
 
 def _join(

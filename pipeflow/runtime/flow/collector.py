@@ -44,11 +44,13 @@ class _Lane:
     """One lane: the unit that is due, and what has come of later ones.
 
     Attributes:
+        number: Which of the edge's lanes it is.
         due: Number of the unit that is next.
         turn: Of units in parts: the writer whose part is next.
         heads: A queue for each writer.
     """
 
+    number: int
     due: int
     turn: int = 0
     heads: list[deque[tuple[Part, object]]] = field(default_factory=list)
@@ -64,8 +66,8 @@ class Collector:
         in_parts: Whether each writer brings a part of each unit.
         first: Number of the first unit that this reader gets.
         step: Distance between its units: 1, or the number of reading replicas.
-        cut_short: Whether a worker of the run has ended early. Replicas do so each at its own
-            place, so units may be missing between those that others of them still send.
+        cut_short: Whether a replica has ended early that may leave gaps (``gaps``): units may be
+            missing between those that others still send. ``None``: none can.
     """
 
     def __init__(
@@ -77,17 +79,18 @@ class Collector:
         in_parts: bool,
         first: int,
         step: int,
-        cut_short: Callable[[], bool] = lambda: False,
+        cut_short: Callable[[], bool] | None = None,
     ) -> None:
-        self._cut_short = cut_short
         self._ordered = ordered and writers > 1
+        self._cut_short = cut_short if self._ordered and not in_parts else None
         self.in_parts = in_parts
         self._step = step
         self._ended = [False] * writers
         self._some_ended = False
         self._ready: deque[Arrived] = deque()
         self._lanes = [
-            _Lane(due=first, heads=[deque() for _ in range(writers)]) for _ in range(lanes)
+            _Lane(number=number, due=first, heads=[deque() for _ in range(writers)])
+            for number in range(lanes)
         ]
         #: For each lane, the number after the last unit given out.
         self.frontier = [0] * lanes
@@ -140,6 +143,25 @@ class Collector:
                 raise ProtocolError(f"unit {lane.due} of lane {number} never came")
         return True
 
+    @property
+    def may_gape(self) -> bool:
+        """Whether units may be missing between those that come."""
+        return self._cut_short is not None
+
+    def holds(self) -> bool:
+        """Whether anything is held because one before it has not come."""
+        return any(any(lane.heads) for lane in self._lanes)
+
+    def gapes(self) -> bool:
+        """Whether something is held because of one that may never come."""
+        return self._cut_short is not None and self.holds() and self._cut_short()
+
+    def held(self) -> Iterator[Any]:
+        """What the inbox wants back of all that is held; what came first comes first."""
+        for lane in self._lanes:
+            for queue in lane.heads:
+                yield from (frame for _, frame in queue)
+
     def _due(self, lane: _Lane) -> Iterator[Arrived]:
         """All parts of a lane that are due, in order."""
         while True:
@@ -161,37 +183,42 @@ class Collector:
                 if part.closed:
                     lane.due = part.unit + part.span - 1 + self._step
                 return Arrived(part, writer, frame, part.closed)
-        return self._missing(lane) if self._some_ended else None
+        return self._missing(lane) if self._some_ended and self.may_gape else None
 
     def _missing(self, lane: _Lane) -> Arrived | None:
         """The due unit as an empty one, if no writer can bring it any more; see ``cut_short``."""
-        heads = [queue[0][0] for queue in lane.heads if queue]
         silent = [ended for queue, ended in zip(lane.heads, self._ended, strict=True) if not queue]
-        if not heads or not silent or not all(silent) or not self._cut_short():
+        if not any(lane.heads) or not silent or not all(silent):
+            return None
+        if not self._cut_short or not self._cut_short():
             return None
         due, lane.due = lane.due, lane.due + self._step
-        return Arrived(Part(heads[0].lane, due, 1, [], closed=True, cost=0), 0, None, True)
+        return Arrived(Part(lane.number, due, 1, [], closed=True, cost=0), 0, None, True)
 
     def _next_part(self, lane: _Lane) -> Arrived | None:
         """The due part of the due unit: writer 0's first."""
         while True:
-            queue = lane.heads[lane.turn]
+            turn, last = lane.turn, lane.turn == len(lane.heads) - 1
+            queue = lane.heads[turn]
             if not queue:
-                if not self._ended[lane.turn] or not any(lane.heads):
+                begun = turn > 0 or any(lane.heads)
+                if not self._ended[turn] or not begun:
                     return None
-                self._pass_turn(lane)  # it ended early: no part of this or a later unit comes
+                # It ended early: no part of this or a later unit comes.
+                nothing = Part(lane.number, lane.due, 1, [], closed=True, cost=0)
+                self._pass_turn(lane)
+                if last:
+                    return Arrived(nothing, turn, None, ends_unit=True)
                 continue
             part, frame = queue[0]
             if part.unit > lane.due:
                 raise ProtocolError(f"unit {lane.due} never came; {part.unit} did")
-            last = lane.turn == len(lane.heads) - 1
             if part.span > 1:
                 return self._shorten_run(lane, part, frame)
             queue.popleft()
-            arrived = Arrived(part, lane.turn, frame, part.closed and last)
             if part.closed:
                 self._pass_turn(lane)
-            return arrived
+            return Arrived(part, turn, frame, part.closed and last)
 
     def _shorten_run(self, lane: _Lane, part: Part, frame: object) -> Arrived:
         """Give out the first unit of a run of empty ones, keep the rest."""

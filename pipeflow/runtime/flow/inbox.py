@@ -19,7 +19,6 @@ from pipeflow.runtime.board import (
     DELIVERED,
     EARLY,
     LOADING,
-    TURNS,
     UNMATCHED,
     Words,
     put_loading,
@@ -40,14 +39,12 @@ from pipeflow.runtime.flow.keyed import KeyJoin
 from pipeflow.runtime.flow.latest import Latest
 from pipeflow.runtime.flow.merging import Merge
 from pipeflow.runtime.flow.refused import InputNotLoadable
+from pipeflow.runtime.flow.relief import Relief
 from pipeflow.runtime.flow.units import first_id, id_at
 from pipeflow.runtime.flow.zipping import ZipByPosition
 from pipeflow.runtime.messages import Barrier, EndOfInput
 from pipeflow.transports.base import FrameKind, Packet
 from pipeflow.values import dataclass, field
-
-#: Credits of one channel that may go back early; see ``Inbox.help_writers``.
-EARLY_MOST = 1024
 
 #: Turns a packet into payloads; ``private`` makes arrays writable copies.
 Decode = Callable[[Packet, bool], list[Any]]
@@ -94,7 +91,7 @@ class Inbox:
     _sifted: deque[Output] = field(default_factory=deque)
     _cells: tuple[Words, int, int] | None = None
     _open: list[tuple[InPort, InChannel]] = field(init=False)
-    _lanes: list[InChannel] = field(init=False)
+    _relief: Relief = field(init=False)
     _by_position: ZipByPosition | None = field(init=False)
     _by_key: KeyJoin | None = field(init=False)
     _latest: Latest | None = field(init=False)
@@ -104,7 +101,7 @@ class Inbox:
         self._by_key = self.join if isinstance(self.join, KeyJoin) else None
         self._latest = self.join if isinstance(self.join, Latest) else None
         self._open = [(port, channel) for port in self.ports for channel in port.channels]
-        self._lanes = [channel for port, channel in self._open if len(port.intake.frontier) > 1]
+        self._relief = Relief(self.ports, self.row)
         if len(self._open) == 1:
             self._cells = self._open[0][1].receiver.frame_cells()
 
@@ -135,7 +132,7 @@ class Inbox:
                     if not self._receive():
                         self._raise_lost()
                         self.settle()
-                        self._help_if_all_wait()
+                        self._relief.at_once()
                         return self._end()
                 case Passed(origin, cost):
                     note: FrameNote = origin.frame
@@ -276,30 +273,16 @@ class Inbox:
         return self._by_position is not None and self._by_position.shortest_ended()
 
     def parks(self) -> bool:
-        """Whether items of one lane are held while another may be due; see ``help_writers``."""
-        if not self._lanes:  # most often, and asked before every wait
-            return False
-        return any(note.left for channel in self._lanes for note in channel.parked)
+        """Whether something is held that ``help_writers`` may have to do with."""
+        return self._relief.may_be_due()
 
     def help_writers(self) -> None:
-        """Nothing can be done with what is here: let each writer that waits send one credit more.
+        """Nothing has come for a while: give writers room who may wait for each other, or for us.
 
-        All lanes of a channel share its credit. A writer may have used it up for units of one lane
-        that are not due, and have the unit that is due on another lane in hand: two such writers
-        would wait for each other for ever. Called when nothing has come for a while, as a writer
-        may just be slow; so it runs ahead slowly, and ``EARLY_MOST`` credits at most.
+        See ``relief``.
         """
-        for channel in self._lanes:
-            while channel.parked and not channel.parked[0].left:
-                channel.parked.popleft()
-            helped: set[int] = set()
-            for note in channel.parked:
-                waits = note.left > 0 and channel.receiver.writer_waits(note.writer)
-                if waits and note.writer not in helped and channel.early < EARLY_MOST:
-                    helped.add(note.writer)
-                    self.row[TURNS] += 1  # we still wait, and yet the run moves
-                    note.advance()
-                    channel.receiver.rouse()
+        self._relief.for_lanes()
+        self._relief.past_gaps()
 
     def close(self) -> None:
         """Need no more. Before the end of input this is an early end."""
@@ -311,15 +294,6 @@ class Inbox:
         for port in self.ports:
             for channel in port.channels:
                 channel.receiver.close()
-
-    def _help_if_all_wait(self) -> None:
-        """When every writer waits for room here there is nobody to be patient with."""
-        if self.parks() and all(
-            channel.receiver.writer_waits(writer)
-            for _, channel in self._open
-            for writer in range(channel.writers)
-        ):
-            self.help_writers()
 
     def _receive(self) -> bool:
         """Take one frame from each channel that has one; whether anything came."""
@@ -349,8 +323,11 @@ class Inbox:
             self._over(port, channel)
             return True
         except PeerLost as error:
-            self._lost = error
-            self._drop(port, channel)
+            if channel.cut_short():
+                self._over(port, channel)  # what it has sent is all that comes of it
+            else:
+                self._lost = error
+                self._drop(port, channel)
             return True
         if frame is None:
             return False
@@ -359,8 +336,8 @@ class Inbox:
             note = FrameNote(
                 channel, frame.writer, packet.items, packet.shared_bytes, frame.credits
             )
-            if self._lanes and channel in self._lanes:
-                self._park(note)
+            if self._relief.lanes:
+                self._relief.note(note)
             if packet.handed is not None:
                 payloads = packet.handed
             elif self.seal is not None:
@@ -376,6 +353,9 @@ class Inbox:
             port.intake.feed_frame(writer, frame.meta, payloads, note)
         elif frame.kind is FrameKind.BARRIER:
             self._align(int.from_bytes(frame.meta, "little"), id(channel) + frame.writer)
+        else:
+            # Others may still write the same queue, and wait until nobody waits for this one.
+            port.intake.end(channel.first_writer + frame.writer)
         return True
 
     def _raise_lost(self) -> None:
@@ -413,15 +393,7 @@ class Inbox:
         channel.over = True
         self._open.remove((port, channel))
         self._cells = None
-        if channel in self._lanes:
-            self._lanes.remove(channel)
-
-    def _park(self, note: FrameNote) -> None:
-        """Remember a frame until all its credit has gone back."""
-        parked = note.channel.parked
-        while parked and not parked[0].left:
-            parked.popleft()
-        parked.append(note)
+        self._relief.over(channel)
 
     def settle(self) -> None:
         """Before a wait nothing is owed: a writer may wait for just that."""

@@ -7,6 +7,7 @@ edge ── InPort ──┬─ InChannel ── frames, each with a FrameNote: 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from pipeflow.runtime.board import Words
@@ -30,6 +31,7 @@ class InChannel:
         lot: Items delivered before the writer is told, if nothing else tells it.
         share: Credits that each writer has for this reader alone.
         on_demand: The writers send only what was asked for.
+        cut_short: Whether a writer that is gone without an end was ended because nobody needed it.
         wanted: Items asked for that have not come.
         over: No more frames come.
         parked: Frames whose credit did not all go back, oldest first; only where there are lanes.
@@ -42,6 +44,7 @@ class InChannel:
     lot: int = 1
     share: int = 2**60
     on_demand: bool = False
+    cut_short: Callable[[], bool] = bool
     wanted: int = 0
     over: bool = False
     parked: deque[FrameNote] = field(default_factory=deque)
@@ -124,12 +127,12 @@ class FrameNote:
         self.left -= due
         channel.receiver.took(self.writer, due, nbytes)
 
-    def advance(self) -> None:
-        """Give one credit, and the frame's bytes, back before their time."""
+    def advance(self, credits: int) -> None:
+        """Give so many credits, and the frame's bytes, back before their time."""
         nbytes, self.nbytes = self.nbytes, 0
-        self.left -= 1
-        self.channel.early += 1
-        self.channel.receiver.took(self.writer, 1, nbytes)
+        self.left -= credits
+        self.channel.early += credits
+        self.channel.receiver.took(self.writer, credits, nbytes)
 
 
 def has_room(note: FrameNote | None, size: int) -> bool:

@@ -85,7 +85,7 @@ class Outbox:
         ]
         self._readers = [port for name, port in ports.items() if name != ERRORS]
         self._refused: PipeflowError | None = None
-        self._woken = False
+        self._woken = self._at_letter = False
         #: Called when something waits to be sent, once until ``flush_old``.
         self.wake: Callable[[], None] = lambda: None
         self.lock = threading.Lock()
@@ -144,31 +144,23 @@ class Outbox:
             more: Others follow at once, with which it may leave.
 
         Raises:
-            ReadersGone: Nobody needs any more results of this stage.
+            ReadersGone: Nobody needs any more results of this stage; a dead letter leaves then all
+                the same, and who comes next is told.
             ResultNotSerializable: A result, this one or one before it, cannot be pickled.
         """
         with self.lock:
             if self._refused is not None:
                 raise self._refused
             port = self._ports.get(port_name)
-            if port is not None and port.express is not None:
-                port.express.add(payload, item[:-1], item[-1], settled=settled, more=more)
-                return
-            if port is None:
-                self._words[self._cells[port_name]] += 1
-                return
-            if self._numbering is Numbering.KEEP:
-                self._flush_keeping(port)
-                self._emit(port, payload, Place(lane, unit, item), whole=False)
-            elif self._numbering is Numbering.PER_PORT:
-                port.units += 1
-                self._emit(port, payload, Place(0, port.units - 1, item), whole=True)
-            else:
-                self._units += 1
-                self._emit(port, payload, Place(0, self._units - 1, item), whole=True)
-                for other in self._ports.values():
-                    if other is not port:
-                        self._end_unit(other, 0, self._units - 1, free=True)
+            self._at_letter = port_name == ERRORS
+            try:
+                if port is not None and port.express is not None:
+                    port.express.add(payload, item[:-1], item[-1], settled=settled, more=more)
+                    return
+                if port is not None:
+                    self._emit_to(port, payload, Place(lane, unit, item))
+            finally:
+                self._at_letter = False
             self._words[self._cells[port_name]] += 1
 
     def emit_whole(
@@ -188,18 +180,33 @@ class Outbox:
             with self.lock:
                 keeping.add_at(payload, item, unit, settled=settled, more=more)
             return
-        self.emit(port_name, payload, item, lane, unit, settled=settled)
+        try:
+            self.emit(port_name, payload, item, lane, unit, settled=settled)
+        except ReadersGone:
+            self.end_unit(lane, unit, 1, free=False, letters_only=True)
+            raise
         self.end_unit(lane, unit, 1, free=False)
 
-    def end_unit(self, lane: int, unit: int, span: int, *, free: bool) -> None:
-        """A unit of the input is complete; with ``KEEP`` so is what it gave."""
+    def end_unit(
+        self, lane: int, unit: int, span: int, *, free: bool, letters_only: bool = False
+    ) -> None:
+        """A unit of the input is complete; with ``KEEP`` so is what it gave.
+
+        Dead letters come first: they have a reader of their own, who waits for the unit whether
+        anybody needs the results or not.
+
+        Raises:
+            ReadersGone: Nobody does.
+        """
         if self._numbering is not Numbering.KEEP:
             return
         with self.lock:
-            for port in self._ports.values():
-                self._flush_keeping(port)
-                for number in range(unit, unit + span):
-                    self._end_unit(port, lane, number, free=free)
+            letters = self._ports.get(ERRORS)
+            if letters is not None:
+                self._end_quietly(letters, lane, unit, span, free=free)
+            for port in self._ports.values() if not letters_only else ():
+                if port is not letters:
+                    self._end_units(port, lane, unit, span, free=free)
 
     def flush(self) -> None:
         """Send all that waits. Called before every wait."""
@@ -393,6 +400,21 @@ class Outbox:
             self._wait_for_room(targets)
         self._raise_if_unread()
 
+    def _emit_to(self, port: OutPort, payload: Any, place: Place) -> None:
+        """Send a result the longer way, as or in the unit where it belongs."""
+        if self._numbering is Numbering.KEEP:
+            self._flush_keeping(port)
+            self._emit(port, payload, place, whole=False)
+        elif self._numbering is Numbering.PER_PORT:
+            port.units += 1
+            self._emit(port, payload, Place(0, port.units - 1, place.item), whole=True)
+        else:
+            self._units += 1
+            for other in self._ports.values():
+                if other is not port:
+                    self._end_quietly(other, 0, self._units - 1, 1, free=True)
+            self._emit(port, payload, Place(0, self._units - 1, place.item), whole=True)
+
     def _emit(self, port: OutPort, payload: Any, place: Place, *, whole: bool) -> None:
         """Send a result to every edge of a port; ``whole``: it is a unit of its own."""
         packet = self._encode_one(payload, place.item) if port.mixed else None
@@ -454,6 +476,19 @@ class Outbox:
             target = spread.pick(lane, unit, payload)
         target.credit -= 1
         return target
+
+    def _end_quietly(self, port: OutPort, lane: int, unit: int, span: int, *, free: bool) -> None:
+        """The same as ``_end_units``, whether anybody needs the results or not."""
+        before, self._at_letter = self._at_letter, True
+        try:
+            self._end_units(port, lane, unit, span, free=free)
+        finally:
+            self._at_letter = before
+
+    def _end_units(self, port: OutPort, lane: int, unit: int, span: int, *, free: bool) -> None:
+        self._flush_keeping(port)
+        for number in range(unit, unit + span):
+            self._end_unit(port, lane, number, free=free)
 
     def _end_unit(self, port: OutPort, lane: int, unit: int, *, free: bool) -> None:
         """A unit is complete on a port, maybe with nothing in it."""
@@ -586,6 +621,8 @@ class Outbox:
                     pass  # whoever sends next, or ends, finds that out
 
     def _raise_if_unread(self) -> None:
+        if self._at_letter:
+            return  # it has a reader of its own
         if self._readers and all(port.closed() for port in self._readers):
             raise ReadersGone
 

@@ -57,9 +57,26 @@ class ZipById:
 
     def take(self) -> Output | None:
         while not self._ready:
-            if not self._pull():
+            if not self._pull() and not self._give_up():
                 return None
         return self._ready.popleft()
+
+    def _give_up(self) -> bool:
+        """All is over: units that were never ended are complete; whether there was one.
+
+        Who ends early may do so in the middle of a unit.
+        """
+        if not all(collector.exhausted() for collector in self._collectors):
+            return False
+        for lane, due in enumerate(self._due):
+            held = [ports[lane] for ports in self._held]
+            begun = [unit for each in held for unit in each.fresh]
+            begun += [due for each in held if each.waiting]
+            if begun:
+                for each in held:
+                    each.reached = max(begun) + 1
+                self._advance(lane)
+        return bool(self._ready)
 
     def _pull(self) -> bool:
         """Take one part from each port that has one; whether anything moved."""

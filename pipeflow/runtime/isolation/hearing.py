@@ -57,7 +57,7 @@ from pipeflow.runtime.messages import (
     RunnerReady,
     RunnerStarted,
 )
-from pipeflow.spec.pipeline import OUT, UNMATCHED
+from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED
 from pipeflow.transports.codec import half_opened, passed_on
 from pipeflow.values import dataclass, field
 
@@ -178,6 +178,8 @@ class HearingLoop(StageLoop):
             if not self._leaving:
                 send = outbox.emit_whole if ends_unit else outbox.emit
                 send(OUT, result, item, lane, unit, settled=True, more=more)
+            elif ends_unit:
+                self._end_unit(UnitEnd(lane, unit, 1, free=False))
         except ReadersGone:
             self._leaving = True
             raise
@@ -203,14 +205,22 @@ class HearingLoop(StageLoop):
         Raises:
             ReadersGone: Nobody needs what the stage gives any more.
         """
-        for lane, unit, span, free in ended:
-            if self._leaving:
-                return
+        gone: ReadersGone | None = None
+        for end in ended:
             try:
-                self.outbox.end_unit(lane, unit, span, free=free)
-            except ReadersGone:
-                self._leaving = True
-                raise
+                self._end_unit(end)
+            except ReadersGone as error:  # the letters' readers hear of all of them
+                gone = error
+        if gone is not None:
+            raise gone
+
+    def _end_unit(self, end: UnitEnd) -> None:
+        lane, unit, span, free = end
+        try:
+            self.outbox.end_unit(lane, unit, span, free=free, letters_only=self._leaving)
+        except ReadersGone:
+            self._leaving = True
+            raise
 
     def _note(self, record: Record) -> None:
         match record:
@@ -273,8 +283,7 @@ class HearingLoop(StageLoop):
         match act:
             case Ended(lane, unit, span, free):
                 self._pass_units(span)  # first: readers that are gone make the other raise
-                if not self._leaving:
-                    self.outbox.end_unit(lane, unit, span, free=free)
+                self._end_unit(UnitEnd(lane, unit, span, free))
             case LoneFailed():
                 self._docket.fail_lone()
             case Unread(port):
@@ -284,7 +293,7 @@ class HearingLoop(StageLoop):
                 payload = next(payloads)
                 self._count_emitted(port)
                 try:
-                    if not self._leaving:
+                    if not self._leaving or port == ERRORS:  # a letter has a reader of its own
                         self.outbox.emit(port, payload, item, lane, unit)
                 finally:
                     self._at_hand().took()

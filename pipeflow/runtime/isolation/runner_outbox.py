@@ -34,6 +34,7 @@ from pipeflow.runtime.isolation.messages import (
     pack_record,
 )
 from pipeflow.runtime.messages import ItemId, Logged, WorkerReport
+from pipeflow.spec.pipeline import ERRORS
 from pipeflow.stages.context import StageContext
 from pipeflow.transports.codec import Encoder, Pile
 from pipeflow.transports.slots import SlotPool
@@ -105,7 +106,7 @@ class RunnerOutbox:
             ReadersGone: Nobody needs it any more.
             ResultNotSerializable: It cannot be pickled.
         """
-        if self._link.cells[Cell.LEAVE]:
+        if self._link.cells[Cell.LEAVE] and port != ERRORS:  # a letter has a reader of its own
             raise ReadersGone
         if port not in self._read:
             self._acts.append(Unread(port))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pipeflow.planner.plan import Plan
 from pipeflow.runtime import board as cells
-from pipeflow.runtime.board import Board
+from pipeflow.runtime.board import Board, State
 from pipeflow.runtime.flow.wiring import ChannelPlan
 from pipeflow.runtime.watch.alarms import Alarm, Alarms
 from pipeflow.runtime.watch.early_end import unneeded
@@ -52,13 +52,21 @@ class Cutting:
                 self._alarms.set(Alarm.CUT, now + CUT_S, number)
 
     def ring(self, watched: Watched, now: float) -> None:
-        """Nobody needs a worker: end it if it has been in one call all the time since."""
+        """Nobody needs a worker: end it if it has been in one call all the time since.
+
+        Who waits for room is in none: a dead letter of it has a reader yet, and ends it by itself.
+        """
         number = watched.plan.index
-        turns = self._board.worker(number)[cells.TURNS]
+        row = self._board.worker(number)
+        turns = row[cells.TURNS]
         if not watched.at_work:
             return
-        if turns == watched.turns:
-            self._ending.excuse([self._workers[each.index] for each in self._plan.sharing(number)])
+        if turns == watched.turns and row[cells.STATE] != State.WAITING_OUT:
+            mates = [each.index for each in self._plan.sharing(number)]
+            for mate in mates:
+                # Who reads its dead letters takes its death for the end that it could not send.
+                self._board.worker(mate)[cells.EARLY] = 1
+            self._ending.excuse([self._workers[mate] for mate in mates])
         else:
             watched.turns = turns
             self._alarms.set(Alarm.CUT, now + CUT_S, number)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pipeflow.runtime.flow.joins import UnitEnd
 from pipeflow.runtime.flow.refused import ReadersGone
 from pipeflow.runtime.isolation.hearing import HearingLoop
 from pipeflow.runtime.isolation.messages import Ended
@@ -16,13 +17,11 @@ def test_a_unit_whose_end_nobody_reads_any_more_is_over_all_the_same() -> None:
     """Else the next call that is told of would be taken for it."""
     passed: list[int] = []
 
-    def nobody_reads(*_: int, free: bool) -> None:
-        assert not free
+    def nobody_reads(_: UnitEnd) -> None:
         raise ReadersGone
 
     keeper: Any = SimpleNamespace(
-        _leaving=False,
-        outbox=SimpleNamespace(end_unit=nobody_reads),
+        _end_unit=nobody_reads,
         _pass_units=passed.append,
     )
 
