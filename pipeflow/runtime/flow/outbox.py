@@ -1,7 +1,7 @@
 """The outbox: the writing side of a worker, from results to frames.
 
-    results ──> port ──> spread(s) ──> target ──> batch ──> encoder ──> senders
-                  └────> express ───────────────> run
+    results ──> port ──> placing ──> batch ──┐
+                  └────> express ──> run ────┴──> encoder ──> senders
 
 It numbers the units, keeps to the readers' credit, and decides when a batch leaves: at once when a
 reader has caught up, else when it is full, has waited a millisecond, or before anything is waited
@@ -17,20 +17,21 @@ from functools import partial
 from time import perf_counter
 from typing import Any
 
-from pipeflow.errors import ItemNotSerializable, PeerClosed, PipeflowError
-from pipeflow.planner.plan import Numbering, Route
+from pipeflow.errors import PipeflowError
+from pipeflow.planner.plan import Numbering
 from pipeflow.runtime.board import Words
 from pipeflow.runtime.flow.dealing import Dealing
 from pipeflow.runtime.flow.express import Encoder, Express
 from pipeflow.runtime.flow.keeping import Keeping
 from pipeflow.runtime.flow.mailbox import Mailbox
+from pipeflow.runtime.flow.outlets import Outlets, end_target
+from pipeflow.runtime.flow.placing import Placing
 from pipeflow.runtime.flow.ports import OutPort, Place
-from pipeflow.runtime.flow.refused import ReadersGone, ResultNotSerializable
-from pipeflow.runtime.flow.targets import BATCH_ITEMS, OutChannel, Spread, Target, is_large
-from pipeflow.runtime.flow.units import Batch
+from pipeflow.runtime.flow.refused import ReadersGone
+from pipeflow.runtime.flow.targets import BATCH_ITEMS, Target
 from pipeflow.runtime.messages import ItemId
 from pipeflow.spec.pipeline import ERRORS
-from pipeflow.transports.base import Packet, Sender
+from pipeflow.transports.base import Sender
 
 #: Longest time that a finished result stays in a batch while its reader could have it.
 LINGER_S = 0.001
@@ -66,26 +67,24 @@ class Outbox:
         self._wait_for_room = wait_for_room
         self._words, self._cells = counters
         self._batch_items = batch_items
-        self._now = now
-        self._flushed_at = now()
-        self._seen = (self._flushed_at, 0)
-        self._expresses: list[Express] = []
-        self._units = 0
-        self._targets = [
-            target
-            for port in ports.values()
-            for spread in port.spreads
-            for target in spread.targets
-        ]
-        for target in self._targets:
+        self._outlets = Outlets(ports)
+        self._placing = Placing(
+            self._outlets,
+            encoder=encoder,
+            wait_for_room=wait_for_room,
+            flush=self._flush,
+            wake=self._wake_once,
+            batch_items=batch_items,
+            now=now,
+        )
+        for target in self._outlets.targets:
             for channel in target.channels:
                 channel.sender.before_wait = partial(self._send_older, target)
-        self._mailboxes = [
-            mailbox for port in ports.values() for drop in port.drops for mailbox in drop.mailboxes
-        ]
-        self._readers = [port for name, port in ports.items() if name != ERRORS]
+        self._expresses: list[Express] = []
+        self._units = 0
         self._refused: PipeflowError | None = None
-        self._woken = self._at_letter = False
+        self._woken = False
+        self._seen = self._sent_so_far()
         #: Called when something waits to be sent, once until ``flush_old``.
         self.wake: Callable[[], None] = lambda: None
         self.lock = threading.Lock()
@@ -152,7 +151,7 @@ class Outbox:
             if self._refused is not None:
                 raise self._refused
             port = self._ports.get(port_name)
-            self._at_letter = port_name == ERRORS
+            self._outlets.at_letter = port_name == ERRORS
             try:
                 if port is not None and port.express is not None:
                     port.express.add(payload, item[:-1], item[-1], settled=settled, more=more)
@@ -160,7 +159,7 @@ class Outbox:
                 if port is not None:
                     self._emit_to(port, payload, Place(lane, unit, item))
             finally:
-                self._at_letter = False
+                self._outlets.at_letter = False
             self._words[self._cells[port_name]] += 1
 
     def emit_whole(
@@ -259,8 +258,7 @@ class Outbox:
         """Forward a barrier behind all that came before it."""
         with self.lock:
             self._flush()
-            for channel in self._channels():
-                channel.sender.barrier(checkpoint.to_bytes(8, "little"))
+            self._outlets.barrier(checkpoint.to_bytes(8, "little"))
 
     def end_letters(self) -> None:
         """The stage has failed: what it gave up comes to its readers all the same, and the end."""
@@ -271,7 +269,7 @@ class Outbox:
             self._flush(quiet=True)
             for spread in port.spreads:
                 for target in spread.targets:
-                    self._end(target)
+                    end_target(target)
 
     def end(self) -> None:
         """Send the end of input behind the last item, on every channel but the mailboxes'.
@@ -283,42 +281,23 @@ class Outbox:
             if self._refused is not None and not isinstance(self._refused, ReadersGone):
                 raise self._refused
             self._flush(quiet=True)
-            for target in self._targets:
-                self._end(target)
-
-    @staticmethod
-    def _end(target: Target) -> None:
-        for channel in list(target.channels):
-            try:
-                channel.sender.end()
-            except PeerClosed:
-                target.drop(channel)  # it needs no end any more
+            self._outlets.end()
 
     def close(self) -> None:
         """Close every channel, ended or not."""
-        for channel in self._channels():
-            channel.sender.close()
-        for mailbox in self._mailboxes:
-            mailbox.close()
+        self._outlets.close()
 
     def mailboxes(self) -> Sequence[Mailbox]:
         """All of them; a thread serves them, see ``runtime.worker``."""
-        return self._mailboxes
+        return self._outlets.mailboxes
 
     def open_ends(self) -> int:
         """How many channels still have a reader."""
-        ends = sum([len(target.channels) for target in self._targets])
-        return ends + sum([mailbox.open_ends() for mailbox in self._mailboxes])
+        return self._outlets.open_ends()
 
     def watched(self) -> list[int]:
         """Descriptors that poll as ``POLLERR`` when a reader has closed."""
-        own = [
-            fd
-            for target in self._targets
-            for channel in target.channels
-            if (fd := channel.sender.fileno()) >= 0  # what stays in this process has none
-        ]
-        return own + [fd for mailbox in self._mailboxes for fd in mailbox.filenos()]
+        return self._outlets.watched()
 
     def check_readers(self, gone: frozenset[int]) -> None:
         """Drop the channels of these descriptors, whose readers have closed.
@@ -327,13 +306,7 @@ class Outbox:
             ReadersGone: It was the last one.
         """
         with self.lock:
-            for target in self._targets:
-                for channel in list(target.channels):
-                    if channel.sender.fileno() in gone:
-                        target.drop(channel)
-            for mailbox in self._mailboxes:
-                mailbox.lose_readers(gone)
-            self._raise_if_unread()
+            self._outlets.lose_readers(gone)
 
     def lose(self, senders: Sequence[Sender]) -> None:
         """The same for ends that have no descriptor.
@@ -342,13 +315,7 @@ class Outbox:
             ReadersGone: It was the last one.
         """
         with self.lock:
-            for target in self._targets:
-                for channel in list(target.channels):
-                    if channel.sender in senders:
-                        target.drop(channel)
-            for mailbox in self._mailboxes:
-                mailbox.lose(senders)
-            self._raise_if_unread()
+            self._outlets.lose(senders)
 
     # ------------------------------------------------------------------ in here
 
@@ -370,7 +337,7 @@ class Outbox:
             return
         port.keeping = Keeping(
             target,
-            send_batch=lambda: self._send(target) if target.batch else None,
+            send_batch=lambda: self._placing.send(target) if target.batch else None,
             **self._settings(port),
         )
         port.keeping.wake = self._wake_once
@@ -383,7 +350,7 @@ class Outbox:
             "counter": (self._words, self._cells[port.name]),
             "lock": self.lock,
             "wait_for_room": self._wait_for_express,
-            "reader_left": self._raise_if_unread,
+            "reader_left": self._outlets.raise_if_unread,
             "batch_items": self._batch_items,
         }
 
@@ -398,136 +365,35 @@ class Outbox:
         self._flush()
         if all(target.look() <= 0 for target in targets):
             self._wait_for_room(targets)
-        self._raise_if_unread()
+        self._outlets.raise_if_unread()
 
     def _emit_to(self, port: OutPort, payload: Any, place: Place) -> None:
         """Send a result the longer way, as or in the unit where it belongs."""
         if self._numbering is Numbering.KEEP:
             self._flush_keeping(port)
-            self._emit(port, payload, place, whole=False)
+            self._placing.emit(port, payload, place, whole=False)
         elif self._numbering is Numbering.PER_PORT:
             port.units += 1
-            self._emit(port, payload, Place(0, port.units - 1, place.item), whole=True)
+            self._placing.emit(port, payload, Place(0, port.units - 1, place.item), whole=True)
         else:
             self._units += 1
             for other in self._ports.values():
                 if other is not port:
                     self._end_quietly(other, 0, self._units - 1, 1, free=True)
-            self._emit(port, payload, Place(0, self._units - 1, place.item), whole=True)
-
-    def _emit(self, port: OutPort, payload: Any, place: Place, *, whole: bool) -> None:
-        """Send a result to every edge of a port; ``whole``: it is a unit of its own."""
-        packet = self._encode_one(payload, place.item) if port.mixed else None
-        for drop in port.drops:
-            assert packet is not None
-            drop.offer(place, payload, packet, whole=whole)
-        for spread in port.spreads:
-            target = self._acquire(spread, place.lane, place.unit, payload)
-            target.count()
-            if packet is not None:
-                self._send_alone(target, packet, place, whole=whole)
-            else:
-                self._add(target, payload, place, whole=whole)
-            if whole:
-                self._skip_others(spread, target, place)
-                spread.release(place.lane, place.unit)
-            elif spread.recounted:
-                for other in spread.targets:
-                    if other is not target:
-                        other.batch.pass_over(place.lane, place.unit)
-                self._wake_once()
-
-    def _add(self, target: Target, payload: Any, place: Place, *, whole: bool) -> None:
-        if target.large:
-            self._send(target)
-        target.batch.add(
-            place.lane, place.unit, place.item, self._settle(target, payload, place.item)
-        )
-        target.cost += 1
-        target.large = is_large(payload)
-        if whole:
-            target.batch.close(place.lane, place.unit)
-            self._send_if_due(target)
-        else:
-            target.open_units.add((place.lane, place.unit))
-            self._wake_once()
-
-    def _skip_others(self, spread: Spread, target: Target, place: Place) -> None:
-        """Of a keyed edge every replica hears of every unit."""
-        if spread.route is Route.KEY:
-            for other in spread.targets:
-                if other is not target:
-                    other.batch.skip(place.lane, place.unit)
-                    self._send_if_due(other)
-
-    def _acquire(self, spread: Spread, lane: int, unit: int, payload: Any) -> Target:
-        """The target for an item, with one credit taken."""
-        target = spread.pick(lane, unit, payload)
-        while target is None or target.credit <= 0:
-            if target is not None and target.look() > 0:
-                break
-            self._flush()
-            wanted = [target] if target is not None else list(spread.open_targets())
-            if any(one.look() > 0 for one in wanted):
-                target = spread.pick(lane, unit, payload)
-                continue
-            self._wait_for_room(wanted)
-            self._raise_if_unread()
-            target = spread.pick(lane, unit, payload)
-        target.credit -= 1
-        return target
+            self._placing.emit(port, payload, Place(0, self._units - 1, place.item), whole=True)
 
     def _end_quietly(self, port: OutPort, lane: int, unit: int, span: int, *, free: bool) -> None:
         """The same as ``_end_units``, whether anybody needs the results or not."""
-        before, self._at_letter = self._at_letter, True
+        before, self._outlets.at_letter = self._outlets.at_letter, True
         try:
             self._end_units(port, lane, unit, span, free=free)
         finally:
-            self._at_letter = before
+            self._outlets.at_letter = before
 
     def _end_units(self, port: OutPort, lane: int, unit: int, span: int, *, free: bool) -> None:
         self._flush_keeping(port)
         for number in range(unit, unit + span):
-            self._end_unit(port, lane, number, free=free)
-
-    def _end_unit(self, port: OutPort, lane: int, unit: int, *, free: bool) -> None:
-        """A unit is complete on a port, maybe with nothing in it."""
-        for drop in port.drops:
-            drop.end_unit(lane, unit)
-        for spread in port.spreads:
-            parts = [target for target in spread.targets if target.has_part(lane, unit)]
-            for target in parts:
-                target.close_unit(lane, unit)
-                self._send_if_due(target)
-            if spread.route is Route.KEY:
-                for target in spread.targets:
-                    if target not in parts:
-                        target.batch.skip(lane, unit)
-                        self._send_if_due(target)
-            elif not parts:
-                self._end_empty_unit(spread, lane, unit, free=free)
-            spread.release(lane, unit)
-
-    def _end_empty_unit(self, spread: Spread, lane: int, unit: int, *, free: bool) -> None:
-        """Say that a unit has nothing; this takes a credit, so that nobody runs far ahead."""
-        if not free:
-            target = self._acquire(spread, lane, unit, None)
-            target.cost += target.batch.close(lane, unit)
-        elif spread.route is Route.BY_UNIT:
-            target = spread.targets[unit % len(spread.targets)]
-            target.batch.skip(lane, unit)
-        else:
-            target = next(spread.open_targets(), spread.targets[0])
-            target.batch.skip(lane, unit)
-        self._send_if_due(target)
-
-    def _send_if_due(self, target: Target) -> None:
-        """Send the batch if its reader waits, it is full, or it has waited long enough."""
-        cost = target.cost
-        if cost and (target.large or cost >= self._batch_items or target.idle() or self._late()):
-            self._send(target)
-        else:
-            self._wake_once()  # empty runs alone are in no hurry
+            self._placing.end_unit(port, lane, number, free=free)
 
     def _wake_once(self) -> None:
         """Let the second thread know that something waits."""
@@ -543,51 +409,12 @@ class Outbox:
 
     def _sent_so_far(self) -> tuple[float, int]:
         """Something that changes with each frame."""
-        return self._flushed_at, sum(express.frames for express in self._expresses)
-
-    def _late(self) -> bool:
-        return self._now() - self._flushed_at >= LINGER_S
-
-    def _send(self, target: Target) -> None:
-        target.large = False
-        gone = target.send(self._encoder.encode)
-        self._flushed_at = self._now()
-        if gone:
-            self._raise_if_unread()
-
-    def _send_alone(self, target: Target, packet: Packet, place: Place, *, whole: bool) -> None:
-        """Send a packet of one item, behind what waits for the same target."""
-        if target.batch:
-            self._send(target)
-        batch = Batch()
-        batch.add(place.lane, place.unit, place.item, None)
-        if whole:
-            batch.close(place.lane, place.unit)
-        else:
-            target.open_units.add((place.lane, place.unit))
-        gone = target.send_packet(batch.meta(), packet, 1, born=batch.born)
-        if packet.shared_bytes:
-            target.look()  # what was left in items may be too much in bytes
-        if gone:
-            self._raise_if_unread()
-
-    def _encode_one(self, payload: Any, item: ItemId) -> Packet:
-        try:
-            return self._encoder.encode([payload])
-        except ItemNotSerializable as error:
-            raise ResultNotSerializable(item, error) from error
-
-    def _settle(self, target: Target, payload: Any, item: ItemId) -> Any:
-        """See to it that what is passed on can be changed by its maker without harm."""
-        try:
-            return target.batch.settle(payload, self._encoder.pile)
-        except ItemNotSerializable as error:
-            target.credit += 1
-            raise ResultNotSerializable(item, error) from error
+        return self._placing.flushed_at, sum(express.frames for express in self._expresses)
 
     def _flush(self, *, quiet: bool = False) -> None:
         ways: list[Callable[[], None]] = [one.flush for one in self._expresses if one.run.payloads]
-        ways += [partial(self._send, target) for target in self._targets if target.batch]
+        send_batch = self._placing.send
+        ways += [partial(send_batch, one) for one in self._outlets.targets if one.batch]
         for send in ways:
             try:
                 send()
@@ -609,8 +436,8 @@ class Outbox:
             if one.run.payloads and one.target.sending < 0
         ]
         ways += [
-            (other.batch.born, partial(self._send, other))
-            for other in self._targets
+            (other.batch.born, partial(self._placing.send, other))
+            for other in self._outlets.targets
             if other.batch and other.sending < 0
         ]
         for born, send in sorted(ways, key=lambda way: way[0]):
@@ -619,12 +446,3 @@ class Outbox:
                     send()
                 except ReadersGone:
                     pass  # whoever sends next, or ends, finds that out
-
-    def _raise_if_unread(self) -> None:
-        if self._at_letter:
-            return  # it has a reader of its own
-        if self._readers and all(port.closed() for port in self._readers):
-            raise ReadersGone
-
-    def _channels(self) -> list[OutChannel]:
-        return [channel for target in self._targets for channel in target.channels]

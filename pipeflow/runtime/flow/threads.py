@@ -10,7 +10,8 @@ from queue import Empty, SimpleQueue
 
 from pipeflow.errors import PipeflowError
 from pipeflow.runtime.flow.mailbox import Mailbox
-from pipeflow.runtime.flow.outbox import LINGER_S, Outbox
+from pipeflow.runtime.flow.outbox import Outbox
+from pipeflow.runtime.flow.placing import LINGER_S
 from pipeflow.transports.bell import Bell
 
 #: Seconds between the second thread's looks at what waits; after the last it sends in any case.
