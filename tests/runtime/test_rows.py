@@ -5,6 +5,7 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -265,6 +266,32 @@ def test_after_a_gap_ordinals_are_listed_until_nothing_waits() -> None:
         for item, _ in part.items
     ]
     assert ids == [(1, 7), (1, 8), (1, 10), (1, 13), (1, 14)]
+
+
+def test_a_frame_is_as_old_as_its_first_item_though_the_loop_goes_on_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    way, sent = Way(Reader()), list[int]()
+    express = way.express
+    express.room((7,), 0)
+    express.append("a", 0)
+    born, cut, send = express.born, express.run.cut, express.target.send_packet
+
+    def cut_and_go_on() -> Any:
+        taken = cut()
+        express.hold()  # the loop's thread, while the second one sends
+        return taken
+
+    def note(*told: Any, born: int) -> bool:
+        sent.append(born)
+        return send(*told, born=born)
+
+    express.run = SimpleNamespace(cut=cut_and_go_on, payloads=express.run.payloads)  # type: ignore[assignment]
+    monkeypatch.setattr(Target, "send_packet", lambda _, *told, born: note(*told, born=born))
+    express.flush()
+
+    assert sent == [born]
+    assert express.born > born
 
 
 class Asks:

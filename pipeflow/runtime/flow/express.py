@@ -290,6 +290,7 @@ class Express:
             return
         target.cost = 0
         self.frames += 1
+        born = self.born  # once nothing waits, the loop begins anew
         cut = run.cut()
         count = len(cut.payloads)
         # Counted before the bytes leave, so that no reader can outrun it.
@@ -302,7 +303,7 @@ class Express:
                 packet = self._encode(cut.payloads, cut.plain)
             if packet.shared_bytes:
                 self._until = 0  # its bytes may have filled the edge
-            if target.send_packet(cut.meta, packet, count, born=self.born):
+            if target.send_packet(cut.meta, packet, count, born=born):
                 self._reader_left()
 
     def _await_room(self) -> None:
