@@ -54,7 +54,8 @@ ROW_BASE, ROW_FIRST, ROW_BEGUN = 17, 18, 19
 OVER, HAND_DEPTH, HAND = 20, 21, 22
 LOADING, LOAD_DEPTH = HAND + HAND_DEPTH_MAX, HAND + HAND_DEPTH_MAX + 1
 LOAD = LOAD_DEPTH + 1
-WORKER_WORDS = LOAD + HAND_DEPTH_MAX
+CUT = LOAD + HAND_DEPTH_MAX  # the supervisor writes: nobody needs it, so it ends it
+WORKER_WORDS = CUT + 1
 
 #: In ``IN_ROW``: the number of the edge, plus 1, in these; below them which cell of the row has the
 #: ordinal of the call in hand, or 0.
@@ -221,6 +222,14 @@ def _counted(row: Words, ordinals: Sequence[int]) -> Iterator[int]:
     for begun, ordinal in enumerate(ordinals, 1):
         row[ROW_BEGUN] = begun
         yield ordinal
+
+
+def have_ended(rows: Iterable[Words]) -> bool:
+    """Whether all of these workers have ended as they should: done, or needed by nobody.
+
+    ``EARLY`` does not tell: one that fails closes its inputs too, and more of it was to come.
+    """
+    return all(row[CUT] or row[STATE] == State.DONE for row in rows)
 
 
 def put_hand(row: Words, item: ItemId) -> None:

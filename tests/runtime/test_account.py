@@ -26,6 +26,7 @@ from pipeflow.runtime.board import (
     Words,
     begin_row,
     delivered_in_row,
+    have_ended,
     end_row,
     note_edge,
     processed,
@@ -183,6 +184,19 @@ def test_the_total_is_known_when_every_source_knows_its_own() -> None:
     board.worker(SOURCE)[cells.TOTAL] = 11
 
     assert (before, total_items(decided, board)) == (None, 10)
+
+
+@pytest.mark.parametrize(
+    ("cell", "value", "ended"),
+    [(cells.EARLY, 1, False), (cells.CUT, 1, True), (cells.STATE, State.DONE, True)],
+)
+def test_a_worker_that_failed_has_not_ended_as_it_should_though_its_inputs_are_closed(
+    cell: int, value: int, ended: bool
+) -> None:
+    row: Words = memoryview(bytearray(8 * WORKER_WORDS)).cast("Q")
+    row[cell] = value
+
+    assert have_ended([row]) is ended
 
 
 def test_a_worker_killed_in_a_row_of_calls_has_one_item_in_hand_and_done_the_others() -> None:

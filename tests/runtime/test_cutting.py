@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipeflow.runtime.board import EARLY, STATE, TURNS, WORKER_WORDS, State
+from pipeflow.runtime.board import CUT, EARLY, STATE, TURNS, WORKER_WORDS, State
 from pipeflow.runtime.watch.alarms import Alarm, Alarms
 from pipeflow.runtime.watch.cutting import Cutting
 
@@ -34,6 +34,6 @@ def test_who_is_needed_no_more_is_cut_in_a_call_and_not_while_a_letter_waits_for
 
     cutting.ring(worker, NOW)
 
-    assert row[EARLY] == cut
+    assert row[EARLY] == row[CUT] == cut
     assert excused == ([worker] if cut else [])
     assert alarms.is_set(Alarm.CUT, 0) is not cut

@@ -18,7 +18,7 @@ from pipeflow.planner.plan import (
     Route,
     StagePlan,
 )
-from pipeflow.runtime.board import EARLY, STATE, Board, State, Words
+from pipeflow.runtime.board import EARLY, Board, Words, have_ended
 from pipeflow.runtime.flow.collector import Collector
 from pipeflow.runtime.flow.express import Encoder
 from pipeflow.runtime.flow.gaps import leave_gaps
@@ -156,16 +156,11 @@ def _in_port(
                 lot=max(1, min(LOT_MOST, channel.spec.capacity // LOT_SHARE)),
                 share=channel.spec.capacity // len(channel.readers),
                 on_demand=edge.overflow is not Overflow.BLOCK,
-                cut_short=partial(_cut_short, [board.worker(each) for each in channel.writers]),
+                cut_short=partial(have_ended, [board.worker(each) for each in channel.writers]),
             )
             for channel in mine
         ],
     )
-
-
-def _cut_short(writers: Sequence[Words]) -> bool:
-    """Whether all of these workers have ended, some early; see ``Cutting``."""
-    return all(row[EARLY] or row[STATE] == State.DONE for row in writers)
 
 
 def _join(

@@ -65,7 +65,8 @@ class Cutting:
             mates = [each.index for each in self._plan.sharing(number)]
             for mate in mates:
                 # Who reads its dead letters takes its death for the end that it could not send.
-                self._board.worker(mate)[cells.EARLY] = 1
+                row = self._board.worker(mate)
+                row[cells.EARLY] = row[cells.CUT] = 1
             self._ending.excuse([self._workers[mate] for mate in mates])
         else:
             watched.turns = turns
