@@ -26,8 +26,8 @@ from pipeflow.runtime.board import (
     Words,
     begin_row,
     delivered_in_row,
-    have_ended,
     end_row,
+    have_ended,
     note_edge,
     processed,
 )

@@ -18,7 +18,7 @@ from pipeflow.planner.plan import (
     Route,
     StagePlan,
 )
-from pipeflow.runtime.board import EARLY, Board, Words, have_ended
+from pipeflow.runtime.board import EARLY, Board, have_ended
 from pipeflow.runtime.flow.collector import Collector
 from pipeflow.runtime.flow.express import Encoder
 from pipeflow.runtime.flow.gaps import leave_gaps
