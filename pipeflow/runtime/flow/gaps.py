@@ -22,9 +22,8 @@ def leave_gaps(plan: Plan, edge: EdgePlan) -> frozenset[int]:
         edge: One of its edges.
     """
     if edge.parts is Parts.EACH:
-        return (
-            frozenset()
-        )  # each writer sees all units, so what an early end leaves out is the rest
+        # Each writer sees all units, so what an early end leaves out is the rest.
+        return frozenset()
     found: set[int] = set()
     ways = [edge]
     while ways:
