@@ -28,6 +28,8 @@ def traced(function: Callable[[], Any], code: object, meanwhile: Callable[[], No
         return trace
 
     before = sys.gettrace()
+    # Python 3.12 tells of bytecodes only if some frame asked for them before tracing began.
+    sys._getframe().f_trace_opcodes = True
     sys.settrace(trace)
     try:
         function()
