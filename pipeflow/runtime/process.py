@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipeflow.errors import ChannelError
 from pipeflow.runtime.at_work import others_at_work
@@ -33,9 +33,6 @@ from pipeflow.transports.codec import Decoder, Encoder
 from pipeflow.transports.inline import InlineChannel
 from pipeflow.transports.shm import Arena
 from pipeflow.transports.views import Views
-
-if TYPE_CHECKING:
-    pass
 
 
 class Process:

@@ -291,7 +291,7 @@ class ReaderAccount:
         """The words, and the cells of frames sent and received, if there is but one of each end."""
         return (self._words, _FRAMES, self._rows[0] + _RECEIVED) if self._alone else None
 
-    def note_confirmed(self, writer: int, frames: int = 1) -> None:
+    def note_confirmed(self, writer: int, frames: int) -> None:
         """Count more frames as held; only where this is the one reader."""
         self._words[self._rows[writer] + _CONFIRMED] += frames
 

@@ -121,21 +121,20 @@ class Incoming:
     def __init__(self, spec: ChannelSpec, counters: ChannelCounters, reader: int) -> None:
         self._spec, self._counters, self._reader = spec, counters, reader
         self._account = ReaderAccount(counters, reader)
+        # Frames not confirmed yet. One reader confirms in order, so a count for each writer tells.
+        self._in_order = spec.readers == 1
+        self._counts = [0] * spec.writers
         self._unconfirmed: list[tuple[int, int]] = []
-        self._alone = (spec.writers, spec.readers) == (1, 1)  # in order: a count tells
-        self._unconfirmed_count = 0
 
     def confirm(self) -> None:
-        if self._alone:
-            self._account.note_confirmed(0, self._unconfirmed_count)
-            self._unconfirmed_count = 0
+        if self._in_order:
+            for writer, count in enumerate(self._counts):
+                if count:
+                    self._account.note_confirmed(writer, count)
+                    self._counts[writer] = 0
             return
-        if self._spec.readers == 1:
-            for writer, _ in self._unconfirmed:
-                self._account.note_confirmed(writer)  # in order: a count tells
-        else:
-            for writer, seq in self._unconfirmed:
-                self._counters.mark_confirmed(self._reader, writer, seq)
+        for writer, seq in self._unconfirmed:
+            self._counters.mark_confirmed(self._reader, writer, seq)
         self._unconfirmed.clear()
 
     def is_sent_more(self) -> bool:
@@ -150,8 +149,8 @@ class Incoming:
     def _note_received(self, frame: Frame) -> Frame:
         items = frame.kind is FrameKind.ITEMS
         self._account.note_received(frame.writer, frame.credits if items else 0)
-        if self._alone:
-            self._unconfirmed_count += 1
+        if self._in_order:
+            self._counts[frame.writer] += 1
         else:
             self._unconfirmed.append((frame.writer, frame.seq))
         return frame
