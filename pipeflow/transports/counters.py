@@ -194,23 +194,31 @@ class WriterAccount:
         self._words, self._row, self._readers = counters.rows(writer)
         self._waits, self._peak = 0, self._words[self._row + _PEAK]
 
-    def note_sent(self, credits: int, nbytes: int) -> None:
+    def note_sent(self, credits: int, nbytes: int) -> int:
         """Count one frame as sent; called before the bytes leave, so no reader can outrun it.
 
         Args:
             credits: What it costs.
             nbytes: Its shared bytes.
+
+        Returns:
+            Its number.
         """
-        words, row = self._words, self._row
-        words[row + _FRAMES] += 1
+        words, row, readers = self._words, self._row, self._readers
+        seq: int = words[row + _FRAMES]
+        words[row + _FRAMES] = seq + 1
         if not credits:
-            return
+            return seq
         words[row + _CREDITS] = sent = words[row + _CREDITS] + credits
         if nbytes:
             words[row + _BYTES] += nbytes
-        in_flight = sent - self._sum(_TAKEN_CREDITS)
+        if len(readers) == 1:  # as in ``_sum``
+            in_flight = sent - words[readers[0] + _TAKEN_CREDITS]
+        else:
+            in_flight = sent - self._sum(_TAKEN_CREDITS)
         if in_flight > self._peak:
             words[row + _PEAK] = self._peak = in_flight
+        return seq
 
     def in_flight(self) -> int:
         """Credits sent and not yet taken."""

@@ -202,8 +202,13 @@ def unpack_body(header: Header, body: memoryview, *, own: bool) -> Frame:
     return Frame(FrameKind.ITEMS, writer, seq, meta, packet, 0, cost)
 
 
-def unpack_simple(header: Header, body: memoryview) -> Frame:
+def unpack_simple(header: Header, block: memoryview, at: int) -> Frame:
     """``unpack_body`` for a frame of items without buffers, in a block that is read into again.
+
+    Args:
+        header: Its header.
+        block: Its body is in there.
+        at: Where that begins.
 
     Raises:
         ProtocolError: The lengths contradict each other.
@@ -211,9 +216,10 @@ def unpack_simple(header: Header, body: memoryview) -> Frame:
     _, _, flags, writer, _, _, seq, items, _, told, length, whole, cost = header
     if told + length != whole:
         raise ProtocolError(f"a frame of {whole} bytes describes {told + length}: it is torn")
-    packet = Packet(bytes(body[told:]), (), items)
+    pickle_at = at + told
+    packet = Packet(bytes(block[pickle_at : pickle_at + length]), (), items)
     packet.plain = flags & _PLAIN != 0
-    return Frame(FrameKind.ITEMS, writer, seq, bytes(body[:told]), packet, 0, cost)
+    return Frame(FrameKind.ITEMS, writer, seq, bytes(block[at:pickle_at]), packet, 0, cost)
 
 
 def pack_reference(ref: SlotRef) -> bytes:

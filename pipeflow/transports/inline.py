@@ -101,7 +101,8 @@ class InlineReceiver(Incoming):
             raise ChannelClosed(f"channel {self._spec.number} was closed by its reader")
         channel = self._channel
         if channel.frames:
-            frame = self._note_received(channel.frames.popleft())
+            frame = channel.frames.popleft()
+            self._note_received(frame)
             self._ended += frame.kind is FrameKind.END
             return frame
         if self._ended == self._spec.writers:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 from pipeflow.errors import ChannelClosed, PeerClosed
 from pipeflow.transports import credit
-from pipeflow.transports.base import ChannelSpec, Frame, FrameKind, Packet
+from pipeflow.transports.base import ChannelSpec, Frame, Packet
 from pipeflow.transports.counters import ChannelCounters, ReaderAccount, ReaderCell, WriterAccount
 from pipeflow.transports.waiting import await_kernel
 
@@ -146,14 +146,13 @@ class Incoming:
     def writer_waits(self, writer: int) -> bool:
         return self._counters.waiting(writer)
 
-    def _note_received(self, frame: Frame) -> Frame:
-        items = frame.kind is FrameKind.ITEMS
-        self._account.note_received(frame.writer, frame.credits if items else 0)
+    def _note_received(self, frame: Frame) -> None:
+        writer = frame.writer
+        self._account.note_received(writer, frame.credits)
         if self._in_order:
-            self._counts[frame.writer] += 1
+            self._counts[writer] += 1
         else:
-            self._unconfirmed.append((frame.writer, frame.seq))
-        return frame
+            self._unconfirmed.append((writer, frame.seq))
 
     def _owes_ring(self, writer: int) -> bool:
         """Whether to ring a writer that waits, however little room it has."""

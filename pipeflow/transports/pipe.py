@@ -35,6 +35,7 @@ _F_SETPIPE_SZ: Final = 1031
 _BLOCK_BYTES: Final = 256 * 1024
 _IOV_MAX: Final = 512
 _ITEMS: Final = int(FrameKind.ITEMS)
+_HEADER_BYTES: Final = HEADER.size
 #: Frames with bodies below this, in bytes, are joined before they are written.
 _JOINED_BELOW: Final = 64 * 1024
 
@@ -73,17 +74,14 @@ class PipeSender(Outgoing):
             self._check_open()
         if self._kept:
             self.settle()
-        account = self._account
-        seq = account.frames()
+        seq = self._account.note_sent(credits, packet.shared_bytes)
         if packet.keep:
             self._keep(seq, packet.keep)
-        account.note_sent(credits, packet.shared_bytes)
-        if not packet.buffers and len(packet.pickled) < _JOINED_BELOW:
-            self._write_small(
-                pack_simple((0, self._number, self._attempt, seq), meta, packet, credits)
-            )
+        place = (0, self._number, self._attempt, seq)
+        if packet.buffers or len(packet.pickled) >= _JOINED_BELOW:
+            self._put(FrameKind.ITEMS, place, meta, packet, credits)
         else:
-            self._put(FrameKind.ITEMS, seq, meta, packet, credits)
+            self._write_small(pack_simple(place, meta, packet, credits))
 
     def barrier(self, meta: bytes) -> None:
         self._check_open()
@@ -101,14 +99,19 @@ class PipeSender(Outgoing):
 
     def _put_empty(self, kind: FrameKind, meta: bytes, credits: int) -> None:
         """Send a frame without items."""
-        seq = self._next_seq()
-        self._note_sent(None, 0)
-        self._put(kind, seq, meta, None, credits)
+        seq = self._account.note_sent(0, 0)
+        self._put(kind, (0, self._number, self._attempt, seq), meta, None, credits)
 
-    def _put(self, kind: int, seq: int, meta: bytes, packet: Packet | None, credits: int) -> None:
+    def _put(
+        self,
+        kind: int,
+        place: tuple[int, int, int, int],
+        meta: bytes,
+        packet: Packet | None,
+        credits: int,
+    ) -> None:
         body = pack_body(meta, packet)
         nbytes = total_bytes(body)
-        place = (0, self._spec.number, self._attempt, seq)
         header = pack_header(kind, place, meta, packet, nbytes, credits)
         if nbytes < _JOINED_BELOW:
             self._write_small(b"".join((header, *body)))
@@ -183,7 +186,8 @@ class PipeReceiver(Incoming):
             if frame is not None:
                 self._gave = True
                 self._ended = frame.kind is FrameKind.END
-                return self._note_received(frame)
+                self._note_received(frame)
+                return frame
             if self._gave and not self.is_sent_more():
                 # The counters say so at a fraction of the price. Who is told waits and asks again:
                 # then the kernel is asked, which also knows whether the writer is gone.
@@ -214,34 +218,34 @@ class PipeReceiver(Incoming):
 
     def _whole(self) -> Header | None:
         """The header of the next frame if all of it is in the block."""
-        have = self._stop - self._start - HEADER.size
+        have = self._stop - self._start - _HEADER_BYTES
         if have < 0:
             return None
         header = unpack_header(self._block, self._start)
         return header if have >= header.body else None
 
     def _small_frame(self) -> Frame | None:
-        header = self._whole()
-        if header is None:
+        block, at = self._block, self._start + _HEADER_BYTES
+        have = self._stop - at
+        header = unpack_header(block, self._start) if have >= 0 else None
+        if header is None or header.body > have:
             self._make_place()
             return None
         self._check.admit(header)
-        body_at = self._start + HEADER.size
-        self._start = end = body_at + header.body
-        body = self._block[body_at:end]
+        self._start = end = at + header.body
         if header.kind == _ITEMS and not header.buffers:
-            return unpack_simple(header, body)
-        return unpack_body(header, body, own=False)
+            return unpack_simple(header, block, at)
+        return unpack_body(header, block[at:end], own=False)
 
     def _make_place(self) -> None:
         """Have place in the block for the rest of a frame, or begin one that is too large."""
         have = self._stop - self._start
-        if have >= HEADER.size:
+        if have >= _HEADER_BYTES:
             header = unpack_header(self._block, self._start)
-            if HEADER.size + header.body > _BLOCK_BYTES:
+            if _HEADER_BYTES + header.body > _BLOCK_BYTES:
                 self._check.admit(header)
                 self._large = _LargeFrame(header)
-                self._large.fill(self._block[self._start + HEADER.size : self._stop])
+                self._large.fill(self._block[self._start + _HEADER_BYTES : self._stop])
                 self._start = self._stop = 0
                 return
         if self._start:

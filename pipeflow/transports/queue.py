@@ -187,7 +187,8 @@ class QueueReceiver(Incoming):
             message = b""  # how datagrams say that the other side is closed
         if not message:
             return self._after_the_last_writer()
-        frame = self._note_received(self._unpack(message))
+        frame = self._unpack(message)
+        self._note_received(frame)
         if frame.kind is FrameKind.END:
             self._ends.append(frame.writer)
         return frame

@@ -38,8 +38,14 @@ def traced(function: Callable[[], Any], code: object, meanwhile: Callable[[], No
     return count
 
 
-@pytest.mark.parametrize("gap", [False, True], ids=["counting on", "with a gap"])
-@pytest.mark.parametrize("code", [Run.cut.__code__, Run._cut_meta.__code__])
+@pytest.mark.parametrize(
+    ("code", "gap"),
+    [
+        pytest.param(Run.cut.__code__, False, id="counting on"),
+        pytest.param(Run.cut.__code__, True, id="with a gap"),
+        pytest.param(Run._cut_meta.__code__, True, id="with a gap, what is said of them"),
+    ],
+)
 @pytest.mark.parametrize("every", [1, 2, 5])
 def test_items_that_are_appended_in_the_middle_of_a_cut_keep_their_ids_and_units(
     code: object, every: int, *, gap: bool

@@ -275,7 +275,7 @@ def test_a_frame_is_as_old_as_its_first_item_though_the_loop_goes_on_meanwhile(
     express = way.express
     express.room((7,), 0)
     express.append("a", 0)
-    born, cut, send = express.born, express.run.cut, express.target.send_packet
+    born, cut, send = express.born, express.run.cut, express.target.send_run
 
     def cut_and_go_on() -> Any:
         taken = cut()
@@ -287,7 +287,7 @@ def test_a_frame_is_as_old_as_its_first_item_though_the_loop_goes_on_meanwhile(
         return send(*told, born=born)
 
     express.run = SimpleNamespace(cut=cut_and_go_on, payloads=express.run.payloads)  # type: ignore[assignment]
-    monkeypatch.setattr(Target, "send_packet", lambda _, *told, born: note(*told, born=born))
+    monkeypatch.setattr(Target, "send_run", lambda _, *told, born: note(*told, born=born))
     express.flush()
 
     assert sent == [born]

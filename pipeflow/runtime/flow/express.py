@@ -173,11 +173,11 @@ class Express:
 
     def hold(self) -> int:
         """How many items to append before ``send_if_idle`` is called again, at least 1."""
-        self._began = self._now()
-        if not self.run.payloads:
-            self.born, self._waits_since = next(births), self._began
-        missing = self.least - len(self.run.payloads)
-        return missing if missing > 0 else max(1, self.least // LOOKS)
+        self._began = began = self._now()
+        waiting, least = len(self.run.payloads), self.least
+        if not waiting:
+            self.born, self._waits_since = next(births), began
+        return least - waiting if least > waiting else max(1, least // LOOKS)
 
     def send_if_idle(self, count: int, *, rest: bool = False) -> None:
         """Send what was appended if it is worth a frame and a reader has nothing left to do.
@@ -194,18 +194,19 @@ class Express:
         """
         if self.refused is not None:
             raise self.refused
-        words, before, now = self._words, self.least, self._now()
+        words, now, enough = self._words, self._now(), 1
         if not rest:
-            self.least = worth_a_frame(
-                count, now - self._began, before=before, most=self.batch_items // 2
-            )
+            before, most = self.least, self.batch_items // 2
+            self.least = worth_a_frame(count, now - self._began, before=before, most=most)
+            enough = min(before, self.least)
         waiting = len(self.run.payloads)
-        if waiting >= (min(before, self.least) if not rest else 1) and (
+        if waiting >= enough and (
             now - self._waits_since >= LATE_S
             or waiting >= self.batch_items
             or (words[self._taken] >= words[self._sent] if words is not None else self.is_awaited())
         ):
-            self.send()
+            with self._lock:
+                self.flush()
         elif waiting and not self.woken:
             self.wake_up()
 
@@ -291,20 +292,18 @@ class Express:
         target.cost = 0
         self.frames += 1
         born = self.born  # once nothing waits, the loop begins anew
-        cut = run.cut()
-        count = len(cut.payloads)
+        meta, payloads, pile, plain = run.cut()
+        count = len(payloads)
         # Counted before the bytes leave, so that no reader can outrun it.
         self._emitted[self._cell] += count
-        target.count(count)
-        if target.channels:
-            if cut.pile is not None:
-                packet = cut.pile.packet()
-            else:
-                packet = self._encode(cut.payloads, cut.plain)
-            if packet.shared_bytes:
-                self._until = 0  # its bytes may have filled the edge
-            if target.send_packet(cut.meta, packet, count, born=born):
-                self._reader_left()
+        if not target.channels:
+            target.count(count)
+            return
+        packet = pile.packet() if pile is not None else self._encode(payloads, plain)
+        if packet.shared_bytes:
+            self._until = 0  # its bytes may have filled the edge
+        if target.send_run(meta, packet, count, born=born):
+            self._reader_left()
 
     def _await_room(self) -> None:
         """Wait until one item more has room, in the edge and in the frame."""

@@ -116,7 +116,11 @@ class FrameNote:
             if self.items:
                 nbytes = nbytes * owed // (owed + self.items)
             self.nbytes -= nbytes
-        self.took(owed, nbytes)
+        if owed > self.left:
+            self.took(owed, nbytes)
+        else:
+            self.left -= owed
+            self.channel.receiver.took(self.writer, owed, nbytes)
 
     def took(self, credits: int, nbytes: int) -> None:
         """Give credits back, except those that went back early."""

@@ -6,13 +6,18 @@ Pure, as all joins.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Final
 
 from pipeflow.runtime.flow.collector import Arrived, Collector
 from pipeflow.runtime.flow.joins import Call, Calls, Origin, Output, Passed, UnitEnd
 from pipeflow.runtime.flow.runs import PLAIN_FORM, Items, plain_run
 from pipeflow.runtime.flow.units import Part, parts_of
+
+#: The shortest way to make what is made for each frame.
+_make_origin: Final[Callable[[tuple[Any, ...]], Origin]] = partial(tuple.__new__, Origin)
+_make_calls: Final[Callable[[tuple[Any, ...]], Calls]] = partial(tuple.__new__, Calls)
 
 
 class Straight:
@@ -43,8 +48,10 @@ class Straight:
         count = len(payloads)
         unit, prefix, ordinals = plain_run(meta, count)
         self.frontier[0] = max(self.frontier[0], unit + count)
-        origin = Origin(0, writer, frame)
-        self._ready.append(Calls(prefix, ordinals, payloads, self._base, unit, origin))
+        origin = _make_origin((0, writer, frame))
+        self._ready.append(
+            _make_calls((prefix, ordinals, payloads, self._base, unit, origin, False))
+        )
 
     def feed(self, writer: int, part: Part, frame: object) -> None:
         """A part has come."""

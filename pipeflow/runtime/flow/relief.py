@@ -69,16 +69,20 @@ class Relief:
         """Whether anything is held that others may wait for; asked before every wait."""
         if self._gaps and any(intake.holds() for intake in self._gaps):
             return True  # the gap may show while we wait
-        return self._parks()
+        return bool(self.lanes) and self._parks()
 
     def at_once(self) -> None:
         """Nothing can be done with what is here: help where patience would be in vain."""
         if self._gaps:
             self.past_gaps()
-        if self._parks() and all(
-            channel.receiver.writer_waits(writer)
-            for channel in self._open
-            for writer in range(channel.writers)
+        if (
+            self.lanes
+            and self._parks()
+            and all(
+                channel.receiver.writer_waits(writer)
+                for channel in self._open
+                for writer in range(channel.writers)
+            )
         ):
             self.for_lanes()
 

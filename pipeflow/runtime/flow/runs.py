@@ -15,6 +15,7 @@ from __future__ import annotations
 import pickle
 import struct
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from pipeflow.runtime.messages import ItemId
@@ -46,6 +47,10 @@ class Cut(NamedTuple):
     payloads: list[Any]
     pile: Pile | None
     plain: bool
+
+
+#: One is made for each frame, and this is the shortest way.
+_make_cut: Final = partial(tuple.__new__, Cut)
 
 
 class Run:
@@ -157,32 +162,38 @@ class Run:
 
     def cut(self) -> Cut:
         """Take all there is."""
-        count, first = len(self.payloads), self.first
-        payloads, pile, plain = self.payloads[:count], self.pile, self.plain
-        meta = self._cut_meta(count)
+        count, first, pile, plain = len(self.payloads), self.first, self.pile, self.plain
+        payloads = self.payloads[:count]
+        unit, prefix = self._prefixes[-1]
+        depth = len(prefix)
+        if self._listed is None and unit <= first and depth < len(_PLAIN):  # as most often
+            meta = _PLAIN[depth].pack(PLAIN_FORM, depth, first, self._next, *prefix)
+            self._next += count
+        else:
+            meta = self._cut_meta(count)
         del self.payloads[:count]
         self.first, self.pile, self.plain = first + count, None, True
-        return Cut(meta, payloads, pile, plain)
+        cut: Cut = _make_cut((meta, payloads, pile, plain))
+        return cut
 
     def _cut_meta(self, count: int) -> bytes:
         """Take the units and ids of so many off what is noted, and say them."""
         first, prefixes = self.first, self._prefixes
         unit, prefix = prefixes[-1]
-        alike = unit <= first  # as most often, all have the same prefix
         if self._listed is not None:
             ordinals: Sequence[int] = self._listed[:count]
             del self._listed[:count]
         else:
             ordinals = range(self._next, self._next + count)
             self._next += count
-        if alike and len(prefix) < len(_PLAIN) and _count_on(ordinals):
-            depth = len(prefix)
-            return _PLAIN[depth].pack(PLAIN_FORM, depth, first, ordinals[0], *prefix)
-        if alike:
-            prefixes = [(0, prefix)]
-        else:
+        if unit > first:
             self._prefixes = [(max(unit, first + count), prefix)]
             prefixes = [(max(0, at - first), each) for at, each in prefixes]
+        elif len(prefix) < len(_PLAIN) and _count_on(ordinals):
+            depth = len(prefix)
+            return _PLAIN[depth].pack(PLAIN_FORM, depth, first, ordinals[0], *prefix)
+        else:
+            prefixes = [(0, prefix)]
         told = (0, first, count, (), (prefixes, _pack_ordinals(ordinals)))
         return pickle.dumps(told, protocol=5)
 

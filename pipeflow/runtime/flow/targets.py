@@ -153,6 +153,28 @@ class Target:
             self.drop(channel)
         return bool(gone)
 
+    def send_run(self, meta: bytes, packet: Packet, count: int, *, born: int) -> bool:
+        """Count so many items as sent and send them, each a unit; see ``send_packet``."""
+        channels = self.channels
+        if len(channels) != 1 or self.lost_rows:
+            self.count(count)
+            return self.send_packet(meta, packet, count, born=born)
+        (channel,) = channels  # as most often
+        row = channel.row
+        row[SENT] += count
+        self.sending = born
+        try:
+            channel.sender.send(meta, packet, count)
+        except PeerClosed:
+            self.drop(channel)
+            return True
+        finally:
+            self.sending = -1
+        row[COPIED_BYTES] += len(packet.pickled) + packet.copied_bytes
+        if packet.shared_bytes:
+            row[SHARED_BYTES] += packet.shared_bytes
+        return False
+
     def drop(self, channel: OutChannel) -> None:
         """The reader of this channel needs no more."""
         self.channels.remove(channel)

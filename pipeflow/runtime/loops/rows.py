@@ -238,15 +238,17 @@ def call_into(
                                 break
                         else:
                             settled = True
-                elif result is None and not calls.end_units:
+                elif result is None:
+                    if calls.end_units:
+                        return Halt(start + begun(row) - 1, empty)
                     empty += 1
                     if append_ordinal is None:
                         append_ordinal = express.list_ordinals()
                     continue
-                elif result is None or kind in ANSWERS or hasattr(kind, "__next__"):
+                elif kind in UNCHANGING:
+                    settled = quick
+                elif kind in ANSWERS or hasattr(kind, "__next__"):
                     return Halt(start + begun(row) - 1, empty, result=result)
-                else:
-                    settled = kind in UNCHANGING and quick
                 if settled:
                     if append_ordinal is not None:
                         append_ordinal(ordinal)
