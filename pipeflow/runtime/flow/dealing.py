@@ -18,7 +18,7 @@ from pipeflow.runtime.flow.targets import LOOK_AGAIN, Target
 
 #: A frame holds what its reader does in that time, in seconds; and at least one item. Replicas that
 #: get but a part of a processor must not be dealt crumbs: these would slow them down further.
-SHARE_S: Final = 0.002
+SHARE_S: Final = 0.01
 #: How fast the readers are is looked at again after so many seconds.
 LOOK_S: Final = 0.001
 
