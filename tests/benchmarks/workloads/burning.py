@@ -16,7 +16,7 @@ STEPS = 20_000
 
 def w6(*, quick: bool, with_peers: bool) -> Workload:
     """Two replicas."""
-    count = 40 if quick else 1_200
+    count = 40 if quick else 3_000
     params = {"count": count, "steps": STEPS}
     limit = Kind.LIMIT
 
