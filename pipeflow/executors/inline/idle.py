@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
+from pipeflow.executors.inline.environment import Environment
 from pipeflow.executors.inline.pauses import NAP_S
 from pipeflow.executors.inline.printed import Printed
 from pipeflow.executors.inline.turns import Order, Turn, await_programs
@@ -27,16 +28,20 @@ class Idle:
         turns: Those of all replicas.
         order: Is told when anybody may be able to go on.
         waiting: How this process waits.
-        printed: Is told whose tasks go on, since they may print.
+        told: Both are told whose tasks go on: they may print, and have variables of their own.
     """
 
     def __init__(
-        self, turns: Sequence[Turn], order: Order, waiting: Waiting, printed: Printed
+        self,
+        turns: Sequence[Turn],
+        order: Order,
+        waiting: Waiting,
+        told: tuple[Printed, Environment],
     ) -> None:
         self._turns = turns
         self._order = order
         self._waiting = waiting
-        self._printed = printed
+        self._printed, self._environment = told
         self._timed: list[Turn] = []
 
     def heed_alarms_of(self, turn: Turn) -> None:
@@ -74,10 +79,12 @@ class Idle:
             assert turn.events is not None
             before = enter(turn.context)
             self._printed.turn_to(turn.context)
+            had_turn = self._environment.turn_to(turn)
             try:
                 turn.events.wait(longest_s if len(waiting) == 1 else min(longest_s, SLICE_S))
             finally:
                 enter(before)
+                self._environment.turn_to(had_turn)
                 if before is not None:
                     self._printed.turn_to(before)
             turn.goes_on = turn.goes_on or turn.events.news

@@ -10,6 +10,7 @@ from typing import Final
 from pipeflow.executors.base import Listener, RunOptions
 from pipeflow.executors.inline.coroutine import Baton, Steps
 from pipeflow.executors.inline.edges import Edges
+from pipeflow.executors.inline.environment import Environment
 from pipeflow.executors.inline.idle import Idle
 from pipeflow.executors.inline.interrupts import Interrupts
 from pipeflow.executors.inline.pauses import Pause, pause
@@ -57,6 +58,7 @@ class _InlineRun:
         self._options = options
         self._interrupts = Interrupts(options.signals, options.grace_s)
         self._printed = Printed(listener)
+        self._environment = Environment(os.environ)
         self._edges = Edges(plan)
         self._board = self._edges.board
         self._telling = Telling(plan, options, self._edges, listener, self._printed)
@@ -68,7 +70,9 @@ class _InlineRun:
         self._left = len(plan.workers)
         self._turns = [self._turn(worker.index) for worker in plan.workers]
         self._order = Order(self._turns)
-        self._idle = Idle(self._turns, self._order, self._waiting, self._printed)
+        self._idle = Idle(
+            self._turns, self._order, self._waiting, (self._printed, self._environment)
+        )
 
     def run(self) -> Report:
         """The run, from start to report."""
@@ -80,6 +84,7 @@ class _InlineRun:
                     self._go_round()
             finally:
                 self._cancel_all()
+                self._environment.turn_to(None)
                 self._stdout.close()
         return self._telling.report(run_id, self._turns, self._interrupts.number)
 
@@ -113,6 +118,7 @@ class _InlineRun:
                 tell(events.WorkerStarted(stage=name, replica=replica, pid=pid))
                 before = enter(turn.context)
                 self._printed.turn_to(turn.context)
+                self._environment.turn_to(turn)
                 try:
                     self._run_with(turn, load(turn, self._plan, self._shares))
                 except BaseException as error:  # the user's module or constructor: a boundary
@@ -197,6 +203,7 @@ class _InlineRun:
         assert loop is not None
         enter(turn.context)
         self._printed.turn_to(turn.context)
+        self._environment.turn_to(turn)
         self._interrupts.turn_to(loop)
         turn.goes_on = False
         turn.outside = None
@@ -290,6 +297,7 @@ class _InlineRun:
                 continue
             before = enter(turn.context)
             self._printed.turn_to(turn.context)
+            self._environment.turn_to(turn)
             try:
                 turn.runner.cancel()
             finally:

@@ -23,11 +23,16 @@ _READ_AT_START: Final = ("PYTHON", "LD_", "DYLD_", "LC_", "LANG", "MALLOC_", "GL
 
 def stage_environment(stage: StagePlan, replica: int) -> dict[str, str]:
     """Variables of one worker, on top of the inherited ones; what the stage says itself wins."""
-    variables = dict.fromkeys(THREAD_VARIABLES, str(stage.threads))
+    return dict.fromkeys(THREAD_VARIABLES, str(stage.threads)) | own_variables(stage, replica)
+
+
+def own_variables(stage: StagePlan, replica: int) -> dict[str, str]:
+    """Those of them that do not bound threads: its part of the GPUs, and what the file sets."""
+    seen = {}
     if stage.gpus:
-        variables["CUDA_VISIBLE_DEVICES"] = str(stage.gpus[replica % len(stage.gpus)])
+        seen["CUDA_VISIBLE_DEVICES"] = str(stage.gpus[replica % len(stage.gpus)])
     own = {name: value.replace("${replica}", str(replica)) for name, value in stage.env.items()}
-    return variables | own
+    return seen | own
 
 
 def needs_fresh_interpreter(env: Mapping[str, str]) -> bool:

@@ -1,0 +1,55 @@
+"""The variables of each replica while it has its turn: all share one process here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, MutableMapping
+
+from pipeflow.executors.inline.turns import Turn
+from pipeflow.runtime.launch.environment import own_variables
+
+#: Of some variables the values; ``None``: not set.
+_Values = Mapping[str, str | None]
+
+
+class Environment:
+    """Sets what the file says in ``env``, and takes it back when another has its turn.
+
+    What a replica's code makes of its variables it finds again at its next turn. Those that bound
+    the threads of libraries are left out: these read them once, for all that share the process.
+
+    Args:
+        environ: The process's variables.
+    """
+
+    def __init__(self, environ: MutableMapping[str, str]) -> None:
+        self._environ = environ
+        self._whose: Turn | None = None
+        self._own: dict[int, _Values] = {}
+        self._outside: _Values = {}
+
+    def turn_to(self, turn: Turn | None) -> Turn | None:
+        """Whose code runs from now on; returns whose did before, to be put back."""
+        before = self._whose
+        if before is turn:
+            return before
+        if before is not None and self._outside:
+            self._own[before.index] = self._values(self._outside)
+            self._set(self._outside)
+        self._whose, self._outside = turn, {}
+        if turn is not None and (turn.stage.env or turn.stage.gpus):
+            own = self._own.get(turn.index)
+            if own is None:
+                own = own_variables(turn.stage, turn.context.replica)
+            self._outside = self._values(own)
+            self._set(own)
+        return before
+
+    def _values(self, names: Iterable[str]) -> _Values:
+        return {name: self._environ.get(name) for name in names}
+
+    def _set(self, values: _Values) -> None:
+        for name, value in values.items():
+            if value is None:
+                self._environ.pop(name, None)
+            else:
+                self._environ[name] = value
