@@ -421,3 +421,37 @@ def test_a_drain_ends_a_join_with_all_that_came(tmp_path: Path, join: Any) -> No
         edge = outcome.edge(source, "pair")
         assert edge.sent == edge.delivered + edge.unmatched + edge.unread
     assert len(outcome.items("pairs")) >= 200
+
+
+@each_executor
+@pytest.mark.parametrize("last", ["spread", "after"])
+def test_results_of_one_item_that_a_key_spreads_meet_their_partners_by_id(
+    tmp_path: Path, executor: str, last: str
+) -> None:
+    stages = {
+        "source": {"call": "shapes:numbers", "with": {"stop": 60}},
+        "split": {"call": "shapes:sometimes_many", "inputs": "source", "replicas": 2},
+        "spread": {
+            "call": "shapes:keep_even",
+            "inputs": "split",
+            "replicas": 3,
+            "partition": {"key": "item * 7 % 11"},
+        },
+        "after": {"call": "shapes:plus_one", "inputs": "spread"},
+        "beside": {"call": "shapes:square", "inputs": "split"},
+        "pair": {"call": "shapes:pair", "inputs": {"left": last, "right": "beside"}, "replicas": 2},
+        "paired": {"keep": "pair"},
+        "alone": {"keep": "pair.unmatched"},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    succeeded(outcome)
+    made = [
+        each
+        for number in range(60)
+        for each in ([number] if number % 3 == 0 else range(number, number + 4000, 1000))
+    ]
+    more = 1 if last == "after" else 0
+    assert outcome.items("paired") == [[n + more, n * n] for n in made if n % 2 == 0]
+    assert outcome.items("alone") == [n * n for n in made if n % 2]

@@ -149,6 +149,25 @@ def test_a_zip_tells_the_same_in_the_same_order_however_the_parts_come() -> None
     assert [each for each in told[0] if each[0] != "lone"] == [(1, 1), (3, 3), (6, 6)]
 
 
+def test_a_zip_of_inputs_in_other_orders_pairs_a_unit_once_it_is_whole_by_rising_ids() -> None:
+    ways = ([0, 2, 3, 1, 5], [0, 1, 2, 3, 4])
+    told = []
+    for size in (1, 2, 5):
+        ports = [one_writer(), one_writer()]
+        zipped = ZipById(ports, lanes=1, in_order=False)
+        before: list[Any] = []
+        for start in range(0, 5, size):
+            for port, items in zip(ports, ways, strict=True):
+                port.feed(0, part(0, *items[start : start + size]), None)
+                before += calls(zipped)
+        for port in ports:
+            port.feed(0, Part(0, 0, 1, [], closed=True, cost=1), None)
+        told.append((before, calls(zipped)))
+
+    pairs = [(each, each) for each in range(4)]
+    assert told == [([], [*pairs, ("lone", 1, 4), ("lone", 0, 5)])] * 3
+
+
 def part(number: int, *payloads: int) -> Part:
     """Some items of a unit that goes on."""
     items: list[tuple[ItemId, Any]] = [((0, number, each), each) for each in payloads]

@@ -33,6 +33,7 @@ from pipeflow.runtime.flow.outbox import Outbox
 from pipeflow.runtime.flow.ports import OutPort
 from pipeflow.runtime.flow.recounting import Recounter
 from pipeflow.runtime.flow.targets import BATCH_ITEMS, OutChannel, Spread, Target
+from pipeflow.runtime.flow.unit_order import in_one_order
 from pipeflow.runtime.flow.wiring import ChannelPlan
 from pipeflow.runtime.flow.zipping import ZipById, ZipByPosition
 from pipeflow.spec.policies import ArrayMode, OnError, Overflow
@@ -174,7 +175,13 @@ def _join(
     keeps = stage.numbering is Numbering.KEEP
     match stage.join, stage.pairing:
         case Join.ZIP_BY_ID, _:
-            return ZipById(collectors, edges[0].lanes, first=replica, step=stage.replicas)
+            return ZipById(
+                collectors,
+                edges[0].lanes,
+                first=replica,
+                step=stage.replicas,
+                in_order=in_one_order(plan, edges),
+            )
         case Join.ZIP_BY_POSITION, _:
             return ZipByPosition(collectors, first=replica, step=stage.replicas)
         case Join.BY_KEY, Pairing() as pairing:

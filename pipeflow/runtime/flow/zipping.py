@@ -33,8 +33,9 @@ class _Held:
 class ZipById:
     """Ports that come from one stage: items with equal ids are one call.
 
-    The stages between keep units and the order in them, so a unit that is complete on every port
-    holds all partners, and of a unit that is not, whatever lies before a pair has none.
+    The stages between keep units and most keep the order in them, so a unit that is complete on
+    every port holds all partners, and of a unit that is not, whatever lies before a pair has none.
+    Where one of them does not keep that order, a unit is paired once it is complete, by rising ids.
 
     A unit may be larger than the edges: what waits for its partner in an open unit gives its credit
     back at once, for the partner may lie behind items that would never find room.
@@ -44,11 +45,19 @@ class ZipById:
         lanes: Lanes of each of them.
         first: First unit that this replica gets.
         step: Distance between its units.
+        in_order: Whether the items of a unit come to all ports in one order.
     """
 
     def __init__(
-        self, collectors: Sequence[Collector], lanes: int, *, first: int = 0, step: int = 1
+        self,
+        collectors: Sequence[Collector],
+        lanes: int,
+        *,
+        first: int = 0,
+        step: int = 1,
+        in_order: bool = True,
     ) -> None:
+        self._in_order = in_order
         self._collectors = collectors
         self._held = [[_Held() for _ in range(lanes)] for _ in collectors]
         self._due = [first] * lanes
@@ -116,7 +125,7 @@ class ZipById:
             full.add(due)
         for unit in sorted(full):
             self._pass_empty(lane, unit)
-            self._pair(held, lane, unit)
+            self._pair(held, lane, unit, whole=True)
             self._leave(held, lane, unit)
             self._ready.append(UnitEnd(lane, unit, 1, free=False))
             self._due[lane] = unit + self._step
@@ -132,19 +141,24 @@ class ZipById:
             self._ready.append(UnitEnd(lane, self._due[lane], 1, free=True))
             self._due[lane] += self._step
 
-    def _pair(self, held: Sequence[_Held], lane: int, unit: int) -> list[tuple[int, ItemId]]:
+    def _pair(
+        self, held: Sequence[_Held], lane: int, unit: int, *, whole: bool = False
+    ) -> list[tuple[int, ItemId]]:
         """Make calls of a unit's fresh items that have partners; port and id of those left over."""
         fresh = [each.fresh.pop(unit, []) for each in held]
         if not any(fresh):
             return []
         ids = {entries[0][0] if len(entries) == 1 else None for entries in fresh}
-        if len(ids) == 1 and None not in ids and not any(each.waiting for each in held):
+        single = len(ids) == 1 and None not in ids and not any(each.waiting for each in held)
+        if single and (whole or self._in_order):
             # The plain case, for speed: one item on each port, and they are partners.
             self._match([entries[0] for entries in fresh], lane, unit)
             return []
         for each, entries in zip(held, fresh, strict=True):
             each.waiting.update({entry[0]: entry for entry in entries})
         came = {entry[0] for entries in fresh for entry in entries}
+        if not self._in_order:
+            came = set()  # what else the unit brings may come before them
         paired = {item for item in came if all(item in each.waiting for each in held)}
         for _ in range(len(paired)):
             item = next(each for each in held[0].waiting if each in paired)
@@ -170,7 +184,9 @@ class ZipById:
         self._ready.append(Call(payload, pair[0][0], lane, unit, origins))
 
     def _leave(self, held: Sequence[_Held], lane: int, unit: int) -> None:
-        """The unit is complete: what still waits has no partner."""
+        """The unit is complete: what still waits has no partner, or waited only for the others."""
+        if not self._in_order:
+            self._pair_by_rising_ids(held, lane, unit)
         for each in held:
             self._ready.extend(
                 [
@@ -179,6 +195,16 @@ class ZipById:
                 ]
             )
             each.waiting.clear()
+
+    def _pair_by_rising_ids(self, held: Sequence[_Held], lane: int, unit: int) -> None:
+        """All that waits, in the order in which it began: pairs, and those without a partner."""
+        for item in sorted(set().union(*(each.waiting for each in held))):
+            entries = [each.waiting.pop(item, None) for each in held]
+            there = [entry for entry in entries if entry is not None]
+            if len(there) == len(held):
+                self._match(there, lane, unit)
+            else:
+                self._ready.extend([Lone(load, item, lane, unit, at) for _, load, at in there])
 
     def _keep(self, held: Sequence[_Held], rest: Sequence[tuple[int, ItemId]]) -> None:
         """Hold items of an open unit at our own expense."""

@@ -83,6 +83,11 @@ def fan(item: int) -> Iterator[int]:
         yield item * 10 + step
 
 
+def sometimes_many(item: int) -> Any:
+    """What only shows when it runs: some items have many results."""
+    return item if item % 3 == 0 else iter([item, item + 1000, item + 2000, item + 3000])
+
+
 def fail_on_7(item: int) -> int:
     if item % 10 == 7:
         raise ValueError(f"{item} ends in 7")
