@@ -286,6 +286,17 @@ def _drop_edge(
     return DropEdge(edge.route, boxes, _pick_key(plan, edge))
 
 
+def keys_of_results(plan: Plan, stage: StagePlan) -> dict[str, list[Callable[[Any], int]]]:
+    """The partition keys by which readers spread a stage's results, for each port that has any."""
+    found: dict[str, list[Callable[[Any], int]]] = {}
+    for port, numbers in stage.edges_out.items():
+        for number in numbers:
+            pick = _pick_key(plan, plan.edges[number])
+            if pick is not None:
+                found.setdefault(port, []).append(pick)
+    return found
+
+
 def _pick_key(plan: Plan, edge: EdgePlan) -> Callable[[Any], int] | None:
     """Which replica an item's key belongs to."""
     if edge.route is not Route.KEY:

@@ -374,13 +374,23 @@ class Outbox:
             self._placing.emit(port, payload, place, whole=False)
         elif self._numbering is Numbering.PER_PORT:
             port.units += 1
-            self._placing.emit(port, payload, Place(0, port.units - 1, place.item), whole=True)
+            self._emit_unit(port, payload, Place(0, port.units - 1, place.item))
         else:
             self._units += 1
             for other in self._ports.values():
                 if other is not port:
                     self._end_quietly(other, 0, self._units - 1, 1, free=True)
-            self._placing.emit(port, payload, Place(0, self._units - 1, place.item), whole=True)
+            self._emit_unit(port, payload, Place(0, self._units - 1, place.item))
+
+    def _emit_unit(self, port: OutPort, payload: Any, place: Place) -> None:
+        """Send a result as a unit of its own; one that cannot be sent leaves it empty, no gap."""
+        try:
+            self._placing.emit(port, payload, place, whole=True)
+        except ReadersGone:
+            raise
+        except Exception:  # the user's: of its key, or of how it is pickled; nobody has got it
+            self._end_quietly(port, place.lane, place.unit, 1, free=True)
+            raise
 
     def _end_quietly(self, port: OutPort, lane: int, unit: int, span: int, *, free: bool) -> None:
         """The same as ``_end_units``, whether anybody needs the results or not."""

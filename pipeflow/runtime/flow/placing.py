@@ -73,13 +73,16 @@ class Placing:
             ResultNotSerializable: It cannot be pickled.
         """
         packet = self._encode_one(payload, place.item) if port.mixed else None
+        if packet is not None:
+            for spread in port.spreads:
+                spread.check(payload)
         for drop in port.drops:
             assert packet is not None
             drop.offer(place, payload, packet, whole=whole)
         for spread in port.spreads:
             target = self._acquire(spread, place.lane, place.unit, payload)
-            target.count()
             if packet is not None:
+                target.count()
                 self._send_alone(target, packet, place, whole=whole)
             else:
                 self._add(target, payload, place, whole=whole)
@@ -125,9 +128,9 @@ class Placing:
     def _add(self, target: Target, payload: Any, place: Place, *, whole: bool) -> None:
         if target.large:
             self.send(target)
-        target.batch.add(
-            place.lane, place.unit, place.item, self._settle(target, payload, place.item)
-        )
+        settled = self._settle(target, payload, place.item)
+        target.count()  # what cannot be pickled was not sent
+        target.batch.add(place.lane, place.unit, place.item, settled)
         target.cost += 1
         target.large = is_large(payload)
         if whole:

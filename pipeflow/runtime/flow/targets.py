@@ -216,6 +216,11 @@ class Spread:
         """Whether every reader is gone."""
         return not any(target.channels for target in self.targets)
 
+    def check(self, payload: Any) -> None:
+        """Raise what the user's key of this item raises: before another spread has got it."""
+        if self._pick_key is not None:
+            self._pick_key(payload)
+
     def pick(self, lane: int, unit: int, payload: Any) -> Target | None:
         """The target for an item; ``None``: any with room, and none has room now."""
         match self.route:

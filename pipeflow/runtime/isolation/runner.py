@@ -20,7 +20,7 @@ from pipeflow.planner.plan import Join, Plan, StagePlan
 from pipeflow.runtime.at_work import others_at_work
 from pipeflow.runtime.board import Board
 from pipeflow.runtime.brief import WorkerBrief
-from pipeflow.runtime.flow.assemble import join_key
+from pipeflow.runtime.flow.assemble import join_key, keys_of_results
 from pipeflow.runtime.flow.refused import ReadersGone
 from pipeflow.runtime.isolation.ahead import Ahead
 from pipeflow.runtime.isolation.keys import told_key
@@ -115,6 +115,7 @@ def _run(task: Task) -> int:
     outbox = RunnerOutbox(
         link,
         read=stage.edges_out,
+        keys=keys_of_results(brief.plan, stage),
         context=context,
         pool=share.pool,
         log_level=brief.log_level,

@@ -11,7 +11,7 @@ import select
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from pipeflow.errors import ItemNotSerializable
@@ -34,7 +34,7 @@ from pipeflow.runtime.isolation.messages import (
     pack_record,
 )
 from pipeflow.runtime.messages import ItemId, Logged, WorkerReport
-from pipeflow.spec.pipeline import ERRORS
+from pipeflow.spec.pipeline import ERRORS, OUT
 from pipeflow.stages.context import StageContext
 from pipeflow.transports.codec import Encoder, Pile
 from pipeflow.transports.slots import SlotPool
@@ -51,6 +51,8 @@ class RunnerOutbox:
     Args:
         link: To the keeper.
         read: Output ports that anybody reads.
+        keys: Of some ports the keys by which their items spread: the keeper asks for them once
+            more, but then it is too late for the item to fail.
         context: The stage's, for its metrics.
         pool: Where the arrays of results go.
         log_level: Least level of log lines that are sent.
@@ -62,6 +64,7 @@ class RunnerOutbox:
         link: Link,
         *,
         read: Iterable[str],
+        keys: Mapping[str, Sequence[Callable[[Any], object]]],
         context: StageContext,
         pool: SlotPool,
         log_level: str,
@@ -69,6 +72,7 @@ class RunnerOutbox:
     ) -> None:
         self._link, self._ring = link, link.writer()
         self._read, self._context, self._least = frozenset(read), context, log_level
+        self._keys, self._quick_keys = keys, keys.get(OUT, ())
         self._ahead, self._told = ahead, 0
         self._pid = os.getpid()
         self._encoder = Encoder(pool)
@@ -111,6 +115,8 @@ class RunnerOutbox:
         if port not in self._read:
             self._acts.append(Unread(port))
             return
+        for key in self._keys.get(port, ()):
+            key(payload)
         pile = self._pile
         if pile is None:
             pile = self._pile = self._encoder.pile()
@@ -176,9 +182,11 @@ class RunnerOutbox:
         Only when all before it was told.
 
         Returns:
-            Whether it could be pickled; if not, nothing was told.
+            Whether it could be pickled, and has the keys it needs; if not, nothing was told.
         """
         try:
+            for key in self._quick_keys:
+                key(result)
             data = pack_quick(result)
         except BaseException:  # the user's own objects: who sends them otherwise says what is wrong
             return False

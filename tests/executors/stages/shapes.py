@@ -318,3 +318,18 @@ class Flaky:
     def two(self, item: int) -> Iterator[Any]:
         yield item
         yield pipeflow.to("second", self.one(item))
+
+
+def unlike_on_odd(item: int) -> Any:
+    """What cannot be pickled, for odd items."""
+    return item if item % 2 == 0 else [lambda: item]
+
+
+def many_unlike_on_odd(item: int) -> Iterator[Any]:
+    yield [item]
+    yield pipeflow.to("side", item)
+    yield [item] if item % 2 == 0 else [lambda: item]
+
+
+def as_it_is(item: Any) -> Any:
+    return item
