@@ -106,3 +106,20 @@ def test_a_result_whose_partition_key_fails_is_the_failure_of_its_item(
     (letter,) = outcome.items("letters")
     assert (letter["item"], letter["error"]["type"]) == (5, "ZeroDivisionError")
     assert "in the partition key of stage 'after'" in letter["error"]["traceback"]
+
+
+def test_finish_that_gives_what_cannot_be_pickled_is_told_as_any_stage_that_does(
+    tmp_path: Path, executor: str
+) -> None:
+    stages = {
+        "source": SOURCE,
+        "work": {"call": "shapes:UnlikeAtLast", "inputs": "source"},
+        "sink": {"keep": "work"},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    (error,) = outcome.report.errors
+    assert (error.stage, error.item) == ("work", "work:1")
+    assert "cannot be pickled" in error.message
+    assert outcome.report.ledger.balanced

@@ -228,6 +228,11 @@ class DropEdge:
         self.mailboxes = mailboxes
         self._pick_key = pick_key
 
+    def check(self, payload: Any) -> None:
+        """See ``Spread.check``."""
+        if self._pick_key is not None:
+            self._pick_key(payload)
+
     def offer(
         self, place: tuple[int, int, ItemId], payload: Any, packet: Packet, *, whole: bool
     ) -> None:

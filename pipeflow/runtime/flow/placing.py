@@ -72,10 +72,13 @@ class Placing:
             ReadersGone: Nobody needs any more results of this stage.
             ResultNotSerializable: It cannot be pickled.
         """
-        packet = self._encode_one(payload, place.item) if port.mixed else None
-        if packet is not None:
+        packet: Packet | None = None
+        if port.mixed:
+            for drop in port.drops:
+                drop.check(payload)
             for spread in port.spreads:
                 spread.check(payload)
+            packet = self._encode_one(payload, place.item)
         for drop in port.drops:
             assert packet is not None
             drop.offer(place, payload, packet, whole=whole)

@@ -217,7 +217,7 @@ class Spread:
         return not any(target.channels for target in self.targets)
 
     def check(self, payload: Any) -> None:
-        """Raise what the user's key of this item raises: before another spread has got it."""
+        """Raise what the user's key of this item raises: before another reader has got it."""
         if self._pick_key is not None:
             self._pick_key(payload)
 

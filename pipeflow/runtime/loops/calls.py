@@ -382,6 +382,8 @@ class CallLoop(StageLoop):
                 if result is not None:
                     self._emit(result, self._new_id(), place)
                     yield GOES_ON
+        except ResultNotSerializable as error:
+            raise self._not_serializable(error) from None
         except CONTROL:
             raise
         except BaseException as error:  # the user's code: a boundary

@@ -333,3 +333,12 @@ def many_unlike_on_odd(item: int) -> Iterator[Any]:
 
 def as_it_is(item: Any) -> Any:
     return item
+
+
+class UnlikeAtLast:
+    def __call__(self, item: int) -> None:
+        pass
+
+    def finish(self) -> Iterator[Any]:
+        yield 1
+        yield lambda: 1
