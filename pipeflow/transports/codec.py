@@ -24,7 +24,7 @@ from pipeflow.transports.base import Packet
 from pipeflow.transports.building import PROTOCOL, Build, PlainArray
 from pipeflow.transports.culprit import loading_index, not_serializable, reason_of
 from pipeflow.transports.pieces import pieces_of
-from pipeflow.transports.reading import Reading, load_with, rebuild_array
+from pipeflow.transports.reading import Reading, array_in, load_with, rebuild_array
 from pipeflow.transports.slots import SlotPool
 from pipeflow.transports.unloadable import Unloadable, Unopened, may_run_code, unloadable
 from pipeflow.transports.views import Views
@@ -183,9 +183,9 @@ class Decoder:
             if form == _LIST_FORM and not packet.buffers:
                 plain: list[Any] = pickle.loads(packet.pickled)  # most are, so it is kept short
                 return plain
-            reading = Reading(packet.buffers, self._views, private)
             if form == _ARRAYS_FORM:
-                return [reading.array(*plain) for plain in pickle.loads(packet.pickled[1:])]
+                return self._arrays(packet, private)
+            reading = Reading(packet.buffers, self._views, private)
             load = _load_pile if form == _PILE_FORM else _load_list
             payloads: list[Any] = load_with(reading, load, packet.pickled)
         except PipeflowError:
@@ -197,6 +197,15 @@ class Decoder:
                 index = load_with(again, loading_index, packet.pickled)
             raise ItemNotLoadable(index, reason_of(error)) from error
         return payloads
+
+    def _arrays(self, packet: Packet, private: bool) -> list[Any]:
+        """The payloads of a packet of arrays and nothing else."""
+        buffers, views = packet.buffers, self._views
+        arrays = [
+            array_in(buffers[index], views, shape, dtype, layout)
+            for index, shape, dtype, layout in pickle.loads(packet.pickled[1:])
+        ]
+        return [array.copy(order="K") for array in arrays] if private else arrays
 
     def salvage(
         self,

@@ -151,24 +151,23 @@ class SlotPool:
             if slot is None:
                 return np.empty(shape, kind)
             offset = slot.offset
-            base = np.frombuffer(self._memory, np.uint8, nbytes, offset)
+            array = np.ndarray(axes, kind, self._memory, offset)
             ref = SlotRef(self._worker, slot.number, offset, nbytes)
-            self._holdings.keep(base, ref, address=self._address + offset)
-        return np.ndarray(axes, kind, base)
+            # It lies in the mapping itself, so every array made from it has it as its base.
+            self._holdings.keep(array, ref, address=self._address + offset)
+        return array
 
     def find(self, array: np.ndarray[Any, Any]) -> tuple[SlotRef, object] | None:
         """Where an array lies in shared memory, and the object that keeps it there.
 
         Finds arrays of ``empty``, received ones, and slices of both.
         """
-        hold = self._hold_under(array)
+        hold = self._holdings.of(array) or self._hold_under(array.base)
         if hold is None:
             return None
-        keeper, ref = hold(), hold.ref
-        if keeper is None:
-            return None
-        if array.base is keeper and array.nbytes == ref.nbytes and array.flags.c_contiguous:
-            return ref, keeper  # all of it, as most that is passed on
+        ref = hold.ref
+        if array.nbytes == ref.nbytes and array.flags.c_contiguous and hold() is array:
+            return ref, array  # all of it, as most that is passed on
         return self._part(hold, *bounds_of(array))
 
     def find_bytes(self, array: np.ndarray[Any, Any]) -> tuple[SlotRef, object] | None:
@@ -457,9 +456,8 @@ class SlotPool:
 
     # -- finding an array
 
-    def _hold_under(self, array: np.ndarray[Any, Any]) -> Hold | None:
+    def _hold_under(self, target: Any) -> Hold | None:
         """The hold under an array: arrays, memory views and numpy's helpers lead to their base."""
-        target: Any = array
         for _ in range(_MOST_BASES):
             if target is None:
                 return None
