@@ -23,12 +23,14 @@ from pipeflow.transports.shelf import FEW, SHARED_FROM, Shelf, Slot, size_class
 if TYPE_CHECKING:
     import numpy as np
 
-#: Slots lent longest that are looked at before anything else.
+#: Slots lent longest that are taken back at most before one is lent.
 _QUICK_LOOKS: Final = 4
 #: A waiter first lets others run, and only then sleeps: less than a tenth of a millisecond of sleep
 #: is not to be had.
 _YIELD_S: Final = 50e-6
 _NAP_S: Final = 20e-6
+#: While it waits, so often it looks at all slots, not just at those that are due.
+_FULL_LOOK_EVERY: Final = 8
 #: No processor reads through the arrays of others faster than that, from any cache.
 _READ_BYTES_PER_S: Final = 50e9
 #: A look costs about 0.3 us, fresh memory about 0.3 ns a byte: more looks for larger slots.
@@ -249,26 +251,50 @@ class SlotPool:
         return slot
 
     def _reuse(self, shelf: Shelf, size: int) -> Slot | None:
-        self._collect(shelf, _QUICK_LOOKS)
+        self._collect_first(shelf)
         if not shelf.free or (len(shelf.lent) >= FEW and self._crowded(size)):
             self._settle_all()
-            self._collect(shelf, _looks(size))
+            self._collect_first(shelf)
+            if not shelf.free:
+                self._collect(shelf, _looks(size))
             if self._is_worth_waiting(shelf, size):
                 if not shelf.free and not self._crowded(size) and shelf.wants_more():
                     return None
                 self._await_return(shelf, size)
         return shelf.free.pop() if shelf.free else None
 
-    def _collect(self, shelf: Shelf, looks: int) -> None:
-        """Take back what nobody holds of the slots lent longest; the held ones go to the end."""
+    def _collect_first(self, shelf: Shelf) -> None:
+        """Take back a few of the slots lent longest, up to the first that is held.
+
+        They come back in the order in which they were lent, but for those that are kept for long:
+        ``_collect`` moves these out of the way.
+        """
         lent, is_free, me = shelf.lent, self._maps.holders.is_free, self._worker
+        looks = _QUICK_LOOKS
+        while looks and lent and is_free(me, lent[0].number):
+            shelf.free.append(lent.popleft())
+            self._lent -= shelf.free[-1].size
+            looks -= 1
+
+    def _collect(self, shelf: Shelf, looks: int) -> None:
+        """Take back what nobody holds of so many slots lent longest.
+
+        What is still held though others that were lent later are not goes to the end.
+        """
+        lent, is_free, me = shelf.lent, self._maps.holders.is_free, self._worker
+        kept: list[Slot] = []
+        passed = 0  # of those kept, how many were lent before one that is free
         for _ in range(min(looks, len(lent))):
             slot = lent.popleft()
             if is_free(me, slot.number):
                 shelf.free.append(slot)
-                self._note_lent(-slot.size)
+                self._lent -= slot.size
+                passed = len(kept)
             else:
-                lent.append(slot)
+                kept.append(slot)
+        lent.extendleft(reversed(kept[passed:]))
+        lent.extend(kept[:passed])
+        self._note_lent(0)
 
     def _note_pace(self) -> None:
         """See whether arrays leave faster than anyone could read them."""
@@ -301,7 +327,8 @@ class SlotPool:
         """
         self.before_wait()
         patience_s = shelf.patience_s(size)
-        before = lent = len(shelf.lent)
+        rounds, before = 0, len(shelf.lent)
+        lent = before
         now = time.monotonic()
         until, sleeps_from = now + patience_s, now + _YIELD_S
         self._count_up(Usage.WAITS)
@@ -311,7 +338,10 @@ class SlotPool:
             else:
                 time.sleep(_NAP_S)
             self._settle_all()
-            self._collect(shelf, _looks(size))
+            self._collect_first(shelf)
+            if rounds % _FULL_LOOK_EVERY == 0:
+                self._collect(shelf, _looks(size))
+            rounds += 1
             now = time.monotonic()
             if len(shelf.lent) < lent:
                 lent, until = len(shelf.lent), now + patience_s
