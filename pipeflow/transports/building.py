@@ -34,7 +34,7 @@ class Build:
     """
 
     def __init__(self, pool: SlotPool | None) -> None:
-        self._pool = pool
+        self.pool = pool
         self.buffers: list[bytes | SlotRef] = []
         self.keep: list[object] = []
         self.shared_bytes = 0
@@ -71,6 +71,20 @@ class Build:
         index, layout = len(self.buffers), self._store(array)
         return index, array.shape, _spell(dtype), layout
 
+    def lying_array(self, array: Array) -> PlainArray | None:
+        """``plain_array`` for one all of which lies in shared memory, as most that is passed on.
+
+        It is read-only from now on. ``None`` if it does not.
+        """
+        ref = None if self.pool is None else self.pool.whole(array)
+        if ref is None:
+            return None
+        plain = len(self.buffers), array.shape, _spell(array.dtype), None
+        self._share(ref, array)
+        if array.flags.writeable:
+            _freeze(array)
+        return plain
+
     def record_array(self, array: Array) -> Any:
         """Reduce an array of records: the plain array, and what it is seen as."""
         import numpy as np
@@ -83,7 +97,7 @@ class Build:
             raw = buffer.raw()
         except BufferError:
             return True  # not in one piece: pickle has it in the stream, or says so
-        if self._pool is None or raw.nbytes < SHARED_FROM or not self._share_raw(raw):
+        if self.pool is None or raw.nbytes < SHARED_FROM or not self._share_raw(raw):
             self._inline(bytes(raw))
         return False
 
@@ -104,24 +118,20 @@ class Build:
 
     def freeze(self) -> None:
         """Make what was sent by reference read-only, as far as we can reach."""
-        if not self._sent:
-            return
-        for array in self._sent:
-            part: Any = array
-            while hasattr(part, "flags") and part.flags.writeable:
-                part.setflags(write=False)
-                part = part.base
-        self._sent.clear()
+        if self._sent:
+            for array in self._sent:
+                _freeze(array)
+            self._sent.clear()
 
     # -- where the bytes go
 
     def _store(self, array: Array) -> Any:
         """Put an array's bytes somewhere; how they are laid out there."""
-        if self._pool is not None and array.nbytes >= SHARED_FROM:
-            found = self._pool.find(array)
+        if self.pool is not None and array.nbytes >= SHARED_FROM:
+            found = self.pool.find(array)
             if found is not None:
                 return self._refer(array, *found)
-            lease = self._pool.reserve(array.nbytes)
+            lease = self.pool.reserve(array.nbytes)
             if lease is not None:
                 self.filled = True
                 self._share(lease.ref, lease)
@@ -147,12 +157,12 @@ class Build:
         """Put a buffer into a slot, or find it there."""
         import numpy as np
 
-        assert self._pool is not None
-        found = self._pool.find_bytes(np.frombuffer(raw, np.uint8))
+        assert self.pool is not None
+        found = self.pool.find_bytes(np.frombuffer(raw, np.uint8))
         if found is not None:
             self._share(*found)
             return True
-        lease = self._pool.reserve(raw.nbytes)
+        lease = self.pool.reserve(raw.nbytes)
         if lease is None:
             return False
         self.filled = True
@@ -168,6 +178,13 @@ class Build:
     def _inline(self, data: bytes) -> None:
         self.buffers.append(data)
         self.copied_bytes += len(data)
+
+
+def _freeze(array: Array) -> None:
+    part: Any = array
+    while hasattr(part, "flags") and part.flags.writeable:
+        part.setflags(write=False)
+        part = part.base
 
 
 def _spell(dtype: Any) -> Any:

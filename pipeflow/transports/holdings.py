@@ -95,7 +95,6 @@ class Holdings:
     def __init__(self, table: HolderTable, worker: int) -> None:
         self._table = table
         self._first, self._step = table.cells_of(worker)
-        self._on_death: Callable[[Any], None] = self.mourn
         self._counts: dict[int, int] = {}  # by cell
         self._holds: dict[int, Hold] = {}
         self._dead: deque[Hold] = deque()
@@ -114,7 +113,7 @@ class Holdings:
             ref: The slot, and which part of it ``target`` covers.
             address: Where that part is mapped, if arrays over ``target`` are to be found.
         """
-        hold = Hold(target, self._on_death)
+        hold = Hold(target, self.mourn)
         pool, slot, _, _ = hold.ref = ref
         hold.address = address
         hold.cell = cell = self._first[pool] + slot * self._step
@@ -160,7 +159,7 @@ class Holdings:
 
     def mourn(self, hold: Hold) -> None:
         """Take note of a death; called by the interpreter."""
-        if self._dead or not self._lock.acquire(blocking=False):
+        if self._dead or not self._lock.acquire(False):
             self._dead.append(hold)
         else:  # as most often: nobody else is at work
             try:

@@ -68,7 +68,7 @@ def array_in(
         dtype: Type of its elements.
         layout: As ``building.PlainArray`` has it.
     """
-    if type(buffer) is SlotRef:
+    if not isinstance(buffer, bytes):
         return needed(views).array(buffer, shape, dtype, layout)
     import numpy as np
 

@@ -159,18 +159,24 @@ class SlotPool:
             self._holdings.keep(array, ref, address=self._address + offset)
         return array
 
+    def whole(self, array: np.ndarray[Any, Any]) -> SlotRef | None:
+        """Where an array lies of which ``find`` would say that it keeps all of it there itself."""
+        hold = self._holdings.of(array)
+        if hold is None:
+            return None
+        ref = hold.ref
+        return ref if array.nbytes == ref.nbytes and array.flags.c_contiguous else None
+
     def find(self, array: np.ndarray[Any, Any]) -> tuple[SlotRef, object] | None:
         """Where an array lies in shared memory, and the object that keeps it there.
 
         Finds arrays of ``empty``, received ones, and slices of both.
         """
-        hold = self._holdings.of(array) or self._hold_under(array.base)
-        if hold is None:
-            return None
-        ref = hold.ref
-        if array.nbytes == ref.nbytes and array.flags.c_contiguous and hold() is array:
-            return ref, array  # all of it, as most that is passed on
-        return self._part(hold, *bounds_of(array))
+        ref = self.whole(array)
+        if ref is not None:
+            return ref, array
+        hold = self._hold_under(array)
+        return None if hold is None else self._part(hold, *bounds_of(array))
 
     def find_bytes(self, array: np.ndarray[Any, Any]) -> tuple[SlotRef, object] | None:
         """The same for bytes of an object that does not say what they lie in: Arrow's buffers."""
