@@ -264,7 +264,7 @@ class SlotPool:
             if not shelf.free:
                 self._collect(shelf, _looks(size))
             if self._is_worth_waiting(shelf, size):
-                if not shelf.free and not self._crowded(size) and shelf.wants_more():
+                if not shelf.free and not self._crowded(size) and shelf.wants_more(size):
                     return None
                 self._await_return(shelf, size)
         return shelf.free.pop() if shelf.free else None
@@ -335,7 +335,7 @@ class SlotPool:
         patience_s = shelf.patience_s(size)
         rounds, before = 0, len(shelf.lent)
         lent = before
-        now = time.monotonic()
+        began = now = time.monotonic()
         until, sleeps_from = now + patience_s, now + _YIELD_S
         self._count_up(Usage.WAITS)
         while now < until and (not shelf.free or (lent >= FEW and self._crowded(size))):
@@ -351,7 +351,7 @@ class SlotPool:
             now = time.monotonic()
             if len(shelf.lent) < lent:
                 lent, until = len(shelf.lent), now + patience_s
-        shelf.note_wait(in_vain=lent == before)
+        shelf.note_wait(now - began, in_vain=lent == before)
 
     def _fresh(self, shelf: Shelf, size: int) -> Slot | None:
         """A slot without memory yet: an old one, or a new number and new addresses."""
