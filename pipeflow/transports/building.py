@@ -131,11 +131,16 @@ class Build:
             found = self.pool.find(array)
             if found is not None:
                 return self._refer(array, *found)
-            lease = self.pool.reserve(array.nbytes)
-            if lease is not None:
+            order = _order(array)
+            placed = self.pool.place(array.shape, array.dtype, array.nbytes, order or "C")
+            if placed is not None:
+                import numpy as np
+
+                copy, ref = placed
                 self.filled = True
-                self._share(lease.ref, lease)
-                return _copy_into(lease.memory, array)
+                self._share(ref, copy)
+                np.copyto(copy, array)
+                return order
         self._inline(array.tobytes("A"))
         return _order(array)
 
@@ -195,14 +200,5 @@ def _spell(dtype: Any) -> Any:
 
 
 def _order(array: Array) -> Literal["F"] | None:
-    """How ``tobytes("A")`` and ``_copy_into`` lay an array out; ``None`` is as C does."""
+    """How ``tobytes("A")`` lays an array out; ``None`` is as C does."""
     return "F" if array.flags.f_contiguous and not array.flags.c_contiguous else None
-
-
-def _copy_into(memory: memoryview, array: Array) -> Literal["F"] | None:
-    """Copy an array, whatever its strides, and say in which order."""
-    import numpy as np
-
-    order = _order(array)
-    np.copyto(np.ndarray(array.shape, array.dtype, buffer=memory, order=order), array)
-    return order

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from pipeflow.errors import MemoryLimitReached
 from pipeflow.transports.backing import CACHE_BYTES
@@ -106,9 +106,11 @@ class SlotPool:
         return memoryview(self._memory)
 
     @cached_property
-    def _address(self) -> int:
-        """Where it lies in this process."""
-        return address_of(self._memory)
+    def _mapped(self) -> tuple[type[np.ndarray[Any, Any]], mmap.mmap, int]:
+        """What makes arrays, this worker's range, and where it lies in this process."""
+        import numpy as np
+
+        return np.ndarray, self._memory, address_of(self._memory)
 
     def reserve(self, nbytes: int) -> Lease | None:
         """Lend a slot of at least ``nbytes``.
@@ -146,18 +148,30 @@ class SlotPool:
         nbytes = math.prod(axes) * kind.itemsize
         if nbytes < SHARED_FROM or kind.hasobject or min(axes, default=1) < 0:
             return np.empty(shape, kind)
+        placed = self.place(axes, kind, nbytes)
+        return np.empty(shape, kind) if placed is None else placed[0]
+
+    def place(
+        self, shape: tuple[int, ...], dtype: Any, nbytes: int, order: Literal["C", "F"] = "C"
+    ) -> tuple[np.ndarray[Any, Any], SlotRef] | None:
+        """Lend a slot as an array, which keeps it; and where that lies. ``None``: as ``reserve``.
+
+        Raises:
+            MemoryLimitReached: All pools together would pass the limit.
+        """
         if not self._holdings.ours():
-            return np.empty(shape, kind)
+            return None
         with self._lock:
             slot = self._take(nbytes)
             if slot is None:
-                return np.empty(shape, kind)
+                return None
             offset = slot.offset
-            array = np.ndarray(axes, kind, self._memory, offset)
+            new_array, memory, address = self._mapped
+            array = new_array(shape, dtype, memory, offset, None, order)
             ref = SlotRef(self._worker, slot.number, offset, nbytes)
             # It lies in the mapping itself, so every array made from it has it as its base.
-            self._holdings.keep(array, ref, address=self._address + offset)
-        return array
+            self._holdings.keep(array, ref, address=address + offset)
+        return array, ref
 
     def whole(self, array: np.ndarray[Any, Any]) -> SlotRef | None:
         """Where an array lies of which ``find`` would say that it keeps all of it there itself."""

@@ -384,6 +384,7 @@ def test_a_process_that_user_code_forks_neither_lends_nor_lets_go(
         held.clear()
         gc.collect()
         assert writer.pool.reserve(MIB) is None
+        assert writer.pool.place((MIB,), np.uint8, MIB) is None
         assert writer.pool.empty(MIB, np.uint8).nbytes == MIB
 
     assert start(forget).join() == 0
