@@ -76,7 +76,7 @@ class Build:
 
         It is read-only from now on. ``None`` if it does not.
         """
-        ref = None if self.pool is None else self.pool.whole(array)
+        ref = None if self.pool is None else self.pool.finder.whole(array)
         if ref is None:
             return None
         plain = len(self.buffers), array.shape, _spell(array.dtype), None
@@ -128,7 +128,7 @@ class Build:
     def _store(self, array: Array) -> Any:
         """Put an array's bytes somewhere; how they are laid out there."""
         if self.pool is not None and array.nbytes >= SHARED_FROM:
-            found = self.pool.find(array)
+            found = self.pool.finder.find(array)
             if found is not None:
                 return self._refer(array, *found)
             order = _order(array)
@@ -163,7 +163,7 @@ class Build:
         import numpy as np
 
         assert self.pool is not None
-        found = self.pool.find_bytes(np.frombuffer(raw, np.uint8))
+        found = self.pool.finder.find_bytes(np.frombuffer(raw, np.uint8))
         if found is not None:
             self._share(*found)
             return True

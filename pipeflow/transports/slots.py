@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import mmap
 import os
@@ -15,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 from pipeflow.errors import MemoryLimitReached
 from pipeflow.transports.backing import CACHE_BYTES
 from pipeflow.transports.base import SlotRef
-from pipeflow.transports.holdings import Hold, Holdings
-from pipeflow.transports.hope import Hope
-from pipeflow.transports.layout import Maps, Usage, address_of, bounds_of
+from pipeflow.transports.claims import Claims
+from pipeflow.transports.finder import Finder
+from pipeflow.transports.holdings import Holdings
+from pipeflow.transports.layout import Maps, Usage, address_of
 from pipeflow.transports.shelf import FEW, SHARED_FROM, Shelf, Slot, size_class
 
 if TYPE_CHECKING:
@@ -35,14 +35,8 @@ _FULL_LOOK_EVERY: Final = 8
 _READ_BYTES_PER_S: Final = 50e9
 #: A look costs about 0.3 us, fresh memory about 0.3 ns a byte: more looks for larger slots.
 _BYTES_PER_LOOK: Final = 512
-#: Two pools that ask for the last bytes at once may both be refused: they ask again.
-_CLAIM_PAUSE_S: Final = 0.002
 #: Reservations between two looks at whether another pool found the limit reached.
 _TIDY_EVERY: Final = 32
-#: Steps from an array down to what it lies in.
-_MOST_BASES: Final = 16
-#: Slots whose header pages are reserved together.
-_HEADER_CHUNK: Final = 256
 
 
 class InFlight(Protocol):
@@ -88,10 +82,12 @@ class SlotPool:
         self._lent = 0
         self._lately, self._looked_at, self._untouched = 0, time.monotonic(), False
         self._senders: list[InFlight] = []
+        #: Its memory.
+        self.claims = Claims(maps, worker)
+        #: Finds what was lent, by this pool or by others.
+        self.finder = Finder(maps, holdings)
         #: Called before it waits for a slot: the one that comes back may not have left yet.
         self.before_wait: Callable[[], None] = lambda: None
-        #: Whether another worker is at work, and may let go of memory by itself.
-        self.others_at_work: Callable[[], bool] = lambda: False
         # A stage may ask for arrays from threads of its own.
         self._lock = threading.RLock()
 
@@ -173,42 +169,6 @@ class SlotPool:
             self._holdings.keep(array, ref, address=address + offset)
         return array, ref
 
-    def whole(self, array: np.ndarray[Any, Any]) -> SlotRef | None:
-        """Where an array lies of which ``find`` would say that it keeps all of it there itself."""
-        hold = self._holdings.of(array)
-        if hold is None:
-            return None
-        ref = hold.ref
-        return ref if array.nbytes == ref.nbytes and array.flags.c_contiguous else None
-
-    def find(self, array: np.ndarray[Any, Any]) -> tuple[SlotRef, object] | None:
-        """Where an array lies in shared memory, and the object that keeps it there.
-
-        Finds arrays of ``empty``, received ones, and slices of both.
-        """
-        ref = self.whole(array)
-        if ref is not None:
-            return ref, array
-        hold = self._hold_under(array)
-        return None if hold is None else self._part(hold, *bounds_of(array))
-
-    def find_bytes(self, array: np.ndarray[Any, Any]) -> tuple[SlotRef, object] | None:
-        """The same for bytes of an object that does not say what they lie in: Arrow's buffers."""
-        found = self.find(array)
-        if found is not None or not self._maps.is_mapped(bounds_of(array)[0]):
-            return found
-        low, high = bounds_of(array)
-        hold = self._holdings.covering(low, high - low)
-        return None if hold is None else self._part(hold, low, high)
-
-    def _part(self, hold: Hold, low: int, high: int) -> tuple[SlotRef, object] | None:
-        """What lies between two addresses, of what an object holds."""
-        keeper, ref = hold(), hold.ref
-        start = low - hold.address
-        if keeper is None or start < 0 or start + high - low > ref.nbytes:
-            return None
-        return SlotRef(ref.pool, ref.slot, ref.offset + start, high - low), keeper
-
     def adopt(self) -> None:
         """Go on where a process has died that had this pool before; ahead of all else.
 
@@ -233,9 +193,7 @@ class SlotPool:
     def tidy(self) -> None:
         """Give free memory back if another pool has found the limit reached; for idle moments."""
         with self._lock:
-            mine = self._maps.usage(self._worker, Usage.PINCHED)
-            if self._maps.usage_of_all(Usage.PINCHED) > mine:
-                self._settle_all()
+            if self.claims.is_another_pinched():
                 self._give_back(None)
 
     def close(self) -> None:
@@ -262,7 +220,7 @@ class SlotPool:
             shelf = self._shelves[size] = Shelf()
         slot = self._reuse(shelf, size) or self._fresh(shelf, size) or self._larger(size)
         if slot is None:
-            self._count_up(Usage.FALLBACKS)
+            self.claims.count_up(Usage.FALLBACKS)
             return None
         if not slot.reserved:
             self._furnish(slot)
@@ -351,7 +309,7 @@ class SlotPool:
         lent = before
         began = now = time.monotonic()
         until, sleeps_from = now + patience_s, now + _YIELD_S
-        self._count_up(Usage.WAITS)
+        self.claims.count_up(Usage.WAITS)
         while now < until and (not shelf.free or (lent >= FEW and self._crowded(size))):
             if now < sleeps_from:
                 os.sched_yield()
@@ -374,7 +332,7 @@ class SlotPool:
         handle = self._maps.handle
         if self._count >= handle.max_slots or self._top + size > handle.range_bytes:
             return None
-        self._reserve_header()
+        self.claims.reserve_header(self._count)
         slot = Slot(self._count, self._top, size)
         self._count += 1
         self._top += size
@@ -396,72 +354,23 @@ class SlotPool:
     def _furnish(self, slot: Slot) -> None:
         """Get memory for a slot, or put it back and raise."""
         try:
-            self._claim(slot.size)
-            try:
-                offset = self._maps.handle.range_at(self._worker) + slot.offset
-                self._maps.backing.reserve(offset, slot.size)
-            except OSError as error:
-                # The machine has less than the limit allows: to the run it is the same.
-                self._add_reserved(-slot.size)
-                raise self._limit_reached(slot.size) from error
+            self.claims.furnish(slot, self._give_back)
         except MemoryLimitReached:
             self._shelves[slot.size].bare.append(slot)
             raise
-        slot.reserved = slot.size
-        self._maps.describe(self._worker, slot.number, slot.offset, slot.size)
-        self._count_up(Usage.GROWTHS)
-
-    def _claim(self, nbytes: int) -> None:
-        """Enter ``nbytes`` in the books of the run.
-
-        What is entered is seen by the other pools before they look at the sum, so together they
-        never pass the limit; two at once may both step back, and try again.
-        """
-        maps, limit, hope = self._maps, self._maps.handle.limit_bytes, None
-        for attempt in itertools.count():
-            self._add_reserved(nbytes)
-            if maps.usage_of_all(Usage.RESERVED) <= limit:
-                maps.set_usage(self._worker, Usage.PINCHED, 0)
-                return
-            self._add_reserved(-nbytes)
-            self._settle_all()
-            if self._give_back(nbytes):
-                continue
-            maps.set_usage(self._worker, Usage.PINCHED, 1)
-            hope = hope or Hope(time.monotonic())
-            if self._is_hopeless(nbytes, hope):
-                break
-            time.sleep(_CLAIM_PAUSE_S * (1 + (self._worker + attempt) % 4))
-        maps.set_usage(self._worker, Usage.PINCHED, 0)
-        raise self._limit_reached(nbytes)
-
-    def _is_hopeless(self, nbytes: int, hope: Hope) -> bool:
-        """Whether stages keep the memory that we lack, as far as a look can tell."""
-        maps = self._maps
-        limit, reserved = maps.handle.limit_bytes, maps.usage_of_all(Usage.RESERVED)
-        if nbytes > limit:
-            return True
-        # Idle memory is its owner's, who gives it back as soon as it sees that we are pinched.
-        room = limit - reserved + maps.idle_bytes() >= nbytes
-        seen = (reserved, maps.held_bytes())
-        return hope.is_over(time.monotonic(), seen=seen, stirs=room or self.others_at_work())
 
     def _give_back(self, wanted: int | None) -> int:
         """Give back memory of free slots until ``wanted`` bytes are reached; how many it was."""
+        self._settle_all()
         given = 0
         for slot in self._all_free():
-            if wanted is not None and given >= wanted:
-                self._shelves[slot.size].free.append(slot)
-                continue
-            if not self._maps.backing.release(self._memory, slot.offset, slot.size):
-                self._shelves[slot.size].free.append(slot)
-                continue
-            slot.reserved = 0
-            self._maps.describe(self._worker, slot.number, slot.offset, 0)
-            self._shelves[slot.size].bare.append(slot)
-            given += slot.size
-        if given:
-            self._add_reserved(-given)
+            shelf = self._shelves[slot.size]
+            enough = wanted is not None and given >= wanted
+            if enough or not self.claims.strip(slot, self._memory):
+                shelf.free.append(slot)
+            else:
+                shelf.bare.append(slot)
+                given += slot.size
         return given
 
     def _all_free(self) -> Iterator[Slot]:
@@ -472,50 +381,13 @@ class SlotPool:
             free, shelf.free = shelf.free, []
             yield from free
 
-    def _reserve_header(self) -> None:
-        """Have the header's pages before a cell of the next slots is written."""
-        if self._count % _HEADER_CHUNK:
-            return
-        handle, backing = self._maps.handle, self._maps.backing
-        header = self._worker * handle.header_bytes
-        workers = handle.workers
-        for at, width in ((handle.directory_at, 16), (handle.holders_at, workers)):
-            start = header + at + self._count * width
-            try:
-                backing.reserve(start, _HEADER_CHUNK * width)
-            except OSError as error:
-                raise self._limit_reached(_HEADER_CHUNK * width) from error
-
     def _note_lent(self, nbytes: int) -> None:
         self._lent += nbytes
         self._maps.set_usage(self._worker, Usage.LENT, self._lent)
 
-    def _add_reserved(self, nbytes: int) -> None:
-        before = self._maps.usage(self._worker, Usage.RESERVED)
-        self._maps.set_usage(self._worker, Usage.RESERVED, before + nbytes)
-
-    def _count_up(self, cell: Usage) -> None:
-        self._maps.set_usage(self._worker, cell, self._maps.usage(self._worker, cell) + 1)
-
-    def _limit_reached(self, wanted: int) -> MemoryLimitReached:
-        return MemoryLimitReached(self._maps.handle.limit_bytes, wanted, self._maps.held_bytes())
-
     def _settle_all(self) -> None:
         for sender in self._senders:
             sender.settle()
-
-    # -- finding an array
-
-    def _hold_under(self, target: Any) -> Hold | None:
-        """The hold under an array: arrays, memory views and numpy's helpers lead to their base."""
-        for _ in range(_MOST_BASES):
-            if target is None:
-                return None
-            hold = self._holdings.of(target)
-            if hold is not None:
-                return hold if hold.address else None
-            target = target.obj if isinstance(target, memoryview) else getattr(target, "base", None)
-        return None
 
 
 def _looks(size: int) -> int:
