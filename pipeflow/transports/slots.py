@@ -31,8 +31,8 @@ _YIELD_S: Final = 50e-6
 _NAP_S: Final = 20e-6
 #: While it waits, so often it looks at all slots, not just at those that are due.
 _FULL_LOOK_EVERY: Final = 8
-#: No processor reads through the arrays of others faster than that, from any cache.
-_READ_BYTES_PER_S: Final = 50e9
+#: No processor fills arrays faster than that, in any cache.
+_FILL_BYTES_PER_S: Final = 50e9
 #: A look costs about 0.3 us, fresh memory about 0.3 ns a byte: more looks for larger slots.
 _BYTES_PER_LOOK: Final = 512
 #: Reservations between two looks at whether another pool found the limit reached.
@@ -79,8 +79,8 @@ class SlotPool:
         self._top = 0
         self._count = 0
         self._reservations = 0
-        self._lent = 0
-        self._lately, self._looked_at, self._untouched = 0, time.monotonic(), False
+        self._lent = self._told = 0  # bytes, and what the others were told
+        self._lately, self._looked_at, self._untouched = 0, time.process_time(), False
         self._senders: list[InFlight] = []
         #: Its memory.
         self.claims = Claims(maps, worker)
@@ -180,7 +180,8 @@ class SlotPool:
                 shelf.lent.append(Slot(number, offset, nbytes, nbytes))
                 self._count = max(self._count, number + 1)
                 self._top = max(self._top, offset + nbytes)
-                self._note_lent(nbytes)
+                self._lent += nbytes
+            self._note_lent()
 
     def watch(self, sender: InFlight) -> None:
         """Ask ``sender`` to settle before fresh memory is taken, and keep what it has in flight."""
@@ -225,7 +226,8 @@ class SlotPool:
         if not slot.reserved:
             self._furnish(slot)
         self._shelves[slot.size].lent.append(slot)
-        self._note_lent(slot.size)
+        self._lent += slot.size
+        self._note_lent()
         return slot
 
     def _reuse(self, shelf: Shelf, size: int) -> Slot | None:
@@ -272,12 +274,16 @@ class SlotPool:
                 kept.append(slot)
         lent.extendleft(reversed(kept[passed:]))
         lent.extend(kept[:passed])
-        self._note_lent(0)
+        self._note_lent()
 
     def _note_pace(self) -> None:
-        """See whether arrays leave faster than anyone could read them."""
-        now = time.monotonic()
-        self._untouched = self._lately > (now - self._looked_at) * _READ_BYTES_PER_S
+        """See whether arrays are lent faster than this process could have filled them.
+
+        Only the time counts that it had a processor, less what it spent here: else a pool that
+        waits would take its own waits for work that is done on the arrays.
+        """
+        now = time.process_time()
+        self._untouched = self._lately > (now - self._looked_at) * _FILL_BYTES_PER_S
         self._lately, self._looked_at = 0, now
 
     def _crowded(self, size: int) -> bool:
@@ -307,6 +313,7 @@ class SlotPool:
         patience_s = shelf.patience_s(size)
         rounds, before = 0, len(shelf.lent)
         lent = before
+        spent = time.process_time()
         began = now = time.monotonic()
         until, sleeps_from = now + patience_s, now + _YIELD_S
         self.claims.count_up(Usage.WAITS)
@@ -323,6 +330,7 @@ class SlotPool:
             now = time.monotonic()
             if len(shelf.lent) < lent:
                 lent, until = len(shelf.lent), now + patience_s
+        self._looked_at += time.process_time() - spent
         shelf.note_wait(now - began, in_vain=lent == before)
 
     def _fresh(self, shelf: Shelf, size: int) -> Slot | None:
@@ -381,9 +389,10 @@ class SlotPool:
             free, shelf.free = shelf.free, []
             yield from free
 
-    def _note_lent(self, nbytes: int) -> None:
-        self._lent += nbytes
-        self._maps.set_usage(self._worker, Usage.LENT, self._lent)
+    def _note_lent(self) -> None:
+        if self._lent != self._told:  # else, as most often, one came back and one was lent
+            self._told = self._lent
+            self._maps.set_usage(self._worker, Usage.LENT, self._lent)
 
     def _settle_all(self) -> None:
         for sender in self._senders:
