@@ -7,7 +7,7 @@ import mmap
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
@@ -18,7 +18,7 @@ from pipeflow.transports.claims import Claims
 from pipeflow.transports.finder import Finder
 from pipeflow.transports.holdings import Holdings
 from pipeflow.transports.layout import Maps, Usage, address_of
-from pipeflow.transports.shelf import FEW, SHARED_FROM, Shelf, Slot, size_class
+from pipeflow.transports.shelf import FEW, SHARED_FROM, Shelf, Slot, looks_at, size_class
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,8 +33,6 @@ _NAP_S: Final = 20e-6
 _FULL_LOOK_EVERY: Final = 8
 #: No processor fills arrays faster than that, in any cache.
 _FILL_BYTES_PER_S: Final = 50e9
-#: A look costs about 0.3 us, fresh memory about 0.3 ns a byte: more looks for larger slots.
-_BYTES_PER_LOOK: Final = 512
 #: Reservations between two looks at whether another pool found the limit reached.
 _TIDY_EVERY: Final = 32
 
@@ -232,16 +230,23 @@ class SlotPool:
 
     def _reuse(self, shelf: Shelf, size: int) -> Slot | None:
         self._collect_first(shelf)
-        if not shelf.free or (len(shelf.lent) >= FEW and self._crowded(size)):
+        if self._is_wanted(shelf, size):
             self._settle_all()
             self._collect_first(shelf)
             if not shelf.free:
-                self._collect(shelf, _looks(size))
+                self._collect(shelf, looks_at(size))
             if self._is_worth_waiting(shelf, size):
                 if not shelf.free and not self._crowded(size) and shelf.wants_more(size):
                     return None
-                self._await_return(shelf, size)
+                # To look at all costs less than to give the processor away.
+                self._collect(shelf, looks_at(size))
+                if self._is_wanted(shelf, size):
+                    self._await_return(shelf, size)
         return shelf.free.pop() if shelf.free else None
+
+    def _is_wanted(self, shelf: Shelf, size: int) -> bool:
+        """Whether there is no slot, or one that comes back would be better than another one."""
+        return not shelf.free or (len(shelf.lent) >= FEW and self._crowded(size))
 
     def _collect_first(self, shelf: Shelf) -> None:
         """Take back a few of the slots lent longest, up to the first that is held.
@@ -317,16 +322,16 @@ class SlotPool:
         began = now = time.monotonic()
         until, sleeps_from = now + patience_s, now + _YIELD_S
         self.claims.count_up(Usage.WAITS)
-        while now < until and (not shelf.free or (lent >= FEW and self._crowded(size))):
+        while now < until and self._is_wanted(shelf, size):
             if now < sleeps_from:
                 os.sched_yield()
             else:
                 time.sleep(_NAP_S)
             self._settle_all()
             self._collect_first(shelf)
-            if rounds % _FULL_LOOK_EVERY == 0:
-                self._collect(shelf, _looks(size))
             rounds += 1
+            if rounds % _FULL_LOOK_EVERY == 0:
+                self._collect(shelf, looks_at(size))
             now = time.monotonic()
             if len(shelf.lent) < lent:
                 lent, until = len(shelf.lent), now + patience_s
@@ -371,23 +376,18 @@ class SlotPool:
         """Give back memory of free slots until ``wanted`` bytes are reached; how many it was."""
         self._settle_all()
         given = 0
-        for slot in self._all_free():
-            shelf = self._shelves[slot.size]
-            enough = wanted is not None and given >= wanted
-            if enough or not self.claims.strip(slot, self._memory):
-                shelf.free.append(slot)
-            else:
-                shelf.bare.append(slot)
-                given += slot.size
-        return given
-
-    def _all_free(self) -> Iterator[Slot]:
-        """Take every slot that nobody holds off its shelf; largest first."""
         for size in sorted(self._shelves, reverse=True):
             shelf = self._shelves[size]
             self._collect(shelf, len(shelf.lent))
             free, shelf.free = shelf.free, []
-            yield from free
+            for slot in free:
+                enough = wanted is not None and given >= wanted
+                if enough or not self.claims.strip(slot, self._memory):
+                    shelf.free.append(slot)
+                else:
+                    shelf.bare.append(slot)
+                    given += slot.size
+        return given
 
     def _note_lent(self) -> None:
         if self._lent != self._told:  # else, as most often, one came back and one was lent
@@ -397,8 +397,3 @@ class SlotPool:
     def _settle_all(self) -> None:
         for sender in self._senders:
             sender.settle()
-
-
-def _looks(size: int) -> int:
-    """Slots of this size that are looked at before another one is taken."""
-    return max(64, size // _BYTES_PER_LOOK)
