@@ -76,11 +76,11 @@ class Build:
 
         It is read-only from now on. ``None`` if it does not.
         """
-        ref = None if self.pool is None else self.pool.finder.whole(array)
-        if ref is None:
+        found = None if self.pool is None else self.pool.finder.whole(array)
+        if found is None:
             return None
         plain = len(self.buffers), array.shape, _spell(array.dtype), None
-        self._share(ref, array)
+        self._share(*found)
         if array.flags.writeable:
             _freeze(array)
         return plain

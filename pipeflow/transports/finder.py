@@ -21,22 +21,25 @@ class Finder:
     def __init__(self, maps: Maps, holdings: Holdings) -> None:
         self._maps, self._holdings = maps, holdings
 
-    def whole(self, array: np.ndarray[Any, Any]) -> SlotRef | None:
-        """Where an array lies of which ``find`` would say that it keeps all of it there itself."""
-        hold = self._holdings.of(array)
-        if hold is None:
-            return None
+    def whole(self, array: np.ndarray[Any, Any]) -> tuple[SlotRef, object] | None:
+        """``find`` for an array that takes all of its part of a slot, as most do; else ``None``."""
+        holdings, keeper = self._holdings, array
+        hold = holdings.of(keeper)
+        if hold is None:  # it may be one in another shape
+            keeper = array.base  # type: ignore[assignment]  # of any kind
+            hold = holdings.of(keeper)
+            if hold is None:
+                return None
         ref = hold.ref
-        return ref if array.nbytes == ref.nbytes and array.flags.c_contiguous else None
+        if array.nbytes != ref.nbytes or not array.flags.c_contiguous or not hold.address:
+            return None
+        return ref, keeper
 
     def find(self, array: np.ndarray[Any, Any]) -> tuple[SlotRef, object] | None:
-        """Where an array lies in shared memory, and the object that keeps it there.
-
-        Finds arrays of ``empty``, received ones, and slices of both.
-        """
-        ref = self.whole(array)
-        if ref is not None:
-            return ref, array
+        """Where an array lies in shared memory, and the object that keeps it there."""
+        found = self.whole(array)
+        if found is not None:
+            return found
         hold = self._hold_under(array)
         return None if hold is None else self._part(hold, *bounds_of(array))
 
