@@ -29,10 +29,8 @@ _QUICK_LOOKS: Final = 4
 #: is not to be had.
 _YIELD_S: Final = 50e-6
 _NAP_S: Final = 20e-6
-#: While it waits, so often it looks at all slots, not just at those that are due.
-_FULL_LOOK_EVERY: Final = 8
 #: No processor fills arrays faster than that, in any cache.
-_FILL_BYTES_PER_S: Final = 50e9
+_FILL_BYTES_PER_S: Final = 100e9
 #: Reservations between two looks at whether another pool found the limit reached.
 _TIDY_EVERY: Final = 32
 
@@ -316,8 +314,7 @@ class SlotPool:
         """
         self.before_wait()
         patience_s = shelf.patience_s(size)
-        rounds, before = 0, len(shelf.lent)
-        lent = before
+        before = lent = len(shelf.lent)
         spent = time.process_time()
         began = now = time.monotonic()
         until, sleeps_from = now + patience_s, now + _YIELD_S
@@ -328,10 +325,7 @@ class SlotPool:
             else:
                 time.sleep(_NAP_S)
             self._settle_all()
-            self._collect_first(shelf)
-            rounds += 1
-            if rounds % _FULL_LOOK_EVERY == 0:
-                self._collect(shelf, looks_at(size))
+            self._collect(shelf, looks_at(size))
             now = time.monotonic()
             if len(shelf.lent) < lent:
                 lent, until = len(shelf.lent), now + patience_s
