@@ -111,7 +111,9 @@ def _run(task: Task) -> int:
     share = Arena.attach(brief.arena, brief.plan.code_pool(brief.worker))
     if task.successor:
         share.pool.adopt()
-    share.pool.others_at_work = others_at_work(brief.plan, board, brief.worker, share.is_pinched)
+    share.pool.claims.others_at_work = others_at_work(
+        brief.plan, board, brief.worker, share.is_pinched
+    )
     context = make_context(brief, stage, board, lambda level, text: outbox.log(level, text))
     outbox = RunnerOutbox(
         link,
