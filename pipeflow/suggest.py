@@ -6,10 +6,14 @@ takes the same slips for slips.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from fractions import Fraction
 
 #: Longer words are not compared: the table below grows with the square, and no name is that long.
 _LONGEST = 80
+#: More names than that are no answer, but a list.
+_FEW = 3
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
@@ -33,6 +37,27 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     return best
 
 
+def meant_names(word: str, known: Iterable[str]) -> list[str]:
+    """The names that a dotted one was most likely meant to be; none, if they are too many.
+
+    That is ``did_you_mean``, or those that have the greatest part of their words in common with it:
+    ``csv`` is of ``csv.read`` and ``csv.write``, ``read_lines`` of ``lines``.
+    """
+    known = list(known)
+    if near := did_you_mean(word, known):
+        return [near]
+    words = _words(word)
+    shares = {name: _share(words, _words(name)) for name in known}
+    most = max(shares.values(), default=Fraction())
+    nearest = [name for name, share in shares.items() if share == most]
+    return nearest if most and len(nearest) <= _FEW else []
+
+
+def spell_choice(names: Iterable[str]) -> str:
+    """Names as text: ``'a' or 'b'``."""
+    return " or ".join(f"'{name}'" for name in names)
+
+
 def edit_distance(a: str, b: str, below: int = _LONGEST) -> int:
     """Slips between two words (optimal string alignment); ``below`` or more comes as ``below``."""
     if abs(len(a) - len(b)) >= below:
@@ -48,6 +73,15 @@ def edit_distance(a: str, b: str, below: int = _LONGEST) -> int:
             row.append(cost)
         before_last, last = last, row
     return min(last[-1], below)
+
+
+def _words(name: str) -> frozenset[str]:
+    return frozenset(re.findall(r"[^\W_]+", name.casefold()))
+
+
+def _share(one: frozenset[str], other: frozenset[str]) -> Fraction:
+    """Part of all the words of both that both have."""
+    return Fraction(len(one & other), len(one | other) or 1)
 
 
 def _slips_allowed(length: int) -> int:

@@ -6,10 +6,11 @@ import argparse
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from pipeflow.cli.arguments import Command, suggestion
+from pipeflow.cli.arguments import Command
 from pipeflow.cli.world import Exit, World
 from pipeflow.errors import UsageError
 from pipeflow.spec.stage_type import BUILT_IN, Role, StageType
+from pipeflow.suggest import meant_names, spell_choice
 
 _HEADINGS: Final = {
     Role.SOURCE: "Sources",
@@ -31,10 +32,9 @@ def _execute(arguments: argparse.Namespace, world: World) -> int:
         world.answer(_listing(known))
         return Exit.DONE
     if arguments.name not in known:
-        meant = suggestion(arguments.name, known)
-        raise UsageError(
-            f"there is no operator '{arguments.name}'{meant or '; there are: ' + ', '.join(known)}"
-        )
+        meant = meant_names(arguments.name, known)
+        hint = f"did you mean {spell_choice(meant)}?" if meant else f"there are: {', '.join(known)}"
+        raise UsageError(f"there is no operator '{arguments.name}'; {hint}")
     world.answer(manual_page(known[arguments.name]))
     return Exit.DONE
 

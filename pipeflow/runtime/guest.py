@@ -28,7 +28,7 @@ from pipeflow.runtime.flow.wiring import ChannelPlan
 from pipeflow.runtime.launch.launcher import Launcher
 from pipeflow.runtime.launch.messages import Exited, Launch
 from pipeflow.runtime.loading import make_context
-from pipeflow.runtime.loops.base import failure_of
+from pipeflow.runtime.loops.stopped import failure_of
 from pipeflow.runtime.loops.stream import StreamLoop
 from pipeflow.runtime.messages import EXIT_VICTIM, Failed, Ready
 from pipeflow.runtime.process import Process

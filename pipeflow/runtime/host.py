@@ -24,7 +24,8 @@ from pipeflow.runtime.brief import WorkerBrief
 from pipeflow.runtime.flow.refused import ReadersGone
 from pipeflow.runtime.flow.wiring import ChannelPlan
 from pipeflow.runtime.loading import load_stage, make_context, shares_of, start_failure
-from pipeflow.runtime.loops.base import WAITS, StageLoop, failure_of
+from pipeflow.runtime.loops.base import WAITS, StageLoop
+from pipeflow.runtime.loops.stopped import failure_of
 from pipeflow.runtime.messages import EXIT_FAILED, EXIT_VICTIM, Failed, Failure, Ready
 from pipeflow.runtime.process import Process
 from pipeflow.runtime.waits import TIDY_S

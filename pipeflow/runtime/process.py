@@ -123,7 +123,7 @@ class Process:
         waits.inbox, waits.outbox = self.inbox, self.outbox
         self._share.pool.before_wait = self.outbox.flush_if_free
         others = others_at_work(brief.plan, board, brief.worker, self._share.is_pinched)
-        self._share.pool.others_at_work = lambda: others() or self.beside_at_work()
+        self._share.pool.claims.others_at_work = lambda: others() or self.beside_at_work()
         #: Whether a process beside this one has an item in hand.
         self.beside_at_work: Callable[[], bool] = lambda: False
         self._linger = Linger(self.outbox)

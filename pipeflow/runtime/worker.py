@@ -25,10 +25,11 @@ from pipeflow.runtime.brief import WorkerBrief
 from pipeflow.runtime.flow.refused import ReadersGone
 from pipeflow.runtime.flow.wiring import ChannelPlan
 from pipeflow.runtime.loading import load_stage, make_context, shares_of, start_failure
-from pipeflow.runtime.loops.base import WAITS, StageLoop, StageStopped, failure_of
+from pipeflow.runtime.loops.base import WAITS, StageLoop
 from pipeflow.runtime.loops.pick import make_loop
 from pipeflow.runtime.loops.source import SourceLoop
 from pipeflow.runtime.loops.starving import starved
+from pipeflow.runtime.loops.stopped import StageStopped, failure_of
 from pipeflow.runtime.messages import (
     EXIT_FAILED,
     EXIT_VICTIM,

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeflow.spec.stage_type import StageType
-from pipeflow.suggest import did_you_mean
+from pipeflow.suggest import meant_names, spell_choice
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -128,8 +128,8 @@ def load_operator(name: str) -> Any:
         return getattr(importlib.import_module(module), attribute)
     if "/" in name and name in _plugins():
         return _plugins()[name].load()
-    near = did_you_mean(name, BUILT_IN)
-    hint = f"; did you mean {near!r}?" if near else ""
+    meant = meant_names(name, BUILT_IN)
+    hint = f"; did you mean {spell_choice(meant)}?" if meant else ""
     raise UnknownOperator(f"no operator is named {name!r}{hint}")
 
 

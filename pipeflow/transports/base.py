@@ -190,6 +190,10 @@ class Sender(Protocol):
         """
         ...
 
+    def bytes_left(self) -> int:
+        """Bytes of shared buffers that may be sent now; 0 or less when full by bytes."""
+        ...
+
     def idle(self) -> bool:
         """Whether the readers have taken all that was sent: flush at once.
 

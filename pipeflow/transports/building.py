@@ -34,7 +34,7 @@ class Build:
     """
 
     def __init__(self, pool: SlotPool | None) -> None:
-        self._pool = pool
+        self.pool = pool
         self.buffers: list[bytes | SlotRef] = []
         self.keep: list[object] = []
         self.shared_bytes = 0
@@ -71,6 +71,20 @@ class Build:
         index, layout = len(self.buffers), self._store(array)
         return index, array.shape, _spell(dtype), layout
 
+    def lying_array(self, array: Array) -> PlainArray | None:
+        """``plain_array`` for one all of which lies in shared memory, as most that is passed on.
+
+        It is read-only from now on. ``None`` if it does not.
+        """
+        found = None if self.pool is None else self.pool.finder.whole(array)
+        if found is None:
+            return None
+        plain = len(self.buffers), array.shape, _spell(array.dtype), None
+        self._share(*found)
+        if array.flags.writeable:
+            _freeze(array)
+        return plain
+
     def record_array(self, array: Array) -> Any:
         """Reduce an array of records: the plain array, and what it is seen as."""
         import numpy as np
@@ -83,7 +97,7 @@ class Build:
             raw = buffer.raw()
         except BufferError:
             return True  # not in one piece: pickle has it in the stream, or says so
-        if self._pool is None or raw.nbytes < SHARED_FROM or not self._share_raw(raw):
+        if self.pool is None or raw.nbytes < SHARED_FROM or not self._share_raw(raw):
             self._inline(bytes(raw))
         return False
 
@@ -104,28 +118,29 @@ class Build:
 
     def freeze(self) -> None:
         """Make what was sent by reference read-only, as far as we can reach."""
-        if not self._sent:
-            return
-        for array in self._sent:
-            part: Any = array
-            while hasattr(part, "flags") and part.flags.writeable:
-                part.setflags(write=False)
-                part = part.base
-        self._sent.clear()
+        if self._sent:
+            for array in self._sent:
+                _freeze(array)
+            self._sent.clear()
 
     # -- where the bytes go
 
     def _store(self, array: Array) -> Any:
         """Put an array's bytes somewhere; how they are laid out there."""
-        if self._pool is not None and array.nbytes >= SHARED_FROM:
-            found = self._pool.find(array)
+        if self.pool is not None and array.nbytes >= SHARED_FROM:
+            found = self.pool.finder.find(array)
             if found is not None:
                 return self._refer(array, *found)
-            lease = self._pool.reserve(array.nbytes)
-            if lease is not None:
+            order = _order(array)
+            placed = self.pool.place(array.shape, array.dtype, array.nbytes, order or "C")
+            if placed is not None:
+                import numpy as np
+
+                copy, ref = placed
                 self.filled = True
-                self._share(lease.ref, lease)
-                return _copy_into(lease.memory, array)
+                self._share(ref, copy)
+                np.copyto(copy, array)
+                return order
         self._inline(array.tobytes("A"))
         return _order(array)
 
@@ -147,12 +162,12 @@ class Build:
         """Put a buffer into a slot, or find it there."""
         import numpy as np
 
-        assert self._pool is not None
-        found = self._pool.find_bytes(np.frombuffer(raw, np.uint8))
+        assert self.pool is not None
+        found = self.pool.finder.find_bytes(np.frombuffer(raw, np.uint8))
         if found is not None:
             self._share(*found)
             return True
-        lease = self._pool.reserve(raw.nbytes)
+        lease = self.pool.reserve(raw.nbytes)
         if lease is None:
             return False
         self.filled = True
@@ -170,6 +185,13 @@ class Build:
         self.copied_bytes += len(data)
 
 
+def _freeze(array: Array) -> None:
+    part: Any = array
+    while hasattr(part, "flags") and part.flags.writeable:
+        part.setflags(write=False)
+        part = part.base
+
+
 def _spell(dtype: Any) -> Any:
     """A type of elements, as short text where that says all of it."""
     if dtype.kind in "biufc" and dtype.isbuiltin == 1:
@@ -178,14 +200,5 @@ def _spell(dtype: Any) -> Any:
 
 
 def _order(array: Array) -> Literal["F"] | None:
-    """How ``tobytes("A")`` and ``_copy_into`` lay an array out; ``None`` is as C does."""
+    """How ``tobytes("A")`` lays an array out; ``None`` is as C does."""
     return "F" if array.flags.f_contiguous and not array.flags.c_contiguous else None
-
-
-def _copy_into(memory: memoryview, array: Array) -> Literal["F"] | None:
-    """Copy an array, whatever its strides, and say in which order."""
-    import numpy as np
-
-    order = _order(array)
-    np.copyto(np.ndarray(array.shape, array.dtype, buffer=memory, order=order), array)
-    return order

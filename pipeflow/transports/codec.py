@@ -24,7 +24,7 @@ from pipeflow.transports.base import Packet
 from pipeflow.transports.building import PROTOCOL, Build, PlainArray
 from pipeflow.transports.culprit import loading_index, not_serializable, reason_of
 from pipeflow.transports.pieces import pieces_of
-from pipeflow.transports.reading import Reading, load_with, rebuild_array
+from pipeflow.transports.reading import Reading, array_in, load_with, rebuild_array
 from pipeflow.transports.slots import SlotPool
 from pipeflow.transports.unloadable import Unloadable, Unopened, may_run_code, unloadable
 from pipeflow.transports.views import Views
@@ -86,7 +86,7 @@ def encode_settled(payloads: list[Any], plain: bool) -> Packet:
     return Packet(pickle.dumps(payloads, PROTOCOL), (), len(payloads), plain=plain)
 
 
-class Pile:
+class Pile(Build):
     """A packet in the making: each object is pickled the moment it is added.
 
     Whoever passes on an object may change it afterwards, a buffer that is filled again or a dict
@@ -98,7 +98,7 @@ class Pile:
     """
 
     def __init__(self, pool: SlotPool | None = None) -> None:
-        self._build = Build(pool)
+        super().__init__(pool)
         self._table: dict[type, Callable[[Any], Any]] | None = None
         self._pieces: list[bytes] = []
         #: What each object needs to be rebuilt, as long as all are arrays.
@@ -111,49 +111,43 @@ class Pile:
             ItemNotSerializable: It cannot be pickled; the pile is as it was.
             MemoryLimitReached: There is no room for its buffers.
         """
-        build = self._build
-        before = build.mark()
+        alone = not self._pieces and _is_array(payload)
+        plain = self.lying_array(payload) if alone else None
+        if plain is not None:
+            self._arrays.append(plain)
+            return
+        before = self.mark()
         try:
-            if not self._pieces and _is_array(payload):
-                plain = build.plain_array(payload)
+            if alone:
+                plain = self.plain_array(payload)
                 if plain is not None:
                     self._arrays.append(plain)
-                    build.freeze()
+                    self.freeze()
                     return
             if self._table is None:
-                self._table = build.dispatch_table()  # numpy may have come since
-            piece = _dump(payload, self._table, build.out_of_band)
+                self._table = self.dispatch_table()  # numpy may have come since
+            piece = _dump(payload, self._table, self.out_of_band)
         except PipeflowError:
-            build.return_to(before)
+            self.return_to(before)
             raise
         except BaseException as error:  # whatever the user's own reduction raises, sys.exit too
-            build.return_to(before)
+            self.return_to(before)
             raise not_serializable([payload], error, _probe) from error
-        build.freeze()
+        self.freeze()
         # Now they are not alone any more.
         self._pieces += [pickle.dumps(_Rebuilt(plain), PROTOCOL) for plain in self._arrays]
         self._arrays.clear()
         self._pieces.append(piece)
 
-    @property
-    def shared_bytes(self) -> int:
-        """Bytes of the buffers that stay where they are."""
-        return self._build.shared_bytes
-
-    @property
-    def filled(self) -> bool:
-        """Whether slots were taken for it: whoever takes the next may have to wait for these."""
-        return self._build.filled
-
     def packet(self) -> Packet:
         """All objects that were added, as one packet."""
         arrays = self._arrays
         if arrays:
-            return _packet(_ARRAYS + pickle.dumps(arrays, PROTOCOL), self._build, len(arrays))
+            return _packet(_ARRAYS + pickle.dumps(arrays, PROTOCOL), self, len(arrays))
         pieces = self._pieces
         lengths = struct.pack(f"<{len(pieces)}I", *map(len, pieces))
         pickled = b"".join((_PILE, _COUNT.pack(len(pieces)), lengths, *pieces))
-        return _packet(pickled, self._build, len(pieces))
+        return _packet(pickled, self, len(pieces))
 
 
 class Decoder:
@@ -183,9 +177,9 @@ class Decoder:
             if form == _LIST_FORM and not packet.buffers:
                 plain: list[Any] = pickle.loads(packet.pickled)  # most are, so it is kept short
                 return plain
-            reading = Reading(packet.buffers, self._views, private)
             if form == _ARRAYS_FORM:
-                return [reading.array(*plain) for plain in pickle.loads(packet.pickled[1:])]
+                return self._arrays(packet, private)
+            reading = Reading(packet.buffers, self._views, private)
             load = _load_pile if form == _PILE_FORM else _load_list
             payloads: list[Any] = load_with(reading, load, packet.pickled)
         except PipeflowError:
@@ -197,6 +191,15 @@ class Decoder:
                 index = load_with(again, loading_index, packet.pickled)
             raise ItemNotLoadable(index, reason_of(error)) from error
         return payloads
+
+    def _arrays(self, packet: Packet, private: bool) -> list[Any]:
+        """The payloads of a packet of arrays and nothing else."""
+        buffers, views = packet.buffers, self._views
+        arrays = [
+            array_in(buffers[index], views, shape, dtype, layout)
+            for index, shape, dtype, layout in pickle.loads(packet.pickled[1:])
+        ]
+        return [array.copy(order="K") for array in arrays] if private else arrays
 
     def salvage(
         self,

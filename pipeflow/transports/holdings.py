@@ -45,6 +45,10 @@ class HolderTable:
         """The place of a cell, for ``flip``; no two cells have the same."""
         return self._first[pool] + slot * self._workers + worker
 
+    def cells_of(self, worker: int) -> tuple[tuple[int, ...], int]:
+        """A worker's cell for slot 0 of each pool, and how far it is to that for the next slot."""
+        return tuple(first + worker for first in self._first), self._workers
+
     def flip(self, cell: int) -> None:
         """Change a cell from free to held or back; only by its worker, or once that died."""
         memory = self._memory
@@ -67,13 +71,12 @@ class HolderTable:
 
 
 class Hold(weakref.ref[Any]):
-    """One object that keeps a slot: a lease, or the base of arrays over it. Its death lets go."""
+    """One object that keeps a slot: a lease, or an array over it. Its death lets go."""
 
-    __slots__ = ("address", "cell", "holdings", "ref", "target_id")
+    __slots__ = ("address", "cell", "ref", "target_id")
 
     address: int
     cell: int
-    holdings: Holdings
     ref: SlotRef
     target_id: int
 
@@ -91,7 +94,7 @@ class Holdings:
 
     def __init__(self, table: HolderTable, worker: int) -> None:
         self._table = table
-        self._worker = worker
+        self._first, self._step = table.cells_of(worker)
         self._counts: dict[int, int] = {}  # by cell
         self._holds: dict[int, Hold] = {}
         self._dead: deque[Hold] = deque()
@@ -110,17 +113,19 @@ class Holdings:
             ref: The slot, and which part of it ``target`` covers.
             address: Where that part is mapped, if arrays over ``target`` are to be found.
         """
-        hold = Hold(target, _on_death)
-        cell = self._table.cell(ref.pool, ref.slot, self._worker)
-        hold.address, hold.cell, hold.holdings = address, cell, self
-        hold.ref, hold.target_id = ref, id(target)
+        hold = Hold(target, self.mourn)
+        pool, slot, _, _ = hold.ref = ref
+        hold.address = address
+        hold.cell = cell = self._first[pool] + slot * self._step
+        hold.target_id = number = id(target)
         counts = self._counts
         with self._lock:
-            count = counts.get(cell, 0)
-            if not count:
+            if cell in counts:
+                counts[cell] += 1
+            else:
                 self._table.flip(cell)
-            counts[cell] = count + 1
-            self._holds[hold.target_id] = hold
+                counts[cell] = 1
+            self._holds[number] = hold
         if self._dead:
             self._bury()
 
@@ -154,8 +159,15 @@ class Holdings:
 
     def mourn(self, hold: Hold) -> None:
         """Take note of a death; called by the interpreter."""
-        self._dead.append(hold)
-        self._bury()
+        if self._dead or not self._lock.acquire(False):
+            self._dead.append(hold)
+        else:  # as most often: nobody else is at work
+            try:
+                self._forget(hold)
+            finally:
+                self._lock.release()
+        if self._dead:
+            self._bury()
 
     def _bury(self) -> None:
         # Not entered twice: a death in the middle of another is left to the one at work.
@@ -169,15 +181,15 @@ class Holdings:
     def _forget(self, hold: Hold) -> None:
         if self._forks != _forks.count:
             return
-        if self._holds.get(hold.target_id) is hold:
-            del self._holds[hold.target_id]
+        holds, number = self._holds, hold.target_id
+        if holds.get(number) is hold:
+            del holds[number]
         counts, cell = self._counts, hold.cell
-        left = counts[cell] - 1
-        if left:
-            counts[cell] = left
-        else:
+        if counts[cell] == 1:
             del counts[cell]
             self._table.flip(cell)
+        else:
+            counts[cell] -= 1
 
 
 class _Forks:
@@ -192,8 +204,3 @@ class _Forks:
 
 
 _forks: Final = _Forks()
-
-
-def _on_death(hold: weakref.ref[Any]) -> None:
-    assert isinstance(hold, Hold)
-    hold.holdings.mourn(hold)

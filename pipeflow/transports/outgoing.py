@@ -45,6 +45,9 @@ class Outgoing:
             nbytes=nbytes,
         )
 
+    def bytes_left(self) -> int:
+        return self._spec.capacity_bytes - self._account.bytes_in_flight()
+
     def idle(self) -> bool:
         return self._account.idle()
 

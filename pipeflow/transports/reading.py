@@ -44,30 +44,45 @@ class Reading:
     def __next__(self) -> object:
         if self._next >= len(self._buffers):
             raise StopIteration
-        buffer = self._buffer(self._next)
-        return bytearray(buffer) if self._private else buffer
+        buffer = self._buffers[self._next]
+        self._next += 1
+        found = buffer if isinstance(buffer, bytes) else needed(self._views).view(buffer)
+        return bytearray(found) if self._private else found
 
     def array(self, index: int, shape: tuple[int, ...], dtype: Any, layout: Any) -> Array:
         """Array number ``index``: a look at its buffer, or a private copy."""
-        import numpy as np
-
-        buffer = self._buffer(index)
-        array: Array
-        if layout is None or layout == "F":
-            array = np.ndarray(shape, dtype, buffer, 0, None, layout)
-        else:
-            offset, strides = layout
-            array = np.ndarray(shape, dtype, buffer, offset, strides)
+        self._next = index + 1
+        array = array_in(self._buffers[index], self._views, shape, dtype, layout)
         return array.copy(order="K") if self._private else array
 
-    def _buffer(self, index: int) -> Any:
-        self._next = index + 1
-        buffer = self._buffers[index]
-        if isinstance(buffer, bytes):
-            return buffer
-        if self._views is None:
-            raise ValueError("a packet with buffers in shared memory needs views")
-        return self._views.view(buffer)
+
+def array_in(
+    buffer: bytes | SlotRef, views: Views | None, shape: tuple[int, ...], dtype: Any, layout: Any
+) -> Array:
+    """An array as a look at its buffer; it is read-only.
+
+    Args:
+        buffer: Where its bytes are.
+        views: For those in shared memory.
+        shape: Length of each axis.
+        dtype: Type of its elements.
+        layout: As ``building.PlainArray`` has it.
+    """
+    if not isinstance(buffer, bytes):
+        return needed(views).array(buffer, shape, dtype, layout)
+    import numpy as np
+
+    if layout is None or layout == "F":
+        return np.ndarray(shape, dtype, buffer, 0, None, layout)
+    offset, strides = layout
+    return np.ndarray(shape, dtype, buffer, offset, strides)
+
+
+def needed(views: Views | None) -> Views:
+    """Views, for a packet that cannot be read without."""
+    if views is None:
+        raise ValueError("a packet with buffers in shared memory needs views")
+    return views
 
 
 class _Now(threading.local):

@@ -16,6 +16,8 @@ SHARED_FROM: Final = 32 * 1024
 FEW: Final = 2
 
 _CLASSES_PER_DOUBLING: Final = 4
+#: A look costs about 0.3 us, fresh memory about 0.3 ns a byte: more looks for larger slots.
+_BYTES_PER_LOOK: Final = 512
 #: What a byte of fresh memory costs, and one that is not in the cache any more, for all who touch
 #: it, in seconds. Who waits no longer than that never pays more than twice.
 _FRESH_S_PER_BYTE: Final = 0.6e-9
@@ -23,8 +25,8 @@ _COLD_S_PER_BYTE: Final = 0.2e-9
 _LONGEST_WAIT_S: Final = 0.05
 #: Slots lent without waiting after waits that were in vain: one, three, and so on up to this.
 _MOST_SKIPPED: Final = 63
-#: A wait is cheaper than fresh memory once, but not again and again: after so many waits there
-#: shall be one slot more.
+#: A wait is cheaper than fresh memory once, but not again and again: after so many waits, and once
+#: they took as long as fresh memory does, there shall be one slot more.
 _WAITS_PER_SLOT: Final = 64
 
 
@@ -50,6 +52,7 @@ class Shelf:
         vain: How many will be lent without waiting once a wait is in vain.
         skip: How many are lent without waiting now.
         waits: For want of a slot, since there was one more.
+        waited_s: How long they took, in seconds.
     """
 
     lent: deque[Slot] = field(default_factory=deque)
@@ -58,6 +61,7 @@ class Shelf:
     vain: int = 1
     skip: int = 0
     waits: int = 0
+    waited_s: float = 0.0
 
     def patience_s(self, size: int) -> float:
         """Seconds that it pays to wait for a slot: what it costs to do with another one."""
@@ -71,13 +75,17 @@ class Shelf:
             return True
         return False
 
-    def wants_more(self) -> bool:
+    def wants_more(self, size: int) -> bool:
         """Whether to take one slot more this time instead of waiting, as it is waited too often."""
-        self.waits = (self.waits + 1) % _WAITS_PER_SLOT
-        return self.waits == 0
+        self.waits += 1
+        if self.waits < _WAITS_PER_SLOT or self.waited_s < size * _FRESH_S_PER_BYTE:
+            return False
+        self.waits, self.waited_s = 0, 0.0
+        return True
 
-    def note_wait(self, *, in_vain: bool) -> None:
+    def note_wait(self, took_s: float, *, in_vain: bool) -> None:
         """Learn from a wait: what holds slots for long is soon asked but once in a while."""
+        self.waited_s += took_s
         if in_vain:
             self.skip = self.vain
             self.vain = min(2 * self.vain + 1, _MOST_SKIPPED)
@@ -91,3 +99,8 @@ def size_class(nbytes: int) -> int:
     least = max(nbytes, SHARED_FROM, GRANULE)
     step = max(GRANULE, (1 << (least - 1).bit_length() - 1) // _CLASSES_PER_DOUBLING)
     return -(-least // step) * step
+
+
+def looks_at(size: int) -> int:
+    """Slots of this size that are looked at before another one is taken."""
+    return max(64, size // _BYTES_PER_LOOK)

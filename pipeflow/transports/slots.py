@@ -2,45 +2,37 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import mmap
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from pipeflow.errors import MemoryLimitReached
 from pipeflow.transports.backing import CACHE_BYTES
 from pipeflow.transports.base import SlotRef
-from pipeflow.transports.holdings import Hold, Holdings
-from pipeflow.transports.hope import Hope
-from pipeflow.transports.layout import Maps, Usage, address_of, bounds_of
-from pipeflow.transports.shelf import FEW, SHARED_FROM, Shelf, Slot, size_class
+from pipeflow.transports.claims import Claims
+from pipeflow.transports.finder import Finder
+from pipeflow.transports.holdings import Holdings
+from pipeflow.transports.layout import Maps, Usage, address_of
+from pipeflow.transports.shelf import FEW, SHARED_FROM, Shelf, Slot, looks_at, size_class
 
 if TYPE_CHECKING:
     import numpy as np
 
-#: Slots lent longest that are looked at before anything else.
+#: Slots lent longest that are taken back at most before one is lent.
 _QUICK_LOOKS: Final = 4
 #: A waiter first lets others run, and only then sleeps: less than a tenth of a millisecond of sleep
 #: is not to be had.
 _YIELD_S: Final = 50e-6
 _NAP_S: Final = 20e-6
-#: No processor reads through the arrays of others faster than that, from any cache.
-_READ_BYTES_PER_S: Final = 50e9
-#: A look costs about 0.3 us, fresh memory about 0.3 ns a byte: more looks for larger slots.
-_BYTES_PER_LOOK: Final = 512
-#: Two pools that ask for the last bytes at once may both be refused: they ask again.
-_CLAIM_PAUSE_S: Final = 0.002
+#: No processor fills arrays faster than that, in any cache.
+_FILL_BYTES_PER_S: Final = 100e9
 #: Reservations between two looks at whether another pool found the limit reached.
 _TIDY_EVERY: Final = 32
-#: Steps from an array down to what it lies in.
-_MOST_BASES: Final = 16
-#: Slots whose header pages are reserved together.
-_HEADER_CHUNK: Final = 256
 
 
 class InFlight(Protocol):
@@ -83,13 +75,15 @@ class SlotPool:
         self._top = 0
         self._count = 0
         self._reservations = 0
-        self._lent = 0
-        self._lately, self._looked_at, self._untouched = 0, time.monotonic(), False
+        self._lent = self._told = 0  # bytes, and what the others were told
+        self._lately, self._looked_at, self._untouched = 0, time.process_time(), False
         self._senders: list[InFlight] = []
+        #: Its memory.
+        self.claims = Claims(maps, worker)
+        #: Finds what was lent, by this pool or by others.
+        self.finder = Finder(maps, holdings)
         #: Called before it waits for a slot: the one that comes back may not have left yet.
         self.before_wait: Callable[[], None] = lambda: None
-        #: Whether another worker is at work, and may let go of memory by itself.
-        self.others_at_work: Callable[[], bool] = lambda: False
         # A stage may ask for arrays from threads of its own.
         self._lock = threading.RLock()
 
@@ -104,9 +98,11 @@ class SlotPool:
         return memoryview(self._memory)
 
     @cached_property
-    def _address(self) -> int:
-        """Where it lies in this process."""
-        return address_of(self._memory)
+    def _mapped(self) -> tuple[type[np.ndarray[Any, Any]], mmap.mmap, int]:
+        """What makes arrays, this worker's range, and where it lies in this process."""
+        import numpy as np
+
+        return np.ndarray, self._memory, address_of(self._memory)
 
     def reserve(self, nbytes: int) -> Lease | None:
         """Lend a slot of at least ``nbytes``.
@@ -144,49 +140,30 @@ class SlotPool:
         nbytes = math.prod(axes) * kind.itemsize
         if nbytes < SHARED_FROM or kind.hasobject or min(axes, default=1) < 0:
             return np.empty(shape, kind)
+        placed = self.place(axes, kind, nbytes)
+        return np.empty(shape, kind) if placed is None else placed[0]
+
+    def place(
+        self, shape: tuple[int, ...], dtype: Any, nbytes: int, order: Literal["C", "F"] = "C"
+    ) -> tuple[np.ndarray[Any, Any], SlotRef] | None:
+        """Lend a slot as an array, which keeps it; and where that lies. ``None``: as ``reserve``.
+
+        Raises:
+            MemoryLimitReached: All pools together would pass the limit.
+        """
         if not self._holdings.ours():
-            return np.empty(shape, kind)
+            return None
         with self._lock:
             slot = self._take(nbytes)
             if slot is None:
-                return np.empty(shape, kind)
+                return None
             offset = slot.offset
-            base = np.frombuffer(self._memory, np.uint8, nbytes, offset)
+            new_array, memory, address = self._mapped
+            array = new_array(shape, dtype, memory, offset, None, order)
             ref = SlotRef(self._worker, slot.number, offset, nbytes)
-            self._holdings.keep(base, ref, address=self._address + offset)
-        return np.ndarray(axes, kind, base)
-
-    def find(self, array: np.ndarray[Any, Any]) -> tuple[SlotRef, object] | None:
-        """Where an array lies in shared memory, and the object that keeps it there.
-
-        Finds arrays of ``empty``, received ones, and slices of both.
-        """
-        hold = self._hold_under(array)
-        if hold is None:
-            return None
-        keeper, ref = hold(), hold.ref
-        if keeper is None:
-            return None
-        if array.base is keeper and array.nbytes == ref.nbytes and array.flags.c_contiguous:
-            return ref, keeper  # all of it, as most that is passed on
-        return self._part(hold, *bounds_of(array))
-
-    def find_bytes(self, array: np.ndarray[Any, Any]) -> tuple[SlotRef, object] | None:
-        """The same for bytes of an object that does not say what they lie in: Arrow's buffers."""
-        found = self.find(array)
-        if found is not None or not self._maps.is_mapped(bounds_of(array)[0]):
-            return found
-        low, high = bounds_of(array)
-        hold = self._holdings.covering(low, high - low)
-        return None if hold is None else self._part(hold, low, high)
-
-    def _part(self, hold: Hold, low: int, high: int) -> tuple[SlotRef, object] | None:
-        """What lies between two addresses, of what an object holds."""
-        keeper, ref = hold(), hold.ref
-        start = low - hold.address
-        if keeper is None or start < 0 or start + high - low > ref.nbytes:
-            return None
-        return SlotRef(ref.pool, ref.slot, ref.offset + start, high - low), keeper
+            # It lies in the mapping itself, so every array made from it has it as its base.
+            self._holdings.keep(array, ref, address=address + offset)
+        return array, ref
 
     def adopt(self) -> None:
         """Go on where a process has died that had this pool before; ahead of all else.
@@ -199,7 +176,8 @@ class SlotPool:
                 shelf.lent.append(Slot(number, offset, nbytes, nbytes))
                 self._count = max(self._count, number + 1)
                 self._top = max(self._top, offset + nbytes)
-                self._note_lent(nbytes)
+                self._lent += nbytes
+            self._note_lent()
 
     def watch(self, sender: InFlight) -> None:
         """Ask ``sender`` to settle before fresh memory is taken, and keep what it has in flight."""
@@ -212,9 +190,7 @@ class SlotPool:
     def tidy(self) -> None:
         """Give free memory back if another pool has found the limit reached; for idle moments."""
         with self._lock:
-            mine = self._maps.usage(self._worker, Usage.PINCHED)
-            if self._maps.usage_of_all(Usage.PINCHED) > mine:
-                self._settle_all()
+            if self.claims.is_another_pinched():
                 self._give_back(None)
 
     def close(self) -> None:
@@ -241,40 +217,76 @@ class SlotPool:
             shelf = self._shelves[size] = Shelf()
         slot = self._reuse(shelf, size) or self._fresh(shelf, size) or self._larger(size)
         if slot is None:
-            self._count_up(Usage.FALLBACKS)
+            self.claims.count_up(Usage.FALLBACKS)
             return None
         if not slot.reserved:
             self._furnish(slot)
         self._shelves[slot.size].lent.append(slot)
-        self._note_lent(slot.size)
+        self._lent += slot.size
+        self._note_lent()
         return slot
 
     def _reuse(self, shelf: Shelf, size: int) -> Slot | None:
-        self._collect(shelf, _QUICK_LOOKS)
-        if not shelf.free or (len(shelf.lent) >= FEW and self._crowded(size)):
+        self._collect_first(shelf)
+        if self._is_wanted(shelf, size):
             self._settle_all()
-            self._collect(shelf, _looks(size))
+            self._collect_first(shelf)
+            if not shelf.free:
+                self._collect(shelf, looks_at(size))
             if self._is_worth_waiting(shelf, size):
-                if not shelf.free and not self._crowded(size) and shelf.wants_more():
+                if not shelf.free and not self._crowded(size) and shelf.wants_more(size):
                     return None
-                self._await_return(shelf, size)
+                # To look at all costs less than to give the processor away.
+                self._collect(shelf, looks_at(size))
+                if self._is_wanted(shelf, size):
+                    self._await_return(shelf, size)
         return shelf.free.pop() if shelf.free else None
 
-    def _collect(self, shelf: Shelf, looks: int) -> None:
-        """Take back what nobody holds of the slots lent longest; the held ones go to the end."""
+    def _is_wanted(self, shelf: Shelf, size: int) -> bool:
+        """Whether there is no slot, or one that comes back would be better than another one."""
+        return not shelf.free or (len(shelf.lent) >= FEW and self._crowded(size))
+
+    def _collect_first(self, shelf: Shelf) -> None:
+        """Take back a few of the slots lent longest, up to the first that is held.
+
+        They come back in the order in which they were lent, but for those that are kept for long:
+        ``_collect`` moves these out of the way.
+        """
         lent, is_free, me = shelf.lent, self._maps.holders.is_free, self._worker
+        looks = _QUICK_LOOKS
+        while looks and lent and is_free(me, lent[0].number):
+            shelf.free.append(lent.popleft())
+            self._lent -= shelf.free[-1].size
+            looks -= 1
+
+    def _collect(self, shelf: Shelf, looks: int) -> None:
+        """Take back what nobody holds of so many slots lent longest.
+
+        What is still held though others that were lent later are not goes to the end.
+        """
+        lent, is_free, me = shelf.lent, self._maps.holders.is_free, self._worker
+        kept: list[Slot] = []
+        passed = 0  # of those kept, how many were lent before one that is free
         for _ in range(min(looks, len(lent))):
             slot = lent.popleft()
             if is_free(me, slot.number):
                 shelf.free.append(slot)
-                self._note_lent(-slot.size)
+                self._lent -= slot.size
+                passed = len(kept)
             else:
-                lent.append(slot)
+                kept.append(slot)
+        lent.extendleft(reversed(kept[passed:]))
+        lent.extend(kept[:passed])
+        self._note_lent()
 
     def _note_pace(self) -> None:
-        """See whether arrays leave faster than anyone could read them."""
-        now = time.monotonic()
-        self._untouched = self._lately > (now - self._looked_at) * _READ_BYTES_PER_S
+        """See whether arrays are lent faster than this process could have filled them.
+
+        Only the time counts that it had a processor, less what it spent here: else a pool that
+        waits would take its own waits for work that is done on the arrays.
+        """
+        now = time.process_time()
+        self._untouched = self._lately > (now - self._looked_at) * _FILL_BYTES_PER_S
         self._lately, self._looked_at = 0, now
 
     def _crowded(self, size: int) -> bool:
@@ -303,20 +315,22 @@ class SlotPool:
         self.before_wait()
         patience_s = shelf.patience_s(size)
         before = lent = len(shelf.lent)
-        now = time.monotonic()
+        spent = time.process_time()
+        began = now = time.monotonic()
         until, sleeps_from = now + patience_s, now + _YIELD_S
-        self._count_up(Usage.WAITS)
-        while now < until and (not shelf.free or (lent >= FEW and self._crowded(size))):
+        self.claims.count_up(Usage.WAITS)
+        while now < until and self._is_wanted(shelf, size):
             if now < sleeps_from:
                 os.sched_yield()
             else:
                 time.sleep(_NAP_S)
             self._settle_all()
-            self._collect(shelf, _looks(size))
+            self._collect(shelf, looks_at(size))
             now = time.monotonic()
             if len(shelf.lent) < lent:
                 lent, until = len(shelf.lent), now + patience_s
-        shelf.note_wait(in_vain=lent == before)
+        self._looked_at += time.process_time() - spent
+        shelf.note_wait(now - began, in_vain=lent == before)
 
     def _fresh(self, shelf: Shelf, size: int) -> Slot | None:
         """A slot without memory yet: an old one, or a new number and new addresses."""
@@ -325,7 +339,7 @@ class SlotPool:
         handle = self._maps.handle
         if self._count >= handle.max_slots or self._top + size > handle.range_bytes:
             return None
-        self._reserve_header()
+        self.claims.reserve_header(self._count)
         slot = Slot(self._count, self._top, size)
         self._count += 1
         self._top += size
@@ -347,129 +361,33 @@ class SlotPool:
     def _furnish(self, slot: Slot) -> None:
         """Get memory for a slot, or put it back and raise."""
         try:
-            self._claim(slot.size)
-            try:
-                offset = self._maps.handle.range_at(self._worker) + slot.offset
-                self._maps.backing.reserve(offset, slot.size)
-            except OSError as error:
-                # The machine has less than the limit allows: to the run it is the same.
-                self._add_reserved(-slot.size)
-                raise self._limit_reached(slot.size) from error
+            self.claims.furnish(slot, self._give_back)
         except MemoryLimitReached:
             self._shelves[slot.size].bare.append(slot)
             raise
-        slot.reserved = slot.size
-        self._maps.describe(self._worker, slot.number, slot.offset, slot.size)
-        self._count_up(Usage.GROWTHS)
-
-    def _claim(self, nbytes: int) -> None:
-        """Enter ``nbytes`` in the books of the run.
-
-        What is entered is seen by the other pools before they look at the sum, so together they
-        never pass the limit; two at once may both step back, and try again.
-        """
-        maps, limit, hope = self._maps, self._maps.handle.limit_bytes, None
-        for attempt in itertools.count():
-            self._add_reserved(nbytes)
-            if maps.usage_of_all(Usage.RESERVED) <= limit:
-                maps.set_usage(self._worker, Usage.PINCHED, 0)
-                return
-            self._add_reserved(-nbytes)
-            self._settle_all()
-            if self._give_back(nbytes):
-                continue
-            maps.set_usage(self._worker, Usage.PINCHED, 1)
-            hope = hope or Hope(time.monotonic())
-            if self._is_hopeless(nbytes, hope):
-                break
-            time.sleep(_CLAIM_PAUSE_S * (1 + (self._worker + attempt) % 4))
-        maps.set_usage(self._worker, Usage.PINCHED, 0)
-        raise self._limit_reached(nbytes)
-
-    def _is_hopeless(self, nbytes: int, hope: Hope) -> bool:
-        """Whether stages keep the memory that we lack, as far as a look can tell."""
-        maps = self._maps
-        limit, reserved = maps.handle.limit_bytes, maps.usage_of_all(Usage.RESERVED)
-        if nbytes > limit:
-            return True
-        # Idle memory is its owner's, who gives it back as soon as it sees that we are pinched.
-        room = limit - reserved + maps.idle_bytes() >= nbytes
-        seen = (reserved, maps.held_bytes())
-        return hope.is_over(time.monotonic(), seen=seen, stirs=room or self.others_at_work())
 
     def _give_back(self, wanted: int | None) -> int:
         """Give back memory of free slots until ``wanted`` bytes are reached; how many it was."""
+        self._settle_all()
         given = 0
-        for slot in self._all_free():
-            if wanted is not None and given >= wanted:
-                self._shelves[slot.size].free.append(slot)
-                continue
-            if not self._maps.backing.release(self._memory, slot.offset, slot.size):
-                self._shelves[slot.size].free.append(slot)
-                continue
-            slot.reserved = 0
-            self._maps.describe(self._worker, slot.number, slot.offset, 0)
-            self._shelves[slot.size].bare.append(slot)
-            given += slot.size
-        if given:
-            self._add_reserved(-given)
-        return given
-
-    def _all_free(self) -> Iterator[Slot]:
-        """Take every slot that nobody holds off its shelf; largest first."""
         for size in sorted(self._shelves, reverse=True):
             shelf = self._shelves[size]
             self._collect(shelf, len(shelf.lent))
             free, shelf.free = shelf.free, []
-            yield from free
+            for slot in free:
+                enough = wanted is not None and given >= wanted
+                if enough or not self.claims.strip(slot, self._memory):
+                    shelf.free.append(slot)
+                else:
+                    shelf.bare.append(slot)
+                    given += slot.size
+        return given
 
-    def _reserve_header(self) -> None:
-        """Have the header's pages before a cell of the next slots is written."""
-        if self._count % _HEADER_CHUNK:
-            return
-        handle, backing = self._maps.handle, self._maps.backing
-        header = self._worker * handle.header_bytes
-        workers = handle.workers
-        for at, width in ((handle.directory_at, 16), (handle.holders_at, workers)):
-            start = header + at + self._count * width
-            try:
-                backing.reserve(start, _HEADER_CHUNK * width)
-            except OSError as error:
-                raise self._limit_reached(_HEADER_CHUNK * width) from error
-
-    def _note_lent(self, nbytes: int) -> None:
-        self._lent += nbytes
-        self._maps.set_usage(self._worker, Usage.LENT, self._lent)
-
-    def _add_reserved(self, nbytes: int) -> None:
-        before = self._maps.usage(self._worker, Usage.RESERVED)
-        self._maps.set_usage(self._worker, Usage.RESERVED, before + nbytes)
-
-    def _count_up(self, cell: Usage) -> None:
-        self._maps.set_usage(self._worker, cell, self._maps.usage(self._worker, cell) + 1)
-
-    def _limit_reached(self, wanted: int) -> MemoryLimitReached:
-        return MemoryLimitReached(self._maps.handle.limit_bytes, wanted, self._maps.held_bytes())
+    def _note_lent(self) -> None:
+        if self._lent != self._told:  # else, as most often, one came back and one was lent
+            self._told = self._lent
+            self._maps.set_usage(self._worker, Usage.LENT, self._lent)
 
     def _settle_all(self) -> None:
         for sender in self._senders:
             sender.settle()
-
-    # -- finding an array
-
-    def _hold_under(self, array: np.ndarray[Any, Any]) -> Hold | None:
-        """The hold under an array: arrays, memory views and numpy's helpers lead to their base."""
-        target: Any = array
-        for _ in range(_MOST_BASES):
-            if target is None:
-                return None
-            hold = self._holdings.of(target)
-            if hold is not None:
-                return hold if hold.address else None
-            target = target.obj if isinstance(target, memoryview) else getattr(target, "base", None)
-        return None
-
-
-def _looks(size: int) -> int:
-    """Slots of this size that are looked at before another one is taken."""
-    return max(64, size // _BYTES_PER_LOOK)

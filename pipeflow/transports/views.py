@@ -34,18 +34,42 @@ class Views:
         Raises:
             ProtocolError: There is no such place in the arena.
         """
-        import numpy as np
+        return self.array(ref, (ref.nbytes,), "u1", None)
 
+    def array(
+        self, ref: SlotRef, shape: tuple[int, ...], dtype: Any, layout: Any
+    ) -> np.ndarray[Any, Any]:
+        """The same as an array of another shape and type.
+
+        Args:
+            ref: The slot, and which part of it the array takes.
+            shape: Length of each axis.
+            dtype: Type of its elements.
+            layout: As ``building.PlainArray`` has it.
+
+        Raises:
+            ProtocolError: There is no such place in the arena.
+        """
         at = self._place(ref)
-        memory, address = self._mapped
-        base = np.frombuffer(memory, np.uint8, ref.nbytes, at)
-        self._holdings.keep(base, ref, address=address + at)
-        return base
+        new_array, memory, address = self._mapped
+        array: np.ndarray[Any, Any]
+        if layout is None or layout == "F":
+            array = new_array(shape, dtype, memory, at, None, layout)
+            if array.nbytes > ref.nbytes:
+                raise ProtocolError(f"{ref} is less than an array of {array.nbytes} bytes")
+        else:
+            offset, strides = layout
+            array = new_array(shape, dtype, memory, at + offset, strides)
+        # It lies in the mapping itself, so every array made from it has it as its base.
+        self._holdings.keep(array, ref, address=address + at)
+        return array
 
     @cached_property
-    def _mapped(self) -> tuple[mmap.mmap, int]:
-        """All of the arena to read, and where it lies in this process."""
-        return self._maps.views, self._maps.views_at
+    def _mapped(self) -> tuple[type[np.ndarray[Any, Any]], mmap.mmap, int]:
+        """What makes arrays, all of the arena to read, and where it lies in this process."""
+        import numpy as np
+
+        return np.ndarray, self._maps.views, self._maps.views_at
 
     def read(self, ref: SlotRef) -> bytes:
         """A copy of the bytes; the sender keeps them until it hears that we have them.

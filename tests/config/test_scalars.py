@@ -7,7 +7,7 @@ import pytest
 from pipeflow.config.problem import Problem
 from pipeflow.config.scalars import resolve
 from pipeflow.config.units import duration, size
-from pipeflow.suggest import did_you_mean
+from pipeflow.suggest import did_you_mean, meant_names
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,24 @@ def test_numbers_beyond_bounds_are_refused(text: str) -> None:
 )
 def test_the_nearest_word_is_suggested(word: str, meant: str | None) -> None:
     assert did_you_mean(word, ["writer", "reader", "home", "from"]) == meant
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("csv.raed", ["csv.read"]),
+        ("csv", ["csv.read", "csv.write"]),
+        ("read_lines", ["lines"]),
+        ("Lines.Read", ["lines"]),
+        ("to_csv", ["csv.read", "csv.write"]),
+        ("read", []),  # of too many
+        ("scribble", []),
+        ("", []),
+    ],
+)
+def test_a_dotted_name_that_has_a_word_in_common_is_suggested_unless_many_have(
+    name: str, meant: list[str]
+) -> None:
+    known = ["csv.read", "csv.write", "jsonl.read", "lines", "lines.write", "npy.read", "sql.read"]
+
+    assert meant_names(name, known) == meant

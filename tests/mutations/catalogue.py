@@ -264,7 +264,7 @@ ARRAYS = (
     ),
     Mutation(
         "the limit of memory ignored",
-        "transports/slots.py",
+        "transports/claims.py",
         "if maps.usage_of_all(Usage.RESERVED) <= limit:",
         "if limit:",
         [f"{HARD}::test_a_window_beyond_the_limit_ends_the_run_and_names_who_holds_most"],

@@ -10,8 +10,8 @@ from pipeflow.errors import ItemNotSerializable
 from pipeflow.planner.plan import Join, Numbering
 from pipeflow.runtime.flow.joins import Call, Calls, Lone, Origin, UnitEnd, Unjoinable
 from pipeflow.runtime.flow.refused import ReadersGone, ResultNotSerializable
-from pipeflow.runtime.loops.base import StageStopped
 from pipeflow.runtime.loops.batches import BatchLoop
+from pipeflow.runtime.loops.stopped import StageStopped
 from pipeflow.runtime.messages import Barrier
 from pipeflow.spec.policies import Batching, Budget, ErrorPolicy, OnError
 from pipeflow.stages.work import Routed, Work

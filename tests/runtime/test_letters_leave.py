@@ -29,6 +29,9 @@ class Sender:
     def room(self, _nbytes: int = 0) -> int:
         return self.free
 
+    def bytes_left(self) -> int:
+        return 2**20
+
     def idle(self) -> bool:
         return True
 

@@ -10,7 +10,7 @@ from pipeflow.planner.plan import Join, Numbering
 from pipeflow.runtime.board import DEAD_LETTERED, EMPTY, FAILED, PROCESSED, RECEIVED, SKIPPED, hand
 from pipeflow.runtime.flow.joins import Call, Origin, UnitEnd
 from pipeflow.runtime.flow.refused import ResultNotSerializable
-from pipeflow.runtime.loops.base import StageStopped
+from pipeflow.runtime.loops.stopped import StageStopped
 from pipeflow.runtime.messages import Barrier, EndOfInput, ItemGivenUp, ItemId
 from pipeflow.spec.policies import OnError
 from pipeflow.stages.work import BadRecord, DrainInterrupt, OutputClosed, Routed, Work

@@ -43,6 +43,9 @@ class Reader:
     def room(self, nbytes: int = 0) -> int:
         return self.free if self.sent_bytes + nbytes <= ROOM_BYTES else 0
 
+    def bytes_left(self) -> int:
+        return ROOM_BYTES - self.sent_bytes
+
     def idle(self) -> bool:
         return not self.busy
 

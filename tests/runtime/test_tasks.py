@@ -12,7 +12,7 @@ from pipeflow.planner.plan import Join, Numbering
 from pipeflow.runtime.board import hand
 from pipeflow.runtime.flow.joins import Call, Calls, Origin, UnitEnd
 from pipeflow.runtime.flow.refused import ReadersGone
-from pipeflow.runtime.loops.base import StageStopped
+from pipeflow.runtime.loops.stopped import StageStopped
 from pipeflow.runtime.messages import Barrier
 from pipeflow.spec.policies import Batching, ErrorPolicy, OnError
 from pipeflow.stages.work import Work

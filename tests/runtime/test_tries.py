@@ -19,7 +19,7 @@ from pipeflow.runtime.board import (
 )
 from pipeflow.runtime.flow.joins import Call, Calls, Origin
 from pipeflow.runtime.flow.refused import ReadersGone
-from pipeflow.runtime.loops.base import StageStopped
+from pipeflow.runtime.loops.stopped import StageStopped
 from pipeflow.spec.policies import Budget, ErrorPolicy, OnError
 from pipeflow.stages.work import BadRecord, OutputClosed, Routed, Work
 from tests.runtime.loop_fakes import Run, call

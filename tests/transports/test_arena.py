@@ -161,19 +161,42 @@ def test_what_does_not_fit_the_cache_is_waited_for_before_more_is_lent(
     assert too_much >= 3
 
 
-def test_arrays_that_go_by_too_fast_to_be_read_are_not_waited_for(
+def test_arrays_that_go_by_too_fast_to_be_filled_are_not_waited_for(
     arena: Arena, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pipeflow.transports.slots.CACHE_BYTES", 2 * MIB)
-    monkeypatch.setattr("pipeflow.transports.slots._READ_BYTES_PER_S", 0.0)
+    monkeypatch.setattr("pipeflow.transports.slots._FILL_BYTES_PER_S", 0.0)
     other = Arena.create(3, 64 * MIB)
 
     too_fast = lend_beside_held_ones(arena, 400)
-    monkeypatch.setattr("pipeflow.transports.slots._READ_BYTES_PER_S", float("inf"))
+    monkeypatch.setattr("pipeflow.transports.slots._FILL_BYTES_PER_S", float("inf"))
     slow = lend_beside_held_ones(other, 400)
 
     other.close()
     assert too_fast < slow
+
+
+def test_the_time_that_a_pool_waits_is_not_taken_for_work_on_its_arrays(
+    arena: Arena, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeflow.transports.slots.CACHE_BYTES", 2 * MIB)
+    used_s = 0.0
+
+    def give_way() -> None:
+        nonlocal used_s
+        used_s += 1.0
+
+    with monkeypatch.context() as patched:
+        patched.setattr("pipeflow.transports.slots.os.sched_yield", give_way)
+        patched.setattr("pipeflow.transports.slots.time.process_time", lambda: used_s)
+        nothing_but_waits = lend_beside_held_ones(arena, 400)
+    monkeypatch.setattr("pipeflow.transports.slots._FILL_BYTES_PER_S", float("inf"))
+    other = Arena.create(3, 64 * MIB)
+    slow = lend_beside_held_ones(other, 400)
+    other.close()
+
+    assert used_s > 0
+    assert nothing_but_waits < slow
 
 
 def test_nobody_waits_for_what_this_worker_alone_holds(arena: Arena) -> None:
@@ -384,6 +407,7 @@ def test_a_process_that_user_code_forks_neither_lends_nor_lets_go(
         held.clear()
         gc.collect()
         assert writer.pool.reserve(MIB) is None
+        assert writer.pool.place((MIB,), np.uint8, MIB) is None
         assert writer.pool.empty(MIB, np.uint8).nbytes == MIB
 
     assert start(forget).join() == 0

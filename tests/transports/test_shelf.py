@@ -24,12 +24,27 @@ def test_waits_in_vain_become_rare_and_good_ones_frequent_again() -> None:
     for _ in range(1000):
         if not shelf.skips():
             waits += 1
-            shelf.note_wait(in_vain=True)
+            shelf.note_wait(0.001, in_vain=True)
     skipped = shelf.vain
 
     for _ in range(100):
-        shelf.note_wait(in_vain=False)
+        shelf.note_wait(0.001, in_vain=False)
 
     assert 15 <= waits <= 25
     assert skipped == 63
     assert shelf.vain == 1
+
+
+def test_one_slot_more_is_due_once_the_waits_took_as_long_as_its_memory_does() -> None:
+    small, large = Shelf(), Shelf()
+    waits = {}
+
+    for shelf, size in ((small, MIB), (large, 256 * MIB)):
+        waits[size] = 1
+        while not shelf.wants_more(size):
+            shelf.note_wait(0.0005, in_vain=False)
+            waits[size] += 1
+
+    assert waits[MIB] == 64
+    assert 310 < waits[256 * MIB] < 340
+    assert not large.wants_more(256 * MIB)

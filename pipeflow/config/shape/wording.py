@@ -13,7 +13,7 @@ from pipeflow.spec.language import EDGE, ROOT, STAGE, VERSION
 from pipeflow.spec.options import Option, OptionType
 from pipeflow.spec.stage_type import StageType
 from pipeflow.spec.table import Table, expected
-from pipeflow.suggest import did_you_mean
+from pipeflow.suggest import did_you_mean, meant_names, spell_choice
 
 
 def table_at(path: TreePath) -> Table | None:
@@ -191,9 +191,9 @@ def unknown_operator(name: str, stage_types: Mapping[str, StageType]) -> Problem
             problem=f"no operator '{name}': no installed plug-in brings it",
             hint=f"did you mean '{near}'?" if near else f"install the plug-in '{plugin}'",
         )
-    near = did_you_mean(name, stage_types)
-    listing = "the built-in ones are: " + ", ".join(builtin)
-    hint = f"did you mean '{near}'? 'pipeflow stages' lists them all" if near else listing
+    hint = "the built-in ones are: " + ", ".join(builtin)
+    if meant := meant_names(name, stage_types):
+        hint = f"did you mean {spell_choice(meant)}? 'pipeflow stages' lists them all"
     if "${" in name:
         hint = "${…} is not filled in here; write the operator's name, and `enabled` to choose"
     elif ":" in name:

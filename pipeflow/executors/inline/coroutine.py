@@ -11,7 +11,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from pipeflow.runtime.loops.base import WAITS, Cancelled
+from pipeflow.runtime.loops.base import WAITS
+from pipeflow.runtime.loops.stopped import Cancelled
 from pipeflow.stages.shared_lock import TURN_THREAD
 
 #: Longest time for which a signal may go unseen; Python has only the main thread handle them, and

@@ -23,8 +23,9 @@ from pipeflow.planner.plan import Plan
 from pipeflow.runtime.board import BUSY_NS
 from pipeflow.runtime.flow.mailbox import Mailbox
 from pipeflow.runtime.flow.refused import ReadersGone
-from pipeflow.runtime.loops.base import GOES_ON, WAITS, StageLoop, failure_of
+from pipeflow.runtime.loops.base import GOES_ON, WAITS, StageLoop
 from pipeflow.runtime.loops.pick import make_loop
+from pipeflow.runtime.loops.stopped import failure_of
 from pipeflow.runtime.messages import Failure, Logged
 from pipeflow.runtime.watch.heirs import heirs
 from pipeflow.stages.context import enter

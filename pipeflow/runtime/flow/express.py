@@ -100,6 +100,7 @@ class Express:
         self.batch_items = batch_items
         self._encoder = encoder
         ends = [channel.sender for channel in target.channels]
+        self._end = ends[0] if len(ends) == 1 else None
         bounds = [channel.capacity_bytes for channel in target.channels]
         self._batch_bytes = min(bounds, default=0) // FRAMES_AT_LEAST
         self._encode = _handed if len(ends) == 1 and ends[0].hands_over else encode_settled
@@ -108,6 +109,7 @@ class Express:
         self._wait_for_room = wait_for_room
         self._reader_left = reader_left
         self._until = 0  # number of the unit for which there may be no room
+        self._bytes_left = 0  # so many were left in the edge when it was last looked at
         self._enough = 1  # so much room need not be looked at again
         #: When the first item that waits came, or was about to; see ``Batch.born``.
         self.born = -1
@@ -261,21 +263,29 @@ class Express:
             wake: See ``append``.
             more: Others follow at once, so it leaves with them, though a reader is idle.
         """
-        self._await_room()
         run = self.run
-        if not run.payloads:
+        waiting = len(run.payloads)
+        if self.refused is not None or run.first + waiting >= self._until:
+            self._await_room()
+            waiting = len(run.payloads)
+        if not waiting:
             self.born = next(births)
         run.begin(prefix, ordinal)
         try:
             run.add(payload, ordinal, self._encoder.pile, settled=settled)
         except ItemNotSerializable as error:
             raise ResultNotSerializable((*prefix, ordinal), error) from error
-        waiting = len(run.payloads)
-        if run.shared_bytes:
+        waiting += 1
+        pile = run.pile
+        shared = 0 if pile is None else pile.shared_bytes
+        if shared > self._bytes_left:
             self._until = 0  # there may be no room for more bytes
-        full = waiting >= self.batch_items or run.shared_bytes >= self._batch_bytes
-        due = not more and waiting >= self.least and self.is_awaited()
-        if full or run.took_slots or due:
+        if (
+            waiting >= self.batch_items
+            or shared >= self._batch_bytes
+            or (pile is not None and pile.filled)
+            or (not more and waiting >= self.least and self.is_awaited())
+        ):
             self.flush()
         elif wake and not self.woken:
             self.wake()
@@ -301,7 +311,9 @@ class Express:
             return
         packet = pile.packet() if pile is not None else self._encode(payloads, plain)
         if packet.shared_bytes:
-            self._until = 0  # its bytes may have filled the edge
+            self._bytes_left -= packet.shared_bytes
+            if self._bytes_left <= 0:
+                self._until = 0  # its bytes may have filled the edge
         if target.send_run(meta, packet, count, born=born):
             self._reader_left()
 
@@ -317,7 +329,8 @@ class Express:
 
     def is_awaited(self) -> bool:
         """Whether a reader has nothing left to do."""
-        return self.target.idle()
+        words = self._words
+        return self.target.idle() if words is None else words[self._taken] >= words[self._sent]
 
     def _wanted(self) -> Sequence[Target]:
         """Those of which one must have room."""
@@ -337,6 +350,8 @@ class Express:
         free = max(0, min(target.look(run.shared_bytes), self.batch_items - waiting))
         self._until = run.first + waiting + free
         self._enough = max(1, free // ENOUGH)
+        if self._end is not None:
+            self._bytes_left = self._end.bytes_left()
         return free
 
 

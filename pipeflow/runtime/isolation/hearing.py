@@ -51,7 +51,8 @@ from pipeflow.runtime.isolation.messages import (
     settled,
     unpack_record,
 )
-from pipeflow.runtime.loops.base import StageLoop, StageStopped
+from pipeflow.runtime.loops.base import StageLoop
+from pipeflow.runtime.loops.stopped import StageStopped
 from pipeflow.runtime.messages import (
     ItemGivenUp,
     RunnerReady,

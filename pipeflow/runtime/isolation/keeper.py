@@ -20,7 +20,8 @@ from pipeflow.runtime.isolation.messages import (
     EndOrder,
 )
 from pipeflow.runtime.isolation.replacing import ReplacingLoop
-from pipeflow.runtime.loops.base import REST_S, StageStopped
+from pipeflow.runtime.loops.base import REST_S
+from pipeflow.runtime.loops.stopped import StageStopped
 from pipeflow.runtime.messages import (
     Barrier,
     EndOfInput,

@@ -39,7 +39,7 @@ from pipeflow.runtime.isolation.messages import (
     bare,
 )
 from pipeflow.runtime.isolation.sealed import Needs, Sealed, opened, tries_of
-from pipeflow.runtime.loops.base import StageStopped
+from pipeflow.runtime.loops.stopped import StageStopped
 from pipeflow.runtime.messages import (
     Failure,
     RunnerDied,

@@ -17,7 +17,7 @@ from pipeflow.runtime.isolation.keys import KeyBook
 from pipeflow.runtime.isolation.sealed import sealing
 from pipeflow.runtime.last_words import WHERE_SIGNAL
 from pipeflow.runtime.launch import ties
-from pipeflow.runtime.loops.base import StageStopped
+from pipeflow.runtime.loops.stopped import StageStopped
 from pipeflow.runtime.messages import EXIT_FAILED, Failed, Ready
 from pipeflow.runtime.process import Process
 from pipeflow.runtime.worker import Reports, finished, run_loop

@@ -34,10 +34,11 @@ from pipeflow.runtime.last_words import leave_last_words
 from pipeflow.runtime.launch import ties
 from pipeflow.runtime.launch.boot import finish_process, print_last_words
 from pipeflow.runtime.loading import load_stage, make_context, shares_of, start_failure
-from pipeflow.runtime.loops.base import WAITS, StageLoop, failure_of
+from pipeflow.runtime.loops.base import WAITS, StageLoop
 from pipeflow.runtime.loops.calls import CallLoop
 from pipeflow.runtime.loops.pick import make_loop
 from pipeflow.runtime.loops.starving import starved
+from pipeflow.runtime.loops.stopped import failure_of
 from pipeflow.runtime.loops.tries import TryLoop
 from pipeflow.runtime.messages import EXIT_FAILED
 from pipeflow.stages.context import StageContext, enter
@@ -110,7 +111,9 @@ def _run(task: Task) -> int:
     share = Arena.attach(brief.arena, brief.plan.code_pool(brief.worker))
     if task.successor:
         share.pool.adopt()
-    share.pool.others_at_work = others_at_work(brief.plan, board, brief.worker, share.is_pinched)
+    share.pool.claims.others_at_work = others_at_work(
+        brief.plan, board, brief.worker, share.is_pinched
+    )
     context = make_context(brief, stage, board, lambda level, text: outbox.log(level, text))
     outbox = RunnerOutbox(
         link,

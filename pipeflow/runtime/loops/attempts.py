@@ -16,9 +16,9 @@ from typing import Any
 
 from pipeflow.runtime.flow.joins import Call
 from pipeflow.runtime.flow.refused import ResultNotSerializable
-from pipeflow.runtime.loops.base import CONTROL
 from pipeflow.runtime.loops.copies import AsItCame
 from pipeflow.runtime.loops.forgotten import FORGOTTEN, refuse_forgotten
+from pipeflow.runtime.loops.stopped import CONTROL
 from pipeflow.runtime.messages import Failure, ItemId
 from pipeflow.runtime.retry import wait_before_next
 from pipeflow.spec.policies import ErrorPolicy, OnError

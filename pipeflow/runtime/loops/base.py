@@ -12,17 +12,14 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from pipeflow.errors import (
     ChannelError,
     ItemNotLoadable,
-    MemoryLimitReached,
     PipeflowError,
     ProgramFailed,
-    ProgramGivenUp,
 )
 from pipeflow.planner.plan import StagePlan
 from pipeflow.runtime.board import (
@@ -38,10 +35,11 @@ from pipeflow.runtime.failures import kind_of, message_of, own_traceback, traceb
 from pipeflow.runtime.flow.inbox import Inbox
 from pipeflow.runtime.flow.joins import Lone
 from pipeflow.runtime.flow.outbox import Outbox
-from pipeflow.runtime.flow.refused import InputNotLoadable, ReadersGone, ResultNotSerializable
+from pipeflow.runtime.flow.refused import ReadersGone, ResultNotSerializable
 from pipeflow.runtime.loops.forgotten import FORGOTTEN, refuse_forgotten
 from pipeflow.runtime.loops.outside import Outside
 from pipeflow.runtime.loops.rows import NEVER, Gathered, append_from
+from pipeflow.runtime.loops.stopped import Cancelled, StageStopped
 from pipeflow.runtime.messages import (
     Failure,
     ItemGivenUp,
@@ -68,26 +66,6 @@ DAY_S: Final = 86400.0
 #: What a step yields: something must come first, or not.
 WAITS: Final = True
 GOES_ON: Final = False
-
-
-class StageStopped(PipeflowError):
-    """The stage failed and its policy ends the run.
-
-    Attributes:
-        failure: What went wrong.
-    """
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure)
-        self.failure = failure
-
-
-class Cancelled(BaseException):
-    """Ends a stage where it is: nobody will feed it any more."""
-
-
-#: What passes through the user's code without being a failure of it.
-CONTROL: Final = (PipeflowError, OutputClosed, GeneratorExit, DrainInterrupt, Cancelled)
 
 
 class Waits(Protocol):
@@ -464,35 +442,3 @@ class StageLoop(ABC):
         except StageStopped as second:
             self.tell(Logged("error", f"close() failed as well: {second.failure.message}"))
         self._close_events()
-
-
-def failure_of(
-    error: BaseException, names: tuple[str, ...], stage_of_pool: tuple[int, ...]
-) -> Failure:
-    """What ended a worker, of all that can end one besides the user's code."""
-    if isinstance(error, StageStopped):
-        return error.failure
-    if isinstance(error, MemoryLimitReached):
-        held: Counter[int] = Counter()
-        for worker, nbytes in error.holders:
-            held[stage_of_pool[worker]] += nbytes
-        holders = ", ".join(
-            f"stage '{names[stage]}' holds {nbytes / 2**20:.0f} MiB"
-            for stage, nbytes in held.most_common(3)
-        )
-        text = f"shared arrays would pass limits.memory ({error.limit / 2**20:.0f} MiB): {holders}"
-        return Failure(phase="run", kind="MemoryLimitReached", message=text)
-    if isinstance(error, ProgramGivenUp):
-        return Failure(phase="program", kind=ProgramFailed.__name__, message=str(error))
-    if isinstance(error, InputNotLoadable | ItemNotLoadable):
-        item, cause = (
-            (error.item, error.cause) if isinstance(error, InputNotLoadable) else ((), error)
-        )
-        return Failure(
-            phase="unpickling",
-            kind=kind_of(cause),
-            message=str(cause),
-            traceback=own_traceback(cause),
-            item=id_text(item, names),
-        )
-    return Failure(phase="run", kind=kind_of(error), message=str(error) or kind_of(error))

@@ -22,16 +22,11 @@ from pipeflow.runtime.flow.express import Express
 from pipeflow.runtime.flow.joins import Call, Calls, Lone, UnitEnd, Unjoinable
 from pipeflow.runtime.flow.keeping import Keeping
 from pipeflow.runtime.flow.refused import ReadersGone, ResultNotSerializable
-from pipeflow.runtime.loops.base import (
-    CONTROL,
-    GOES_ON,
-    WAITS,
-    Cancelled,
-    StageLoop,
-)
+from pipeflow.runtime.loops.base import GOES_ON, REST_S, WAITS, StageLoop
 from pipeflow.runtime.loops.copies import as_it_is
 from pipeflow.runtime.loops.forgotten import FORGOTTEN, refuse_forgotten
 from pipeflow.runtime.loops.rows import Halt, call_into, call_only
+from pipeflow.runtime.loops.stopped import CONTROL, Cancelled
 from pipeflow.runtime.messages import Barrier, EndOfInput, Failure, ItemId
 from pipeflow.spec.pipeline import OUT
 from pipeflow.spec.policies import OnError
@@ -40,8 +35,6 @@ from pipeflow.values import dataclass, field
 
 #: Types of results that are surely no iterators.
 PLAIN: Final = frozenset({dict, list, tuple, str, int, float, bool, bytes, type(None)})
-#: How long what the longer inputs of a zip still bring is counted, after the shortest has ended.
-REST_S: Final = 1.0
 
 
 def is_many(result: object) -> bool:

@@ -14,8 +14,9 @@ from typing import Any, Final
 from pipeflow.errors import ProgramFailed
 from pipeflow.runtime.board import FAILED
 from pipeflow.runtime.flow.refused import ResultNotSerializable
-from pipeflow.runtime.loops.base import CONTROL, WAITS
+from pipeflow.runtime.loops.base import WAITS
 from pipeflow.runtime.loops.outside import Outside
+from pipeflow.runtime.loops.stopped import CONTROL
 from pipeflow.runtime.loops.stream import StreamLoop
 from pipeflow.stages.work import Talk
 from pipeflow.values import dataclass

@@ -7,7 +7,8 @@ from typing import Any
 
 from pipeflow.runtime.board import HAND_DEPTH, RECEIVED, TOTAL, put_hand
 from pipeflow.runtime.flow.refused import ResultNotSerializable
-from pipeflow.runtime.loops.base import CONTROL, GOES_ON, StageLoop
+from pipeflow.runtime.loops.base import GOES_ON, StageLoop
+from pipeflow.runtime.loops.stopped import CONTROL
 from pipeflow.runtime.messages import ItemId
 from pipeflow.stages.work import BadRecord, DrainInterrupt
 from pipeflow.values import dataclass

@@ -8,7 +8,8 @@ from typing import Any, assert_never
 from pipeflow.runtime.board import FAILED, HAND_DEPTH, PROCESSED, RECEIVED, note_edge, put_hand
 from pipeflow.runtime.flow.joins import Call, Calls, Lone, UnitEnd, Unjoinable
 from pipeflow.runtime.flow.refused import ResultNotSerializable
-from pipeflow.runtime.loops.base import CONTROL, GOES_ON, StageLoop
+from pipeflow.runtime.loops.base import GOES_ON, StageLoop
+from pipeflow.runtime.loops.stopped import CONTROL
 from pipeflow.runtime.messages import Barrier, EndOfInput
 from pipeflow.values import dataclass
 

@@ -13,10 +13,10 @@ from typing import Any
 from pipeflow.runtime.board import RETRIED
 from pipeflow.runtime.flow.joins import Call, Calls
 from pipeflow.runtime.flow.refused import ResultNotSerializable
-from pipeflow.runtime.loops.base import CONTROL
 from pipeflow.runtime.loops.calls import CallLoop, is_many
 from pipeflow.runtime.loops.copies import AsItCame
 from pipeflow.runtime.loops.forgotten import FORGOTTEN, refuse_forgotten
+from pipeflow.runtime.loops.stopped import CONTROL
 from pipeflow.runtime.messages import ItemId
 from pipeflow.runtime.retry import wait_before_next
 from pipeflow.stages.context import draw_anew

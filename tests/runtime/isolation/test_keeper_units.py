@@ -47,8 +47,8 @@ from pipeflow.runtime.isolation.messages import (
     pack_quick,
     pack_record,
 )
-from pipeflow.runtime.loops.base import StageStopped
 from pipeflow.runtime.loops.rows import NEVER
+from pipeflow.runtime.loops.stopped import StageStopped
 from pipeflow.runtime.messages import EndOfInput
 from pipeflow.spec.policies import ErrorPolicy, OnError
 from pipeflow.stages.work import Work

@@ -16,7 +16,7 @@ from pipeflow.runtime.board import DEAD_LETTERED, EMPTY, PROCESSED, RECEIVED, RE
 from pipeflow.runtime.flow.joins import Calls, Origin
 from pipeflow.runtime.isolation.link import Cell
 from pipeflow.runtime.isolation.row_loop import RowLoop, RowTryLoop
-from pipeflow.runtime.loops.base import StageStopped
+from pipeflow.runtime.loops.stopped import StageStopped
 from pipeflow.spec.policies import ErrorPolicy, OnError
 from pipeflow.stages.work import Work
 from tests.runtime.loop_fakes import Run

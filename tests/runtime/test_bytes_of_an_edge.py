@@ -1,0 +1,107 @@
+"""How many bytes of shared arrays the express way lets onto an edge."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pytest
+
+from pipeflow.runtime.board import Words
+from pipeflow.runtime.flow.express import Express
+from pipeflow.runtime.flow.targets import OutChannel, Target
+from pipeflow.transports import credit
+from pipeflow.transports.base import Packet
+from pipeflow.transports.codec import Encoder
+from pipeflow.transports.shm import Arena
+
+KIB = 1024
+CAPACITY = 8
+CAPACITY_BYTES = 400 * KIB
+
+
+class Reader:
+    """The end of a channel whose reader takes frames when it is told to."""
+
+    hands_over = False
+
+    def __init__(self) -> None:
+        self.frames: deque[tuple[int, int]] = deque()  # credits, bytes
+
+    def credit_cells(self) -> None:
+        return None
+
+    def in_flight(self) -> tuple[int, int]:
+        return sum(cost for cost, _ in self.frames), sum(nbytes for _, nbytes in self.frames)
+
+    def room(self, nbytes: int = 0) -> int:
+        items, in_flight = self.in_flight()
+        return credit.room(
+            in_flight=items,
+            capacity=CAPACITY,
+            bytes_in_flight=in_flight,
+            capacity_bytes=CAPACITY_BYTES,
+            nbytes=nbytes,
+        )
+
+    def bytes_left(self) -> int:
+        return CAPACITY_BYTES - self.in_flight()[1]
+
+    def idle(self) -> bool:
+        return not self.frames
+
+    def send(self, _meta: bytes, packet: Packet, credits: int) -> None:
+        self.frames.append((credits, packet.shared_bytes))
+
+
+@pytest.fixture
+def arena() -> Iterator[Arena]:
+    made = Arena.create(1, 64 * 2**20)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_an_array_waits_exactly_while_what_is_ahead_of_it_fills_the_edge(
+    arena: Arena, seed: int
+) -> None:
+    pool = Arena.attach(arena.handle, 0).pool
+    chance, reader = random.Random(seed), Reader()
+    waits: list[tuple[int, int]] = []
+    edge: Words = memoryview(bytearray(64)).cast("Q")
+    cells: Words = memoryview(bytearray(8)).cast("Q")
+
+    def wait(_targets: Sequence[Target]) -> None:
+        waits.append(reader.in_flight())
+        express.flush()
+        reader.frames.popleft()
+
+    express = Express(
+        Target([OutChannel(reader, 0, edge, CAPACITY_BYTES)]),  # type: ignore[arg-type]  # only what it uses
+        encoder=Encoder(pool),
+        counter=(cells, 0),
+        lock=threading.Lock(),
+        wait_for_room=wait,
+        reader_left=lambda: None,
+        batch_items=64,
+    )
+    for ordinal in range(300):
+        items, nbytes = reader.in_flight()
+        ahead = len(express.run.payloads)
+        full = items > 0 and (
+            items + ahead >= CAPACITY
+            or nbytes >= CAPACITY_BYTES
+            or nbytes + express.run.shared_bytes > CAPACITY_BYTES
+        )
+        before = len(waits)
+
+        express.put(pool.empty(chance.choice([10, 40, 90, 500]) * KIB, np.uint8), ordinal)
+
+        assert (len(waits) > before) == full
+        while reader.frames and chance.random() < 0.3:
+            reader.frames.popleft()
+    assert waits
+    assert cells[0] == 300 - len(express.run.payloads)
