@@ -76,7 +76,12 @@ def own_traceback(error: BaseException) -> str:
     What cannot be pickled by nature, such as a lock, has no frame of the user's: its text says all.
     """
     cause = error.__cause__
-    text = traceback_of(cause) if cause is not None else ""
+    return "" if cause is None else users_traceback(cause)
+
+
+def users_traceback(error: BaseException) -> str:
+    """The traceback if any of the user's code is in it; else empty."""
+    text = traceback_of(error)
     return text if '  File "' in text else ""
 
 

@@ -123,3 +123,28 @@ def test_finish_that_gives_what_cannot_be_pickled_is_told_as_any_stage_that_does
     assert (error.stage, error.item) == ("work", "work:1")
     assert "cannot be pickled" in error.message
     assert outcome.report.ledger.balanced
+
+
+def test_a_partition_key_that_fails_for_a_letter_ends_the_run_and_is_shown(
+    tmp_path: Path, executor: str
+) -> None:
+    stages = {
+        "source": SOURCE,
+        "work": {"call": "shapes:fail_on_odd", "inputs": "source", "on_error": "dead_letter"},
+        "sink": {"keep": "work"},
+        "letters": {
+            "call": "shapes:as_it_is",
+            "inputs": "work.errors",
+            "replicas": 2,
+            "partition": {"key": "item['nope']"},
+        },
+        "kept": {"keep": "letters"},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    assert outcome.report.run.exit_code == 1
+    error = outcome.report.errors[0]
+    assert (error.stage, error.type) == ("work", "KeyError")
+    assert "in the partition key of stage 'letters': item['nope']" in error.traceback
+    assert outcome.report.ledger.balanced

@@ -13,7 +13,7 @@ from pipeflow.errors import (
     ProgramGivenUp,
 )
 from pipeflow.runtime.board import id_text
-from pipeflow.runtime.failures import kind_of, own_traceback
+from pipeflow.runtime.failures import kind_of, own_traceback, users_traceback
 from pipeflow.runtime.flow.refused import InputNotLoadable
 from pipeflow.runtime.messages import Failure
 from pipeflow.stages.work import DrainInterrupt, OutputClosed
@@ -68,4 +68,8 @@ def failure_of(
             traceback=own_traceback(cause),
             item=id_text(item, names),
         )
-    return Failure(phase="run", kind=kind_of(error), message=str(error) or kind_of(error))
+    # Code of the user's runs beside its items too: the partition key of who reads its letters.
+    told = "" if isinstance(error, PipeflowError) else users_traceback(error)
+    return Failure(
+        phase="run", kind=kind_of(error), message=str(error) or kind_of(error), traceback=told
+    )
