@@ -7,6 +7,7 @@ import pytest
 from pipeflow.config.nodes import Map, Scalar, at_path, plain
 from pipeflow.config.overlay import lay_over, set_value
 from pipeflow.config.reader import read_text
+from pipeflow.config.shape.wording import got
 from pipeflow.errors import Finding
 
 
@@ -62,3 +63,17 @@ def test_a_set_that_leads_nowhere_is_a_finding(text: str, code: str) -> None:
 
     assert isinstance(found, Finding)
     assert (found.code, found.at.file) == (code, "<--set>")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("0", "0"), ("1.5", "1.5"), ("true", "true"), ("many", 'the text "many"')]
+)
+def test_a_set_value_that_does_not_fit_is_told_as_the_file_would_have_it(
+    text: str, said: str
+) -> None:
+    changed = set_value(tree("stages: {a: {use: print}}"), f"stages.a.replicas={text}")
+
+    assert isinstance(changed, Map)
+    node = at_path(changed, ("stages", "a", "replicas"))
+    assert isinstance(node, Scalar)
+    assert got(node) == said

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pipeflow.config.nodes import Map, Node, Scalar, Seq, TreePath, kind_of
 from pipeflow.config.problem import Problem
-from pipeflow.config.scalars import TRUTHS, resolve
+from pipeflow.config.scalars import TRUTHS, reread, resolve
 from pipeflow.config.stage.program import bad_program
 from pipeflow.config.units import duration, size
 from pipeflow.spec.language import EDGE, ROOT, STAGE, VERSION
@@ -238,7 +238,13 @@ def mended(node: Node, option: Option | None) -> str:
 
 
 def got(node: Node) -> str:
-    """What was found: a number or truth value as it is spelled, anything else with its kind."""
+    """What was found: a number or truth value as it is spelled, anything else with its kind.
+
+    What came as text is told as the file would have it: no reading of it fits.
+    """
+    if isinstance(node, Scalar) and not node.secret:
+        read = reread(node)
+        node = read if isinstance(read, Scalar) else node
     if isinstance(node, Scalar) and isinstance(node.value, bool | int | float) and not node.secret:
         return node.text or str(node.value)
     return kind_of(node)
