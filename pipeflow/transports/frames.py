@@ -197,6 +197,8 @@ def unpack_body(header: Header, body: memoryview, *, own: bool) -> Frame:
         return Frame(FrameKind.BARRIER, writer, seq, meta, None)
     at = meta_bytes + buffers * DESCRIPTOR.size
     end = at + pickle_bytes
+    if end > length:
+        raise ProtocolError(f"a frame of {length} bytes describes {end}: it is torn")
     pickled = body[at:end]
     packet = Packet(pickled.toreadonly() if own else bytes(pickled), (), items)
     packet.plain = bool(flags & _PLAIN)
