@@ -10,10 +10,10 @@ that holds the true body. How bytes travel is left to the pipe and the queue.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import IntFlag
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from pipeflow.errors import ProtocolError
 from pipeflow.transports.base import Frame, FrameKind, Packet, SlotRef
@@ -74,6 +74,7 @@ class Header(NamedTuple):
 
 #: ``_make``, of which the check of the length takes half of the time.
 _make_header: Final = partial(tuple.__new__, Header)
+_make_reference: Final[Callable[[tuple[Any, ...]], SlotRef]] = partial(tuple.__new__, SlotRef)
 _PLAIN: Final = int(Flag.PLAIN)
 
 
@@ -116,21 +117,23 @@ def pack_header(
 def pack_simple(
     place: tuple[int, int, int, int], meta: bytes, packet: Packet, credits: int
 ) -> bytes:
-    """A whole frame of a packet that is nothing but its pickle: most are, so it is kept short.
+    """A whole frame of a packet of which no buffer travels: most are, so it is kept short.
 
     Args:
         place: As for ``pack_header``.
         meta: Likewise.
-        packet: Without buffers.
+        packet: All of its buffers stay where they are, or it has none.
         credits: What it costs.
     """
-    pickled = packet.pickled
+    pickled, buffers = packet.pickled, packet.buffers
     told, length = len(meta), len(pickled)
     flags = _PLAIN if packet.plain else 0
+    described = b"".join(map(_describe, buffers)) if buffers else b""
+    body = told + len(described) + length
     header = HEADER.pack(
-        MAGIC, _ITEMS, flags, *place, packet.items, 0, told, length, told + length, credits
+        MAGIC, _ITEMS, flags, *place, packet.items, len(buffers), told, length, body, credits
     )
-    return b"".join((header, meta, pickled))
+    return b"".join((header, meta, described, pickled))
 
 
 def unpack_header(data: memoryview | bytes, at: int = 0) -> Header:
@@ -194,6 +197,8 @@ def unpack_body(header: Header, body: memoryview, *, own: bool) -> Frame:
         return Frame(FrameKind.BARRIER, writer, seq, meta, None)
     at = meta_bytes + buffers * DESCRIPTOR.size
     end = at + pickle_bytes
+    if end > length:
+        raise ProtocolError(f"a frame of {length} bytes describes {end}: it is torn")
     pickled = body[at:end]
     packet = Packet(pickled.toreadonly() if own else bytes(pickled), (), items)
     packet.plain = bool(flags & _PLAIN)
@@ -203,7 +208,7 @@ def unpack_body(header: Header, body: memoryview, *, own: bool) -> Frame:
 
 
 def unpack_simple(header: Header, block: memoryview, at: int) -> Frame:
-    """``unpack_body`` for a frame of items without buffers, in a block that is read into again.
+    """``unpack_body`` for a frame of items, in a block that is read into again.
 
     Args:
         header: Its header.
@@ -213,13 +218,17 @@ def unpack_simple(header: Header, block: memoryview, at: int) -> Frame:
     Raises:
         ProtocolError: The lengths contradict each other.
     """
-    _, _, flags, writer, _, _, seq, items, _, told, length, whole, cost = header
-    if told + length != whole:
-        raise ProtocolError(f"a frame of {whole} bytes describes {told + length}: it is torn")
-    pickle_at = at + told
-    packet = Packet(bytes(block[pickle_at : pickle_at + length]), (), items)
+    _, _, flags, writer, _, _, seq, items, buffers, told, length, whole, cost = header
+    refs_at = at + told
+    pickle_at = refs_at + buffers * DESCRIPTOR.size
+    end = pickle_at + length
+    if end != at + whole:  # a buffer travels, or it is torn
+        return unpack_body(header, block[at : at + whole], own=False)
+    packet = Packet(bytes(block[pickle_at:end]), (), items)
     packet.plain = flags & _PLAIN != 0
-    return Frame(FrameKind.ITEMS, writer, seq, bytes(block[at:pickle_at]), packet, 0, cost)
+    if buffers:
+        _read_references(packet, block[refs_at:pickle_at])
+    return Frame(FrameKind.ITEMS, writer, seq, bytes(block[at:refs_at]), packet, 0, cost)
 
 
 def pack_reference(ref: SlotRef) -> bytes:
@@ -315,6 +324,20 @@ def _read_buffers(packet: Packet, header: Header, body: memoryview, *, inline_at
             packet.shared_bytes += nbytes
     if at != header.body:
         raise ProtocolError(f"a frame of {header.body} bytes describes {at}: it is torn")
+    packet.buffers = tuple(buffers)
+
+
+def _read_references(packet: Packet, described: memoryview) -> None:
+    """The same where no buffer travels, but for empty ones."""
+    buffers: list[bytes | SlotRef] = []
+    for place in DESCRIPTOR.iter_unpack(described):
+        if place[0] != _INLINE:
+            buffers.append(_make_reference(place))
+            packet.shared_bytes += place[3]
+        elif place[3]:
+            raise ProtocolError(f"a frame describes a buffer of {place[3]} bytes: it is torn")
+        else:
+            buffers.append(b"")
     packet.buffers = tuple(buffers)
 
 

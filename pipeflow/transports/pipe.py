@@ -78,7 +78,7 @@ class PipeSender(Outgoing):
         if packet.keep:
             self._keep(seq, packet.keep)
         place = (0, self._number, self._attempt, seq)
-        if packet.buffers or len(packet.pickled) >= _JOINED_BELOW:
+        if packet.copied_bytes or len(packet.pickled) >= _JOINED_BELOW:
             self._put(FrameKind.ITEMS, place, meta, packet, credits)
         else:
             self._write_small(pack_simple(place, meta, packet, credits))
@@ -233,7 +233,7 @@ class PipeReceiver(Incoming):
             return None
         self._check.admit(header)
         self._start = end = at + header.body
-        if header.kind == _ITEMS and not header.buffers:
+        if header.kind == _ITEMS:
             return unpack_simple(header, block, at)
         return unpack_body(header, block[at:end], own=False)
 
