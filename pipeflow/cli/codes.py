@@ -159,7 +159,8 @@ _GRAPH: Final[Mapping[str, str]] = {
     "join-mixed": "Some of the inputs come from one stage and some do not, so neither ids nor "
     "positions can pair them.",
     "join-not-one-to-one": "A join by item id needs one-to-one stages between the split and the "
-    "join; flat-maps, streams and joins there make new ids.",
+    "join; flat-maps, streams and joins there make new ids. That a plain function returns an "
+    "iterator shows when it runs, and ends the run.",
     "join-partition": "With named inputs the join decides which replica gets what.",
     "join-repeated-ids": "After a merge the same id may come twice, so ids cannot pair items.",
     "join-replicas": "This join cannot be spread over replicas: positions are counted once, and "

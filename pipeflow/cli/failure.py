@@ -27,6 +27,7 @@ _PHASES: Final[Mapping[str, tuple[str, str]]] = {
     "unpickling": ("not-loadable", "could not load what came"),
     "death": ("worker-died", "lost a worker"),
     "program": ("program-failed", "failed"),
+    "join": ("join-not-one-to-one", "cannot pair its inputs"),
     "budget": ("budget-spent", "gave up too many items"),
     "run": ("run-failed", "ended the run"),
 }
@@ -121,7 +122,7 @@ def _problem(error: ErrorFacts, stage: StagePlan | None) -> str:
         where += f", at try {error.attempt}"
     # Found by us: the type of our own error would tell nothing.
     what = f"{error.type}: {error.message}" if error.message else error.type
-    if error.phase in {"pickling", "program"}:
+    if error.phase in {"pickling", "program", "join"}:
         what = error.message
     return f"{name} {verb}{where}: {what}"
 
@@ -136,6 +137,8 @@ def _hint(error: ErrorFacts, stage: StagePlan | None) -> str:
             "raise `limits.memory`, or have fewer arrays at a time: each worker has one in hand and"
             " one under way to each reader, so lower `replicas`; or hold fewer in your code"
         )
+    if error.phase == "join":
+        return "`join: {key: …}` pairs by a key; a zip by id looks through one-to-one stages only"
     if stage is None or stage.on_error.then is not OnError.STOP or not error.item:
         return ""
     if stage.role is Role.SOURCE or stage.shape is Shape.STREAM:

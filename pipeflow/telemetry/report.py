@@ -139,7 +139,7 @@ class ErrorFacts:
         view: Short view of the item, or empty; for the terminal.
         replica: Which of the stage's workers.
         phase: ``item``, ``import``, ``constructor``, ``finish``, ``close``, ``pickling``,
-            ``unpickling``, ``budget``, ``run`` or ``death``.
+            ``unpickling``, ``join``, ``budget``, ``run`` or ``death``.
         attempt: Which try of the item it was, from 1.
         emitted: Results of the item that had left before.
     """

@@ -455,3 +455,26 @@ def test_results_of_one_item_that_a_key_spreads_meet_their_partners_by_id(
     more = 1 if last == "after" else 0
     assert outcome.items("paired") == [[n + more, n * n] for n in made if n % 2 == 0]
     assert outcome.items("alone") == [n * n for n in made if n % 2]
+
+
+@each_executor
+@pytest.mark.parametrize("more", [{}, {"on_error": "skip"}, {"replicas": 2}], ids=str)
+def test_a_plain_function_that_turns_out_to_give_many_before_a_zip_by_id_ends_the_run(
+    tmp_path: Path, executor: str, more: dict[str, Any]
+) -> None:
+    stages = {
+        "source": {"call": "shapes:numbers", "with": {"stop": 60}},
+        "many": {"call": "shapes:sometimes_many", "inputs": "source", **more},
+        "beside": {"call": "shapes:square", "inputs": "source"},
+        "pair": {"call": "shapes:pair", "inputs": {"left": "many", "right": "beside"}, **more},
+        "paired": {"keep": "pair"},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    assert outcome.report is not None
+    assert outcome.report.run.status is Status.FAILED
+    (error,) = outcome.report.errors
+    assert (error.stage, error.phase, error.type) == ("pair", "join", "NotOneToOne")
+    assert error.message == "a stage on the way to 'left' gives any number of results for an item"
+    assert error.item == "source:1"

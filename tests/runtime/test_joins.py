@@ -2,9 +2,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from pipeflow.runtime.flow.collector import Collector
 from pipeflow.runtime.flow.joins import Call, Join, Kept, Lone, UnitEnd
 from pipeflow.runtime.flow.merging import Merge
+from pipeflow.runtime.flow.refused import NotOneToOne
 from pipeflow.runtime.flow.units import Part
 from pipeflow.runtime.flow.zipping import ZipById, ZipByPosition
 from pipeflow.runtime.messages import ItemId
@@ -172,3 +175,19 @@ def part(number: int, *payloads: int) -> Part:
     """Some items of a unit that goes on."""
     items: list[tuple[ItemId, Any]] = [((0, number, each), each) for each in payloads]
     return Part(0, number, 1, items, closed=False, cost=0)
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+def test_a_zip_refuses_items_that_began_as_the_partner_that_they_lack(*, in_order: bool) -> None:
+    pages, words = one_writer(), one_writer()
+    zipped = ZipById([pages, words], lanes=1, in_order=in_order, inputs=["page", "word"])
+    pages.feed(0, unit(0, "page"), None)
+    made: list[tuple[ItemId, Any]] = [((0, 0, number), "word") for number in range(2)]
+    words.feed(0, Part(0, 0, 1, made, closed=True, cost=0), None)
+
+    with pytest.raises(
+        NotOneToOne, match="on the way to 'word' gives any number of results"
+    ) as why:
+        zipped.take()
+
+    assert why.value.item == (0, 0)

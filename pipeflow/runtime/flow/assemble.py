@@ -181,6 +181,7 @@ def _join(
                 first=replica,
                 step=stage.replicas,
                 in_order=in_one_order(plan, edges),
+                inputs=[edge.input for edge in edges],
             )
         case Join.ZIP_BY_POSITION, _:
             return ZipByPosition(collectors, first=replica, step=stage.replicas)

@@ -6,6 +6,21 @@ from pipeflow.errors import ItemNotLoadable, ItemNotSerializable, PipeflowError
 from pipeflow.runtime.messages import ItemId
 
 
+class NotOneToOne(PipeflowError):
+    """Items that are to be paired by their ids have more than one partner on another input.
+
+    Attributes:
+        item: Id of an item of which others were made.
+    """
+
+    def __init__(self, item: ItemId, port: str) -> None:
+        super().__init__(item, port)
+        self.item, self._port = item, port
+
+    def __str__(self) -> str:
+        return f"a stage on the way to '{self._port}' gives any number of results for an item"
+
+
 class ReadersGone(PipeflowError):
     """All readers of the stage have closed their edges: nobody needs its results."""
 

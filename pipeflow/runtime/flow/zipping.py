@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeflow.runtime.flow.collector import Arrived, Collector
 from pipeflow.runtime.flow.joins import Call, Kept, Lone, Origin, Output, Passed, UnitEnd
+from pipeflow.runtime.flow.refused import NotOneToOne
 from pipeflow.runtime.messages import ItemId
 from pipeflow.values import dataclass, field
 
@@ -46,6 +47,7 @@ class ZipById:
         first: First unit that this replica gets.
         step: Distance between its units.
         in_order: Whether the items of a unit come to all ports in one order.
+        inputs: Names of the ports.
     """
 
     def __init__(
@@ -56,8 +58,10 @@ class ZipById:
         first: int = 0,
         step: int = 1,
         in_order: bool = True,
+        inputs: Sequence[str] = (),
     ) -> None:
         self._in_order = in_order
+        self._inputs = inputs
         self._collectors = collectors
         self._held = [[_Held() for _ in range(lanes)] for _ in collectors]
         self._due = [first] * lanes
@@ -184,7 +188,16 @@ class ZipById:
         self._ready.append(Call(payload, pair[0][0], lane, unit, origins))
 
     def _leave(self, held: Sequence[_Held], lane: int, unit: int) -> None:
-        """The unit is complete: what still waits has no partner, or waited only for the others."""
+        """The unit is complete: what still waits has no partner, or waited only for the others.
+
+        Raises:
+            NotOneToOne: On one port items wait that began as one of those on another. What a plain
+                function gives is known only when it runs; else nobody would miss the pairs.
+        """
+        for port, each in enumerate(held):
+            for item in each.waiting:
+                if any(item[:-1] in other.waiting for other in held):
+                    raise NotOneToOne(item[:-1], self._inputs[port])
         if not self._in_order:
             self._pair_by_rising_ids(held, lane, unit)
         for each in held:

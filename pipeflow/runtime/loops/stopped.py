@@ -14,7 +14,7 @@ from pipeflow.errors import (
 )
 from pipeflow.runtime.board import id_text
 from pipeflow.runtime.failures import kind_of, own_traceback, users_traceback
-from pipeflow.runtime.flow.refused import InputNotLoadable
+from pipeflow.runtime.flow.refused import InputNotLoadable, NotOneToOne
 from pipeflow.runtime.messages import Failure
 from pipeflow.stages.work import DrainInterrupt, OutputClosed
 
@@ -68,6 +68,9 @@ def failure_of(
             traceback=own_traceback(cause),
             item=id_text(item, names),
         )
+    if isinstance(error, NotOneToOne):
+        place = id_text(error.item, names)
+        return Failure(phase="join", kind=NotOneToOne.__name__, message=str(error), item=place)
     # Code of the user's runs beside its items too: the partition key of who reads its letters.
     told = "" if isinstance(error, PipeflowError) else users_traceback(error)
     return Failure(
