@@ -22,9 +22,9 @@ class Sender:
 
     hands_over = False
 
-    def __init__(self, *, room: int = 100, gone: bool = False) -> None:
+    def __init__(self, *, room: int = 100, gone: bool = False, idle: bool = True) -> None:
         self.parts: list[Part] = []
-        self.free, self.gone = room, gone
+        self.free, self.gone, self.has_nothing = room, gone, idle
 
     def room(self, _nbytes: int = 0) -> int:
         return self.free
@@ -33,7 +33,7 @@ class Sender:
         return 2**20
 
     def idle(self) -> bool:
-        return True
+        return self.has_nothing
 
     def credit_cells(self) -> None:
         """It has none."""
@@ -109,3 +109,20 @@ def test_who_counts_over_all_ports_leaves_out_none_on_the_letters() -> None:
     outbox.flush()
 
     assert units_of(letters) == [(0, 0, True), (1, 1, True)]
+
+
+@pytest.mark.parametrize("numbering", [Numbering.KEEP, Numbering.PER_PORT])
+def test_letters_that_wait_leave_though_the_results_that_wait_beside_them_find_nobody(
+    numbering: Numbering,
+) -> None:
+    results, letters = Sender(idle=False), Sender(idle=False)
+    outbox = outbox_to(results, letters, numbering)
+    outbox.emit("out", "a result", (0, 0), 0, 0)
+    outbox.emit("errors", "a letter", (0, 1), 0, 0)
+    results.gone = True
+    assert letters.parts == []
+
+    with pytest.raises(ReadersGone):
+        outbox.flush_old()  # the second thread: nobody else may come for a long time
+
+    assert [len(part.items) for part in letters.parts] == [1]

@@ -425,12 +425,14 @@ class Outbox:
         ways: list[Callable[[], None]] = [one.flush for one in self._expresses if one.run.payloads]
         send_batch = self._placing.send
         ways += [partial(send_batch, one) for one in self._outlets.targets if one.batch]
+        gone: ReadersGone | None = None
         for send in ways:
             try:
                 send()
-            except ReadersGone:
-                if not quiet:
-                    raise
+            except ReadersGone as error:
+                gone = error  # told once the rest has left: letters have readers of their own
+        if gone is not None and not quiet:
+            raise gone
 
     def _send_older(self, target: Target) -> None:
         """A frame does not fit in the kernel: send first what came before it and goes elsewhere.
