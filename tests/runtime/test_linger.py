@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeflow.errors import ProtocolError
+from pipeflow.errors import PipeflowError, ProtocolError
 from pipeflow.planner.plan import Numbering, Route
 from pipeflow.runtime.board import Words
 from pipeflow.runtime.flow.outbox import Outbox as RealOutbox
@@ -65,6 +65,32 @@ def test_it_ends_at_once_whatever_it_is_doing() -> None:
         linger.start()
         outbox.wake()
         linger.stop()
+
+
+class OnceInVain(Outbox):
+    """At its first flush it finds that nobody reads the results any more."""
+
+    refused: PipeflowError | None = None
+
+    def flush_old(self, *, patient: bool = False) -> bool:
+        if self.refused is None:
+            raise ReadersGone("nobody needs them")
+        return super().flush_old(patient=patient)
+
+    def refuse(self, error: PipeflowError) -> None:
+        self.refused = error
+        self.wake()  # a letter came while the results were found to be in vain
+
+
+def test_letters_that_came_meanwhile_are_sent_though_nobody_reads_the_results_any_more() -> None:
+    outbox = OnceInVain()
+    linger = Linger(outbox)  # type: ignore[arg-type]  # only what it uses
+    linger.start()
+
+    outbox.wake()
+
+    assert outbox.flushed.wait(5)
+    linger.stop()
 
 
 def test_ending_twice_is_harmless() -> None:

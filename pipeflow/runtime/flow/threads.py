@@ -12,6 +12,7 @@ from pipeflow.errors import PipeflowError
 from pipeflow.runtime.flow.mailbox import Mailbox
 from pipeflow.runtime.flow.outbox import Outbox
 from pipeflow.runtime.flow.placing import LINGER_S
+from pipeflow.runtime.flow.refused import ReadersGone
 from pipeflow.transports.bell import Bell
 
 #: Seconds between the second thread's looks at what waits; after the last it sends in any case.
@@ -52,10 +53,23 @@ class Linger:
 
     def _run(self) -> None:
         try:
-            while self._calls.get() and self._flush_in_time():
+            while not self._serve():
                 pass
         except PipeflowError as error:
             self._outbox.refuse(error)
+
+    def _serve(self) -> bool:
+        """Flush whenever it is called; whether it is over.
+
+        That nobody reads the results any more is no end: letters have readers of their own.
+        """
+        try:
+            while self._calls.get() and self._flush_in_time():
+                pass
+        except ReadersGone as error:
+            self._outbox.refuse(error)
+            return False
+        return True
 
     def _flush_in_time(self) -> bool:
         """Flush after a millisecond, or a few more while the first thread sends all the time.
