@@ -208,6 +208,7 @@ class KeeperLoop(ReplacingLoop):
             if self._over is None:
                 self._let_go()
             while self._over is None and not child.is_gone():
+                self.outbox.flush_quietly()  # letters have readers yet, and a call may last
                 self._hear_or_wait(None)
             if self._over is None:
                 self._hear_last()

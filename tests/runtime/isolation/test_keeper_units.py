@@ -369,3 +369,24 @@ def test_units_end_though_the_policy_lets_no_death_pass() -> None:
 
     keeper.outbox.flush()
     assert test_keeping.seen_of(keeper.sender.parts) == {0: [0], 1: []}
+
+
+def test_what_was_heard_leaves_before_the_end_of_the_runner_is_awaited() -> None:
+    keeper = Keeper([], {}, [0], policy())
+    keeper.loop.start()
+    (runner,) = keeper.around.runners
+    runner.leave = lambda: None  # type: ignore[attr-defined]
+    runner.is_gone_in = lambda _: True  # type: ignore[attr-defined]
+    sent_before: list[int] = []
+
+    def wait(child: Runner, **_: Any) -> None:
+        sent_before.append(len(keeper.sender.parts))
+        child.status = 0
+
+    keeper.around.for_news = wait  # type: ignore[method-assign]
+    keeper.outbox.emit("out", "heard", (0, 0), 0, 0)  # its reader is busy, so it waits
+    assert keeper.sender.parts == []
+
+    keeper.loop.wind_up()
+
+    assert sent_before == [1]
