@@ -80,7 +80,7 @@ def test_what_breaks_a_row_up_changes_nothing_of_what_comes(tmp_path: Path) -> N
         if fails:
             broken["on_error"] = "skip"  # it gets a process beside its own, and other rows
         with tempfile.TemporaryDirectory(dir=tmp_path) as folder:
-            broken["with"] = {"rare": rare, "fails": fails}
+            broken["with"] = {"rare": rare, "fails": fails, "many": shape is chain}
             expected = run(Path(folder), stages, "inline")
             broken["with"]["folder"] = folder
             got = run(Path(folder), stages, "local")

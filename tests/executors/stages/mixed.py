@@ -57,6 +57,7 @@ class Mixed:
     Args:
         rare: One of so many items gives something else than one plain result.
         fails: Some of these fail.
+        many: Some of these are any number of results; a zip by id would refuse them.
         folder: Where it notes, at its end, how often a row of more than one call that ends their
             units was whole, or was broken up by ``None`` or by what is more. Only in a process of
             its own; "": nowhere.
@@ -64,6 +65,7 @@ class Mixed:
 
     rare: int
     fails: bool = False
+    many: bool = True
     folder: str = ""
 
     def __post_init__(self) -> None:
@@ -79,7 +81,7 @@ class Mixed:
         match turn % 7:
             case 0:
                 return None
-            case 1:
+            case 1 if self.many:
                 return (like(number, step) for step in range(turn % 5))
             case 2 if self.fails:
                 raise ValueError(f"no {number}")
