@@ -32,7 +32,6 @@ class Dealing(Express):
 
     def __init__(self, targets: Sequence[Target], *, batch_items: int, **settings: Any) -> None:
         super().__init__(targets[0], batch_items=1, **settings)
-        self._words = None  # who is idle is asked of all
         self._targets = targets
         self._most = batch_items
         self._turn = self._looks = 0

@@ -196,19 +196,16 @@ class Express:
         """
         if self.refused is not None:
             raise self.refused
-        words, now, enough = self._words, self._now(), 1
+        now, enough = self._now(), 1
         if not rest:
             before, most = self.least, self.batch_items // 2
             self.least = worth_a_frame(count, now - self._began, before=before, most=most)
             enough = min(before, self.least)
         waiting = len(self.run.payloads)
         if waiting >= enough and (
-            now - self._waits_since >= LATE_S
-            or waiting >= self.batch_items
-            or (words[self._taken] >= words[self._sent] if words is not None else self.is_awaited())
+            now - self._waits_since >= LATE_S or waiting >= self.batch_items or self.is_awaited()
         ):
-            with self._lock:
-                self.flush()
+            self.send()
         elif waiting and not self.woken:
             self.wake_up()
 

@@ -85,11 +85,6 @@ class Run:
         """Bytes of what it refers to in shared memory."""
         return 0 if self.pile is None else self.pile.shared_bytes
 
-    @property
-    def took_slots(self) -> bool:
-        """Whether slots were taken for it."""
-        return self.pile is not None and self.pile.filled
-
     def go_on_at(self, unit: int) -> None:
         """Nothing waits, and the next unit is this one, which may be an earlier one too."""
         self.first = unit

@@ -135,18 +135,9 @@ class Target:
             cost: Credits that it takes.
             born: When its first item came; see ``Batch.born``.
         """
-        gone: list[OutChannel] = []
         self.sending = born
         try:
-            for channel in self.channels:
-                try:
-                    channel.sender.send(meta, packet, cost)
-                except PeerClosed:
-                    gone.append(channel)
-                    continue
-                channel.row[COPIED_BYTES] += packet.moved_bytes
-                if packet.shared_bytes:
-                    channel.row[SHARED_BYTES] += packet.shared_bytes
+            gone = [one for one in self.channels if not _sent_over(one, meta, packet, cost)]
         finally:
             self.sending = -1
         for channel in gone:
@@ -160,20 +151,15 @@ class Target:
             self.count(count)
             return self.send_packet(meta, packet, count, born=born)
         (channel,) = channels  # as most often
-        row = channel.row
-        row[SENT] += count
+        channel.row[SENT] += count
         self.sending = born
         try:
-            channel.sender.send(meta, packet, count)
-        except PeerClosed:
-            self.drop(channel)
-            return True
+            if _sent_over(channel, meta, packet, count):
+                return False
         finally:
             self.sending = -1
-        row[COPIED_BYTES] += len(packet.pickled) + packet.copied_bytes
-        if packet.shared_bytes:
-            row[SHARED_BYTES] += packet.shared_bytes
-        return False
+        self.drop(channel)
+        return True
 
     def drop(self, channel: OutChannel) -> None:
         """The reader of this channel needs no more."""
@@ -258,6 +244,19 @@ class Spread:
             self._looked = LOOK_AGAIN
             best = max(candidates, key=Target.look)
         return best if best.credit > 0 else None
+
+
+def _sent_over(channel: OutChannel, meta: bytes, packet: Packet, cost: int) -> bool:
+    """Send a packet over a channel and count its bytes; ``False``: its reader is gone."""
+    try:
+        channel.sender.send(meta, packet, cost)
+    except PeerClosed:
+        return False
+    row = channel.row
+    row[COPIED_BYTES] += packet.moved_bytes
+    if packet.shared_bytes:
+        row[SHARED_BYTES] += packet.shared_bytes
+    return True
 
 
 def _credit(target: Target) -> int:
