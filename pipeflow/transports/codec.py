@@ -139,6 +139,18 @@ class Pile(Build):
         self._arrays.clear()
         self._pieces.append(piece)
 
+    def lone_piece(self) -> bytes | None:
+        """The pickle of the one object that was added; ``None``: it has buffers beside it."""
+        if self.buffers:
+            return None
+        (piece,) = self._pieces
+        return piece
+
+    def add_piece(self, piece: bytes) -> None:
+        """Add an object as another pile has pickled it: ``lone_piece``."""
+        assert not self._arrays, "whoever adds pieces adds nothing else"
+        self._pieces.append(piece)
+
     def packet(self) -> Packet:
         """All objects that were added, as one packet."""
         arrays = self._arrays

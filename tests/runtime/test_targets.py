@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from pipeflow.planner.plan import Numbering, Route
 from pipeflow.runtime.flow.collector import Arrived, Collector
 from pipeflow.runtime.flow.outbox import Outbox
@@ -9,7 +11,7 @@ from pipeflow.runtime.flow.ports import OutPort
 from pipeflow.runtime.flow.targets import OutChannel, Spread, Target
 from pipeflow.runtime.flow.units import Part, parts_of
 from pipeflow.transports.base import Packet
-from pipeflow.transports.codec import Encoder
+from pipeflow.transports.codec import Decoder, Encoder
 
 
 class Sender:
@@ -44,6 +46,23 @@ def outbox_to(*senders: Sender) -> Outbox:
         encoder=Encoder(),
         wait_for_room=lambda _: None,
         counters=(memoryview(bytearray(64)).cast("Q"), {"out": 0}),
+    )
+
+
+def outbox_to_one_and_keyed(plain: Sender, keyed: Sender, other: Sender) -> Outbox:
+    """One port with two readers: one gets all, of the other's replicas ``keyed`` does."""
+    targets = [
+        Target([OutChannel(each, 0, memoryview(bytearray(256)).cast("Q"))])  # type: ignore[arg-type]  # only what it uses
+        for each in (plain, keyed, other)
+    ]
+    by_key = Spread(Route.KEY, targets[1:], pick_key=lambda _: 0)
+    return Outbox(
+        {"out": OutPort("out", [Spread(Route.SINGLE, targets[:1]), by_key])},
+        numbering=Numbering.PER_PORT,
+        encoder=Encoder(),
+        wait_for_room=lambda _: None,
+        counters=(memoryview(bytearray(64)).cast("Q"), {"out": 0}),
+        now=lambda: 0.0,
     )
 
 
@@ -96,6 +115,60 @@ def test_a_target_waits_for_its_full_readers_only() -> None:
 
     assert target.look() == 0
     assert [channel is target.channels[1] for channel in target.full()] == [True]
+
+
+class Told:
+    """An item that tells each time it is pickled."""
+
+    def __init__(self, log: list[str]) -> None:
+        self._log = log
+
+    def __reduce__(self) -> Any:
+        self._log.append("pickled")
+        return (str, ("told",))
+
+
+def test_items_for_a_keyed_reader_and_another_are_pickled_once_and_travel_together() -> None:
+    plain, keyed, other = Busy(), Busy(), Busy()
+    outbox = outbox_to_one_and_keyed(plain, keyed, other)
+    log: list[str] = []
+
+    for ordinal in range(5):
+        outbox.emit("out", Told(log), (0, ordinal), 0, 0)
+    outbox.flush()
+
+    assert log == ["pickled"] * 5
+    assert plain.frames == keyed.frames == [["told"] * 5]
+    assert [(part.span, list(part.items)) for part in other.parts] == [(5, [])]
+
+
+def test_an_item_with_buffers_leaves_alone_behind_those_before_it() -> None:
+    plain, keyed, other = Busy(), Busy(), Busy()
+    outbox = outbox_to_one_and_keyed(plain, keyed, other)
+
+    for ordinal, item in enumerate([1, 2, np.arange(3), 4]):
+        outbox.emit("out", item, (0, ordinal), 0, 0)
+    outbox.flush()
+
+    for reader in (plain, keyed):
+        assert [len(frame) for frame in reader.frames] == [2, 1, 1]
+        assert reader.frames[1][0].tolist() == [0, 1, 2]
+
+
+class Busy(Sender):
+    """Keeps the frames too; its reader has always something left to do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frames: list[list[Any]] = []
+
+    def idle(self) -> bool:
+        return False
+
+    def send(self, meta: bytes, packet: Packet, credits: int) -> None:
+        super().send(meta, packet, credits)
+        if packet.items:
+            self.frames.append(Decoder().decode(packet))
 
 
 class Full(Sender):

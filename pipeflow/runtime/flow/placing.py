@@ -18,7 +18,7 @@ from pipeflow.runtime.flow.express import Encoder
 from pipeflow.runtime.flow.outlets import Outlets
 from pipeflow.runtime.flow.ports import OutPort, Place
 from pipeflow.runtime.flow.refused import ResultNotSerializable
-from pipeflow.runtime.flow.targets import BATCH_ITEMS, Spread, Target, is_large
+from pipeflow.runtime.flow.targets import BATCH_ITEMS, LARGE_BYTES, Spread, Target, is_large
 from pipeflow.runtime.flow.units import Batch
 from pipeflow.runtime.messages import ItemId
 from pipeflow.transports.base import Packet
@@ -72,23 +72,20 @@ class Placing:
             ReadersGone: Nobody needs any more results of this stage.
             ResultNotSerializable: It cannot be pickled.
         """
+        piece: bytes | None = None
         packet: Packet | None = None
         if port.mixed:
-            for drop in port.drops:
-                drop.check(payload)
-            for spread in port.spreads:
-                spread.check(payload)
-            packet = self._encode_one(payload, place.item)
+            piece, packet = self._encode_once(port, payload, place.item)
         for drop in port.drops:
             assert packet is not None
             drop.offer(place, payload, packet, whole=whole)
         for spread in port.spreads:
             target = self._acquire(spread, place.lane, place.unit, payload)
-            if packet is not None:
+            if piece is None and packet is not None:
                 target.count()
                 self._send_alone(target, packet, place, whole=whole)
             else:
-                self._add(target, payload, place, whole=whole)
+                self._add(target, payload, place, whole=whole, piece=piece)
             if whole:
                 self._skip_others(spread, target, place)
                 spread.release(place.lane, place.unit)
@@ -128,14 +125,20 @@ class Placing:
         if gone:
             self._outlets.raise_if_unread()
 
-    def _add(self, target: Target, payload: Any, place: Place, *, whole: bool) -> None:
+    def _add(
+        self, target: Target, payload: Any, place: Place, *, whole: bool, piece: bytes | None
+    ) -> None:
         if target.large:
             self.send(target)
-        settled = self._settle(target, payload, place.item)
+        if piece is None:
+            settled = self._settle(target, payload, place.item)
+        else:
+            settled = None
+            target.batch.settle_piece(piece, self._encoder.pile)
         target.count()  # what cannot be pickled was not sent
         target.batch.add(place.lane, place.unit, place.item, settled)
         target.cost += 1
-        target.large = is_large(payload)
+        target.large = is_large(payload) if piece is None else len(piece) >= LARGE_BYTES
         if whole:
             target.batch.close(place.lane, place.unit)
             self._send_if_due(target)
@@ -205,11 +208,26 @@ class Placing:
         if gone:
             self._outlets.raise_if_unread()
 
-    def _encode_one(self, payload: Any, item: ItemId) -> Packet:
+    def _encode_once(
+        self, port: OutPort, payload: Any, item: ItemId
+    ) -> tuple[bytes | None, Packet | None]:
+        """Pickle an item for all who get it, once their keys are known not to fail.
+
+        Returns:
+            Its pickle, which goes into the batch of each, unless it has buffers beside it; and a
+            packet of it alone, for those who need one.
+        """
+        for drop in port.drops:
+            drop.check(payload)
+        for spread in port.spreads:
+            spread.check(payload)
+        pile = self._encoder.pile()
         try:
-            return self._encoder.encode([payload])
+            pile.add(payload)
         except ItemNotSerializable as error:
             raise ResultNotSerializable(item, error) from error
+        piece = pile.lone_piece()
+        return piece, pile.packet() if piece is None or port.drops else None
 
     def _settle(self, target: Target, payload: Any, item: ItemId) -> Any:
         """See to it that what is passed on can be changed by its maker without harm."""

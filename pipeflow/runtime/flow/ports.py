@@ -41,7 +41,7 @@ class OutPort:
         self.express: Express | None = None
         #: The same for rows of units that are kept.
         self.keeping: Keeping | None = None
-        #: Items leave one by one, each pickled once for all: batches differ from reader to reader.
+        #: Each item is pickled by itself, once for all: batches differ from reader to reader.
         self.mixed = bool(drops) or len(spreads) > 1
 
     def only_target(self) -> Target | None:

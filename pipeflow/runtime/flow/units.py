@@ -73,6 +73,12 @@ class Batch:
         self.pile.add(payload)
         return None
 
+    def settle_piece(self, piece: bytes, new_pile: Callable[[], Pile]) -> None:
+        """The same for one that is pickled already, for several batches at once."""
+        if self.pile is None:
+            self.pile = new_pile()
+        self.pile.add_piece(piece)
+
     def add(self, lane: int, unit: int, item: ItemId, payload: Any) -> None:
         """One more item of a unit, which stays open until ``close``."""
         if self._goes_on(lane, unit) and self.counts[-1] > 0:
