@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -44,6 +45,10 @@ _MACHINES: Final[Mapping[int, str]] = {
     errno.EIO: "look at that disk",
 }
 _ERRNO: Final = re.compile(r"\[Errno (\d+)\]")
+#: How SQLite says that the disk is full; it gives no number.
+_SQLITE_FULL: Final = "database or disk is full"
+#: How our own sources say that a relative path leads nowhere.
+_NOT_HERE: Final = f" here ({os.sep}"
 
 #: Characters of one line; more would bury what follows.
 _LONGEST: Final = 500
@@ -85,7 +90,7 @@ class FailureTeller:
             blocks.append(f"  item: {_one_line(masked(error.view))}")
         if error.emitted:
             blocks.append(f"  {_left_before(error.emitted)}")
-        hint = _hint(error, stage)
+        hint = _hint(error, stage, beside=os.sep in self.plan.file)
         if hint:
             blocks.append(f"  hint: {hint}")
         return "\n".join(blocks)
@@ -127,7 +132,19 @@ def _problem(error: ErrorFacts, stage: StagePlan | None) -> str:
     return f"{name} {verb}{where}: {what}"
 
 
-def _hint(error: ErrorFacts, stage: StagePlan | None) -> str:
+def _hint(error: ErrorFacts, stage: StagePlan | None, *, beside: bool) -> str:
+    """What to do about it.
+
+    Args:
+        error: The failure.
+        stage: Its stage; ``None``: it is no single one's.
+        beside: The file lies in another folder than the command was started in.
+    """
+    if beside and error.type == FileNotFoundError.__name__ and _NOT_HERE in error.message:
+        return (
+            "relative paths mean the folder where the command was started; write"
+            " '${file.dir}/…' for what lies beside the pipeline file"
+        )
     if error.phase == "import" and error.type == "ModuleNotFoundError":
         return f"the Python that runs pipeflow does not have it: {sys.executable}"
     if error.phase == "budget" and error.item:
@@ -148,15 +165,23 @@ def _hint(error: ErrorFacts, stage: StagePlan | None) -> str:
         covered.add("death")  # another process could go on where this one stopped
     if error.phase not in covered:
         return ""
-    number = _ERRNO.match(error.message)
-    if number is not None and int(number[1]) in _MACHINES:
-        return f"no item is to blame: {_MACHINES[int(number[1])]}, and run again"
+    refused = _refused_by_machine(error.message)
+    if refused is not None:
+        return f"no item is to blame: {refused}, and run again"
     key = "on_error" if stage.on_error.is_short else "then"
     where = "give the stage" if stage.on_error.is_short else "say in its on_error"
     return (
         f"to go on past such items, {where} '{key}: skip',"
         f" or '{key}: dead_letter' and read its errors port"
     )
+
+
+def _refused_by_machine(message: str) -> str | None:
+    """What to do where the machine refuses, whatever the item is."""
+    if message == _SQLITE_FULL:
+        return _MACHINES[errno.ENOSPC]
+    number = _ERRNO.match(message)
+    return None if number is None else _MACHINES.get(int(number[1]))
 
 
 def _left_before(emitted: int) -> str:

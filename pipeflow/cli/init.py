@@ -38,6 +38,7 @@ def _execute(arguments: argparse.Namespace, world: World) -> int:
     folder = Path(arguments.folder)
     files = template(arguments.template)
     _refuse_what_is_there(folder, files)
+    place = folder
     try:
         for name, content in files.items():
             place = folder / name
@@ -47,7 +48,8 @@ def _execute(arguments: argparse.Namespace, world: World) -> int:
             world.say(f"wrote {place}")
         _write_schema(folder, world)
     except OSError as error:
-        raise UsageError(f"cannot write {error.filename}: {error.strerror}") from None
+        # A full disk is told without a name: by the writing, not by the opening.
+        raise UsageError(f"cannot write {error.filename or place}: {error.strerror}") from None
     here = os.path.normpath(folder) == os.curdir
     world.answer("\n".join(["next:", *([] if here else [f"  cd {folder}"]), *_NEXT]))
     return Exit.DONE

@@ -68,8 +68,10 @@ def check_report_path(path: str) -> None:
         raise UsageError(f"--report {path}: is a directory")
     if not target.parent.is_dir():
         raise UsageError(f"--report {path}: there is no folder '{target.parent}'")
-    if not os.access(target if _is_special(target) else target.parent, os.W_OK):
-        raise UsageError(f"--report {path}: cannot be written")
+    special = _is_special(target)
+    if not os.access(target if special else target.parent, os.W_OK):
+        what = "it" if special else f"the folder '{target.parent}'"
+        raise UsageError(f"--report {path}: {what} cannot be written to")
 
 
 def write_report(path: str, text: str) -> None:

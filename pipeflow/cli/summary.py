@@ -8,6 +8,7 @@ from pipeflow.cli.wording import plural, rate, seconds
 from pipeflow.planner.listing import listed
 from pipeflow.planner.plan import Join, Plan
 from pipeflow.spec.pipeline import UNMATCHED
+from pipeflow.telemetry.masking import escape_controls
 from pipeflow.telemetry.report import Report, Status
 
 
@@ -16,11 +17,11 @@ def summary(report: Report, plan: Plan) -> str:
     run = report.run
     sources = {stage.name for stage in plan.stages if not stage.edges_in}
     items = sum(sum(stage.emitted.values()) for stage in report.stages if stage.name in sources)
-    counted = plural(items, "item")
+    counted, name = plural(items, "item"), escape_controls(run.pipeline).replace("\n", "\\n")
     if run.status is Status.SUCCEEDED:
-        text = f"{run.pipeline}: {counted} in {seconds(run.wall_s)}"
+        text = f"{name}: {counted} in {seconds(run.wall_s)}"
     else:
-        text = f"{run.pipeline}: {run.status.value} after {counted} and {seconds(run.wall_s)}"
+        text = f"{name}: {run.status.value} after {counted} and {seconds(run.wall_s)}"
     if items and run.wall_s > 0:
         text += f" ({rate(items / run.wall_s)})"
     return ", ".join([text, *_losses(report, plan), *_early_end(report, plan)])

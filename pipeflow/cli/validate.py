@@ -76,10 +76,10 @@ def _text(reading: Reading) -> str:
 
 
 def _told(file: str, reading: Reading, world: World) -> str:
-    from pipeflow.config.render import render_text
+    from pipeflow.config.render import render_text, visible
 
     if not reading.findings:
-        return f"{file}: ok"
+        return f"{visible(file)}: ok"
     color = world.stdout.isatty() and not world.environ.get("NO_COLOR")
     return render_text(reading.findings, reading.sources, color=color)
 

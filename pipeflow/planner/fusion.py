@@ -39,13 +39,21 @@ def fuse(plan: Plan) -> Plan:
         plan,
         edges=tuple(replace(edge, fused=edge.index in fused) for edge in plan.edges),
         workers=tuple(replace(worker, host=host[worker.index]) for worker in plan.workers),
-        notes=(*plan.notes, *_notes(list(chains.values()))),
+        notes=(*plan.notes, *_notes(list(chains.values()), plan)),
     )
 
 
-def _notes(chains: list[list[str]]) -> list[str]:
+def _notes(chains: list[list[str]], plan: Plan) -> list[str]:
     if not chains:
-        return ["`--fuse` changes nothing: no two neighbours are one-to-one stages"]
+        uneven = next((edge for edge in plan.edges if _could_join(edge, plan)), None)
+        if uneven is None:
+            return ["`--fuse` changes nothing: no two neighbours are one-to-one stages"]
+        writer, reader = plan.stages[uneven.source], plan.stages[uneven.target]
+        note = (
+            f"`--fuse` changes nothing: '{writer.name}' and '{reader.name}' have {writer.replicas}"
+            f" and {reader.replicas} replicas; neighbours share a process if they have equally many"
+        )
+        return [note]
     return [f"stages {listed(names)} run in one process (`--fuse`)" for names in chains]
 
 
@@ -53,12 +61,20 @@ def _joins(edge: EdgePlan, plan: Plan) -> bool:
     """Whether the stages at both ends of an edge may share a process."""
     writer, reader = plan.stages[edge.source], plan.stages[edge.target]
     return (
+        _could_join(edge, plan)
+        and writer.replicas == reader.replicas
+        and edge.route in {Route.SINGLE, Route.ALIGNED}
+    )
+
+
+def _could_join(edge: EdgePlan, plan: Plan) -> bool:
+    """Whether they might with other replicas."""
+    writer, reader = plan.stages[edge.source], plan.stages[edge.target]
+    return (
         _one_to_one(writer)
         and _one_to_one(reader)
         and edge.port == OUT
         and _edges_of(writer) == [edge.index]
-        and writer.replicas == reader.replicas
-        and edge.route in {Route.SINGLE, Route.ALIGNED}
         and edge.overflow is Overflow.BLOCK
         and _place(writer) == _place(reader)
     )

@@ -21,14 +21,16 @@ ERROR = ErrorFacts(
 )
 
 
-def told(error: ErrorFacts, on_error: ErrorPolicy = STOP, replicas: int = 1) -> list[str]:
+def told(
+    error: ErrorFacts, on_error: ErrorPolicy = STOP, replicas: int = 1, file: str = FILE
+) -> list[str]:
     spec = pipeline(
         stage("find", 2),
         stage("save", 4, "find", on_error=on_error, replicas=replicas),
         secrets=("hunter2",),
     )
     teller = FailureTeller(
-        plan=make_plan(spec, MACHINE),
+        plan=replace(make_plan(spec, MACHINE), file=file),
         sources={FILE: TEXT},
         render=lambda finding, sources: render_text((finding,), sources),
     )
@@ -87,6 +89,32 @@ def test_no_hint_where_a_policy_is_given_or_cannot_help() -> None:
     assert any("hint: to go on past" in line for line in told(ERROR))
     for lines in (told_with_policy, told_of_source, told_of_import):
         assert not any("hint" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    "message", ["[Errno 28] No space left on device: 'x.jsonl'", "database or disk is full"]
+)
+def test_a_full_disk_is_no_reason_to_go_on_past_items(message: str) -> None:
+    lines = told(replace(ERROR, message=message))
+
+    assert lines[-1] == ("  hint: no item is to blame: make room on that disk, and run again")
+
+
+@pytest.mark.parametrize(("file", "hinted"), [(f"sub/{FILE}", True), (FILE, False)])
+def test_what_is_missing_where_the_command_was_started_may_lie_beside_the_file(
+    file: str, hinted: bool
+) -> None:
+    missing = replace(
+        ERROR,
+        stage="find",
+        item="",
+        type="FileNotFoundError",
+        message="no folder 'photos' here (/home/me)",
+    )
+
+    lines = told(missing, file=file)
+
+    assert any("${file.dir}/…" in line for line in lines) is hinted
 
 
 def test_the_end_of_the_memory_is_told_with_what_takes_it() -> None:

@@ -411,6 +411,17 @@ def test_a_join_by_key_that_joins_nothing_is_a_doubt(
     assert f"{2 * (3 - paired)} unmatched" in theatre.err
 
 
+def test_a_name_of_several_lines_leaves_the_summary_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    named = report()
+    named = replace(named, run=replace(named.run, pipeline="a\nb\x1b"))
+
+    _, theatre = play(monkeypatch, executor=FakeExecutor(named))
+
+    assert theatre.err == "a\\nb\\x1b: 10 items in 2.0 s (5.0/s)\n"
+
+
 def test_losses_and_an_early_end_are_in_the_summary(monkeypatch: pytest.MonkeyPatch) -> None:
     find, save = report().stages
     edge = EdgeFacts(

@@ -31,6 +31,12 @@ def test_a_good_file_is_ok(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (code, theatre.out, theatre.err) == (0, "a.yaml: ok\n", "")
 
 
+def test_a_name_of_several_lines_is_told_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, theatre = play(monkeypatch, {"a\nb\x1b.yaml": GOOD})
+
+    assert theatre.out == "a\\x0ab\\x1b.yaml: ok\n"
+
+
 def test_mistakes_are_answers_and_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     code, theatre = play(monkeypatch, {"a.yaml": BAD, "b.yaml": GOOD, "c.yaml": DOUBTFUL})
 

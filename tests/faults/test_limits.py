@@ -249,6 +249,27 @@ def test_f49_a_full_disk_is_named_with_the_file_and_leaves_no_whole_file(tmp_pat
     assert done.stderr.count("error[") == 1
 
 
+def test_f49_a_project_that_does_not_fit_names_the_file_that_it_ended_at(tmp_path: Path) -> None:
+    done = pipeflow("init", "/mnt/project", before=with_mount("/mnt", "size=8k"))
+
+    assert done.returncode == 2
+    said = r"pipeflow: error: cannot write /mnt/project/\S+: No space left on device"
+    assert re.fullmatch(said, done.stderr.splitlines()[-1])
+
+
+def test_f49_a_report_is_not_promised_where_its_folder_cannot_be_written_to(
+    tmp_path: Path,
+) -> None:
+    file = write(tmp_path, {"source": {"use": "range", "with": {"stop": 3}}})
+
+    done = pipeflow("run", file, "--report", "/mnt/r.json", before=with_mount("/mnt", "size=1m,ro"))
+
+    assert done.returncode == 2
+    assert done.stderr == (
+        "pipeflow: error: --report /mnt/r.json: the folder '/mnt' cannot be written to\n"
+    )
+
+
 @pytest.mark.parametrize("command", ["plan", "graph", "validate", "show", "stages"])
 def test_f49_an_output_that_takes_no_more_is_one_clear_error(tmp_path: Path, command: str) -> None:
     file = write(tmp_path, {"source": {"use": "range", "with": {"stop": 3}}})

@@ -31,6 +31,19 @@ def test_rows_come_back_from_parquet_as_they_were(path: str) -> None:
     assert pq.ParquetFile(path).num_row_groups == 3
 
 
+def test_a_parquet_file_that_a_full_disk_cut_short_is_closed_without_a_second_failure(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files_module.FileOutput, "write_bytes", full)
+
+    refused = feed(sink("parquet.write", path=path, row_group=10), ROWS, whole=False)
+
+    assert refused == ["[Errno 28] No space left on device"]
+
+
 def test_parquet_gives_columns_and_tables_of_any_size(path: str) -> None:
     feed(sink("parquet.write", path=path, row_group=3), ROWS)
 

@@ -110,6 +110,7 @@ class WriteParquet:
         self._held = 0  # rows in the tables
         self._schema: Any = None
         self._writer: Any = None
+        self._torn = False  # a write has failed: no end would make the file whole
         self._output = FileOutput(path)
 
     def __call__(self, item: Any) -> None:
@@ -128,7 +129,8 @@ class WriteParquet:
     def close(self) -> None:
         """Close the file; with its end, so that it can be read, though it is not whole."""
         try:
-            self._end()
+            if not self._torn:
+                self._end()
         finally:
             self._output.close()
 
@@ -198,11 +200,13 @@ class WriteParquet:
             self._tables = [held.slice(whole)] if self._held else []
 
     def _write(self, table: Any) -> None:
+        self._torn = True
         if self._writer is None:
             self._writer = self._parquet.ParquetWriter(
                 _Sink(self._output), self._settled(), compression=self._compression
             )
         self._writer.write_table(table, row_group_size=self._row_group)
+        self._torn = False
         self._output.write_bytes(b"", records=table.num_rows)
 
     def _end(self) -> None:
