@@ -72,7 +72,7 @@ class Plain(Quiet):
 
 def progress_line(name: str, progress: Progress, rates: Rates, sources: Collection[str]) -> str:
     """``thumbnails: 12.0 s, 1,204 items (100/s), 3 given up; 'decode' is the bottleneck``."""
-    items = given(progress, sources)
+    items = rates.done(progress, sources) if progress.total else given(progress, sources)
     speed = sum(rates.of(stage) for stage in progress.stages if stage.name in sources)
     text = f"{name}: {seconds(progress.elapsed_s)}, {plural(items, 'item')}"
     if progress.total:
@@ -81,5 +81,8 @@ def progress_line(name: str, progress: Progress, rates: Rates, sources: Collecti
     lost = given_up(progress)
     if lost:
         text += f", {lost:,} given up"
+    dropped = sum(edge.dropped for edge in progress.edges)
+    if dropped:
+        text += f", {dropped:,} dropped"
     slowest = rates.bottleneck()
     return f"{text}; '{slowest.stage}' is the bottleneck" if slowest else text

@@ -136,7 +136,7 @@ def drawing(
     hidden = len(progress.stages) - len(shown)
     if hidden:
         parts.append(Text(f"and {hidden} stages more", style="dim"))
-    parts.append(_bar(name, progress, sources, width))
+    parts.append(_bar(name, progress, rates, sources, width))
     return Group(*parts)
 
 
@@ -194,21 +194,26 @@ def _gauge(fill: float | None) -> RenderableType:
     return ProgressBar(total=1.0, completed=min(1.0, fill), width=_GAUGE_WIDTH)
 
 
-def _bar(name: str, progress: Progress, sources: Collection[str], width: int) -> RenderableType:
-    items = given(progress, sources)
+def _bar(
+    name: str, progress: Progress, rates: Rates, sources: Collection[str], width: int
+) -> RenderableType:
     title, elapsed = _cut(name, width // 3), seconds(progress.elapsed_s)
     line = Table.grid(padding=(0, _GAP, 0, 0))
     cells: list[RenderableType] = [Text(title, style="bold")]
     if progress.total:
+        items = rates.done(progress, sources)
         share = f"{100 * items // progress.total} % of {progress.total:,}"
         room = width - sum(cell_len(text) + _GAP for text in (title, share, elapsed))
         if room > 1:
-            done = min(items, progress.total)
-            bar = ProgressBar(total=progress.total, completed=done, width=min(room, _BAR_WIDTH))
+            width = min(room, _BAR_WIDTH)
+            bar = ProgressBar(total=progress.total, completed=items, width=width)
             cells.append(bar)
         cells.append(Text(share))
     else:
-        cells.append(Text(f"{items:,} items"))
+        cells.append(Text(f"{given(progress, sources):,} items"))
+    dropped = sum(edge.dropped for edge in progress.edges)
+    if dropped:
+        cells.append(Text(f"{dropped:,} dropped"))
     cells.append(Text(elapsed))
     line.add_row(*cells)
     return line

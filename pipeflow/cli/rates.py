@@ -20,6 +20,7 @@ class Rates:
     """The looks of the last seconds; the first of them is what the newest is compared with."""
 
     _looks: deque[Progress] = field(default_factory=deque)
+    _done: int = 0
 
     def see(self, progress: Progress) -> None:
         """Take the newest look, and forget what is too old to count as now."""
@@ -39,6 +40,11 @@ class Rates:
         if before is None or seconds <= 0:
             return 0.0
         return max(0, _items(stage) - _items(before)) / seconds
+
+    def done(self, progress: Progress, sources: Collection[str]) -> int:
+        """How many of the sources' items are worked off; never less than at an earlier look."""
+        self._done = max(self._done, worked_off(progress, sources))
+        return self._done
 
     def bottleneck(self) -> Bottleneck | None:
         """The stage that bounds the rate now."""
@@ -69,6 +75,30 @@ class _Spent:
             max(0.0, now.wait_in_s - before.wait_in_s),
             max(0.0, now.wait_out_s - before.wait_out_s),
         )
+
+
+def worked_off(progress: Progress, sources: Collection[str]) -> int:
+    """Items of the sources that no stage has still before it, as far as edges tell.
+
+    What waits in an edge are the last items that its writer had: of what a stage was sent, the part
+    that it has taken, of its writers' part, is its own. The least part is that of the run.
+    """
+    from graphlib import TopologicalSorter  # most runs are over before anything is shown
+
+    before: dict[str, set[str]] = {stage.name: set() for stage in progress.stages}
+    waiting = dict.fromkeys(before, 0)
+    for edge in progress.edges:
+        before[edge.target].add(edge.source.rpartition(".")[0])
+        waiting[edge.target] += edge.in_flight
+    part: dict[str, float] = {}
+    stages = {stage.name: stage for stage in progress.stages}
+    for name in TopologicalSorter(before).static_order():
+        stage, still = stages[name], waiting[name]
+        part[name] = min((part[writer] for writer in before[name]), default=1.0)
+        if still and stage.running:  # one that has ended early leaves what waits
+            part[name] *= stage.received / (stage.received + still)
+    items = min(given(progress, sources), progress.total or 0)
+    return int(items * min(part.values(), default=1.0))
 
 
 def given(progress: Progress, sources: Collection[str]) -> int:

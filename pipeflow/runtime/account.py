@@ -15,6 +15,7 @@ from pipeflow.planner.plan import EdgePlan, Plan, StagePlan, WorkerPlan
 from pipeflow.runtime import board as cells
 from pipeflow.runtime.board import Board
 from pipeflow.runtime.flow.wiring import ChannelPlan
+from pipeflow.spec.policies import Overflow
 from pipeflow.telemetry.events import EdgeGauge, StageGauge
 from pipeflow.telemetry.report import EdgeFacts, StageFacts, WorkerFacts
 from pipeflow.transports.counters import WriterCell
@@ -216,8 +217,8 @@ def _edge(
     written = [board.edge(worker, edge.index) for worker in writers]
     read = [board.edge(worker, edge.index) for worker in readers]
     sent, dropped = _sum(written, cells.SENT), _sum(written, cells.DROPPED)
-    delivered, unmatched = _sum(read, cells.DELIVERED), _sum(read, cells.UNMATCHED)
-    delivered += sum(_delivered_in_row(edge, plan, board, worker) for worker in readers)
+    unmatched = _sum(read, cells.UNMATCHED)
+    delivered = _delivered(edge, plan, board)
     excused = any(
         ended_early(board, worker, records) or _torn(worker, records) for worker in readers
     ) or any(_torn(worker, records) for worker in writers)
@@ -237,8 +238,14 @@ def _edge(
         bytes_shared=_sum(written, cells.SHARED_BYTES),
         slots=sum(records[worker].slots for worker in writers if worker in records),
         slot_waits=sum(records[worker].slot_waits for worker in writers if worker in records),
-        peak_in_flight=_peak(edge, channels, board),
+        peak_in_flight=_peak(edge, plan, channels, board),
     )
+
+
+def _delivered(edge: EdgePlan, plan: Plan, board: Board) -> int:
+    readers = [worker.index for worker in plan.workers_of(edge.target)]
+    told = _sum([board.edge(worker, edge.index) for worker in readers], cells.DELIVERED)
+    return told + sum(_delivered_in_row(edge, plan, board, worker) for worker in readers)
 
 
 def _delivered_in_row(edge: EdgePlan, plan: Plan, board: Board, worker: int) -> int:
@@ -251,11 +258,15 @@ def _torn(worker: int, records: Mapping[int, WorkerRecord]) -> bool:
     return worker not in records or records[worker].torn
 
 
-def _peak(edge: EdgePlan, channels: tuple[ChannelPlan, ...], board: Board) -> int:
+def _peak(edge: EdgePlan, plan: Plan, channels: tuple[ChannelPlan, ...], board: Board) -> int:
     """The most items in flight to one reading replica, as far as each writer's own peak tells.
 
-    What a writer had beyond its credit were ends of units, for which nobody waits: no items.
+    What a writer had beyond its credit were ends of units, for which nobody waits: no items. Of an
+    edge that drops, most lie at the writer's side.
     """
+    if edge.overflow is not Overflow.BLOCK:
+        writers = plan.workers_of(edge.source)
+        return _sum([board.edge(each.index, edge.index) for each in writers], cells.OFFERED)
     to_readers: dict[tuple[int, ...], int] = {}
     for channel in channels:
         if channel.edge == edge.index:
@@ -290,11 +301,20 @@ def _edge_gauge(
     edge: EdgePlan, plan: Plan, channels: tuple[ChannelPlan, ...], board: Board
 ) -> EdgeGauge:
     mine = [channel.spec for channel in channels if channel.edge == edge.index]
+    dropped = 0
+    if edge.overflow is Overflow.BLOCK:
+        in_flight = sum(board.channel(spec.number).in_flight() for spec in mine)
+    else:  # what is on offer at the writer's side is on no channel yet
+        delivered = _delivered(edge, plan, board)  # first, for the others are counted before
+        written = [board.edge(each.index, edge.index) for each in plan.workers_of(edge.source)]
+        dropped = _sum(written, cells.DROPPED)
+        in_flight = max(0, _sum(written, cells.SENT) - dropped - delivered)
     return EdgeGauge(
         source=f"{plan.stages[edge.source].name}.{edge.port}",
         target=plan.stages[edge.target].name,
-        in_flight=sum(board.channel(spec.number).in_flight() for spec in mine),
+        in_flight=in_flight,
         capacity=sum(spec.capacity * spec.writers for spec in mine),
+        dropped=dropped,
     )
 
 

@@ -63,6 +63,8 @@ _IN_EDGE = 256
 
 # Cells of an edge's row, as one worker sees it.
 SENT, DROPPED, COPIED_BYTES, SHARED_BYTES, DELIVERED, UNMATCHED, DISCARDED = 0, 1, 2, 3, 4, 5, 6
+#: Where the edge drops: the most items that a mailbox of the writer had on offer at a time.
+OFFERED = 7
 EDGE_WORDS = 8
 
 _HEADER_WORDS = 2

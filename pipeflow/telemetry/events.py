@@ -120,12 +120,17 @@ class StageGauge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EdgeGauge:
-    """An edge while it runs: items in flight, of how many, in all channels together."""
+    """An edge while it runs: items in flight, of how many, in all channels together.
+
+    Attributes:
+        dropped: Items that it has dropped so far, if it is one that drops.
+    """
 
     source: str
     target: str
     in_flight: int
     capacity: int
+    dropped: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,9 +1,12 @@
 import io
+import re
 import threading
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
+from pipeflow.cli.displays import progress_line
 from pipeflow.cli.live import LiveTable, drawing
 from pipeflow.cli.pump import Pump
 from pipeflow.cli.rates import Rates
@@ -64,7 +67,55 @@ def test_each_stage_has_a_row_with_counts_rate_and_queue() -> None:
     assert rows["model"][:6] == ["model", "2", "200", "197", "100/s", "3"]
     assert rows["model"][-1] == "bottleneck"
     assert set(rows["model"][6]) == {"━"}
-    assert rows["photos"][-6:] == ["50", "%", "of", "400", "2.0", "s"]
+    assert rows["photos"][-6:] == ["37", "%", "of", "400", "2.0", "s"]  # 64 of 264 still wait
+
+
+def waiting(total: int, received: int, in_flight: int, *, running: bool = True) -> Progress:
+    """A source that has given all it has, to a stage behind which another is up to date."""
+    find = replace(gauge("find", 0, total, 0.0, 0.0), running=False)
+    model = replace(gauge("model", received, received, 1.0, 0.0), running=running)
+    save = gauge("save", received, 0, 0.0, 1.0)
+    edges = (
+        EdgeGauge(source="find.out", target="model", in_flight=in_flight, capacity=256),
+        EdgeGauge(source="model.out", target="save", in_flight=0, capacity=256),
+    )
+    return Progress(elapsed_s=1.0, stages=(save, model, find), edges=edges, total=total)
+
+
+def test_the_bar_tells_what_is_worked_off_and_not_what_the_source_has_given() -> None:
+    rates = Rates()
+
+    shown = [drawn(waiting(200, taken, 200 - taken), rates) for taken in (0, 50, 200)]
+
+    assert [re.findall(r"\d+ % of 200", each) for each in shown] == [
+        ["0 % of 200"],
+        ["25 % of 200"],
+        ["100 % of 200"],
+    ]
+
+
+def test_what_waits_for_a_stage_that_needs_no_more_holds_the_bar_not_back() -> None:
+    assert "100 % of 200" in drawn(waiting(200, 50, 150, running=False), Rates())
+
+
+def test_the_bar_never_goes_back() -> None:
+    rates = Rates()
+    drawn(waiting(200, 150, 50), rates)
+
+    text = drawn(waiting(200, 160, 90), rates)
+
+    assert "75 % of 200" in text
+
+
+def test_what_was_dropped_is_told_while_the_run_goes_on() -> None:
+    edge = EdgeGauge(source="find.out", target="model", in_flight=8, capacity=8, dropped=1797)
+    newest = replace(look(2.0, total=None), edges=(edge,))
+
+    text = drawn(newest, seen(newest))
+    line = progress_line("photos", newest, seen(newest), {"find"})
+
+    assert "photos  200 items  1,797 dropped  2.0 s" in text
+    assert line.startswith("photos: 2.0 s, 200 items (100/s), 3 given up, 1,797 dropped;")
 
 
 def test_without_a_total_items_are_counted() -> None:

@@ -77,7 +77,7 @@ def look(elapsed_s: float, emitted: int, total: int | None = None) -> Progress:
     return Progress(
         elapsed_s=elapsed_s,
         stages=(gauge("find", 0, 0.0), gauge("save", emitted, elapsed_s)),
-        edges=(EdgeGauge(source="find.out", target="save", in_flight=128, capacity=256),),
+        edges=(EdgeGauge(source="find.out", target="save", in_flight=0, capacity=256),),
         total=total,
     )
 

@@ -543,6 +543,8 @@ def test_what_a_full_edge_drops_is_counted(tmp_path: Path, executor: str) -> Non
         succeeded(outcome)
         edge = outcome.edge("source.out", "plus")
         assert edge.sent == 5000 == edge.delivered + edge.dropped
+        if edge.dropped:  # then it was full
+            assert edge.peak_in_flight == edge.capacity
         values = outcome.items("sink")
         assert values == sorted(values)
         assert len(values) == edge.delivered

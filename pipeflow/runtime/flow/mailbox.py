@@ -18,7 +18,7 @@ from typing import Any
 
 from pipeflow.errors import PeerClosed
 from pipeflow.planner.plan import Route
-from pipeflow.runtime.board import COPIED_BYTES, DROPPED, SENT, SHARED_BYTES, Words
+from pipeflow.runtime.board import COPIED_BYTES, DROPPED, OFFERED, SENT, SHARED_BYTES, Words
 from pipeflow.runtime.flow.units import Batch
 from pipeflow.runtime.messages import ItemId
 from pipeflow.transports.base import Packet, Sender
@@ -99,6 +99,7 @@ class Mailbox:
             entry = _Entry(self._marks, (lane, unit), item, packet, whole)
             self._marks = []
             self._entries.append(entry)
+            self._row[OFFERED] = max(self._row[OFFERED], len(self._entries))
             self.serve()
 
     def end_unit(self, lane: int, unit: int) -> None:
