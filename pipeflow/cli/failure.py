@@ -158,8 +158,8 @@ def _hint(error: ErrorFacts, stage: StagePlan | None, *, beside: bool) -> str:
         return "`join: {key: …}` pairs by a key; a zip by id looks through one-to-one stages only"
     if stage is None or stage.on_error.then is not OnError.STOP or not error.item:
         return ""
-    if stage.role is Role.SOURCE or stage.shape is Shape.STREAM:
-        return ""  # they know only ``stop``
+    if not stage.operator and (stage.role is Role.SOURCE or stage.shape is Shape.STREAM):
+        return ""  # those of the user's own know only ``stop``
     covered = {"item", "pickling", "program"}
     if stage.call and not stage.keeps_state:
         covered.add("death")  # another process could go on where this one stopped

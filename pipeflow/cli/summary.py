@@ -39,7 +39,14 @@ def doubts(report: Report, plan: Plan) -> Iterator[str]:
                 f"stage '{edge.target}': {plural(edge.unmatched, 'item')} of input '{edge.input}'"
                 " found no partner, since another input ended before"
             )
+    barren = {
+        stage.name
+        for stage in report.stages
+        if not any(stage.emitted.values()) and not stage.ended_early
+    }
     for stage in plan.stages:
+        if stage.operator == "files" and stage.name in barren:
+            yield f"stage '{stage.name}' has found no files: look at its `root` and `pattern`"
         edges = [edge for edge in report.edges if edge.target == stage.name]
         nothing = bool(edges) and all(edge.sent and not edge.delivered for edge in edges)
         if stage.join is Join.BY_KEY and nothing:

@@ -22,15 +22,21 @@ ERROR = ErrorFacts(
 
 
 def told(
-    error: ErrorFacts, on_error: ErrorPolicy = STOP, replicas: int = 1, file: str = FILE
+    error: ErrorFacts,
+    on_error: ErrorPolicy = STOP,
+    replicas: int = 1,
+    file: str = FILE,
+    source: str = "",
 ) -> list[str]:
     spec = pipeline(
         stage("find", 2),
         stage("save", 4, "find", on_error=on_error, replicas=replicas),
         secrets=("hunter2",),
     )
+    plan = make_plan(spec, MACHINE)
+    find, *others = plan.stages
     teller = FailureTeller(
-        plan=replace(make_plan(spec, MACHINE), file=file),
+        plan=replace(plan, file=file, stages=(replace(find, operator=source), *others)),
         sources={FILE: TEXT},
         render=lambda finding, sources: render_text((finding,), sources),
     )
@@ -89,6 +95,15 @@ def test_no_hint_where_a_policy_is_given_or_cannot_help() -> None:
     assert any("hint: to go on past" in line for line in told(ERROR))
     for lines in (told_with_policy, told_of_source, told_of_import):
         assert not any("hint" in line for line in lines)
+
+
+@pytest.mark.parametrize(("source", "hinted"), [("csv.read", True), ("", False)])
+def test_a_bad_record_of_a_built_in_source_may_be_passed_and_one_of_your_own_not(
+    source: str, hinted: bool
+) -> None:
+    lines = told(replace(ERROR, stage="find", at=f"{FILE}:2:3"), source=source)
+
+    assert any("'on_error: skip'" in line for line in lines) is hinted
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,9 @@ import pytest
 
 from pipeflow.api import Reading
 from pipeflow.cli.main import main
+from pipeflow.cli.summary import doubts
 from pipeflow.errors import MachineError, Severity
+from pipeflow.planner.make import make_plan
 from pipeflow.planner.plan import Plan
 from pipeflow.spec.pipeline import Edge, PortRef
 from pipeflow.spec.policies import ErrorPolicy, KeyedInputs, OnError
@@ -24,6 +26,7 @@ from pipeflow.telemetry.events import (
 from pipeflow.telemetry.report import EdgeFacts, ErrorFacts, Ledger, Report, Status
 from tests.cli.fakes import (
     FILE,
+    MACHINE,
     FakeExecutor,
     Terminal,
     Theatre,
@@ -409,6 +412,19 @@ def test_a_join_by_key_that_joins_nothing_is_a_doubt(
     doubt = "stage 'both' has joined nothing: no items of 'a', 'b' had equal keys in time"
     assert (doubt in theatre.err) is (paired == 0)
     assert f"{2 * (3 - paired)} unmatched" in theatre.err
+
+
+@pytest.mark.parametrize(("count", "early"), [(0, False), (0, True), (1, False)])
+def test_a_pattern_that_no_file_matches_is_a_doubt(count: int, early: bool) -> None:
+    find, save = report().stages
+    found = report(stages=(replace(find, emitted={"out": count}, ended_early=early), save))
+    plan = make_plan(pipeline(), MACHINE)
+    plan = replace(plan, stages=(replace(plan.stages[0], operator="files"), plan.stages[1]))
+
+    said = list(doubts(found, plan))
+
+    expected = "stage 'find' has found no files: look at its `root` and `pattern`"
+    assert said == ([] if count or early else [expected])
 
 
 def test_a_name_of_several_lines_leaves_the_summary_one_line(
