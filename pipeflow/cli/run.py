@@ -226,17 +226,19 @@ def _meant(warnings: Sequence[Finding], *, cut: bool) -> Iterator[Finding]:
 
 def _display(plan: Plan, quiet: bool, world: World) -> Display:
     from pipeflow.cli.displays import Plain, Quiet
+    from pipeflow.cli.wording import in_one_line
 
     if quiet:
         return Quiet(world.stderr)
+    name = in_one_line(plan.pipeline)
     sources = {stage.name for stage in plan.stages if not stage.edges_in}
     if not world.stderr.isatty() or world.environ.get("TERM") == "dumb":
-        return Plain(world.stderr, plan.pipeline, sources)
+        return Plain(world.stderr, name, sources)
     from rich.console import Console
 
     from pipeflow.cli.live import LiveTable
 
-    return LiveTable(Console(file=world.stderr), plan.pipeline, sources)
+    return LiveTable(Console(file=world.stderr), name, sources)
 
 
 def _narrator(display: Display, plan: Plan, sources: Mapping[str, str], world: World) -> Narrator:

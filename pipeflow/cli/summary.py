@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipeflow.cli.wording import plural, rate, seconds
+from pipeflow.cli.wording import in_one_line, plural, rate, seconds
 from pipeflow.planner.listing import listed
 from pipeflow.planner.plan import Join, Plan
 from pipeflow.spec.pipeline import UNMATCHED
-from pipeflow.telemetry.masking import escape_controls
 from pipeflow.telemetry.report import Report, Status
 
 
@@ -17,7 +16,7 @@ def summary(report: Report, plan: Plan) -> str:
     run = report.run
     sources = {stage.name for stage in plan.stages if not stage.edges_in}
     items = sum(sum(stage.emitted.values()) for stage in report.stages if stage.name in sources)
-    counted, name = plural(items, "item"), escape_controls(run.pipeline).replace("\n", "\\n")
+    counted, name = plural(items, "item"), in_one_line(run.pipeline)
     if run.status is Status.SUCCEEDED:
         text = f"{name}: {counted} in {seconds(run.wall_s)}"
     else:

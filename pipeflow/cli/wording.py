@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pipeflow.telemetry.masking import escape_controls
+
 
 def seconds(value: float) -> str:
     """``0.31 s``, ``12.4 s``, ``3 min 20 s``, ``2 h 05 min``."""
@@ -25,6 +27,11 @@ def rate(value: float) -> str:
 def worker_name(stage: str, replica: int, replicas: Mapping[str, int]) -> str:
     """``decode``, or ``decode[1]`` when the stage has more than one worker."""
     return f"{stage}[{replica}]" if replicas.get(stage, 1) > 1 else stage
+
+
+def in_one_line(name: str) -> str:
+    """The name of a pipeline, which may be anything that a file's may."""
+    return escape_controls(name).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def plural(number: int, word: str) -> str:

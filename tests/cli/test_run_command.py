@@ -427,15 +427,19 @@ def test_a_pattern_that_no_file_matches_is_a_doubt(count: int, early: bool) -> N
     assert said == ([] if count or early else [expected])
 
 
-def test_a_name_of_several_lines_leaves_the_summary_one_line(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_name_of_several_lines_is_told_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
     named = report()
     named = replace(named, run=replace(named.run, pipeline="a\nb\x1b"))
+    spec = replace(pipeline(), name="a\nb\x1b")
 
-    _, theatre = play(monkeypatch, executor=FakeExecutor(named))
+    _, theatre = play(
+        monkeypatch, found=reading(spec), executor=FakeExecutor(named, [look(6.0, 10, total=None)])
+    )
 
-    assert theatre.err == "a\\nb\\x1b: 10 items in 2.0 s (5.0/s)\n"
+    assert theatre.err.splitlines() == [
+        "a\\nb\\x1b: 6.0 s, 10 items (1.7/s); 'save' is the bottleneck",
+        "a\\nb\\x1b: 10 items in 2.0 s (5.0/s)",
+    ]
 
 
 def test_losses_and_an_early_end_are_in_the_summary(monkeypatch: pytest.MonkeyPatch) -> None:
