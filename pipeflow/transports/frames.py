@@ -147,7 +147,9 @@ def plain_head(channel: int, attempt: int) -> bytes:
         channel: Number of the channel.
         attempt: Number of the attempt.
     """
-    return HEADER.pack(MAGIC, _ITEMS, _PLAIN, 0, channel, attempt, 0, 0, 0, 0, 0, 0, 0)[:_HEAD_BYTES]
+    return HEADER.pack(MAGIC, _ITEMS, _PLAIN, 0, channel, attempt, 0, 0, 0, 0, 0, 0, 0)[
+        :_HEAD_BYTES
+    ]
 
 
 def unpack_header(data: memoryview | bytes, at: int = 0) -> Header:

@@ -15,8 +15,7 @@ from pipeflow.runtime.board import EMPTY, PROCESSED, RECEIVED, SENT, WORKER_WORD
 from pipeflow.runtime.flow.collector import Collector
 from pipeflow.runtime.flow.inlets import InPort
 from pipeflow.runtime.flow.joins import Call, Calls, Origin, UnitEnd, Unjoinable
-from pipeflow.runtime.flow.merging import Merge
-from pipeflow.runtime.flow.merging import Straight
+from pipeflow.runtime.flow.merging import Merge, Straight
 from pipeflow.runtime.flow.outbox import Outbox
 from pipeflow.runtime.flow.ports import OutPort
 from pipeflow.runtime.flow.runs import Run

@@ -59,8 +59,7 @@ class Straight:
         """What a frame is whose meta begins with ``PLAIN_FORM``."""
         count = len(payloads)
         unit, prefix, ordinals = plain_run(meta, count)
-        if unit + count > self.frontier[0]:
-            self.frontier[0] = unit + count
+        self.frontier[0] = max(self.frontier[0], unit + count)
         origin = _make_origin((0, writer, frame))
         return _make_calls((prefix, ordinals, payloads, self._base, unit, origin, False))
 
