@@ -149,8 +149,8 @@ class Frame:
     credits: int = 0
 
 
-#: Of a frame of plain items: its meta, a view of its pickle until the next one is received, and what
-#: its sender gave as credits.
+#: Of a frame of plain items: its meta, a view of its pickle until the next one is received, and
+#: what its sender gave as credits.
 PlainFrame: TypeAlias = tuple[bytes, memoryview, int]
 Nothing: TypeAlias = tuple[()]
 NOTHING: Final[Nothing] = ()

@@ -126,9 +126,9 @@ class Inbox:
             _, channel = self._open[0]
             frame = channel.receiver.receive_plain()
             if frame:
-                meta, pickled, credits = frame
+                meta, pickled, cost = frame
                 payloads = loads(pickled)
-                owed = FrameNote(channel, 0, len(payloads), 0, credits)
+                owed = FrameNote(channel, 0, len(payloads), 0, cost)
                 row = straight.row_of(channel.first_writer, meta, payloads, owed)
                 if row is not None:
                     return row
@@ -163,11 +163,11 @@ class Inbox:
 
     def _short_way(self) -> Straight | None:
         """What takes frames of plain items as they come; ``None``: they go the longer way."""
-        join, (port, channel) = self.join, self._open[0]
-        alone = len(self._open) == 1 and self._cells is not None and self.seal is None
-        if alone and type(join) is Straight and not channel.on_demand and not self._relief.lanes:
-            return join
-        return None
+        join = self.join
+        if type(join) is not Straight or self._cells is None or self.seal is not None:
+            return None
+        (_, channel), *_ = self._open
+        return None if channel.on_demand or self._relief.lanes else join
 
     def give_rows(self) -> None:
         """Its reader knows ``Calls`` that end their units."""

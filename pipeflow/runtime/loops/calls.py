@@ -65,21 +65,13 @@ class CallLoop(StageLoop):
             if timed:
                 yield from self._give_due()
             message = inbox.take()
-            if type(message) is Calls:
-                rest = self._call_all(message)
+            if type(message) is Calls or type(message) is Call:
+                is_row = type(message) is Calls
+                rest = self._call_all(message) if is_row else self._call(message)
                 message = None
                 if rest is not None:
                     yield from rest
                     rest = None
-                if self._spending.ahead:
-                    self._judge_at_mark()
-                yield GOES_ON
-                continue
-            if type(message) is Call:
-                many = self._call(message)
-                message = None
-                if many is not None:
-                    yield from many
                 if self._spending.ahead:
                     self._judge_at_mark()
                 yield GOES_ON
