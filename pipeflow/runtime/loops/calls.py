@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, assert_never
@@ -20,6 +21,7 @@ from pipeflow.runtime.board import (
     put_hand,
 )
 from pipeflow.runtime.flow.express import Express
+from pipeflow.runtime.flow.inbox import Message
 from pipeflow.runtime.flow.joins import Call, Calls, Lone, UnitEnd, Unjoinable
 from pipeflow.runtime.flow.keeping import Keeping
 from pipeflow.runtime.flow.refused import ReadersGone, ResultNotSerializable
@@ -56,7 +58,7 @@ class CallLoop(StageLoop):
     def _run(self) -> Iterator[bool]:
         inbox = self.inbox
         assert inbox is not None
-        rest_until: float | None = None
+        rest_until = math.inf
         # Who keeps the units of others may send nothing between them.
         timed = self.work.due is not None and self.stage.numbering is not Numbering.KEEP
         if self._knows_rows():
@@ -65,42 +67,50 @@ class CallLoop(StageLoop):
             if timed:
                 yield from self._give_due()
             message = inbox.take()
-            if type(message) is Calls or type(message) is Call:
-                is_row = type(message) is Calls
-                rest = self._call_all(message) if is_row else self._call(message)
-                message = None
-                if rest is not None:
-                    yield from rest
-                    rest = None
-                if self._spending.ahead:
-                    self._judge_at_mark()
-                yield GOES_ON
+            if type(message) is Calls:
+                rest = self._call_all(message)
+            elif type(message) is Call:
+                rest = self._call(message)
+            elif message is None:
+                self.outbox.flush()
+                if inbox.no_more_calls():
+                    now = time.monotonic()
+                    rest_until = min(rest_until, now + REST_S)
+                    if now >= rest_until:
+                        yield from self._finish({})
+                        return
+                yield WAITS
                 continue
-            match message:
-                case UnitEnd(lane, unit, span, free):
-                    self.outbox.end_unit(lane, unit, span, free=free)
-                case EndOfInput(units, ids):
-                    self._ordinal = max(self._ordinal, ids)
-                    yield from self._finish(units)
-                    return
-                case None:
-                    self.outbox.flush()
-                    if inbox.no_more_calls():
-                        rest_until = rest_until or time.monotonic() + REST_S
-                        if time.monotonic() >= rest_until:
-                            yield from self._finish({})
-                            return
-                    yield WAITS
-                case Lone():
-                    self._lone(message)
-                case Unjoinable(call, error):
-                    self._cannot_join(call, error)
-                case Barrier(checkpoint):
-                    self.outbox.barrier(checkpoint)
-                case Call() | Calls():
-                    raise AssertionError(message)
-                case _:
-                    assert_never(message)
+            elif isinstance(message, EndOfInput):
+                self._ordinal = max(self._ordinal, message.ids)
+                yield from self._finish(message.units)
+                return
+            else:
+                self._heed(message)
+                continue
+            message = None
+            if rest is not None:
+                yield from rest
+                rest = None
+            if self._spending.ahead:
+                self._judge_at_mark()
+            yield GOES_ON
+
+    def _heed(self, message: Message) -> None:
+        """What comes beside calls, and is not the end."""
+        match message:
+            case UnitEnd(lane, unit, span, free):
+                self.outbox.end_unit(lane, unit, span, free=free)
+            case Lone():
+                self._lone(message)
+            case Unjoinable(call, error):
+                self._cannot_join(call, error)
+            case Barrier(checkpoint):
+                self.outbox.barrier(checkpoint)
+            case Call() | Calls() | EndOfInput():
+                raise AssertionError(message)
+            case _:
+                assert_never(message)
 
     def _knows_rows(self) -> bool:
         """Whether rows of calls may come where the stage keeps units; see ``Calls.end_units``."""
