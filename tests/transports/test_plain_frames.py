@@ -17,6 +17,8 @@ from pipeflow.transports.counters import ChannelCounters
 from pipeflow.transports.pipe import PipeReceiver, PipeSender, create_pipe
 
 SPEC = ChannelSpec(number=5, kind=Kind.PIPE, capacity=1000)
+#: How a frame came, its meta, its items and their cost.
+Frame = tuple[str, bytes, list[object], int]
 #: Longer than what is loaded without a note of it.
 LONG = "x" * 70_000
 
@@ -38,8 +40,8 @@ def packed(items: list[object], *, plain: bool = True) -> Packet:
     return Packet(pickle.dumps(items, 5), (), len(items), plain=plain)
 
 
-def received(receiver: PipeReceiver) -> Iterator[tuple[str, bytes, list[object], int]]:
-    """What comes: how, its meta, its items and their cost; whichever way it has to be taken."""
+def received(receiver: PipeReceiver) -> Iterator[Frame]:
+    """What comes, whichever way it has to be taken."""
     while True:
         frame = receiver.receive_plain()
         if frame:
@@ -62,7 +64,8 @@ FRAMES = st.lists(
 @given(FRAMES)
 def test_frames_come_in_order_and_are_counted_whichever_way_they_go(kinds: list[str]) -> None:
     with channel() as (sender, receiver, counters, _):
-        seen, expected = [], []
+        seen: list[Frame] = []
+        expected: list[Frame] = []
         for number, kind in enumerate(kinds):
             meta, items = b"m%d" % number, [number, {"n": number}]
             how, cost = "ITEMS", 2
@@ -82,7 +85,7 @@ def test_frames_come_in_order_and_are_counted_whichever_way_they_go(kinds: list[
                 case "long":
                     items = [number, LONG]
                     sender.send_plain(meta, pickle.dumps(items, 5), 2)
-                case "barrier":
+                case _:
                     sender.barrier(meta)
                     how, items, cost = "BARRIER", [], 0
             expected.append((how, meta, items, cost))

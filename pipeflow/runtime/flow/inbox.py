@@ -43,7 +43,7 @@ from pipeflow.runtime.flow.relief import Relief
 from pipeflow.runtime.flow.units import first_id, id_at
 from pipeflow.runtime.flow.zipping import ZipByPosition
 from pipeflow.runtime.messages import Barrier, EndOfInput
-from pipeflow.transports.base import NOTHING, FrameKind, Packet
+from pipeflow.transports.base import NOTHING, Frame, FrameKind, Packet
 from pipeflow.values import dataclass, field
 
 #: Turns a packet into payloads; ``private`` makes arrays writable copies.
@@ -347,9 +347,19 @@ class Inbox:
                         break
 
     def _receive_from(self, port: InPort, channel: InChannel) -> bool:
-        if channel.on_demand and not channel.wanted:
-            channel.wanted = 1
-            channel.receiver.want(1)
+        if channel.on_demand:
+            if not channel.wanted:
+                channel.wanted = 1
+                channel.receiver.want(1)
+        elif self.seal is None:
+            plain = channel.receiver.receive_plain()
+            if plain:
+                meta, pickled, cost = plain
+                payloads = loads(pickled)
+                self._feed(port, meta, payloads, FrameNote(channel, 0, len(payloads), 0, cost))
+                return True
+            if plain is NOTHING:
+                return False
         try:
             frame = channel.receiver.receive()
         except StopIteration:
@@ -364,32 +374,36 @@ class Inbox:
             return True
         if frame is None:
             return False
-        packet = frame.packet
-        if packet is not None:
-            note = FrameNote(
-                channel, frame.writer, packet.items, packet.shared_bytes, frame.credits
-            )
-            if self._relief.lanes:
-                self._relief.note(note)
-            if packet.handed is not None:
-                payloads = packet.handed
-            elif self.seal is not None:
-                payloads = self.seal(packet, frame.meta, port.private)
-            elif packet.plain and len(packet.pickled) < QUIET_BYTES:
-                payloads = loads(packet.pickled)
-            else:
-                payloads = self._load(port, packet, frame.meta)
-            channel.receiver.confirm()
-            if channel.on_demand:
-                channel.wanted = max(0, channel.wanted - packet.items)
-            writer = channel.first_writer + frame.writer
-            port.intake.feed_frame(writer, frame.meta, payloads, note)
+        if frame.packet is not None:
+            self._take_in(port, channel, frame, frame.packet)
         elif frame.kind is FrameKind.BARRIER:
             self._align(int.from_bytes(frame.meta, "little"), id(channel) + frame.writer)
         else:
             # Others may still write the same queue, and wait until nobody waits for this one.
             port.intake.end(channel.first_writer + frame.writer)
         return True
+
+    def _take_in(self, port: InPort, channel: InChannel, frame: Frame, packet: Packet) -> None:
+        """Make items of a frame, and say that its buffers are held."""
+        if packet.handed is not None:
+            payloads = packet.handed
+        elif self.seal is not None:
+            payloads = self.seal(packet, frame.meta, port.private)
+        elif packet.plain and len(packet.pickled) < QUIET_BYTES:
+            payloads = loads(packet.pickled)
+        else:
+            payloads = self._load(port, packet, frame.meta)
+        channel.receiver.confirm()
+        if channel.on_demand:
+            channel.wanted = max(0, channel.wanted - packet.items)
+        note = FrameNote(channel, frame.writer, packet.items, packet.shared_bytes, frame.credits)
+        self._feed(port, frame.meta, payloads, note)
+
+    def _feed(self, port: InPort, meta: bytes, payloads: list[Any], note: FrameNote) -> None:
+        """Give what came to the edge's intake."""
+        if self._relief.lanes:
+            self._relief.note(note)
+        port.intake.feed_frame(note.channel.first_writer + note.writer, meta, payloads, note)
 
     def _raise_lost(self) -> None:
         """Nothing is left to work on. Before it is said that a writer is gone results may leave.
