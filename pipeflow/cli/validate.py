@@ -10,7 +10,7 @@ from pipeflow.api import Reading
 from pipeflow.cli.arguments import Command, add_settings
 from pipeflow.cli.formats import github, sarif
 from pipeflow.cli.pipeline_files import pipeline_files
-from pipeflow.cli.reading import STDIN, count_of, read_file
+from pipeflow.cli.reading import STDIN, count_of, read_file, wants_color
 from pipeflow.cli.wording import plural
 from pipeflow.cli.world import Exit, World
 from pipeflow.errors import Finding, UsageError, errors_of
@@ -80,7 +80,7 @@ def _told(file: str, reading: Reading, world: World) -> str:
 
     if not reading.findings:
         return f"{file}: ok"
-    color = world.stdout.isatty() and not world.environ.get("NO_COLOR")
+    color = wants_color(world.stdout, world)
     return render_text(reading.findings, reading.sources, color=color)
 
 
