@@ -85,3 +85,33 @@ def some(items: Iterator[int], replica: int, count: int) -> Iterator[int]:
     if context.replica == replica:
         items = itertools.islice(items, count)
     yield from items
+
+
+def three(signal: str) -> Iterator[int]:
+    """Three items; it ends when there is a signal."""
+    yield from range(3)
+    if signal:
+        await_signal(signal)
+
+
+class Pairs:
+    """Gives a signal when it is closed."""
+
+    def __init__(self, signal: str) -> None:
+        self._signal = signal
+
+    def __call__(self, first: int, second: int) -> int:
+        return first + second
+
+    def close(self) -> None:
+        give(self._signal)
+
+
+def endless() -> Iterator[int]:
+    """Never ends by itself."""
+    yield from itertools.count()
+
+
+def add(first: int, second: int) -> int:
+    """The sum of a pair."""
+    return first + second
