@@ -34,6 +34,13 @@ def _problem(declared: Declared, path: TreePath, node: Node, error: ValidationEr
         return special
     schema = error.schema if isinstance(error.schema, dict) else {}
     option = declared.option_at(path)
+    if option is not None and isinstance(node, Scalar) and node.value in option.later_choices:
+        return Problem(
+            code="not-yet",
+            problem=f"'{option.name}: {node.value}' comes in a later version of pipeflow",
+            hint="this version knows: "
+            + ", ".join(f"{option.name}: {choice}" for choice in option.choices),
+        )
     if option is not None and isinstance(node, Scalar) and node.value is not None:
         quantity = wrong_quantity(option, node)
         if quantity is not None:
