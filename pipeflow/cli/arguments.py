@@ -207,4 +207,4 @@ def _unknown(argument: str, parser: Parser) -> str:
         if option.startswith("--")
     ]
     meant = suggestion(name, known)
-    return f"unknown option '{name}'{meant or f'; see {parser.prog!r} --help'}"
+    return f"unknown option '{name}'" + (meant or f"; see '{parser.prog} --help'")

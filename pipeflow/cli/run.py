@@ -200,6 +200,10 @@ def _check(arguments: argparse.Namespace) -> None:
         from pipeflow.cli.records import check_report_path
 
         check_report_path(arguments.report)
+    if arguments.events is not None:
+        from pipeflow.cli.records import require_folder
+
+        require_folder("--events", arguments.events)
 
 
 def _cut(pipeline: Pipeline, target: str, count: int) -> Pipeline:

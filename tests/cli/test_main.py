@@ -81,6 +81,8 @@ def test_a_reserved_option_is_refused_with_a_sentence(arguments: list[str]) -> N
         (["run", "a.yaml", "--until", "x", "--take", "0"], "not a whole number from 1 on"),
         (["run", "a.yaml", "--executor", "lokal"], "did you mean 'local'?"),
         (["run", "a.yaml", "--report", "no/such/folder/r.json"], "there is no folder"),
+        (["run", "a.yaml", "--events", "no/such/folder/e.jsonl"], "there is no folder"),
+        (["run", "a.yaml", "--dry"], "unknown option '--dry'; see 'pipeflow run --help'"),
         (["stages", "flies"], "there is no operator 'flies'; did you mean 'files'?"),
         (["explain", "unknown-stag"], "did you mean 'unknown-stage'?"),
         (["--quiet"], "a command comes first"),

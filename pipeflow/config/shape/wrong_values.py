@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from pipeflow.config.nodes import Map, Node, Scalar, Seq, TreePath
 from pipeflow.config.problem import Problem
 from pipeflow.config.shape.declared import Declared
+from pipeflow.config.shape.fitting import fitting
 from pipeflow.config.shape.wording import got, mended, special_case, subject, wrong_quantity
 from pipeflow.errors import Finding
 from pipeflow.spec.options import Option
@@ -63,8 +64,13 @@ def _problem(declared: Declared, path: TreePath, node: Node, error: ValidationEr
     return Problem(
         code=_CODES.get(str(error.validator), "bad-value"),
         problem=f"{name} {due}, got {got(node)}",
-        hint=mended(node, option),
+        hint=mended(node, option) or _fitting(node, option),
     )
+
+
+def _fitting(node: Node, option: Option | None) -> str:
+    value = node.value if isinstance(node, Scalar) else None
+    return "" if option is None else fitting(option, value)
 
 
 def _filled(option: Option | None) -> str:
