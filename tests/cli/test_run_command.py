@@ -356,8 +356,10 @@ def test_until_an_unknown_stage_is_a_bad_command_line(monkeypatch: pytest.Monkey
         ("find.masks", "stage 'find' has no port 'masks'; there are: find"),
         (
             "find.errors",
-            "stage 'find' has no port 'errors'; it opens with 'on_error: dead_letter';"
-            + " there are: find",
+            (
+                "stage 'find' has no port 'errors'; it opens with 'on_error: dead_letter'; "
+                "there are: find"
+            ),
         ),
     ],
 )
