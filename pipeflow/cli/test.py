@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pipeflow.cli.arguments import Command, add_settings, settings_of, whole_number
+from pipeflow.cli.arguments import Command, add_settings, file_name, settings_of, whole_number
 from pipeflow.cli.pipeline_files import pipeline_files
 from pipeflow.cli.reading import STDIN, wants_color
 from pipeflow.cli.wording import plural
@@ -32,6 +32,7 @@ def _add(parser: argparse.ArgumentParser) -> None:
         "files",
         metavar="FILE",
         nargs="*",
+        type=file_name,
         default=[_HERE],
         help="pipeline files, or folders with such files below them (this folder)",
     )

@@ -82,6 +82,8 @@ def test_a_reserved_option_is_refused_with_a_sentence(arguments: list[str]) -> N
         (["run", "a.yaml", "--executor", "lokal"], "did you mean 'local'?"),
         (["run", "a.yaml", "--report", "no/such/folder/r.json"], "there is no folder"),
         (["run", "a.yaml", "--events", "no/such/folder/e.jsonl"], "there is no folder"),
+        (["run", ""], "argument FILE: the name of the file is empty"),
+        (["validate", ""], "argument FILE: the name of the file is empty"),
         (["run", "a.yaml", "--dry"], "unknown option '--dry'; see 'pipeflow run --help'"),
         (["stages", "flies"], "there is no operator 'flies'; did you mean 'files'?"),
         (["explain", "unknown-stag"], "did you mean 'unknown-stage'?"),
