@@ -53,7 +53,10 @@ def keys_page() -> str:
         "",
         "[language.md](language.md) explains the language by example.",
     )
-    later = {option.name for table in TABLES for option in table.options if option.later}
+    options = [option for table in TABLES for option in table.options]
+    later = {option.name for option in options if option.later} | {
+        f"{option.name}: {choice}" for option in options for choice in option.later_choices
+    }
     tail = (
         "",
         "## Words for later",

@@ -90,7 +90,9 @@ def parse(command: Command, arguments: Sequence[str]) -> argparse.Namespace:
 
 def add_file(parser: argparse.ArgumentParser) -> None:
     """Declare FILE."""
-    parser.add_argument("file", metavar="FILE", help="the pipeline file; - is standard input")
+    parser.add_argument(
+        "file", metavar="FILE", type=file_name, help="the pipeline file; - is standard input"
+    )
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
@@ -177,6 +179,13 @@ def duration(text: str) -> float:
     return seconds
 
 
+def file_name(text: str) -> str:
+    """A name that is not empty; for argparse. An empty one would mean this folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("the name of the file is empty")
+    return text
+
+
 def whole_number(least: int) -> Callable[[str], int]:
     """A reader of whole numbers from ``least`` on; for argparse."""
 
@@ -207,4 +216,4 @@ def _unknown(argument: str, parser: Parser) -> str:
         if option.startswith("--")
     ]
     meant = suggestion(name, known)
-    return f"unknown option '{name}'{meant or f'; see {parser.prog!r} --help'}"
+    return f"unknown option '{name}'" + (meant or f"; see '{parser.prog} --help'")

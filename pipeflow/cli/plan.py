@@ -7,7 +7,7 @@ import json
 from typing import Final
 
 from pipeflow.cli.arguments import Command, add_file, add_fuse, add_settings
-from pipeflow.cli.reading import read_file, show_findings, with_sources
+from pipeflow.cli.reading import doubts, read_file, wants_color, with_sources
 from pipeflow.cli.world import Exit, World
 
 
@@ -25,13 +25,16 @@ def _execute(arguments: argparse.Namespace, world: World) -> int:
     reading = read_file(arguments.file, arguments, world)
     with with_sources(reading):
         decided = make_plan(reading.require(), world.machine(), fusion=arguments.fuse)
-    # The planner's own doubts are part of the plan.
-    others = tuple(each for each in reading.findings if each not in decided.warnings)
-    show_findings(others, reading.sources, world)
+    warnings = doubts(reading, decided)
     if arguments.format == "json":
-        world.answer(json.dumps(plan_json(decided), indent=2))
-    else:
-        world.answer(plan_text(decided))
+        world.answer(json.dumps(plan_json(decided, warnings), indent=2))
+        return Exit.DONE
+    world.answer(plan_text(decided))
+    if warnings:
+        from pipeflow.config.render import render_text
+
+        color = wants_color(world.stdout, world)
+        world.answer("\n" + render_text(warnings, reading.sources, color=color))
     return Exit.DONE
 
 

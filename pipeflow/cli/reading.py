@@ -6,13 +6,17 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, TextIO
 
 from pipeflow.api import Reading, read
 from pipeflow.cli.arguments import settings_of
 from pipeflow.cli.wording import plural
 from pipeflow.cli.world import World
-from pipeflow.errors import Finding, InvalidPipeline, errors_of
+from pipeflow.errors import Finding, InvalidPipeline, by_place, errors_of
 from pipeflow.spec.pipeline import Pipeline
+
+if TYPE_CHECKING:
+    from pipeflow.planner.plan import Plan
 
 #: What stands for standard input.
 STDIN = "-"
@@ -60,6 +64,11 @@ def with_sources(reading: Reading) -> Iterator[None]:
         raise InvalidPipeline(invalid.findings, dict(reading.sources)) from None
 
 
+def doubts(reading: Reading, plan: Plan) -> tuple[Finding, ...]:
+    """All warnings of a file that can be run: of what it says, and of what is planned for it."""
+    return by_place([*reading.findings, *plan.warnings])
+
+
 def stdin_text(world: World) -> str:
     """All of standard input; what is not UTF-8 becomes replacement characters."""
     if world.stdin is sys.stdin:
@@ -72,14 +81,14 @@ def show_findings(findings: Sequence[Finding], sources: Mapping[str, str], world
     if findings:
         from pipeflow.config.render import render_text
 
-        text = render_text(findings, sources, color=wants_color(world))
+        text = render_text(findings, sources, color=wants_color(world.stderr, world))
         world.say(text.removesuffix("\n"))
 
 
-def wants_color(world: World) -> bool:
-    """Whether standard error is a terminal that may be coloured."""
+def wants_color(stream: TextIO, world: World) -> bool:
+    """Whether a stream leads to a terminal that may be coloured."""
     return (
-        world.stderr.isatty()
+        stream.isatty()
         and not world.environ.get("NO_COLOR")
         and world.environ.get("TERM") != "dumb"
     )

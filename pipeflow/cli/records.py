@@ -66,12 +66,22 @@ def check_report_path(path: str) -> None:
     target = Path(path)
     if target.is_dir():
         raise UsageError(f"--report {path}: is a directory")
-    if not target.parent.is_dir():
-        raise UsageError(f"--report {path}: there is no folder '{target.parent}'")
+    require_folder("--report", path)
     special = _is_special(target)
     if not os.access(target if special else target.parent, os.W_OK):
         what = "it" if special else f"the folder '{target.parent}'"
         raise UsageError(f"--report {path}: {what} cannot be written to")
+
+
+def require_folder(option: str, path: str) -> None:
+    """Find out before a run whether there is the folder of a file that an option names.
+
+    Raises:
+        UsageError: There is none.
+    """
+    folder = Path(path).parent
+    if not folder.is_dir():
+        raise UsageError(f"{option} {path}: there is no folder '{folder}'")
 
 
 def write_report(path: str, text: str) -> None:

@@ -107,7 +107,7 @@ def _warm(executor: Executor, start_method: str, world: World) -> Iterator[None]
 
 
 def _run(arguments: argparse.Namespace, world: World, executor: Executor) -> int:
-    from pipeflow.cli.reading import read_file, show_findings, with_sources
+    from pipeflow.cli.reading import doubts, read_file, show_findings, with_sources
 
     reading = read_file(arguments.file, arguments, world, _expect(executor, arguments))
     pipeline = reading.require()
@@ -122,9 +122,9 @@ def _run(arguments: argparse.Namespace, world: World, executor: Executor) -> int
     from pipeflow.cli.signals import signals_passed_over
     from pipeflow.executors.base import RunOptions
 
-    doubtful = dict.fromkeys([*reading.findings, *plan.warnings])
     cut = arguments.until is not None
-    show_findings(tuple(_meant(tuple(doubtful), cut=cut)), reading.sources, world)
+    meant = tuple(_meant(doubts(reading, plan), cut=cut))
+    show_findings(meant, reading.sources, world)
     with ExitStack() as owned:
         events = None
         if arguments.events is not None:
@@ -200,6 +200,10 @@ def _check(arguments: argparse.Namespace) -> None:
         from pipeflow.cli.records import check_report_path
 
         check_report_path(arguments.report)
+    if arguments.events is not None:
+        from pipeflow.cli.records import require_folder
+
+        require_folder("--events", arguments.events)
 
 
 def _cut(pipeline: Pipeline, target: str, count: int) -> Pipeline:
@@ -249,7 +253,7 @@ def _narrator(display: Display, plan: Plan, sources: Mapping[str, str], world: W
     from pipeflow.telemetry.masking import masker
 
     def render(finding: Finding, texts: Mapping[str, str]) -> str:
-        return render_text((finding,), texts, color=wants_color(world))
+        return render_text((finding,), texts, color=wants_color(world.stderr, world))
 
     teller = FailureTeller(plan=plan, sources=sources, render=render)
     return Narrator(
@@ -257,7 +261,7 @@ def _narrator(display: Display, plan: Plan, sources: Mapping[str, str], world: W
         replicas={stage.name: stage.replicas for stage in plan.stages},
         masked=masker(plan.secrets),
         failure=teller.text,
-        looks=wants_color(world),
+        looks=wants_color(world.stderr, world),
     )
 
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Final
 
-from pipeflow.cli.arguments import Command
+from pipeflow.cli.arguments import Command, file_name
 from pipeflow.cli.reading import STDIN, stdin_text
 from pipeflow.cli.world import Exit, World
 from pipeflow.errors import UsageError
@@ -17,6 +17,7 @@ def _add(parser: argparse.ArgumentParser) -> None:
         "file",
         metavar="FILE",
         nargs="?",
+        type=file_name,
         help="a pipeline file: the functions beside it, and those it calls, are in the schema",
     )
     parser.add_argument(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pipeflow.cli.wording import in_one_line, plural, rate, seconds
 from pipeflow.planner.listing import listed
-from pipeflow.planner.plan import Join, Plan
+from pipeflow.planner.plan import Join, Plan, StagePlan
 from pipeflow.spec.pipeline import UNMATCHED
 from pipeflow.telemetry.report import Report, Status
 
@@ -82,7 +82,13 @@ def _losses(report: Report, plan: Plan) -> Iterator[str]:
 def _early_end(report: Report, plan: Plan) -> Iterator[str]:
     if report.run.status is not Status.SUCCEEDED:
         return
-    early = {stage.name for stage in report.stages if stage.ended_early}
+    ended = {stage.name for stage in report.stages if stage.ended_early}
+    early = {
+        stage.name
+        for stage in plan.stages
+        if stage.name in ended
+        and (stage.join is not Join.ZIP_BY_POSITION or _was_missed(stage, report, plan))
+    }
     for stage in plan.stages:
         readers = {
             plan.stages[plan.edges[edge].target].name
@@ -94,3 +100,14 @@ def _early_end(report: Report, plan: Plan) -> Iterator[str]:
         as_ever = stage.join is Join.LATEST
         if stage.name in early and stage.edges_in and not (readers & early) and not as_ever:
             yield f"ended early by '{stage.name}'"
+
+
+def _was_missed(stage: StagePlan, report: Report, plan: Plan) -> bool:
+    """Whether anything more would have come to a zip that went with its shortest input.
+
+    It waits a moment for the ends of the others; of one that comes later nobody has lost anything.
+    """
+    writers = {plan.stages[plan.edges[edge].source].name for edge in stage.edges_in}
+    return any(each.unread for each in report.edges if each.target == stage.name) or any(
+        each.was_left for each in report.stages if each.name in writers
+    )

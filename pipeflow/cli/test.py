@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pipeflow.cli.arguments import Command, add_settings, settings_of, whole_number
+from pipeflow.cli.arguments import Command, add_settings, file_name, settings_of, whole_number
 from pipeflow.cli.pipeline_files import pipeline_files
-from pipeflow.cli.reading import STDIN
+from pipeflow.cli.reading import STDIN, wants_color
 from pipeflow.cli.wording import plural
 from pipeflow.cli.world import Exit, World
 from pipeflow.errors import Finding, InvalidPipeline, UsageError
@@ -32,6 +32,7 @@ def _add(parser: argparse.ArgumentParser) -> None:
         "files",
         metavar="FILE",
         nargs="*",
+        type=file_name,
         default=[_HERE],
         help="pipeline files, or folders with such files below them (this folder)",
     )
@@ -79,7 +80,7 @@ def _execute(arguments: argparse.Namespace, world: World) -> int:
         outcomes.append((file, outcome))
         world.answer(f"{file}::{name} {'PASSED' if outcome.passed else 'FAILED'}")
         if not outcome.passed:
-            world.answer(told(outcome, color=_wants_color(world)))
+            world.answer(told(outcome, color=wants_color(world.stdout, world)))
     failed = [(file, outcome) for file, outcome in outcomes if not outcome.passed]
     counts = {"failed": len(failed), "passed": len(outcomes) - len(failed), "left out": skipped}
     words = ", ".join(f"{number} {word}" for word, number in counts.items() if number)
@@ -172,10 +173,6 @@ def _require(chosen: Sequence[object], skipped: int, arguments: argparse.Namespa
         denied = "has no" if skipped == 1 else "has"
         raise UsageError(f"{none_of} in {where} {denied} '{arguments.wanted}' in its name")
     raise UsageError(f"no tests in {where}: write them under 'tests:', as docs/testing.md shows")
-
-
-def _wants_color(world: World) -> bool:
-    return world.stdout.isatty() and not world.environ.get("NO_COLOR")
 
 
 def _update(failed: Sequence[tuple[str, Outcome]], settings: Settings, world: World) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 
+from pipeflow.errors import UsageError
+from pipeflow.planner.traits import ports_of
 from pipeflow.spec.pipeline import ERRORS, OUT, Edge, Pipeline, PortRef, Stage, Use
 from pipeflow.spec.stage_type import Role, StageType
 from pipeflow.values import replace
@@ -32,11 +34,13 @@ def until(
         only_to: The planner's cut.
 
     Raises:
-        UsageError: There is no such stage, or it is disabled.
+        UsageError: There is no such stage or port, or it is disabled.
     """
     name, _, port = target.partition(".")
     cut = only_to(pipeline, name)
     stage = next(each for each in pipeline.stages if each.name == name)
+    if not _is_sink(stage):
+        _require_port(stage, port or OUT)
     if port == ERRORS:
         # The cut has no reader of dead letters, so it skips them; here is their reader again.
         stages = tuple(stage if each.name == name else each for each in cut.stages)
@@ -57,6 +61,14 @@ def until(
         {},
     )
     return replace(cut, stages=(*kept, take, shown))
+
+
+def _require_port(stage: Stage, port: str) -> None:
+    known = ports_of(stage)
+    if port not in known:
+        hint = "it opens with 'on_error: dead_letter'; " if port == ERRORS else ""
+        there = ", ".join(str(PortRef(stage.name, each)) for each in known)
+        raise UsageError(f"stage '{stage.name}' has no port '{port}'; {hint}there are: {there}")
 
 
 def _is_sink(stage: Stage) -> bool:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from pipeflow.api import Reading
-from pipeflow.cli.arguments import Command, add_settings
+from pipeflow.cli.arguments import Command, add_settings, file_name
 from pipeflow.cli.formats import github, sarif
 from pipeflow.cli.pipeline_files import pipeline_files
-from pipeflow.cli.reading import STDIN, count_of, read_file
+from pipeflow.cli.reading import STDIN, count_of, read_file, wants_color
 from pipeflow.cli.wording import plural
 from pipeflow.cli.world import Exit, World
 from pipeflow.errors import Finding, UsageError, errors_of
@@ -23,6 +23,7 @@ def _add(parser: argparse.ArgumentParser) -> None:
         "files",
         metavar="FILE",
         nargs="+",
+        type=file_name,
         help="pipeline files, or folders with such files below them; - is stdin",
     )
     parser.add_argument("--format", choices=FORMATS, default="text", help="how to print (text)")
@@ -80,7 +81,7 @@ def _told(file: str, reading: Reading, world: World) -> str:
 
     if not reading.findings:
         return f"{visible(file)}: ok"
-    color = world.stdout.isatty() and not world.environ.get("NO_COLOR")
+    color = wants_color(world.stdout, world)
     return render_text(reading.findings, reading.sources, color=color)
 
 

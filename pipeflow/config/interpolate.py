@@ -245,7 +245,7 @@ def _parameter(name: str, scope: Scope) -> Node | Problem:
     if name in scope.failed or scope.params_lost:
         # It has had its finding; this only keeps the reference from being filled in.
         return Scalar(at=Location("", 1, 1), value=None, text="", broken=True)
-    known = [*scope.params, *sorted(scope.failed)]
+    known = sorted({*scope.params, *scope.failed})
     near = did_you_mean(name, known)
     hint = "params: " + ", ".join(known) if known else "declare it under 'params'"
     if near:

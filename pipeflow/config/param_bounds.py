@@ -60,7 +60,7 @@ class Bounds:
         for bound, word, sign in ((self.least, "at least", -1), (self.greatest, "at most", 1)):
             if bound is not None and _beyond(value, bound, sign):
                 problem = f"parameter '{name}' must be {word} {bound.text}, got {shown}"
-                return Problem(code="param-value", problem=problem)
+                return Problem(code="param-value", problem=problem, hint=f"such as {bound.text}")
         return None
 
 

@@ -154,5 +154,7 @@ def _wrong(kind: ParamType, node: Node) -> Problem:
         hint = "remove the quotes"
     elif kind is ParamType.BOOLEAN and isinstance(node, Scalar) and node.text.lower() in TRUTHS:
         hint = f"write {TRUTHS[node.text.lower()]}"
+    elif kind in {ParamType.INTEGER, ParamType.NUMBER, ParamType.BOOLEAN}:
+        hint = f"such as {kind.example}"
     problem = f"expected {kind.words}, got {kind_of(node)}"
     return Problem(code="param-type", problem=problem, hint=hint)

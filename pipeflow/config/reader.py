@@ -163,20 +163,28 @@ def _nothing(start: Location, problem: Problem) -> Document:
 
 def _missing(path: Path) -> Problem:
     here = "here" if path.parent == Path() else f"in {path.parent}"
-    near = did_you_mean(path.name, _pipelines_in(path.parent))
-    hint = f"did you mean '{path.with_name(near)}'?" if near else ""
     if not path.parent.is_dir():
-        return Problem(code="file-missing", problem=f"no folder '{path.parent}'")
+        hint = "a path means the folder where the command was started"
+        return Problem(code="file-missing", problem=f"no folder '{path.parent}'", hint=hint)
+    inside = _pipelines_in(path.parent)
+    near = did_you_mean(path.name, inside)
+    if near:
+        hint = f"did you mean '{path.with_name(near)}'?"
+    else:
+        hint = f"there are: {_few(inside)}" if inside else "'pipeflow init DIR' makes one that runs"
     return Problem(code="file-missing", problem=f"no file '{path.name}' {here}", hint=hint)
 
 
 def _directory(path: Path, file: str) -> Problem:
     inside = _pipelines_in(path)
-    shown = ", ".join(inside[:5]) + (", ..." if len(inside) > 5 else "")
-    hint = f"it holds: {shown} - name one" if inside else "name a pipeline file"
+    hint = f"it holds: {_few(inside)} - name one" if inside else "name a pipeline file"
     name = file.rstrip("/")
     problem = f"'{name}/' is a directory"
     return Problem(code="directory", problem=problem, hint=hint)
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
 
 
 def _forbidden(path: Path, file: str) -> Problem:

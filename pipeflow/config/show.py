@@ -12,6 +12,7 @@ from pipeflow.config.decode import BIDI
 from pipeflow.config.literal import literal_paths
 from pipeflow.config.nodes import Map, Node, Scalar, Seq, TreePath
 from pipeflow.config.scalars import resolve
+from pipeflow.config.units import duration_text, size_text
 from pipeflow.spec.pipeline import Edge, Pipeline, Stage, Use
 from pipeflow.spec.policies import ArrayMode, ErrorPolicy, Overflow, TransportKind
 from pipeflow.spec.shared import SharedRef
@@ -110,7 +111,7 @@ def _merged(stage: Stage, own: Mapping[str, Any], defaults: Map, shower: _Shower
     if "on_error" in defaults and "on_error" not in own and stage.on_error_at != stage.at:
         given["on_error"] = _policy(stage.on_error)
     if "timeout" in defaults and "timeout" not in own and stage.timeout_s is not None:
-        given["timeout"] = f"{stage.timeout_s:.15g}s"
+        given["timeout"] = duration_text(stage.timeout_s)
     for key in ("resources", "env"):
         base = defaults.get(key)
         if isinstance(base, Map):
@@ -125,7 +126,7 @@ def _policy(policy: ErrorPolicy) -> Any:
         return policy.then.value
     shown: dict[str, Any] = {"then": policy.then.value}
     if policy.retries:
-        shown |= {"retries": policy.retries, "backoff": f"{policy.backoff_s:.15g}s"}
+        shown |= {"retries": policy.retries, "backoff": duration_text(policy.backoff_s)}
     if policy.budget is not None:
         text = str(policy.budget)
         shown["budget"] = text if policy.budget.percent else int(text)
@@ -145,7 +146,7 @@ def _edge(edge: Edge) -> dict[str, Any]:
         shown["transport"] = edge.transport.value
     items, size = edge.capacity.items, edge.capacity.bytes
     if size is not None:
-        sizes = {"bytes": f"{size}B"}
+        sizes = {"bytes": size_text(size)}
         shown["capacity"] = sizes if items is None else {"items": items, **sizes}
     elif items is not None:
         shown["capacity"] = items

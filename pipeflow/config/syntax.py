@@ -308,7 +308,8 @@ def _bracket(failure: Failure) -> Slip | None:
         return None
     if failure.context == "while parsing a flow node" and failure.character in ",]}":
         problem = f'a value is missing before "{failure.character}"'
-        return failure.slip(failure.index, "missing-value", problem, value=True)
+        hint = "write a value there, or take the comma out"
+        return failure.slip(failure.index, "missing-value", problem, hint, value=True)
     start = failure.start
     opener = lines.text[start : start + 1]
     if opener not in "[{" or not opener:

@@ -43,6 +43,8 @@ MAX_NODES: Final = 100_000
 MAX_EXPANSION: Final = 1000
 #: How often a text with syntax errors is read again for the mistakes behind them.
 _MOST_ROUNDS: Final = 10
+_FEWER: Final = "write out what is meant, and keep data in files"
+_FLATTER: Final = "no key of a pipeline needs as much: keep data in files"
 
 
 def read_tree(lines: Lines) -> tuple[Node | None, list[Finding]]:
@@ -107,6 +109,7 @@ class Builder:
         self._anchors: dict[str, _Built] = {}
         #: Anchors whose node is still being read, with the line they stand on.
         self._open: dict[str, int] = {}
+        self._expanded = False
         self._nodes = 0
         #: Where the last scalar ended: behind the ``:`` if it was empty.
         self._scalar_end = 0
@@ -160,7 +163,7 @@ class Builder:
                 tagged = self._tag(event, event.tag)
                 if depth > MAX_DEPTH:
                     problem = f"nested deeper than {MAX_DEPTH} levels"
-                    self._found(start_of(event), 1, "too-deep", problem, "")
+                    self._found(start_of(event), 1, "too-deep", problem, _FLATTER)
                     return self._skip(event)
                 if isinstance(event, SequenceStartEvent):
                     built = self._sequence(event, depth)
@@ -270,7 +273,7 @@ class Builder:
         return Scalar(at=at, length=length, value=None, text="", broken=value.broken)
 
     def _key_not_text(self, key: Node, start: int, length: int) -> None:
-        hint = ""
+        hint = "write a text in its place"
         if isinstance(key, Scalar) and key.text:
             hint = f'write "{key.text}" in quotes'
         problem = f"keys must be text, got {kind_of(key)}"
@@ -285,7 +288,8 @@ class Builder:
         )
         if name in self._open:
             problem = f"alias '*{name}' lies inside its own anchor (line {self._open[name]})"
-            self._found(index, length, "recursive-alias", problem, "")
+            hint = "write out what it stands for: it would never come to an end"
+            self._found(index, length, "recursive-alias", problem, hint)
             return _Built(broken)
         built = self._anchors.get(name)
         if built is None:
@@ -298,11 +302,13 @@ class Builder:
             return _Built(broken)
         if built.size > MAX_EXPANSION:
             problem = f"aliases expand to more than {MAX_EXPANSION} nodes"
-            self._found(index, length, "alias-expansion", problem, "")
+            if not self._expanded:  # the others are of the same making
+                self._found(index, length, "alias-expansion", problem, _FEWER)
+            self._expanded = True
             return _Built(broken)
         if depth + built.height - 1 > MAX_DEPTH:
             problem = f"nested deeper than {MAX_DEPTH} levels"
-            self._found(index, length, "too-deep", problem, "")
+            self._found(index, length, "too-deep", problem, _FLATTER)
             return _Built(broken)
         self._nodes += built.size
         if self._nodes > MAX_NODES:
@@ -315,7 +321,9 @@ class Builder:
         index, end = self._events.tag_span(event)
         shown = self._lines.text[index:end] or tag
         problem = f'tags ("{shown}") are not allowed; pipeline files hold data only'
-        hint = f'if it is text, write it in quotes: "{shown}"' if shown[:2] != "!!" else ""
+        hint = (
+            f'if it is text, write it in quotes: "{shown}"' if shown[:2] != "!!" else "take it out"
+        )
         self._found(index, len(shown), "tag", problem, hint)
         return True
 

@@ -1,9 +1,10 @@
-"""Durations and sizes as people write them: ``50ms`` to seconds, ``64KiB`` to bytes."""
+"""Durations and sizes as people write them: ``50ms`` to seconds, ``64KiB`` to bytes, and back."""
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from typing import Final
 
 from pipeflow.config.problem import Problem
@@ -99,6 +100,28 @@ def size(value: object) -> int | Problem:
         return _too_much("size", text)
     # Whole numbers stay exact: floats have 53 bits only.
     return int(number) * SIZE_UNITS[unit] if number.isdigit() else round(amount)
+
+
+def duration_text(seconds: float) -> str:
+    """The shortest text that ``duration`` reads as exactly so many seconds: ``50ms``, ``5m``."""
+    texts = [text for text in _texts(seconds, DURATION_UNITS) if duration(text) == seconds]
+    if texts:
+        return min(texts, key=len)
+    from decimal import Decimal  # hardly any duration needs as many digits
+
+    return f"{Decimal(repr(seconds)):f}s"
+
+
+def size_text(number: int) -> str:
+    """The shortest text that ``size`` reads as exactly so many bytes: ``64MiB``, ``2GB``."""
+    texts = [text for text in _texts(number, SIZE_UNITS) if size(text) == number]
+    return min(texts, key=len, default=f"{number}B")
+
+
+def _texts(quantity: float, units: Mapping[str, float]) -> list[str]:
+    """The quantity in each unit, without exponents; rounded, so not all of them are equal to it."""
+    numbers = ((f"{quantity / unit:.15g}", name) for name, unit in units.items())
+    return [number + name for number, name in numbers if "e" not in number]
 
 
 def _unclear_duration(text: str) -> Problem:

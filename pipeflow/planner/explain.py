@@ -27,7 +27,7 @@ _ROUTES = {
 
 
 def plan_text(plan: Plan) -> str:
-    """What would run, for a terminal; ends with a newline."""
+    """What would run, for a terminal, without the warnings; ends with a newline."""
     cores = _count(plan.cores, "core")
     processes = _count(plan.processes, "process", "es")
     held = size(edge_bytes(plan))
@@ -42,7 +42,6 @@ def plan_text(plan: Plan) -> str:
         ["stages", *_table(_stage_row(plan, stage) for stage in plan.stages)],
         ["edges", *_table(_edge_row(plan, edge) for edge in plan.edges)] if plan.edges else [],
         [f"note: {note}" for note in plan.notes],
-        [str(warning) for warning in plan.warnings],
     ]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
@@ -52,8 +51,13 @@ def edge_bytes(plan: Plan) -> int:
     return sum(edge.capacity_bytes * plan.stages[edge.target].replicas for edge in plan.edges)
 
 
-def plan_json(plan: Plan) -> dict[str, object]:
-    """What would run, as lists, dicts, texts and numbers; stages and edges go by name."""
+def plan_json(plan: Plan, warnings: Sequence[Finding]) -> dict[str, object]:
+    """What would run, as lists, dicts, texts and numbers; stages and edges go by name.
+
+    Args:
+        plan: What is planned.
+        warnings: Those of the plan, and what else is doubtful about its file.
+    """
     name = [stage.name for stage in plan.stages]
     return {
         "format": 1,
@@ -69,7 +73,7 @@ def plan_json(plan: Plan) -> dict[str, object]:
         "start_order": [name[index] for index in plan.start_order],
         "stop_order": [name[index] for index in plan.stop_order],
         "notes": list(plan.notes),
-        "warnings": [_finding_json(warning) for warning in plan.warnings],
+        "warnings": [_finding_json(warning) for warning in warnings],
     }
 
 

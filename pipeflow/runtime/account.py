@@ -128,6 +128,12 @@ def ended_early(board: Board, worker: int, records: Mapping[int, WorkerRecord]) 
     return bool(board.worker(worker)[cells.EARLY]) or (record is not None and record.cut)
 
 
+def _was_left(board: Board, worker: int) -> bool:
+    """Whether all readers of a worker had gone before it came to its own end."""
+    row = board.worker(worker)
+    return bool(row[cells.LEFT] or row[cells.CUT])
+
+
 def _stage(
     stage: StagePlan, plan: Plan, board: Board, records: Mapping[int, WorkerRecord]
 ) -> StageFacts:
@@ -163,6 +169,7 @@ def _stage(
         wait_out_s=_seconds(rows, cells.WAIT_OUT_NS, _WAITS_OUT, untold),
         metrics=_metrics(workers, records),
         ended_early=any(ended_early(board, worker.index, records) for worker in workers),
+        was_left=any(_was_left(board, worker.index) for worker in workers),
     )
 
 

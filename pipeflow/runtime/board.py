@@ -55,7 +55,8 @@ OVER, HAND_DEPTH, HAND = 20, 21, 22
 LOADING, LOAD_DEPTH = HAND + HAND_DEPTH_MAX, HAND + HAND_DEPTH_MAX + 1
 LOAD = LOAD_DEPTH + 1
 CUT = LOAD + HAND_DEPTH_MAX  # the supervisor writes: nobody needs it, so it ends it
-WORKER_WORDS = CUT + 1
+LEFT = CUT + 1  # its readers had all gone before it came to its own end
+WORKER_WORDS = LEFT + 1
 
 #: In ``IN_ROW``: the number of the edge, plus 1, in these; below them which cell of the row has the
 #: ordinal of the call in hand, or 0.

@@ -191,7 +191,7 @@ class _Host:
                 member.loop.outbox.lose([end for channel in gone for end in channel.senders])
             step = next(member.steps, None)
         except ReadersGone:
-            member.loop.unneeded = True
+            member.loop.leave()
             step = None
         if step is None:
             self._end(member)
@@ -235,7 +235,7 @@ class _Host:
         try:
             member.loop.outbox.check_readers(frozenset({fd}))
         except ReadersGone:
-            member.loop.unneeded = True
+            member.loop.leave()
             member.steps.close()  # its next step is its end
         return member
 

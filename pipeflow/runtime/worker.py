@@ -100,7 +100,7 @@ def run_loop(
                 try:
                     process.waits.for_input(loop.patience_s())
                 except ReadersGone:
-                    loop.unneeded = True
+                    loop.leave()
                     break
         steps.close()
         loop.wind_up()

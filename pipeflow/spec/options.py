@@ -62,6 +62,7 @@ class Option:
         examples: Values as they would stand in a file.
         names: What an expression sees, beside ``params`` and the modules.
         later: A word of the language that this version does not have yet.
+        later_choices: Texts of the language that this version does not have yet.
         secret: Never shown.
         aliases: What people who come from other tools write instead; only hints know these.
     """
@@ -80,6 +81,7 @@ class Option:
     examples: tuple[object, ...] = ()
     names: tuple[str, ...] = ("item",)
     later: bool = False
+    later_choices: tuple[str, ...] = ()
     secret: bool = False
     aliases: tuple[str, ...] = ()
 

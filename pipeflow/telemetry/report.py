@@ -54,6 +54,7 @@ class StageFacts:
 
     Attributes:
         ended_early: It, or one of its workers, closed its inputs before their end.
+        was_left: All its readers, or those of one of its workers, had gone before its own end.
     """
 
     name: str
@@ -72,6 +73,7 @@ class StageFacts:
     wait_out_s: float = 0.0
     metrics: Mapping[str, float] = field(default_factory=dict)
     ended_early: bool = False
+    was_left: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

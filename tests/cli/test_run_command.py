@@ -353,6 +353,27 @@ def test_until_an_unknown_stage_is_a_bad_command_line(monkeypatch: pytest.Monkey
     assert "no stage has the name 'sav'; did you mean 'save'?" in theatre.err
 
 
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [
+        ("find.masks", "stage 'find' has no port 'masks'; there are: find"),
+        (
+            "find.errors",
+            (
+                "stage 'find' has no port 'errors'; it opens with 'on_error: dead_letter'; "
+                "there are: find"
+            ),
+        ),
+    ],
+)
+def test_until_an_unknown_port_names_those_that_are_there(
+    monkeypatch: pytest.MonkeyPatch, target: str, told: str
+) -> None:
+    code, theatre = play(monkeypatch, "--until", target)
+
+    assert (code, theatre.err) == (2, f"pipeflow: error: {told}\n")
+
+
 def test_a_zip_that_leaves_items_over_is_a_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
     at = stage("both", 4).at
     both = replace(

@@ -481,11 +481,29 @@ def test_what_cannot_get_lists_or_cannot_wait_for_many_says_so(text: str, code: 
     assert codes(text) == [code]
 
 
-@pytest.mark.parametrize("key", ["delivery", "checkpoint", "restart"])
+@pytest.mark.parametrize("key", ["checkpoint", "restart"])
 def test_a_top_level_word_of_a_later_version_is_known_as_one(key: str) -> None:
     result = loaded(f"{key}: {{}}\nstages: {{load: {{call: 'steps:load'}}}}")
 
     assert [finding.code for finding in result.findings] == ["not-yet"]
+
+
+@pytest.mark.parametrize(
+    ("promise", "expected"),
+    [
+        ("stop", []),
+        ("at-least-once", ["not-yet"]),
+        ("exactly-once", ["not-yet"]),
+        ("exactly-onc", ["bad-value"]),
+        ("{}", ["wrong-type"]),
+    ],
+)
+def test_of_what_may_be_promised_when_a_process_dies_there_is_one_so_far(
+    promise: str, expected: list[str]
+) -> None:
+    result = loaded(f"delivery: {promise}\nstages: {{load: {{call: 'steps:load'}}}}")
+
+    assert [finding.code for finding in result.findings] == expected
 
 
 def test_a_stage_with_mistakes_is_still_there_for_the_planner() -> None:

@@ -194,7 +194,8 @@ def test_an_alias_bomb_is_refused_before_it_is_expanded() -> None:
 
     document = read_text("\n".join(lines), "p.yaml")
 
-    assert {finding.code for finding in document.findings} == {"alias-expansion"}
+    # Once: all that follow are of the same making.
+    assert [finding.code for finding in document.findings] == ["alias-expansion"]
 
 
 def test_json_with_trailing_commas_and_a_byte_order_mark_are_accepted() -> None:
@@ -224,6 +225,21 @@ def test_a_missing_file_suggests_the_one_that_is_there(tmp_path: Path) -> None:
     (finding,) = document.findings
     assert finding.code == "file-missing"
     assert "pipeline.yaml" in finding.hint
+
+
+def test_a_missing_file_without_one_like_it_lists_those_that_are_there(tmp_path: Path) -> None:
+    path = tmp_path / "pipeline.yaml"
+    (alone,) = read_file(path).findings
+    for name in "fedcba":
+        (tmp_path / f"{name}.json").write_text("{}")
+
+    (among,) = read_file(path).findings
+    (nowhere,) = read_file(tmp_path / "no" / "pipeline.yaml").findings
+
+    assert alone.hint == "'pipeflow init DIR' makes one that runs"
+    assert among.hint == "there are: a.json, b.json, c.json, d.json, e.json, ..."
+    assert nowhere.problem == f"no folder '{tmp_path / 'no'}'"
+    assert nowhere.hint == "a path means the folder where the command was started"
 
 
 def test_a_directory_lists_the_pipelines_in_it(tmp_path: Path) -> None:

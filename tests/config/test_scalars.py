@@ -6,7 +6,7 @@ import pytest
 
 from pipeflow.config.problem import Problem
 from pipeflow.config.scalars import resolve
-from pipeflow.config.units import duration, size
+from pipeflow.config.units import duration, duration_text, size, size_text
 from pipeflow.suggest import did_you_mean, meant_names
 
 
@@ -70,3 +70,35 @@ def test_a_dotted_name_that_has_a_word_in_common_is_suggested_unless_many_have(
     known = ["csv.read", "csv.write", "jsonl.read", "lines", "lines.write", "npy.read", "sql.read"]
 
     assert meant_names(name, known) == meant
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.05, "50ms"),
+        (0.5, "0.5s"),
+        (90.0, "90s"),
+        (300.0, "5m"),
+        (1 / 3, "0.3333333333333333s"),
+        (1e-14, "0.00000000000001s"),
+        (0.0, "0s"),
+    ],
+)
+def test_a_duration_is_written_as_short_as_it_can_be_read_again(seconds: float, text: str) -> None:
+    assert duration_text(seconds) == text
+    assert duration(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (2**26, "64MiB"),
+        (2 * 10**9, "2GB"),
+        (7 * 2**29, "3.5GiB"),
+        (2**53 + 1, "9007199254740993B"),
+        (0, "0B"),
+    ],
+)
+def test_a_size_is_written_as_short_as_it_can_be_read_again(number: int, text: str) -> None:
+    assert size_text(number) == text
+    assert size(text) == number

@@ -218,9 +218,7 @@ def test_a_stage_with_a_mistake_does_not_fit(schema: dict[str, Any], stage: dict
 def test_words_of_later_versions_are_declared_but_not_offered() -> None:
     later = {option.name for table in (ROOT, STAGE) for option in table.options if option.later}
 
-    assert later == {
-        *("delivery", "checkpoint", "restart"),
-    }
+    assert later == {"checkpoint", "restart"}
 
 
 def test_a_union_is_one_flat_node() -> None:

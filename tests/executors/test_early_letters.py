@@ -9,6 +9,9 @@ which waits for unit 20. Then all that reads ``work`` ends, but those who read i
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +35,8 @@ def run_past(
     work_at: int = NOWHERE,
     letter_at: int = NOWHERE,
 ) -> Outcome:
-    """Run it; whose item says that all is full makes the file that ``slow`` waits for."""
-    flag = str(tmp_path / "full")
+    """Run it; whose item says that all is full gives the signal that ``slow`` waits for."""
+    signal = str(tmp_path / "full")
     narrow = {"transport": transport, "capacity": 1}
     stages: dict[str, Any] = {
         "source": {"call": "shapes:numbers", "with": {"stop": 300}},
@@ -41,35 +44,47 @@ def run_past(
         "pre": {"call": "graphs:same", "inputs": "source", "replicas": 3},
         "work": {
             "call": "early:outlasted",
-            "with": {"last": 20, "flag": flag, "at": work_at},
+            "with": {"last": 20, "signal": signal, "at": work_at},
             "inputs": "pre",
             "replicas": 2,
             "on_error": "dead_letter",
         },
         "slow": {
             "call": "early:after",
-            # In one process nobody else would make the file.
-            "with": {"at": 19, "flag": flag if executor == "local" else ""},
+            # In one process nobody else would give it.
+            "with": {"at": 19, "signal": signal if executor == "local" else ""},
             "inputs": "work",
         },
         "few": {"use": "take", "with": {"n": 20}, "inputs": "slow"},
         "sink": {"keep": "few"},
         "letters": {
             "call": "early:lost",
-            "with": {"flag": flag, "at": letter_at},
+            "with": {"signal": signal, "at": letter_at},
             "inputs": {"from": "work.errors", **narrow},
             "replicas": readers,
         },
         "kept": {"keep": {"from": "letters", **narrow}},
     }
 
-    outcome = run(tmp_path, stages, executor)
+    with held_open(signal):
+        outcome = run(tmp_path, stages, executor)
 
     succeeded(outcome)
     assert outcome.items("sink") == list(range(20))
     edge = outcome.edge("work.errors", "letters")
     assert edge.delivered == edge.sent == outcome.stage("work").dead_lettered
     return outcome
+
+
+@contextmanager
+def held_open(signal: str) -> Iterator[None]:
+    """Make a fifo that keeps what is written to it, and makes nobody wait who writes."""
+    os.mkfifo(signal)
+    fd = os.open(signal, os.O_RDWR)
+    try:
+        yield
+    finally:
+        os.close(fd)
 
 
 @TRANSPORTS

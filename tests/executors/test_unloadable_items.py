@@ -165,6 +165,41 @@ def test_an_item_that_kills_who_loads_it_is_a_dead_letter_in_its_place(
     assert sorted(filter(None, deaths(outcome))) == sorted(letter["id"] for letter in letters)
 
 
+@pytest.mark.parametrize("replicas", [1, 3])
+def test_any_number_of_them_may_come_in_one_frame_if_others_lie_between(
+    tmp_path: Path, replicas: int
+) -> None:
+    deadly = [*range(10, 24, 2), 40, 41, 42, 43, 45]
+    stages = {
+        "source": fragile(tmp_path, deadly, "SIGKILL"),
+        "work": reader("dead_letter", replicas=replicas),
+        "sink": {"keep": "work"},
+        "bad": {"keep": "work.errors"},
+    }
+
+    outcome = run(tmp_path, stages, "local")
+
+    balanced(outcome)
+    assert outcome.items("sink") == all_but(*deadly)
+    assert [letter["id"] for letter in outcome.items("bad")] == [f"source:{n}" for n in deadly]
+
+
+@pytest.mark.parametrize("capacity", [256, 2], ids=["one frame", "many frames"])
+def test_five_of_them_without_another_between_end_the_run(tmp_path: Path, capacity: int) -> None:
+    stages = {
+        "source": fragile(tmp_path, [10, 12, *range(40, 45)], "SIGKILL"),
+        "work": {**reader("skip"), "inputs": {"from": "source", "capacity": capacity}},
+        "sink": {"keep": "work"},
+    }
+
+    outcome = run(tmp_path, stages, "local")
+
+    (error,) = outcome.report.errors
+    assert "it was unpickling item source:44" in error.message
+    assert outcome.report.run.exit_code == 1
+    assert outcome.report.ledger.findings == ()
+
+
 @pytest.mark.parametrize(
     "more", [{"batch": 7, "call": "doubled"}, {"call": "slowly", "concurrency": 4}], ids=str
 )

@@ -26,7 +26,7 @@ def photos() -> Pipeline:
     )
 
 
-def test_the_text_shows_processes_stages_edges_memory_and_doubts() -> None:
+def test_the_text_shows_processes_stages_edges_notes_and_memory() -> None:
     text = plan_text(make_plan(photos(), MACHINE))
 
     assert (
@@ -57,9 +57,6 @@ note: stage 'off' is disabled: its readers read 'mask' instead
 note: replicas of 'load': auto = 4 of 4 cores (affinity and cgroup)
 note: 13 processes share 4 cores (affinity and cgroup): while all of them are busy each gets 31 % \
 of a core; those that wait take none of it
-
-p.yaml:8:3: warning[unread-output]: nothing reads the output of 'stats'
-  hint: add a stage with `inputs: stats`; `use: 'null'` takes what nobody needs
 """
     )
 
@@ -81,7 +78,8 @@ stages
 
 
 def test_the_json_goes_by_names_and_can_be_written() -> None:
-    shown = plan_json(make_plan(photos(), MACHINE))
+    plan = make_plan(photos(), MACHINE)
+    shown = plan_json(plan, plan.warnings)
 
     again = json.loads(json.dumps(shown))
     assert again["processes"] == 13
@@ -210,7 +208,7 @@ def test_a_long_policy_is_told_in_full() -> None:
     plan = make_plan(pipeline(stage("find"), stage("load", "find", on_error=policy)), MACHINE)
 
     assert "on error: skip after 3 retries from 0.2 s on, at most 0.5%" in plan_text(plan)
-    told = plan_json(plan)["stages"]
+    told = plan_json(plan, ())["stages"]
     assert isinstance(told, list)
     assert {key: told[1][key] for key in ("on_error", "retries", "backoff_s", "budget")} == {
         "on_error": "skip",
@@ -233,6 +231,6 @@ def test_shared_state_is_shown_with_who_uses_it_and_the_manager_is_counted() -> 
     assert "seen  dict                       in the manager process" in text
     assert "grid  array of float32, 2 x 256  in shared memory" in text
     assert plan.memory == MACHINE.memory // 2 - 2048
-    shown: Any = plan_json(plan)
+    shown: Any = plan_json(plan, ())
     assert [each["stages"] for each in shown["shared"]] == [["load"], ["load"]]
     assert (shown["processes"], shown["shared"][1]["bytes"]) == (3, 2048)

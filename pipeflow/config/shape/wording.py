@@ -90,7 +90,8 @@ def _meant_work(node: Node, stage_types: Mapping[str, StageType]) -> str:
     """What the stage should say, when its work stands where its mapping is due."""
     text = node.value if isinstance(node, Scalar) else None
     if isinstance(text, str) and text in stage_types:
-        return f"use: {text}"
+        # A name that would read as something else, as null does, stands in quotes.
+        return f"use: {text}" if isinstance(resolve(text), str) else f"use: '{text}'"
     return f"call: {text}" if isinstance(text, str) and ":" in text else "call: module:function"
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from pipeflow.config.nodes import Map, Node, Scalar, Seq, TreePath
 from pipeflow.config.problem import Problem
 from pipeflow.config.shape.declared import Declared
+from pipeflow.config.shape.fitting import fitting
 from pipeflow.config.shape.wording import got, mended, special_case, subject, wrong_quantity
 from pipeflow.errors import Finding
 from pipeflow.spec.options import Option
@@ -34,6 +35,13 @@ def _problem(declared: Declared, path: TreePath, node: Node, error: ValidationEr
         return special
     schema = error.schema if isinstance(error.schema, dict) else {}
     option = declared.option_at(path)
+    if option is not None and isinstance(node, Scalar) and node.value in option.later_choices:
+        return Problem(
+            code="not-yet",
+            problem=f"'{option.name}: {node.value}' comes in a later version of pipeflow",
+            hint="this version knows: "
+            + ", ".join(f"{option.name}: {choice}" for choice in option.choices),
+        )
     if option is not None and isinstance(node, Scalar) and node.value is not None:
         quantity = wrong_quantity(option, node)
         if quantity is not None:
@@ -56,8 +64,13 @@ def _problem(declared: Declared, path: TreePath, node: Node, error: ValidationEr
     return Problem(
         code=_CODES.get(str(error.validator), "bad-value"),
         problem=f"{name} {due}, got {got(node)}",
-        hint=mended(node, option),
+        hint=mended(node, option) or _fitting(node, option),
     )
+
+
+def _fitting(node: Node, option: Option | None) -> str:
+    value = node.value if isinstance(node, Scalar) else None
+    return "" if option is None else fitting(option, value)
 
 
 def _filled(option: Option | None) -> str:

@@ -226,7 +226,7 @@ class _InlineRun:
             if self._mailing:
                 self._serve_mailboxes()
         except ReadersGone:
-            loop.unneeded = True
+            loop.leave()
             runner.cancel()
             self._end_or_fail(turn)
         except DrainInterrupt:

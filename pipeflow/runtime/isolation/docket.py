@@ -25,7 +25,7 @@ from pipeflow.runtime.isolation.entries import (
     place_in,
     without_lost,
 )
-from pipeflow.runtime.isolation.sealed import Sealed, parts_of
+from pipeflow.runtime.isolation.sealed import Sealed, deaths_of, parts_of
 from pipeflow.runtime.messages import Failure, ItemId
 
 
@@ -44,6 +44,7 @@ class Docket:
         self._begun = 0  # calls that this runner has begun
         self.emitted = 0
         self._lones: list[Call] = []
+        self._deaths = 0
 
     def __len__(self) -> int:
         """Orders that are not done."""
@@ -127,6 +128,8 @@ class Docket:
             if type(task) is Call:
                 if at:
                     continue
+                if entry.failure is not None:
+                    self._deaths += deaths_of(task.payload)
                 entry.done = 1
                 items -= len(task.origins)
             elif type(task) is Calls:
@@ -171,6 +174,16 @@ class Docket:
         """Those of them that are done since the last time, each as if it had been called."""
         found, self._lones = self._lones, []
         return found
+
+    def deaths(self) -> int:
+        """Deaths by the loading of items that have failed in their places since the last time."""
+        found, self._deaths = self._deaths, 0
+        return found
+
+    def is_out(self, item: Sealed) -> bool:
+        """Whether an item is part of a call that is not done."""
+        number, at = item.frame.number, item.at
+        return any(place_in(entry, number, at) is not None for entry in self._entries)
 
     def pass_by(self, kind: type[Lone | UnitEnd]) -> Task | None:
         """The runner is done with the first order of a kind that is no call: that one."""

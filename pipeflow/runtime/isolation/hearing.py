@@ -326,6 +326,7 @@ class HearingLoop(StageLoop):
         if newly:
             self._retried = row[RETRIED]
         ended = self._docket.settle(newly)
+        self._deaths += self._docket.deaths()
         for call in self._docket.failed_lones():
             assert self.inbox is not None
             self.row[RECEIVED] += 1

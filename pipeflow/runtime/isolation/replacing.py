@@ -38,7 +38,7 @@ from pipeflow.runtime.isolation.messages import (
     Over,
     bare,
 )
-from pipeflow.runtime.isolation.sealed import Needs, Sealed, opened, tries_of
+from pipeflow.runtime.isolation.sealed import Needs, Sealed, opened, row_of_deaths, tries_of
 from pipeflow.runtime.loops.stopped import StageStopped
 from pipeflow.runtime.messages import (
     Failure,
@@ -218,7 +218,8 @@ class ReplacingLoop(HearingLoop):
         # Of several that were loaded at once nobody is blamed: the next runner goes item by item.
         blamed = at is not None or frame.packet.items == 1
         counts = blamed and not failed  # else it was opened for its letter alone
-        self._deaths += counts and not late
+        if counts and not late:
+            frame.deaths[item.at] = frame.deaths.get(item.at, 0) + 1
         tried = tries_of(call, item) + 1
         found = Situation(
             in_hand=int(counts),
@@ -227,7 +228,7 @@ class ReplacingLoop(HearingLoop):
             emitted=0,
             replaceable=self._is_replaceable(),
             at_end=False,
-            deaths=self._deaths,
+            deaths=self._deaths_until(item),
             draining=bool(self.stopping[0]),
         )
         verdict = after_death(found, self.stage.on_error)
@@ -247,6 +248,18 @@ class ReplacingLoop(HearingLoop):
             docket.restart_alone() if docket.held() else docket.restart(tried=None),
             verdict.wait_s,
         )
+
+    def _deaths_until(self, item: Sealed) -> int:
+        """Deaths in a row up to an item that ends whoever loads it.
+
+        Its frame is loaded as a whole, so nothing of it can be finished before: what lies before
+        it, and could be loaded, counts as if it were. They are added up as they fail in their
+        places.
+        """
+        first, deaths = row_of_deaths(item)
+        if first and self._docket.is_out(Sealed(item.frame, first - 1)):
+            return deaths
+        return self._deaths + deaths
 
     def _find(self, number: int, at: int | None) -> tuple[Sealed, Call | None, bool]:
         """What the runner loads, its call if it has one, and whether that has failed."""

@@ -37,6 +37,7 @@ class SealedFrame:
         private: Its arrays are to be copies.
         singly: Its items are loaded one by one: it has ended a process.
         tries: How often an item has ended one by being loaded, by its place.
+        deaths: How many of those processes died, until the item is done with.
         lost: Items that are not to be loaded again, and why.
         given: How many of its items were given to any runner.
         runner: Number of the runner that has it.
@@ -52,6 +53,7 @@ class SealedFrame:
     private: bool = False
     singly: bool = False
     tries: dict[int, int] = field(default_factory=dict)
+    deaths: dict[int, int] = field(default_factory=dict)
     lost: dict[int, Failure] = field(default_factory=dict)
     given: int = 0
     runner: int = 0
@@ -124,6 +126,19 @@ def tries_of(call: Call | None, blamed: Sealed) -> int:
         part for port, part in enumerate(parts_of(call.payload)) if port in own and part != blamed
     ]
     return sum([frame.tries.get(at, 0) for frame, at in (blamed, *others)])
+
+
+def row_of_deaths(item: Sealed) -> tuple[int, int]:
+    """Where the row of lost items begins that ends with one, and how many deaths they were."""
+    frame, first = item.frame, item.at
+    while first - 1 in frame.lost:
+        first -= 1
+    return first, sum([frame.deaths.get(at, 0) for at in range(first, item.at + 1)])
+
+
+def deaths_of(payload: object) -> int:
+    """How many deaths the items of a call were that has failed by them; each counts once."""
+    return sum([frame.deaths.pop(at, 0) for frame, at in parts_of(payload)])
 
 
 def place_of(payload: object) -> Place | None:

@@ -25,6 +25,7 @@ from pipeflow.planner.plan import StagePlan
 from pipeflow.runtime.board import (
     DEAD_LETTERED,
     FAILED,
+    LEFT,
     PROCESSED,
     SKIPPED,
     Words,
@@ -178,8 +179,16 @@ class StageLoop(ABC):
         """
         try:
             yield from self._run()
-        except (ReadersGone, OutputClosed):
+        except ReadersGone:
+            self.row[LEFT] = 1
+            self._let_go()
+        except OutputClosed:
             self._let_go()  # an early end: nobody needs more
+
+    def leave(self) -> None:
+        """Note while its steps pause that all its readers have gone; they are not resumed."""
+        self.unneeded = True
+        self.row[LEFT] = 1
 
     def outside(self) -> Outside | None:
         """What may let it go on beside its inputs when it waits; ``None``: nothing."""

@@ -70,6 +70,15 @@ ROOT: Final = Table(
             examples=({"seen": {"type": "dict"}},),
         ),
         Option(
+            name="delivery",
+            types=(OptionType.STRING,),
+            default="stop",
+            choices=("stop",),
+            choice_docs=("The first crash that no `on_error` covers ends the run.",),
+            later_choices=("at-least-once", "exactly-once"),
+            description="What is promised when a process dies.",
+        ),
+        Option(
             name="stages",
             types=(OptionType.MAPPING,),
             aliases=("steps", "tasks", "nodes", "jobs", "services", "components", "pipeline"),
@@ -101,7 +110,6 @@ ROOT: Final = Table(
         *(
             Option(name=name, types=(OptionType.ANY,), default=None, description=words, later=True)
             for name, words in (
-                ("delivery", "What is promised when a process dies."),
                 ("checkpoint", "How often the state of the run is saved, and where."),
                 ("restart", "How often a run may begin again after a crash."),
             )

@@ -10,7 +10,14 @@ from pipeflow.runtime.isolation.docket import Docket
 from pipeflow.runtime.isolation.entries import Entry
 from pipeflow.runtime.isolation.messages import FrameOrder, Order, Pair, Place
 from pipeflow.runtime.isolation.opening import Frames
-from pipeflow.runtime.isolation.sealed import Needs, Sealed, SealedFrame, tries_of
+from pipeflow.runtime.isolation.sealed import (
+    Needs,
+    Sealed,
+    SealedFrame,
+    deaths_of,
+    row_of_deaths,
+    tries_of,
+)
 from pipeflow.runtime.messages import Failure
 from pipeflow.transports.codec import Decoder, Encoder
 
@@ -166,3 +173,20 @@ def test_what_has_no_partner_and_was_not_done_when_its_runner_died_is_given_agai
 
     assert docket.pass_by(Lone) is lone
     assert docket.failed_lones() == []
+
+
+def test_a_row_of_deaths_begins_behind_the_last_item_that_could_be_loaded() -> None:
+    row = frame(1, *range(8))
+    row.deaths = {1: 1, 3: 2, 4: 1, 6: 1}
+    row.lost = {1: FAILED, 3: FAILED, 4: FAILED, 5: FAILED}
+
+    assert row_of_deaths(Sealed(row, 1)) == (1, 1)
+    assert row_of_deaths(Sealed(row, 6)) == (3, 4)
+
+
+def test_deaths_of_an_item_that_several_calls_have_count_once() -> None:
+    one, other = frame(1, "a"), frame(2, "b")
+    one.deaths = {0: 3}
+
+    pair = (Sealed(one, 0), Sealed(other, 0))
+    assert [deaths_of(pair), deaths_of(pair)] == [3, 0]
