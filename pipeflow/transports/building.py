@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pipeflow.transports.base import SlotRef
 from pipeflow.transports.reading import rebuild_array, view_as
+from pipeflow.transports.sealing import Revocable, seal
 from pipeflow.transports.shelf import SHARED_FROM
 from pipeflow.transports.slots import SlotPool
 
@@ -40,7 +41,7 @@ class Build:
         self.shared_bytes = 0
         self.copied_bytes = 0
         self.filled = False
-        self._sent: list[Array] = []
+        self._sent: list[tuple[Any, Array]] = []  # what was sent, and what keeps it
 
     def dispatch_table(self) -> dict[type, Callable[[Any], Any]] | None:
         """How types are reduced, ours and those of ``copyreg``; ``None`` without numpy."""
@@ -80,9 +81,11 @@ class Build:
         if found is None:
             return None
         plain = len(self.buffers), array.shape, _spell(array.dtype), None
-        self._share(*found)
-        if array.flags.writeable:
-            _freeze(array)
+        ref, keeper = found
+        self._share(ref, keeper)
+        base: object = keeper.base
+        if array is not keeper or type(base) is Revocable:
+            seal(array, keeper)
         return plain
 
     def record_array(self, array: Array) -> Any:
@@ -119,8 +122,8 @@ class Build:
     def freeze(self) -> None:
         """Make what was sent by reference read-only, as far as we can reach."""
         if self._sent:
-            for array in self._sent:
-                _freeze(array)
+            for part, keeper in self._sent:
+                seal(part, keeper)
             self._sent.clear()
 
     # -- where the bytes go
@@ -144,11 +147,10 @@ class Build:
         self._inline(array.tobytes("A"))
         return _order(array)
 
-    def _refer(self, array: Array, ref: SlotRef, keeper: object) -> Any:
+    def _refer(self, array: Array, ref: SlotRef, keeper: Array) -> Any:
         self._share(ref, keeper)
+        self._sent.append((array, keeper))
         flags = array.flags
-        if flags.writeable:
-            self._sent.append(array)
         if flags.c_contiguous:
             return None
         below = sum(
@@ -166,6 +168,7 @@ class Build:
         found = self.pool.finder.find_bytes(np.frombuffer(raw, np.uint8))
         if found is not None:
             self._share(*found)
+            self._sent.append((raw, found[1]))
             return True
         lease = self.pool.reserve(raw.nbytes)
         if lease is None:
@@ -183,13 +186,6 @@ class Build:
     def _inline(self, data: bytes) -> None:
         self.buffers.append(data)
         self.copied_bytes += len(data)
-
-
-def _freeze(array: Array) -> None:
-    part: Any = array
-    while hasattr(part, "flags") and part.flags.writeable:
-        part.setflags(write=False)
-        part = part.base
 
 
 def _spell(dtype: Any) -> Any:
