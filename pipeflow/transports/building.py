@@ -12,7 +12,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pipeflow.transports.base import SlotRef
-from pipeflow.transports.reading import rebuild_array, view_as
+from pipeflow.transports.kinds import in_its_own_way, reducers
+from pipeflow.transports.reading import rebuild_array
 from pipeflow.transports.sealing import Revocable, seal
 from pipeflow.transports.shelf import SHARED_FROM
 from pipeflow.transports.slots import SlotPool
@@ -48,18 +49,15 @@ class Build:
         numpy = sys.modules.get("numpy")
         if numpy is None:
             return None
-        table = dict(copyreg.dispatch_table)
-        table[numpy.ndarray] = self.array
         # A mapped file arrives as what it is to the reader: an array.
-        table[numpy.memmap] = self.array
-        table[numpy.recarray] = self.record_array
-        return table
+        plain = {numpy.ndarray: self.array, numpy.memmap: self.array}
+        return {**reducers(numpy), **copyreg.dispatch_table, **plain}
 
     def array(self, array: Array) -> Any:
         """Reduce one array: where it lies, and how to look at it."""
         plain = self.plain_array(array)
         # Its elements are objects, so they go the way of objects.
-        return array.__reduce_ex__(PROTOCOL) if plain is None else (rebuild_array, plain)
+        return in_its_own_way(array) if plain is None else (rebuild_array, plain)
 
     def plain_array(self, array: Array) -> PlainArray | None:
         """Put an array's bytes somewhere: what ``rebuild_array`` needs to find them.
@@ -87,12 +85,6 @@ class Build:
         if array is not keeper or type(base) is Revocable:
             seal(array, keeper)
         return plain
-
-    def record_array(self, array: Array) -> Any:
-        """Reduce an array of records: the plain array, and what it is seen as."""
-        import numpy as np
-
-        return view_as, (array.view(np.ndarray), type(array))
 
     def out_of_band(self, buffer: pickle.PickleBuffer) -> bool:
         """Take a buffer of any other object that offers some."""
