@@ -40,6 +40,27 @@ def seal(part: Any, keeper: np.ndarray[Any, Any]) -> None:
         base.release()
 
 
+def seal_lent(array: np.ndarray[Any, Any]) -> bool:
+    """Seal an array that a pool at work has lent, or a part of one, though it was not sent yet.
+
+    Whether it is one, so that it stays as it is without a copy.
+    """
+    keeper: Any = array
+    while type(keeper.base) is type(keeper):
+        keeper = keeper.base
+    base = keeper.base
+    if type(base) is not Revocable:
+        return False
+    try:
+        memory = memoryview(base).obj
+    except ValueError:  # revoked by now; what could not be written needs no copy anyway
+        return False
+    if memory not in _mapped:
+        return False
+    seal(array, keeper)
+    return True
+
+
 def below(part: Any) -> Any:
     """What an array, a memory view or one of numpy's helpers lies in; at the end ``None``."""
     return part.obj if isinstance(part, memoryview) else getattr(part, "base", None)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from pipeflow.runtime.flow.runs import OURS, UNCHANGING
 from pipeflow.transports.codec import Encoder
+from pipeflow.transports.sealing import seal_lent
 
 _ENCODER: Final = Encoder()
 
@@ -35,10 +36,12 @@ class AsItCame:
 def as_it_is(result: Any) -> Any:
     """A result as it is now: who yields it may use the same object again for the next.
 
+    An array of ``pipeflow.empty`` needs no copy: it cannot be written any more.
+
     Raises:
         ItemNotSerializable: It cannot be pickled.
     """
-    if type(result) in UNCHANGING:
+    if type(result) in UNCHANGING or (_is_plain_array(result) and seal_lent(result)):
         return result
     moment = _moment_of(result)
     if moment is None:
@@ -54,13 +57,14 @@ def is_fresh(result: Any, references: int) -> bool:
         result: Any result.
         references: What ``sys.getrefcount`` says of it where it has one name.
     """
+    if references > OURS or not _is_plain_array(result) or result.dtype.hasobject:
+        return False
+    return result.base is None
+
+
+def _is_plain_array(result: Any) -> bool:
     numpy = sys.modules.get("numpy")
-    if numpy is None or type(result) is not numpy.ndarray or references > OURS:
-        return False
-    if result.dtype.hasobject:
-        return False
-    base = result.base  # of an array of ``pipeflow.empty``: the slot, as an array that views share
-    return base is None or (type(base) is numpy.ndarray and sys.getrefcount(base) <= OURS + 1)
+    return numpy is not None and type(result) is numpy.ndarray
 
 
 class _Moment:
