@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from pipeflow.transports.base import SlotRef
 from pipeflow.transports.kinds import in_its_own_way, reducers
 from pipeflow.transports.reading import rebuild_array
-from pipeflow.transports.sealing import Revocable, seal
+from pipeflow.transports.sealing import Revocable, lent_under, seal
 from pipeflow.transports.shelf import SHARED_FROM
 from pipeflow.transports.slots import SlotPool
 
@@ -137,6 +137,10 @@ class Build:
                 np.copyto(copy, array)
                 return order
         self._inline(array.tobytes("A"))
+        if self.pool is None and array.nbytes >= SHARED_FROM:
+            keeper = lent_under(array)
+            if keeper is not None:
+                self._sent.append((array, keeper))
         return _order(array)
 
     def _refer(self, array: Array, ref: SlotRef, keeper: Array) -> Any:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from pipeflow.transports.base import SlotRef
 from pipeflow.transports.holdings import Hold, Holdings
 from pipeflow.transports.layout import Maps, bounds_of
-from pipeflow.transports.sealing import below
+from pipeflow.transports.sealing import MOST_BASES, below
 
 if TYPE_CHECKING:
     import numpy as np
 
     Array = np.ndarray[Any, Any]
-
-#: Steps from an array down to what it lies in.
-_MOST_BASES: Final = 16
 
 
 class Finder:
@@ -65,7 +62,7 @@ class Finder:
 
     def _hold_under(self, target: Any) -> Hold | None:
         """The hold under an array: arrays, memory views and numpy's helpers lead to their base."""
-        for _ in range(_MOST_BASES):
+        for _ in range(MOST_BASES):
             if target is None:
                 return None
             hold = self._holdings.of(target)

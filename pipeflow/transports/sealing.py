@@ -14,10 +14,13 @@ from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeflow.transports.holdings import Holdings
+from pipeflow.transports.shelf import SHARED_FROM
 
 if TYPE_CHECKING:
     import numpy as np
 
+#: Steps from an array down to what it lies in.
+MOST_BASES: Final = 16
 #: What a lent array lies in; once released it gives no memory to anyone, and keeps none.
 Revocable = PickleBuffer
 
@@ -41,24 +44,50 @@ def seal(part: Any, keeper: np.ndarray[Any, Any]) -> None:
 
 
 def seal_lent(array: np.ndarray[Any, Any]) -> bool:
-    """Seal an array that a pool at work has lent, or a part of one, though it was not sent yet.
+    """Seal an array that was lent, or a part of one, though it was not sent yet.
 
     Whether it is one, so that it stays as it is without a copy.
     """
-    keeper: Any = array
-    while type(keeper.base) is type(keeper):
-        keeper = keeper.base
-    base = keeper.base
-    if type(base) is not Revocable:
-        return False
+    keeper = lent_under(array)
+    if keeper is not None:
+        seal(array, keeper)
+    return keeper is not None
+
+
+def lent_under(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any] | None:
+    """The array that was lent, under an array; ``None``: there is none, or it is sealed."""
+    buffer: Any = array
+    for _ in range(MOST_BASES):
+        keeper, buffer = buffer, below(buffer)
+        if buffer is None:
+            return None
+        if type(buffer) is Revocable:
+            return keeper if _is_ours(buffer) else None
+    return None
+
+
+def lend(shape: Any, dtype: Any) -> np.ndarray[Any, Any]:
+    """``SlotPool.empty`` where there is no shared memory: an array that is sealed once it is sent.
+
+    Small ones are not, as there.
+    """
+    import numpy as np
+
+    array = np.empty(shape, dtype)
+    if array.nbytes < SHARED_FROM or array.dtype.hasobject:
+        return array
+    lent: Any = np.ndarray(array.shape, array.dtype, Revocable(array))  # type: ignore[arg-type]  # any buffer will do
+    _lent[id(array)] = array
+    weakref.finalize(lent, _let_go, array).atexit = False
+    return lent  # type: ignore[no-any-return]  # as the annotation of ``Any`` above has it
+
+
+def _is_ours(buffer: PickleBuffer) -> bool:
     try:
-        memory = memoryview(base).obj
-    except ValueError:  # revoked by now; what could not be written needs no copy anyway
+        memory = memoryview(buffer).obj
+    except ValueError:  # what lies in it is sealed
         return False
-    if memory not in _mapped:
-        return False
-    seal(array, keeper)
-    return True
+    return _mapped.get(id(memory)) is memory or _lent.get(id(memory)) is memory
 
 
 def below(part: Any) -> Any:
@@ -68,7 +97,7 @@ def below(part: Any) -> Any:
 
 def keep_mapped(memory: mmap.mmap) -> mmap.mmap:
     """Keep a mapping until ``leave_mapped``: a sealed array does not do so any more."""
-    _mapped.add(memory)
+    _mapped[id(memory)] = memory
     return memory
 
 
@@ -76,12 +105,14 @@ def leave_mapped(memory: mmap.mmap, holdings: Holdings) -> None:
     """Leave a mapping to what was made in it: it goes with the last of these."""
     for target in holdings.targets():
         weakref.finalize(target, _let_go, memory).atexit = False
-    _mapped.discard(memory)
+    _mapped.pop(id(memory), None)
 
 
-def _let_go(_: mmap.mmap) -> None:
+def _let_go(_: object) -> None:
     """What is kept by whoever waits to call this is kept no more."""
 
 
 #: Ranges of pools that are at work. A pool that is never closed keeps its range until the end.
-_mapped: Final[set[mmap.mmap]] = set()
+_mapped: Final[dict[int, mmap.mmap]] = {}  # by identity
+#: What ``lend`` has made and is in use.
+_lent: Final[weakref.WeakValueDictionary[int, Any]] = weakref.WeakValueDictionary()

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from pipeflow.transports.codec import Decoder, Encoder
+from pipeflow.transports.sealing import lend
 from pipeflow.transports.shm import Arena, Share
 from pipeflow.values import replace
 
@@ -194,3 +195,30 @@ def is_mapped(address: int) -> bool:
         if low <= address < high:
             return True
     return False
+
+
+@pytest.mark.parametrize("form", ["itself", "in a dict", "a slice", "another shape", "strided"])
+def test_without_shared_memory_a_lent_array_is_sealed_as_well(
+    send: Callable[[Any, object], None], form: str
+) -> None:
+    array = lend(LENGTH, np.int64)
+    array[:] = 7
+    row = array[5:]
+
+    send(None, SENT[form](array))
+    gc.collect()
+
+    assert set(row.tolist()) == {7}
+    for each in (array, row):
+        with pytest.raises(ValueError, match="WRITEABLE"):
+            each.setflags(write=True)
+
+
+def test_what_is_small_or_was_not_sent_stays_its_makers() -> None:
+    small, whole, part = lend(10, np.int64), lend(LENGTH, np.int64), lend(LENGTH, np.int64)
+
+    Encoder(None).encode([small, whole.copy(), part[:10]])
+
+    for each in (small, whole, part):
+        each[:] = 1
+        assert each.flags.writeable
