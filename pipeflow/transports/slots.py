@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from functools import cached_property
+from operator import index
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from pipeflow.errors import MemoryLimitReached
@@ -128,7 +129,10 @@ class SlotPool:
         import numpy as np
 
         kind = np.dtype(dtype)
-        axes = (shape,) if isinstance(shape, int) else tuple(map(int, shape))
+        try:
+            axes = tuple(map(index, shape if isinstance(shape, tuple | list) else (shape,)))
+        except TypeError:
+            return np.empty(shape, kind)  # which takes more, and says what is wrong
         nbytes = math.prod(axes) * kind.itemsize
         if nbytes < SHARED_FROM or kind.hasobject or min(axes, default=1) < 0:
             return np.empty(shape, kind)

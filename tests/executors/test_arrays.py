@@ -89,3 +89,13 @@ def test_arrays_of_every_kind_are_read_only_unless_the_edge_copies(
     assert inline.kept == local.kept
     assert len(local.items("sink")) == 4
     assert all(told in each[-1] for each in local.items("sink"))
+
+
+def test_an_array_that_is_larger_than_the_memory_is_told_as_that(tmp_path: Path) -> None:
+    source = {"call": "arrays:lent", "with": {"count": 1, "length": 2**20}}
+    stages = {"source": source, "told": calls("total", "source"), "sink": {"keep": "told"}}
+
+    outcome = run(tmp_path, stages, "local", limits={"memory": "4MiB"})
+
+    (error,) = outcome.report.errors
+    assert error.message.endswith("limits.memory (4 MiB): one array alone takes 8 MiB")

@@ -338,6 +338,33 @@ def test_a_small_empty_array_is_an_ordinary_one(arena: Arena) -> None:
     assert arena.usage()[0].slots == 0
 
 
+@pytest.mark.parametrize(
+    "shape",
+    [
+        *(9000, np.int64(9000), (), (0, 9000), [90, 100], (np.int32(90), 100)),
+        *(np.array([90, 100]), -9000, (90, -100), (2.5, 9000), "wide", None, ((90, 100), 2)),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("dtype", ["f8", "M8[s]", ("f4", (3,)), "S7"])
+def test_an_empty_array_takes_the_shapes_that_numpy_takes(
+    arena: Arena, shape: Any, dtype: Any
+) -> None:
+    writer, _, _ = shares(arena)
+    try:
+        expected = np.empty(shape, dtype)
+    except (TypeError, ValueError, MemoryError) as error:
+        with pytest.raises((type(error), MemoryLimitReached)):
+            writer.pool.empty(shape, dtype)
+        return
+
+    array = writer.pool.empty(shape, dtype)
+    writer.pool.close()
+
+    assert (array.shape, array.dtype) == (expected.shape, expected.dtype)
+    assert array.flags.writeable
+
+
 def test_one_packet_to_four_readers_is_one_copy() -> None:
     arena = Arena.create(5, 64 * MIB)
     packet = Encoder(Arena.attach(arena.handle, 0).pool).encode([np.ones(10**6)])
