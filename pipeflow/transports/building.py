@@ -50,8 +50,9 @@ class Build:
         if numpy is None:
             return None
         # A mapped file arrives as what it is to the reader: an array.
-        plain = {numpy.ndarray: self.array, numpy.memmap: self.array}
-        return {**reducers(numpy), **copyreg.dispatch_table, **plain}
+        array = self.array
+        kinds, others = reducers(numpy), copyreg.dispatch_table
+        return {**kinds, **others, numpy.ndarray: array, numpy.memmap: array}
 
     def array(self, array: Array) -> Any:
         """Reduce one array: where it lies, and how to look at it."""
@@ -145,7 +146,9 @@ class Build:
 
     def _refer(self, array: Array, ref: SlotRef, keeper: Array) -> Any:
         self._share(ref, keeper)
-        self._sent.append((array, keeper))
+        base: object = keeper.base
+        if type(base) is Revocable:  # else it was received, so nobody could ever write it
+            self._sent.append((array, keeper))
         flags = array.flags
         if flags.c_contiguous:
             return None
