@@ -36,6 +36,15 @@ def reducers(numpy: Any) -> dict[type, Callable[[Any], Any]]:
     return _reducers(plain, len(sys.modules), len(plain.__subclasses__()))
 
 
+def copiers(numpy: Any) -> dict[type, Callable[[Any], Any]]:
+    """How arrays are taken apart so that those that cannot be written still cannot afterwards.
+
+    Args:
+        numpy: The module.
+    """
+    return dict.fromkeys((numpy.ndarray, *reducers(numpy)), _as_writable_as_it_is)
+
+
 def in_its_own_way(array: Any) -> Any:
     """Reduce an array as its class does, to one that is read-only where it arrives."""
     reduced = array.__reduce_ex__(_PROTOCOL)
@@ -89,6 +98,13 @@ def _reducers(plain: type, _modules: int, _kinds: int) -> dict[type, Callable[[A
     if masked is not None:
         found[masked.MaskedArray] = _reduce_masked
     return found
+
+
+def _as_writable_as_it_is(array: Any) -> Any:
+    plain = type(array).__name__ == "ndarray" and not array.dtype.hasobject
+    if plain or array.flags.writeable:
+        return array.__reduce_ex__(_PROTOCOL)  # buffers of plain ones know whether they are
+    return in_its_own_way(array)
 
 
 def _classes_below(kind: type) -> Iterator[type]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeflow.runtime.loops.copies import as_it_is
+from pipeflow.runtime.loops.copies import AsItCame, as_it_is
 from pipeflow.transports.shm import Arena
 from pipeflow.transports.slots import SlotPool
 
@@ -51,3 +51,28 @@ def test_any_other_result_that_can_be_written_is_copied(form: Callable[[Array], 
 
     assert held[-1] == 9
     assert array.flags.writeable
+
+
+@pytest.mark.parametrize("writable", [True, False])
+@pytest.mark.parametrize(
+    "item",
+    [
+        np.arange(4),
+        np.arange(4)[::2],
+        np.array([1, None], dtype=object),
+        np.arange(4).reshape(2, 2).view(np.matrix),
+        np.ma.masked_array([1, 2], [True, False]),
+        np.arange(4).view([("x", "i8")]).view(np.recarray),
+    ],
+    ids=["plain", "strided", "objects", "matrix", "masked", "records"],
+)
+def test_a_next_try_may_write_what_the_first_might(item: Array, writable: bool) -> None:
+    item = item.copy()
+    item.setflags(write=writable)
+    came = AsItCame({"array": item})
+
+    tries = [came.take()["array"] for _ in range(3)]
+
+    assert [each.flags.writeable for each in tries] == [writable] * 3
+    assert [type(each) for each in tries] == [type(item)] * 3
+    assert all(each.tolist() == item.tolist() for each in tries)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import copyreg
+import io
 import pickle
 import sys
+from collections.abc import Callable
 from typing import Any, Final
 
 from pipeflow.runtime.flow.runs import OURS, UNCHANGING
 from pipeflow.transports.codec import Encoder
+from pipeflow.transports.kinds import copiers
 from pipeflow.transports.sealing import seal_lent
 
 _ENCODER: Final = Encoder()
@@ -73,7 +77,7 @@ class _Moment:
     def __init__(self, value: Any) -> None:
         buffers: list[pickle.PickleBuffer] = []
         self._value = value
-        self._pickled = pickle.dumps(value, 5, buffer_callback=buffers.append)
+        self._pickled = _dump(value, buffers.append)
         views = [buffer.raw() for buffer in buffers]
         self._buffers = [view if view.readonly else bytes(view) for view in views]
 
@@ -92,6 +96,17 @@ def _moment_of(payload: Any) -> _Moment | None:
         return _Moment(payload)
     except Exception:  # the user's own objects: a boundary
         return None
+
+
+def _dump(value: Any, out_of_band: Callable[[pickle.PickleBuffer], None]) -> bytes:
+    numpy = sys.modules.get("numpy")
+    if numpy is None:
+        return pickle.dumps(value, 5, buffer_callback=out_of_band)
+    file = io.BytesIO()
+    pickler = pickle.Pickler(file, 5, buffer_callback=out_of_band)
+    pickler.dispatch_table = {**copyreg.dispatch_table, **copiers(numpy)}
+    pickler.dump(value)
+    return file.getvalue()
 
 
 def _own(buffer: memoryview | bytes) -> memoryview | bytearray:
