@@ -70,7 +70,6 @@ KINDS_OF_ARRAYS = {
     "a class": np.arange(20_000).view(Kelvin),
     "a class that pickles itself": labelled("room"),
     "a class that is rebuilt": rebuilt([1, 2, 3]),
-    "texts": np.arange(4).astype("S1").view(np.char.chararray),
     "objects": np.array([1, None, "a"], dtype=object),
     "no axes": np.array(None, dtype=object),
     "records with objects": np.array([(1, "x")], dtype=[("n", "i4"), ("o", "O")]),
