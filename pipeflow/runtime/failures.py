@@ -43,7 +43,10 @@ def message_of(error: BaseException) -> str:
     except Exception as broken:  # the user's __str__: a boundary
         text = f"(its text cannot be shown: {kind_of(broken)})"
     if isinstance(error, ValueError) and "read-only" in text:
-        text += " (arrays are shared, so read-only: copy it, or set `arrays: copy` on the edge)"
+        text += (
+            " (arrays are shared, so read-only: copy it, or set `arrays: copy` on the edge;"
+            " if it was passed on, make another by `pipeflow.empty`)"
+        )
     if f"[Errno {errno.ENOMEM}]" in text:
         text += _address_space()
     return text

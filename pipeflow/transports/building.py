@@ -12,7 +12,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pipeflow.transports.base import SlotRef
-from pipeflow.transports.reading import rebuild_array, view_as
+from pipeflow.transports.kinds import in_its_own_way, reducers
+from pipeflow.transports.reading import rebuild_array
+from pipeflow.transports.sealing import Revocable, lent_under, seal
 from pipeflow.transports.shelf import SHARED_FROM
 from pipeflow.transports.slots import SlotPool
 
@@ -40,25 +42,23 @@ class Build:
         self.shared_bytes = 0
         self.copied_bytes = 0
         self.filled = False
-        self._sent: list[Array] = []
+        self._sent: list[tuple[Any, Array]] = []  # what was sent, and what keeps it
 
     def dispatch_table(self) -> dict[type, Callable[[Any], Any]] | None:
         """How types are reduced, ours and those of ``copyreg``; ``None`` without numpy."""
         numpy = sys.modules.get("numpy")
         if numpy is None:
             return None
-        table = dict(copyreg.dispatch_table)
-        table[numpy.ndarray] = self.array
         # A mapped file arrives as what it is to the reader: an array.
-        table[numpy.memmap] = self.array
-        table[numpy.recarray] = self.record_array
-        return table
+        array = self.array
+        kinds, others = reducers(numpy), copyreg.dispatch_table
+        return {**kinds, **others, numpy.ndarray: array, numpy.memmap: array}
 
     def array(self, array: Array) -> Any:
         """Reduce one array: where it lies, and how to look at it."""
         plain = self.plain_array(array)
         # Its elements are objects, so they go the way of objects.
-        return array.__reduce_ex__(PROTOCOL) if plain is None else (rebuild_array, plain)
+        return in_its_own_way(array) if plain is None else (rebuild_array, plain)
 
     def plain_array(self, array: Array) -> PlainArray | None:
         """Put an array's bytes somewhere: what ``rebuild_array`` needs to find them.
@@ -80,16 +80,12 @@ class Build:
         if found is None:
             return None
         plain = len(self.buffers), array.shape, _spell(array.dtype), None
-        self._share(*found)
-        if array.flags.writeable:
-            _freeze(array)
+        ref, keeper = found
+        self._share(ref, keeper)
+        base: object = keeper.base
+        if array is not keeper or type(base) is Revocable:
+            seal(array, keeper)
         return plain
-
-    def record_array(self, array: Array) -> Any:
-        """Reduce an array of records: the plain array, and what it is seen as."""
-        import numpy as np
-
-        return view_as, (array.view(np.ndarray), type(array))
 
     def out_of_band(self, buffer: pickle.PickleBuffer) -> bool:
         """Take a buffer of any other object that offers some."""
@@ -119,8 +115,8 @@ class Build:
     def freeze(self) -> None:
         """Make what was sent by reference read-only, as far as we can reach."""
         if self._sent:
-            for array in self._sent:
-                _freeze(array)
+            for part, keeper in self._sent:
+                seal(part, keeper)
             self._sent.clear()
 
     # -- where the bytes go
@@ -142,13 +138,18 @@ class Build:
                 np.copyto(copy, array)
                 return order
         self._inline(array.tobytes("A"))
+        if self.pool is None and array.nbytes >= SHARED_FROM:
+            keeper = lent_under(array)
+            if keeper is not None:
+                self._sent.append((array, keeper))
         return _order(array)
 
-    def _refer(self, array: Array, ref: SlotRef, keeper: object) -> Any:
+    def _refer(self, array: Array, ref: SlotRef, keeper: Array) -> Any:
         self._share(ref, keeper)
+        base: object = keeper.base
+        if type(base) is Revocable:  # else it was received, so nobody could ever write it
+            self._sent.append((array, keeper))
         flags = array.flags
-        if flags.writeable:
-            self._sent.append(array)
         if flags.c_contiguous:
             return None
         below = sum(
@@ -166,6 +167,7 @@ class Build:
         found = self.pool.finder.find_bytes(np.frombuffer(raw, np.uint8))
         if found is not None:
             self._share(*found)
+            self._sent.append((raw, found[1]))
             return True
         lease = self.pool.reserve(raw.nbytes)
         if lease is None:
@@ -183,13 +185,6 @@ class Build:
     def _inline(self, data: bytes) -> None:
         self.buffers.append(data)
         self.copied_bytes += len(data)
-
-
-def _freeze(array: Array) -> None:
-    part: Any = array
-    while hasattr(part, "flags") and part.flags.writeable:
-        part.setflags(write=False)
-        part = part.base
 
 
 def _spell(dtype: Any) -> Any:

@@ -186,7 +186,7 @@ class Decoder:
             return packet.handed
         form = packet.pickled[0]
         try:
-            if form == _LIST_FORM and not packet.buffers:
+            if form == _LIST_FORM and not packet.buffers and not private:
                 plain: list[Any] = pickle.loads(packet.pickled)  # most are, so it is kept short
                 return plain
             if form == _ARRAYS_FORM:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from pipeflow.transports.base import SlotRef
 from pipeflow.transports.holdings import Hold, Holdings
 from pipeflow.transports.layout import Maps, bounds_of
+from pipeflow.transports.sealing import MOST_BASES, below
 
 if TYPE_CHECKING:
     import numpy as np
 
-#: Steps from an array down to what it lies in.
-_MOST_BASES: Final = 16
+    Array = np.ndarray[Any, Any]
 
 
 class Finder:
@@ -21,7 +21,7 @@ class Finder:
     def __init__(self, maps: Maps, holdings: Holdings) -> None:
         self._maps, self._holdings = maps, holdings
 
-    def whole(self, array: np.ndarray[Any, Any]) -> tuple[SlotRef, object] | None:
+    def whole(self, array: Array) -> tuple[SlotRef, Array] | None:
         """``find`` for an array that takes all of its part of a slot, as most do; else ``None``."""
         holdings, keeper = self._holdings, array
         hold = holdings.of(keeper)
@@ -35,15 +35,15 @@ class Finder:
             return None
         return ref, keeper
 
-    def find(self, array: np.ndarray[Any, Any]) -> tuple[SlotRef, object] | None:
-        """Where an array lies in shared memory, and the object that keeps it there."""
+    def find(self, array: Array) -> tuple[SlotRef, Array] | None:
+        """Where an array lies in shared memory, and the array that keeps it there."""
         found = self.whole(array)
         if found is not None:
             return found
         hold = self._hold_under(array)
         return None if hold is None else self._part(hold, *bounds_of(array))
 
-    def find_bytes(self, array: np.ndarray[Any, Any]) -> tuple[SlotRef, object] | None:
+    def find_bytes(self, array: Array) -> tuple[SlotRef, Array] | None:
         """The same for bytes of an object that does not say what they lie in: Arrow's buffers."""
         found = self.find(array)
         if found is not None or not self._maps.is_mapped(bounds_of(array)[0]):
@@ -52,7 +52,7 @@ class Finder:
         hold = self._holdings.covering(low, high - low)
         return None if hold is None else self._part(hold, low, high)
 
-    def _part(self, hold: Hold, low: int, high: int) -> tuple[SlotRef, object] | None:
+    def _part(self, hold: Hold, low: int, high: int) -> tuple[SlotRef, Array] | None:
         """What lies between two addresses, of what an object holds."""
         keeper, ref = hold(), hold.ref
         start = low - hold.address
@@ -62,11 +62,11 @@ class Finder:
 
     def _hold_under(self, target: Any) -> Hold | None:
         """The hold under an array: arrays, memory views and numpy's helpers lead to their base."""
-        for _ in range(_MOST_BASES):
+        for _ in range(MOST_BASES):
             if target is None:
                 return None
             hold = self._holdings.of(target)
             if hold is not None:
                 return hold if hold.address else None
-            target = target.obj if isinstance(target, memoryview) else getattr(target, "base", None)
+            target = below(target)
         return None

@@ -81,6 +81,20 @@ class Hold(weakref.ref[Any]):
     target_id: int
 
 
+class Lease:
+    """A slot of our own, kept until this object dies (and by whoever holds it by then).
+
+    Attributes:
+        ref: Where it is; ``ref.nbytes`` is what was asked for.
+        memory: Its bytes, to write.
+    """
+
+    __slots__ = ("__weakref__", "memory", "ref")
+
+    def __init__(self, ref: SlotRef, memory: memoryview) -> None:
+        self.ref, self.memory = ref, memory
+
+
 class Holdings:
     """All slots that this process keeps, of its own pool and of others.
 
@@ -133,6 +147,12 @@ class Holdings:
         """The hold that ``target`` itself has on a slot."""
         hold = self._holds.get(id(target))
         return hold if hold is not None and hold() is target else None
+
+    def targets(self) -> list[Any]:
+        """All that keeps a slot, of any pool."""
+        with self._lock:
+            holds = list(self._holds.values())
+        return [target for target in (hold() for hold in holds) if target is not None]
 
     def covering(self, address: int, nbytes: int) -> Hold | None:
         """The hold of something that covers these bytes, by where they are mapped.

@@ -35,7 +35,7 @@ class Reading:
     def __init__(
         self, buffers: Sequence[bytes | SlotRef], views: Views | None, private: bool
     ) -> None:
-        self._buffers, self._views, self._private = buffers, views, private
+        self._buffers, self._views, self.private = buffers, views, private
         self._next = 0
 
     def __iter__(self) -> Iterator[object]:
@@ -47,13 +47,13 @@ class Reading:
         buffer = self._buffers[self._next]
         self._next += 1
         found = buffer if isinstance(buffer, bytes) else needed(self._views).view(buffer)
-        return bytearray(found) if self._private else found
+        return bytearray(found) if self.private else found
 
     def array(self, index: int, shape: tuple[int, ...], dtype: Any, layout: Any) -> Array:
         """Array number ``index``: a look at its buffer, or a private copy."""
         self._next = index + 1
         array = array_in(self._buffers[index], self._views, shape, dtype, layout)
-        return array.copy(order="K") if self._private else array
+        return array.copy(order="K") if self.private else array
 
 
 def array_in(
@@ -101,6 +101,6 @@ def rebuild_array(index: int, shape: tuple[int, ...], dtype: Any, layout: Any) -
     return _now.reading.array(index, shape, dtype, layout)
 
 
-def view_as(array: Array, kind: type[Any]) -> Any:
-    """Rebuild an array of a subclass; called by its pickle."""
-    return array.view(kind)
+def is_private() -> bool:
+    """Whether the arrays that are being loaded are copies that may be written."""
+    return _now.reading is not None and _now.reading.private

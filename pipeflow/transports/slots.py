@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from functools import cached_property
+from operator import index
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from pipeflow.errors import MemoryLimitReached
@@ -16,8 +17,9 @@ from pipeflow.transports.backing import CACHE_BYTES
 from pipeflow.transports.base import SlotRef
 from pipeflow.transports.claims import Claims
 from pipeflow.transports.finder import Finder
-from pipeflow.transports.holdings import Holdings
+from pipeflow.transports.holdings import Holdings, Lease
 from pipeflow.transports.layout import Maps, Usage, address_of
+from pipeflow.transports.sealing import Revocable, keep_mapped, leave_mapped
 from pipeflow.transports.shelf import FEW, SHARED_FROM, Shelf, Slot, looks_at, size_class
 
 if TYPE_CHECKING:
@@ -45,20 +47,6 @@ class InFlight(Protocol):
     def kept(self) -> Iterable[object]:
         """What the readers may not hold yet."""
         ...
-
-
-class Lease:
-    """A slot of our own, kept until this object dies (and by whoever holds it by then).
-
-    Attributes:
-        ref: Where it is; ``ref.nbytes`` is what was asked for.
-        memory: Its bytes, to write.
-    """
-
-    __slots__ = ("__weakref__", "memory", "ref")
-
-    def __init__(self, ref: SlotRef, memory: memoryview) -> None:
-        self.ref, self.memory = ref, memory
 
 
 class SlotPool:
@@ -96,6 +84,11 @@ class SlotPool:
     def _bytes(self) -> memoryview:
         """The same, for whoever copies into a part of it."""
         return memoryview(self._memory)
+
+    @cached_property
+    def _lendable(self) -> mmap.mmap:
+        """The same, for what is to be sealed."""
+        return keep_mapped(self._memory)
 
     @cached_property
     def _mapped(self) -> tuple[type[np.ndarray[Any, Any]], mmap.mmap, int]:
@@ -136,17 +129,22 @@ class SlotPool:
         import numpy as np
 
         kind = np.dtype(dtype)
-        axes = (shape,) if isinstance(shape, int) else tuple(map(int, shape))
+        try:
+            axes = tuple(map(index, shape if isinstance(shape, tuple | list) else (shape,)))
+        except TypeError:
+            return np.empty(shape, kind)  # which takes more, and says what is wrong
         nbytes = math.prod(axes) * kind.itemsize
         if nbytes < SHARED_FROM or kind.hasobject or min(axes, default=1) < 0:
             return np.empty(shape, kind)
-        placed = self.place(axes, kind, nbytes)
+        placed = self.place(axes, kind, nbytes, None)
         return np.empty(shape, kind) if placed is None else placed[0]
 
     def place(
-        self, shape: tuple[int, ...], dtype: Any, nbytes: int, order: Literal["C", "F"] = "C"
+        self, shape: tuple[int, ...], dtype: Any, nbytes: int, order: Literal["C", "F"] | None
     ) -> tuple[np.ndarray[Any, Any], SlotRef] | None:
         """Lend a slot as an array, which keeps it; and where that lies. ``None``: as ``reserve``.
+
+        Without an order it is for the user to fill, and to be sealed once it is sent.
 
         Raises:
             MemoryLimitReached: All pools together would pass the limit.
@@ -159,9 +157,10 @@ class SlotPool:
                 return None
             offset = slot.offset
             new_array, memory, address = self._mapped
-            array = new_array(shape, dtype, memory, offset, None, order)
+            buffer: Any = memory if order else Revocable(self._lendable)
+            array = new_array(shape, dtype, buffer, offset, None, order)
             ref = SlotRef(self._worker, slot.number, offset, nbytes)
-            # It lies in the mapping itself, so every array made from it has it as its base.
+            # It lies in no other array, so every array made from it has it as its base.
             self._holdings.keep(array, ref, address=address + offset)
         return array, ref
 
@@ -202,6 +201,8 @@ class SlotPool:
             for sender in self._senders:
                 for keeper in sender.kept():
                     self._holdings.pin(keeper)
+            if "_lendable" in self.__dict__:
+                leave_mapped(self.__dict__.pop("_lendable"), self._holdings)
 
     # -- finding a slot
 

@@ -104,5 +104,6 @@ def test_an_array_waits_exactly_while_what_is_ahead_of_it_fills_the_edge(
         assert (len(waits) > before) == full
         while reader.frames and chance.random() < 0.3:
             reader.frames.popleft()
+    pool.close()
     assert waits
     assert cells[0] == 300 - len(express.run.payloads)

@@ -203,6 +203,7 @@ def test_nobody_waits_for_what_this_worker_alone_holds(arena: Arena) -> None:
     writer, _, _ = shares(arena)
 
     mine = [writer.pool.empty(MIB, np.uint8) for _ in range(30)]
+    writer.pool.close()
 
     assert len({array.ctypes.data for array in mine}) == 30
     assert arena.usage()[0].waits == 0
@@ -325,6 +326,7 @@ def test_an_empty_array_is_sent_without_a_copy_and_read_only_from_then_on(arena:
     assert np.array_equal(got, array)
     with pytest.raises(ValueError, match="read-only"):
         array[0] = 1
+    writer.pool.close()
 
 
 def test_a_small_empty_array_is_an_ordinary_one(arena: Arena) -> None:
@@ -334,6 +336,33 @@ def test_a_small_empty_array_is_an_ordinary_one(arena: Arena) -> None:
 
     assert array.shape == (10,)
     assert arena.usage()[0].slots == 0
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        *(9000, np.int64(9000), (), (0, 9000), [90, 100], (np.int32(90), 100)),
+        *(np.array([90, 100]), -9000, (90, -100), (2.5, 9000), "wide", None, ((90, 100), 2)),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("dtype", ["f8", "M8[s]", ("f4", (3,)), "S7"])
+def test_an_empty_array_takes_the_shapes_that_numpy_takes(
+    arena: Arena, shape: Any, dtype: Any
+) -> None:
+    writer, _, _ = shares(arena)
+    try:
+        expected = np.empty(shape, dtype)
+    except (TypeError, ValueError, MemoryError) as error:
+        with pytest.raises((type(error), MemoryLimitReached)):
+            writer.pool.empty(shape, dtype)
+        return
+
+    array = writer.pool.empty(shape, dtype)
+    writer.pool.close()
+
+    assert (array.shape, array.dtype) == (expected.shape, expected.dtype)
+    assert array.flags.writeable
 
 
 def test_one_packet_to_four_readers_is_one_copy() -> None:
@@ -407,7 +436,7 @@ def test_a_process_that_user_code_forks_neither_lends_nor_lets_go(
         held.clear()
         gc.collect()
         assert writer.pool.reserve(MIB) is None
-        assert writer.pool.place((MIB,), np.uint8, MIB) is None
+        assert writer.pool.place((MIB,), np.uint8, MIB, "C") is None
         assert writer.pool.empty(MIB, np.uint8).nbytes == MIB
 
     assert start(forget).join() == 0

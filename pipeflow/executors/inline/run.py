@@ -33,6 +33,7 @@ from pipeflow.stages.shared_state import InlineShares
 from pipeflow.stages.work import DrainInterrupt, Work
 from pipeflow.telemetry import events
 from pipeflow.telemetry.report import Report
+from pipeflow.transports.sealing import lend
 
 #: The longest turn of a stage to which nobody is an alternative, in steps; then we look up.
 _STEPS: Final = 64
@@ -134,6 +135,7 @@ class _InlineRun:
         loop = self._make_loop(turn, work)
         turn.loop = loop
         turn.context.item_id = loop.item_in_hand
+        turn.context.empty = lend
         if turn.stage.batch is not None or work.due is not None:
             self._idle.heed_alarms_of(turn)
         turn.runner = Baton(loop.steps) if work.stream is not None else Steps(loop.steps())

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import copyreg
+import io
 import pickle
 import sys
+from collections.abc import Callable
 from typing import Any, Final
 
 from pipeflow.runtime.flow.runs import OURS, UNCHANGING
 from pipeflow.transports.codec import Encoder
+from pipeflow.transports.kinds import copiers
+from pipeflow.transports.sealing import seal_lent
 
 _ENCODER: Final = Encoder()
 
@@ -35,10 +40,12 @@ class AsItCame:
 def as_it_is(result: Any) -> Any:
     """A result as it is now: who yields it may use the same object again for the next.
 
+    An array of ``pipeflow.empty`` needs no copy: it cannot be written any more.
+
     Raises:
         ItemNotSerializable: It cannot be pickled.
     """
-    if type(result) in UNCHANGING:
+    if type(result) in UNCHANGING or (_is_plain_array(result) and seal_lent(result)):
         return result
     moment = _moment_of(result)
     if moment is None:
@@ -54,13 +61,14 @@ def is_fresh(result: Any, references: int) -> bool:
         result: Any result.
         references: What ``sys.getrefcount`` says of it where it has one name.
     """
+    if references > OURS or not _is_plain_array(result) or result.dtype.hasobject:
+        return False
+    return result.base is None
+
+
+def _is_plain_array(result: Any) -> bool:
     numpy = sys.modules.get("numpy")
-    if numpy is None or type(result) is not numpy.ndarray or references > OURS:
-        return False
-    if result.dtype.hasobject:
-        return False
-    base = result.base  # of an array of ``pipeflow.empty``: the slot, as an array that views share
-    return base is None or (type(base) is numpy.ndarray and sys.getrefcount(base) <= OURS + 1)
+    return numpy is not None and type(result) is numpy.ndarray
 
 
 class _Moment:
@@ -69,7 +77,7 @@ class _Moment:
     def __init__(self, value: Any) -> None:
         buffers: list[pickle.PickleBuffer] = []
         self._value = value
-        self._pickled = pickle.dumps(value, 5, buffer_callback=buffers.append)
+        self._pickled = _dump(value, buffers.append)
         views = [buffer.raw() for buffer in buffers]
         self._buffers = [view if view.readonly else bytes(view) for view in views]
 
@@ -88,6 +96,17 @@ def _moment_of(payload: Any) -> _Moment | None:
         return _Moment(payload)
     except Exception:  # the user's own objects: a boundary
         return None
+
+
+def _dump(value: Any, out_of_band: Callable[[pickle.PickleBuffer], None]) -> bytes:
+    numpy = sys.modules.get("numpy")
+    if numpy is None:
+        return pickle.dumps(value, 5, buffer_callback=out_of_band)
+    file = io.BytesIO()
+    pickler = pickle.Pickler(file, 5, buffer_callback=out_of_band)
+    pickler.dispatch_table = {**copyreg.dispatch_table, **copiers(numpy)}
+    pickler.dump(value)
+    return file.getvalue()
 
 
 def _own(buffer: memoryview | bytes) -> memoryview | bytearray:

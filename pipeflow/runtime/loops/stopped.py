@@ -46,14 +46,8 @@ def failure_of(
     if isinstance(error, StageStopped):
         return error.failure
     if isinstance(error, MemoryLimitReached):
-        held: Counter[int] = Counter()
-        for worker, nbytes in error.holders:
-            held[stage_of_pool[worker]] += nbytes
-        holders = ", ".join(
-            f"stage '{names[stage]}' holds {nbytes / 2**20:.0f} MiB"
-            for stage, nbytes in held.most_common(3)
-        )
-        text = f"shared arrays would pass limits.memory ({error.limit / 2**20:.0f} MiB): {holders}"
+        text = f"shared arrays would pass limits.memory ({_mib(error.limit)}): "
+        text += _users_of_memory(error, names, stage_of_pool)
         return Failure(phase="run", kind="MemoryLimitReached", message=text)
     if isinstance(error, ProgramGivenUp):
         return Failure(phase="program", kind=ProgramFailed.__name__, message=str(error))
@@ -76,3 +70,22 @@ def failure_of(
     return Failure(
         phase="run", kind=kind_of(error), message=str(error) or kind_of(error), traceback=told
     )
+
+
+def _users_of_memory(
+    error: MemoryLimitReached, names: tuple[str, ...], stage_of_pool: tuple[int, ...]
+) -> str:
+    """Who holds most, and whether one array is too large by itself."""
+    held: Counter[int] = Counter()
+    for worker, nbytes in error.holders:
+        held[stage_of_pool[worker]] += nbytes
+    users = [
+        f"stage '{names[stage]}' holds {_mib(nbytes)}" for stage, nbytes in held.most_common(3)
+    ]
+    if error.wanted > error.limit:
+        users.append(f"one array alone takes {_mib(error.wanted)}")
+    return ", ".join(users) or f"the machine has not even {_mib(error.wanted)} for the first"
+
+
+def _mib(nbytes: int) -> str:
+    return f"{nbytes / 2**20:.0f} MiB"
