@@ -15,7 +15,7 @@ from pipeflow.runtime.watch.lifecycle import Life
 from pipeflow.runtime.watch.stalls import Stalls
 from pipeflow.runtime.watch.watched import Watched
 from pipeflow.spec.program import Program, ProgramMode
-from pipeflow.telemetry.events import Event, LogLine
+from pipeflow.telemetry.events import Event
 
 _NS: Final = 1e9
 
@@ -138,8 +138,7 @@ class Standstill:
             part = self._plan.code_pool(watched.plan.process)
             stack = stack_of(self._last_words.take(part)).rstrip()
             text += f"\n{stack}" if stack and program is None else ""
-            replica = watched.plan.replica
-            self._tell(LogLine(stage=watched.stage, replica=replica, level="warning", text=text))
+            self._tell(watched.line("warning", text))
 
 
 def _is_stopped(watched: Watched) -> bool:
