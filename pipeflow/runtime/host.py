@@ -28,7 +28,7 @@ from pipeflow.runtime.loops.base import WAITS, StageLoop
 from pipeflow.runtime.loops.stopped import failure_of
 from pipeflow.runtime.messages import EXIT_FAILED, EXIT_VICTIM, Failed, Failure, Ready
 from pipeflow.runtime.process import Process
-from pipeflow.runtime.waits import TIDY_S
+from pipeflow.runtime.waits.polls import TIDY_S
 from pipeflow.runtime.worker import (
     VICTIM_ERRORS,
     Reports,

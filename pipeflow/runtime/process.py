@@ -24,7 +24,7 @@ from pipeflow.runtime.flow.keyed import UnopenedKeys
 from pipeflow.runtime.flow.outbox import Outbox
 from pipeflow.runtime.flow.threads import Linger, Postman
 from pipeflow.runtime.flow.wiring import ChannelPlan
-from pipeflow.runtime.waits import ProcessWaits
+from pipeflow.runtime.waits.process import ProcessWaits
 from pipeflow.transports.allocator import keep_freed_memory
 from pipeflow.transports.base import Packet
 from pipeflow.transports.bell import Bell
@@ -120,7 +120,7 @@ class Process:
             self._encoder,
             waits.for_room,
         )
-        waits.inbox, waits.outbox = self.inbox, self.outbox
+        waits.connect(self.inbox, self.outbox)
         self._share.pool.before_wait = self.outbox.flush_if_free
         others = others_at_work(brief.plan, board, brief.worker, self._share.is_pinched)
         self._share.pool.claims.others_at_work = lambda: others() or self.beside_at_work()
@@ -146,7 +146,7 @@ class Process:
         """
         if "numpy" in sys.modules and not guest:
             keep_freed_memory()
-        self.waits.begin()
+        self.waits.shown.begin()
         if lingers:
             self._linger.start()
         if self._postman is not None:
@@ -166,10 +166,10 @@ class Process:
         self._linger.stop()
         self.outbox.end()
         if self._postman is not None:
-            self._row[BUSY_NS] += self.waits.enter_state(State.WAITING_OUT, 0)
+            self._row[BUSY_NS] += self.waits.shown.enter(State.WAITING_OUT, 0)
             self._postman.finish()
-            self._row[WAIT_OUT_NS] += self.waits.enter_state(State.BUSY, 0)
-        self._row[BUSY_NS] += self.waits.enter_state(State.DONE, 0)
+            self._row[WAIT_OUT_NS] += self.waits.shown.enter(State.BUSY, 0)
+        self._row[BUSY_NS] += self.waits.shown.enter(State.DONE, 0)
 
     def end_letters(self) -> None:
         """The stage has failed: send what it gave up, and the end of that alone."""

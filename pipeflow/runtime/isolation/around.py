@@ -101,7 +101,7 @@ class WorkerAround:
         cells: Words = child.link.cells
         cells[Cell.KEEPER_SLEEPS] = 1
         try:
-            self._process.waits.for_news(
+            self._process.waits.beside.for_runner(
                 child.waits_on(),
                 child.has_news,
                 with_input=with_input,
