@@ -15,8 +15,9 @@ from pipeflow.clock import RealClock
 from pipeflow.executors.base import Listener, RunOptions
 from pipeflow.planner.plan import Plan
 from pipeflow.runtime.flow.wiring import wire
-from pipeflow.runtime.launch.launcher import Launcher, ServerLauncher, StartMethod
+from pipeflow.runtime.launch.launcher import Launcher
 from pipeflow.runtime.launch.preflight import prepare
+from pipeflow.runtime.launch.server_launcher import ServerLauncher, StartMethod
 from pipeflow.runtime.launch.standard import open_standard_descriptors
 from pipeflow.runtime.launch.wires import Wires
 from pipeflow.runtime.reporting import make_report, silence_warnings
