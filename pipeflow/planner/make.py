@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pipeflow.errors import Finding, InvalidPipeline, UsageError, by_place, errors_of
 from pipeflow.planner.channels import Way, channels_of, find_ways, transport_for
@@ -73,22 +73,18 @@ def make_plan(pipeline: Pipeline, machine: Machine, *, fusion: bool = False) -> 
             findings, warnings too.
         MachineError: The machine does not allow so many processes, open files or so much memory.
     """
-    findings = by_place([*check(pipeline), *not_run_alone(pipeline)])
-    if errors_of(findings):
-        raise InvalidPipeline(findings)
+    findings = _without_errors([*check(pipeline), *not_run_alone(pipeline)])
     pipeline = expand(pipeline).pipeline
     trimmed = without_disabled(pipeline)
     running = network(trimmed.pipeline)
     zips = find_zips(running)
     replicas = place(running, zips, machine.cores)
     workers = sum(replicas.values())
-    beside = [name for name, stage in running.stages.items() if has_one_beside(stage)]
-    processes = workers + sum(replicas[name] for name in beside)
-    processes += manager_count(trimmed.pipeline)
+    processes = _count_processes(running, replicas) + manager_count(trimmed.pipeline)
     units = number(running, zips, replicas)
     ways = find_ways(running, zips, units, replicas)
     budget = share_memory(trimmed.pipeline, demands_of(running, replicas), machine)
-    findings = by_place(
+    findings = _without_errors(
         [
             *findings,
             *budget.findings,
@@ -96,8 +92,6 @@ def make_plan(pipeline: Pipeline, machine: Machine, *, fusion: bool = False) -> 
             *_lane_findings(running, units),
         ]
     )
-    if errors_of(findings):
-        raise InvalidPipeline(findings)
     edges = _edges(running, units, ways, budget, replicas)
     descriptors = descriptors_for(workers, _count_channels(edges, replicas, units))
     check_machine(machine, workers=processes, descriptors=descriptors)
@@ -128,6 +122,24 @@ def make_plan(pipeline: Pipeline, machine: Machine, *, fusion: bool = False) -> 
     )
     decided = fuse(plan) if fusion else plan
     return replace(decided, notes=(*decided.notes, *crowding_notes(decided)))
+
+
+def _without_errors(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Findings by their places, warnings all of them.
+
+    Raises:
+        InvalidPipeline: One of them is a mistake.
+    """
+    sorted_by_place = by_place(findings)
+    if errors_of(sorted_by_place):
+        raise InvalidPipeline(sorted_by_place)
+    return sorted_by_place
+
+
+def _count_processes(running: Network, replicas: Mapping[str, int]) -> int:
+    """The processes of all workers, and those that they have beside them."""
+    beside = [name for name, stage in running.stages.items() if has_one_beside(stage)]
+    return sum(replicas.values()) + sum(replicas[name] for name in beside)
 
 
 def only_to(pipeline: Pipeline, stage: str) -> Pipeline:

@@ -100,20 +100,8 @@ def create_test(
     running = without_disabled(only_to(pipeline, name)).pipeline
     stages = {stage.name: stage for stage in running.stages}
     _require_testable(pipeline, stages[name], expected, named)
-    from pipeflow.stages.importing import forget
-
-    try:
-        sample = _first_items(running, take)
-        ways_up = [port for port in _ways_up(name, stages) if port in named]
-        ports = [*ways_up, expected]
-        # With the same modules: the items may be of their classes.
-        outcome = try_test(replace(reading, pipeline=pipeline), _probe(stages, sample, ports))
-    finally:
-        forget()
-    if not outcome.passed:
-        raise UsageError(f"the sample could not be run: {outcome.differences[0].problem}")
-    came = sample | {each.port: items for each, items in outcome.came}
-    came = {port: [_below(pipeline.folder, item) for item in came[port]] for port in came}
+    ways_up = [port for port in _ways_up(name, stages) if port in named]
+    came = _sampled(replace(reading, pipeline=pipeline), running, [*ways_up, expected], take)
     nearest = _nearest_writable(name, ways_up, stages, came)
     if lost := [port for port in nearest if port not in named]:
         raise UsageError(
@@ -139,6 +127,36 @@ def create_test(
         f"'{name}' gives something else when the same items are given again: "
         "a test of it is yours to write"
     )
+
+
+def _sampled(
+    reading: Reading, running: Pipeline, ports: Sequence[PortRef], take: int
+) -> dict[PortRef, list[object]]:
+    """What the sources give, and what comes of it at some ports.
+
+    Args:
+        reading: The file, without its tests.
+        running: The part of it that is run.
+        ports: The ports.
+        take: How many items of each source.
+
+    Raises:
+        UsageError: The sample cannot be run.
+    """
+    from pipeflow.stages.importing import forget
+
+    stages = {stage.name: stage for stage in running.stages}
+    try:
+        sample = _first_items(running, take)
+        # With the same modules: the items may be of their classes.
+        outcome = try_test(reading, _probe(stages, sample, ports))
+    finally:
+        forget()
+    if not outcome.passed:
+        raise UsageError(f"the sample could not be run: {outcome.differences[0].problem}")
+    came = sample | {each.port: items for each, items in outcome.came}
+    folder = reading.require().folder
+    return {port: [_below(folder, item) for item in items] for port, items in came.items()}
 
 
 def _require_testable(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pipeflow.api import Reading, Settings, as_text, read
@@ -18,6 +18,7 @@ from pipeflow.values import dataclass, field, replace
 
 if TYPE_CHECKING:
     from pipeflow.planner.plan import Plan
+    from pipeflow.planner.trial.decide import Trial
     from pipeflow.telemetry.events import Event
     from pipeflow.telemetry.report import ErrorFacts
 
@@ -136,34 +137,30 @@ def try_test(reading: Reading, test: FileTest) -> Outcome:
     if any(error.type == KeyboardInterrupt.__name__ for error in report.errors):
         raise KeyboardInterrupt  # it met a stage in its turn, and means all of us
     masked = masker(plan.secrets)
+    told = tuple(map(masked, printed))
     if report.run.status is not Status.SUCCEEDED:
-        failure = _failure(report.errors[0], plan, test)
-        found = [failure]
-    else:
-        found = [
-            difference
-            for key, expected in trial.collected.items()
-            for difference in differences(
-                expected,
-                came[key],
-                plan.parameters,
-                "was reached by" if expected.port in trial.at_input else "emitted",
-            )
-        ]
-    whole = report.run.status is Status.SUCCEEDED
+        failure = _masked(_failure(report.errors[0], plan, test), masked)
+        return Outcome(test=test, differences=(failure,), came=(), printed=told)
     return Outcome(
         test=test,
-        differences=tuple(
-            replace(
-                each, problem=masked(each.problem), lines=tuple(masked(line) for line in each.lines)
-            )
-            for each in found
-        ),
-        came=tuple((expected, tuple(came[key])) for key, expected in trial.collected.items())
-        if whole
-        else (),
-        printed=tuple(map(masked, printed)),
+        differences=tuple(_masked(each, masked) for each in _other_than(trial, came, plan)),
+        came=tuple((expected, tuple(came[key])) for key, expected in trial.collected.items()),
+        printed=told,
     )
+
+
+def _other_than(
+    trial: Trial, came: Mapping[str, Sequence[object]], plan: Plan
+) -> Iterator[Difference]:
+    """What came and was not expected, and the other way round."""
+    for key, expected in trial.collected.items():
+        verb = "was reached by" if expected.port in trial.at_input else "emitted"
+        yield from differences(expected, came[key], plan.parameters, verb)
+
+
+def _masked(difference: Difference, masked: Callable[[str], str]) -> Difference:
+    lines = tuple(masked(line) for line in difference.lines)
+    return replace(difference, problem=masked(difference.problem), lines=lines)
 
 
 def _failure(error: ErrorFacts, plan: Plan, test: FileTest) -> Difference:

@@ -61,7 +61,7 @@ class Standstill:
     ) -> None:
         self._plan, self._board, self._last_words = plan, board, last_words
         self._stalls, self._ending, self._tell = stalls, ending, tell
-        self._names = tuple(stage.name for stage in plan.stages)
+        self._names = plan.stage_names
         self._after_s = self._due_s = after_s
         self._seen: tuple[bytes, ...] = ()
         self._moved_s = 0.0
