@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 
 from pipeflow.errors import Finding, InvalidPipeline, UsageError, by_place, errors_of
 from pipeflow.planner.channels import Way, channels_of, find_ways, transport_for
@@ -73,7 +74,7 @@ def make_plan(pipeline: Pipeline, machine: Machine, *, fusion: bool = False) -> 
             findings, warnings too.
         MachineError: The machine does not allow so many processes, open files or so much memory.
     """
-    findings = _without_errors([*check(pipeline), *not_run_alone(pipeline)])
+    findings = _without_errors(check(pipeline), not_run_alone(pipeline))
     pipeline = expand(pipeline).pipeline
     trimmed = without_disabled(pipeline)
     running = network(trimmed.pipeline)
@@ -85,12 +86,10 @@ def make_plan(pipeline: Pipeline, machine: Machine, *, fusion: bool = False) -> 
     ways = find_ways(running, zips, units, replicas)
     budget = share_memory(trimmed.pipeline, demands_of(running, replicas), machine)
     findings = _without_errors(
-        [
-            *findings,
-            *budget.findings,
-            *process_findings(pipeline, processes),
-            *_lane_findings(running, units),
-        ]
+        findings,
+        budget.findings,
+        process_findings(pipeline, processes),
+        _lane_findings(running, units),
     )
     edges = _edges(running, units, ways, budget, replicas)
     descriptors = descriptors_for(workers, _count_channels(edges, replicas, units))
@@ -124,13 +123,13 @@ def make_plan(pipeline: Pipeline, machine: Machine, *, fusion: bool = False) -> 
     return replace(decided, notes=(*decided.notes, *crowding_notes(decided)))
 
 
-def _without_errors(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Findings by their places, warnings all of them.
+def _without_errors(*findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """All findings by their places: none but warnings.
 
     Raises:
         InvalidPipeline: One of them is a mistake.
     """
-    sorted_by_place = by_place(findings)
+    sorted_by_place = by_place(chain(*findings))
     if errors_of(sorted_by_place):
         raise InvalidPipeline(sorted_by_place)
     return sorted_by_place

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from pipeflow.api import Reading, Settings, as_text, read
 from pipeflow.errors import Finding, InvalidPipeline, errors_of
 from pipeflow.spec.pipeline import Expected, FileTest
 from pipeflow.testing.comparing import Difference, differences
+from pipeflow.testing.silent_run import heed_interrupt, run_silently
 from pipeflow.values import dataclass, field, replace
 
 if TYPE_CHECKING:
@@ -110,15 +110,12 @@ def try_test(reading: Reading, test: FileTest) -> Outcome:
         InvalidPipeline: The test names what there is not, or no path joins what it names.
         MachineError: A limit of the machine forbids the run.
     """
-    from pipeflow.executors.base import RunOptions
-    from pipeflow.executors.inline import InlineExecutor
     from pipeflow.planner.make import make_plan
     from pipeflow.planner.trial.decide import decide_trial
     from pipeflow.runtime.machine import read_machine
     from pipeflow.telemetry.events import LogLine
     from pipeflow.telemetry.masking import masker
     from pipeflow.telemetry.report import Status
-    from pipeflow.testing.stand_ins import collecting
 
     try:
         trial = decide_trial(reading.require(), test)
@@ -131,11 +128,8 @@ def try_test(reading: Reading, test: FileTest) -> Outcome:
         if isinstance(event, LogLine):
             printed.append(f"{event.stage}: {event.text}")
 
-    with collecting(trial.collected) as came, open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - a device
-        options = RunOptions(signals=False, stdout_fd=nowhere.fileno(), progress_s=0.0)
-        report = InlineExecutor().run(plan, options, listener)
-    if any(error.type == KeyboardInterrupt.__name__ for error in report.errors):
-        raise KeyboardInterrupt  # it met a stage in its turn, and means all of us
+    report, came = run_silently(plan, trial.collected, listener)
+    heed_interrupt(report)
     masked = masker(plan.secrets)
     told = tuple(map(masked, printed))
     if report.run.status is not Status.SUCCEEDED:
