@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 
+from pipeflow.planner.make import only_to
 from pipeflow.spec.pipeline import ERRORS, OUT, Edge, Pipeline, PortRef, Stage, Use
 from pipeflow.spec.stage_type import Role, StageType
 from pipeflow.values import replace
-
-#: Cuts a pipeline down to what leads to a stage.
-OnlyTo = Callable[[Pipeline, str], Pipeline]
 
 
 def until(
@@ -18,7 +16,6 @@ def until(
     count: int,
     *,
     stage_types: Mapping[str, StageType],
-    only_to: OnlyTo,
 ) -> Pipeline:
     """Keep what leads to a stage, and print its first items.
 
@@ -29,18 +26,13 @@ def until(
         target: ``stage`` or ``stage.port``.
         count: How many items.
         stage_types: The operators; ``take`` and ``print`` are used.
-        only_to: The planner's cut.
 
     Raises:
         UsageError: There is no such stage, or it is disabled.
     """
     name, _, port = target.partition(".")
-    cut = only_to(pipeline, name)
+    cut = only_to(pipeline, name, with_letters=port == ERRORS)
     stage = next(each for each in pipeline.stages if each.name == name)
-    if port == ERRORS:
-        # The cut has no reader of dead letters, so it skips them; here is their reader again.
-        stages = tuple(stage if each.name == name else each for each in cut.stages)
-        cut = replace(cut, stages=stages)
     if _is_sink(stage) and not stage.named_inputs:
         kept = tuple(each for each in cut.stages if each.name != name)
         edges = stage.edges

@@ -141,10 +141,15 @@ def _count_processes(running: Network, replicas: Mapping[str, int]) -> int:
     return sum(replicas.values()) + sum(replicas[name] for name in beside)
 
 
-def only_to(pipeline: Pipeline, stage: str) -> Pipeline:
+def only_to(pipeline: Pipeline, stage: str, *, with_letters: bool = False) -> Pipeline:
     """The part of a pipeline that leads to one stage, that stage included.
 
     Dead letters whose reader is left out are skipped instead.
+
+    Args:
+        pipeline: The whole.
+        stage: Name of the stage.
+        with_letters: Its own dead letters get another reader, so they stay.
 
     Raises:
         UsageError: There is no such stage, or it is disabled.
@@ -157,7 +162,10 @@ def only_to(pipeline: Pipeline, stage: str) -> Pipeline:
     stages = tuple(each for each in running.stages if each.name in kept)
     read = {edge.source for each in stages for edge in each.edges}
     # Tests speak of the whole file.
-    stages = tuple(without_letters(each, read) for each in stages)
+    stages = tuple(
+        each if with_letters and each.name == stage else without_letters(each, read)
+        for each in stages
+    )
     return replace(with_stages(running, stages), tests=())
 
 

@@ -24,6 +24,7 @@ from pipeflow.runtime.board import Board, Layout, Words
 from pipeflow.runtime.brief import WorkerBrief
 from pipeflow.runtime.flow.refused import ReadersGone
 from pipeflow.runtime.flow.wiring import ChannelPlan
+from pipeflow.runtime.framing import frame
 from pipeflow.runtime.loading import load_stage, make_context, shares_of, start_failure
 from pipeflow.runtime.loops.base import WAITS, StageLoop
 from pipeflow.runtime.loops.pick import make_loop
@@ -39,7 +40,6 @@ from pipeflow.runtime.messages import (
     Logged,
     Ready,
     WorkerReport,
-    pack_report,
 )
 from pipeflow.runtime.process import Process
 from pipeflow.stages.context import StageContext, enter
@@ -130,7 +130,7 @@ class Reports:
 
     def tell(self, report: WorkerReport) -> None:
         """Send one report, whole; a supervisor that is gone hears nothing."""
-        data = memoryview(pack_report(report))
+        data = memoryview(frame(report))
         with self._lock:
             try:
                 while data:

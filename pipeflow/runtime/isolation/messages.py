@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator, Sequence
+from itertools import starmap
 from typing import Final, NamedTuple
 
 from pipeflow.runtime import board as cells
+from pipeflow.runtime.framing import Unframing, frame
 from pipeflow.runtime.messages import Failure, ItemId, WorkerReport
 from pipeflow.transports.base import Packet
 from pipeflow.transports.unloadable import NAMES_CLASS, Unopened, may_run_code
@@ -318,31 +320,21 @@ Record = Results | Quick | Quiet | Loaded | FrameKeys | Told | Over | Broken
 _QUICK: Final = b"q"
 _QUICK_FORM: Final = _QUICK[0]
 
-_LENGTH_BYTES: Final = 4
-
 
 def pack_orders(orders: Orders) -> bytes:
     """Orders as bytes of the pipe."""
-    body = pickle.dumps(tuple(orders), protocol=5)
-    return len(body).to_bytes(_LENGTH_BYTES, "little") + body
+    return frame(tuple(orders))
 
 
 class OrderParser:
     """Turns the bytes of the pipe back into orders."""
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
+        self._unframing = Unframing()
 
     def feed(self, data: bytes) -> Iterator[Orders]:
         """Add what was read; what is whole now."""
-        self._buffer += data
-        while len(self._buffer) >= _LENGTH_BYTES:
-            end = _LENGTH_BYTES + int.from_bytes(self._buffer[:_LENGTH_BYTES], "little")
-            if len(self._buffer) < end:
-                return
-            orders = Orders(*pickle.loads(bytes(self._buffer[_LENGTH_BYTES:end])))
-            del self._buffer[:end]
-            yield orders
+        return starmap(Orders, self._unframing.feed(data))
 
 
 def pack_record(record: Record) -> bytes:

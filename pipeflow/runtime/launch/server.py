@@ -29,6 +29,7 @@ from pipeflow.planner.plan import Plan
 from pipeflow.runtime.board import lay_out
 from pipeflow.runtime.brief import unpack
 from pipeflow.runtime.flow.wiring import wire
+from pipeflow.runtime.framing import Unframing, frame
 from pipeflow.runtime.launch import boot, image, lending, ties
 from pipeflow.runtime.launch.messages import (
     AllLaunched,
@@ -42,8 +43,6 @@ from pipeflow.runtime.launch.messages import (
     Reply,
     Signal,
     Taken,
-    Unpacker,
-    pack,
 )
 from pipeflow.values import dataclass
 
@@ -109,7 +108,7 @@ class LaunchServer:
             raise _SupervisorGone
 
     def _answer(self) -> None:
-        requests = Unpacker()
+        requests = Unframing()
         while True:
             # Made anew each time: lending may have given them other numbers.
             poll = select.poll()
@@ -216,7 +215,7 @@ class LaunchServer:
                 )
 
     def _reply(self, reply: Reply) -> None:
-        data = memoryview(pack(reply))
+        data = memoryview(frame(reply))
         try:
             while data:
                 data = data[os.write(self._control, data) :]

@@ -17,6 +17,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from pipeflow.errors import MachineError
+from pipeflow.runtime.framing import Unframing, frame
+from pipeflow.runtime.launch import ties
 from pipeflow.runtime.launch.birth import fork_server, run_server
 from pipeflow.runtime.launch.lending import send
 from pipeflow.runtime.launch.messages import (
@@ -27,8 +29,6 @@ from pipeflow.runtime.launch.messages import (
     Reply,
     Request,
     Taken,
-    Unpacker,
-    pack,
 )
 
 #: How long a server may take to end all that is left, in seconds.
@@ -53,7 +53,7 @@ class ServerLink:
     """
 
     def __init__(self, descriptors: set[int], *, copy: bool, fresh: bool) -> None:
-        self._replies = Unpacker()
+        self._replies = Unframing()
         self._exited: list[Exited] = []
         self._answers: deque[Reply] = deque()
         ours, theirs = socket.socketpair()
@@ -80,7 +80,7 @@ class ServerLink:
             MachineError: Too many files are open, or the server is gone.
         """
         try:
-            send(self._open_socket(), pack(request), descriptors)
+            send(self._open_socket(), frame(request), descriptors)
         except (BrokenPipeError, ConnectionResetError):
             raise _server_gone() from None
         except OSError as error:  # ETOOMANYREFS: too many descriptors are under way
@@ -127,7 +127,7 @@ class ServerLink:
         if not _gone(self.pid, patience_s):
             # The kernel ends its workers with it; the group is what its imports have started.
             os.killpg(self.pid, signal.SIGKILL)
-        _reap(self.pid)
+        ties.reap(self.pid)
 
     def _open_socket(self) -> socket.socket:
         if self._socket is None:
@@ -206,10 +206,3 @@ def _gone_by_looking(pid: int, wait_s: float) -> bool:
             return True
         time.sleep(0.01)
     return False
-
-
-def _reap(pid: int) -> None:
-    try:
-        os.waitpid(pid, 0)
-    except ChildProcessError:
-        pass  # the program around us ignores SIGCHLD: the kernel has reaped it

@@ -243,12 +243,7 @@ class ProcessWaits:
         try:
             while not self._draining[0] and (left_s := until - time.monotonic()) > 0:
                 self._row[BUSY_NS] += self.shown.enter(State.BACKING_OFF, 0)
-                poll, readers = self._polls.for_bell()
-                ready = frozenset(fd for fd, _ in poll.poll(min(left_s, TIDY_S) * 1000))
-                self._bell.clear()
-                if not readers.isdisjoint(ready):
-                    self._outbox.check_readers(ready)
-                self._pool.tidy()
+                self._poll_bell(min(left_s, TIDY_S))
         finally:
             self._row[BUSY_NS] += self.shown.enter(State.BUSY, 0)
 
@@ -270,18 +265,30 @@ class ProcessWaits:
                     break
                 if self._pool.lends():
                     left_s = min(left_s, TIDY_S)
-                poll, readers = self._polls.for_bell()
-                if fd >= 0:
-                    poll.register(fd, select.POLLIN)
-                found = poll.poll(None if left_s == math.inf else left_s * 1000)
-                ready = frozenset(each for each, _ in found)
-                came = fd in ready
-                self._bell.clear()
-                if not readers.isdisjoint(ready):
-                    self._outbox.check_readers(ready)
-                self._pool.tidy()
+                came = fd in self._poll_bell(left_s, fd)
         finally:
             self._row[WAIT_IN_NS] += self.shown.enter(State.BUSY, 0)
+
+    def _poll_bell(self, seconds: float, fd: int = -1) -> frozenset[int]:
+        """Wait so long, or until the bell is rung or a reader has closed.
+
+        Args:
+            seconds: The longest time; infinite: any.
+            fd: What else ends it when it can be read; -1: nothing.
+
+        Returns:
+            What was ready.
+        """
+        poll, readers = self._polls.for_bell()
+        if fd >= 0:
+            poll.register(fd, select.POLLIN)
+        found = poll.poll(None if seconds == math.inf else seconds * 1000)
+        ready = frozenset(each for each, _ in found)
+        self._bell.clear()
+        if not readers.isdisjoint(ready):
+            self._outbox.check_readers(ready)
+        self._pool.tidy()
+        return ready
 
     def attend(self, events: Events) -> None:
         """From now on the tasks of an asyncio loop go on during every wait."""

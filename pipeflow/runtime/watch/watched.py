@@ -6,9 +6,10 @@ import os
 
 from pipeflow.planner.plan import WorkerPlan
 from pipeflow.runtime.account import WorkerRecord
+from pipeflow.runtime.framing import Unframing
 from pipeflow.runtime.launch.messages import Exited
 from pipeflow.runtime.machine import is_asleep, is_stopped
-from pipeflow.runtime.messages import Finished, ReportParser
+from pipeflow.runtime.messages import Finished
 from pipeflow.runtime.watch.lifecycle import ENDED, Happening, Life, move
 from pipeflow.runtime.watch.printed import Lines
 from pipeflow.telemetry.events import LogLine
@@ -48,7 +49,7 @@ class Watched:
     pid: int = 0
     own_pid: int = 0
     runs_code: bool = False
-    reports: ReportParser = field(default_factory=ReportParser)
+    reports: Unframing = field(default_factory=Unframing)
     lines: Lines = field(default_factory=Lines)
     finished: Finished | None = None
     exited: Exited | None = None
