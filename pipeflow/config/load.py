@@ -19,12 +19,11 @@ from pipeflow.config.build import Origin
 from pipeflow.config.inclusion import AskedFor, Inclusion, One, read_one
 from pipeflow.config.nodes import FROM_PARAM, FROM_SET, Map
 from pipeflow.config.overlay import lay_over, set_value
-from pipeflow.config.params import HIDDEN
 from pipeflow.config.reader import Document, from_mapping, read_file, read_text
 from pipeflow.errors import Finding, by_place, errors_of
 from pipeflow.spec.pipeline import Pipeline
 from pipeflow.spec.stage_type import StageType
-from pipeflow.telemetry.masking import masker
+from pipeflow.telemetry.masking import MASK, masker
 from pipeflow.values import dataclass, field, replace
 
 Source: TypeAlias = str | os.PathLike[str] | Mapping[str, object]
@@ -175,7 +174,7 @@ def _without_params(sets: Sequence[str]) -> str:
     """What ``--set`` says, a line each; values that are set for parameters may be secret."""
     shown = (text.replace("\n", " ") for text in sets)
     return "\n".join(
-        text.partition("=")[0] + "=" + HIDDEN if text.startswith("params.") else text
+        text.partition("=")[0] + "=" + MASK if text.startswith("params.") else text
         for text in shown
     )
 

@@ -7,6 +7,7 @@ never an object of the user's.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -67,9 +68,6 @@ class EndOfInput:
 
     units: Mapping[int, int] = field(default_factory=dict)
     ids: int = 0
-
-
-Message = Item | UnitDone | Barrier | EndOfInput
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +178,9 @@ class RunnerDied:
 WorkerReport = (
     Ready | Failed | ItemGivenUp | Logged | Finished | RunnerStarted | RunnerReady | RunnerDied
 )
+
+#: Sent to a source whose grace is over when the run is drained: leave the blocking call.
+DRAIN_SIGNAL: Final = signal.SIGUSR1
 
 #: Exit status of a worker that failed and has said why in its report.
 EXIT_FAILED: Final = 3

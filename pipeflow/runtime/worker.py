@@ -32,6 +32,7 @@ from pipeflow.runtime.loops.source import SourceLoop
 from pipeflow.runtime.loops.starving import starved
 from pipeflow.runtime.loops.stopped import StageStopped, failure_of
 from pipeflow.runtime.messages import (
+    DRAIN_SIGNAL,
     EXIT_FAILED,
     EXIT_VICTIM,
     Failed,
@@ -44,9 +45,6 @@ from pipeflow.runtime.messages import (
 from pipeflow.runtime.process import Process
 from pipeflow.stages.context import StageContext, enter
 from pipeflow.stages.work import DrainInterrupt, Work
-
-#: Sent by the supervisor to a source whose grace is over: leave the blocking call.
-DRAIN_SIGNAL = signal.SIGUSR1
 
 
 def run_worker(brief: WorkerBrief, channels: tuple[ChannelPlan, ...], layout: Layout) -> int:
