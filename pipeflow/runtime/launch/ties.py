@@ -77,6 +77,14 @@ def reap(pid: int) -> None:
         pass  # the program around us ignores SIGCHLD: the kernel has reaped it
 
 
+def quietly(act: Callable[[], None]) -> None:
+    """Signal or move a process that may have ended by itself, or have become another program."""
+    try:
+        act()
+    except (ProcessLookupError, PermissionError):
+        pass  # it has
+
+
 def threads() -> int:
     """Threads of this process, those of libraries too."""
     try:
