@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum, IntEnum
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from pipeflow.values import dataclass
 
@@ -149,6 +149,13 @@ class Frame:
     credits: int = 0
 
 
+#: Of a frame of plain items: its meta, a view of its pickle until the next one is received, and
+#: what its sender gave as credits.
+PlainFrame: TypeAlias = tuple[bytes, memoryview, int]
+Nothing: TypeAlias = tuple[()]
+NOTHING: Final[Nothing] = ()
+
+
 class Bell(Protocol):
     """Wakes a process that waits: rung by many, heard by one."""
 
@@ -231,6 +238,19 @@ class Sender(Protocol):
         """
         ...
 
+    def send_plain(self, meta: bytes, pickled: bytes, count: int) -> None:
+        """``send`` for a list of so many plain items, of a credit each: see ``Packet.plain``.
+
+        Args:
+            meta: As for ``send``.
+            pickled: Their pickle.
+            count: How many they are.
+
+        Raises:
+            PeerClosed: Every reader has closed.
+        """
+        ...
+
     def barrier(self, meta: bytes) -> None:
         """Send a barrier; it needs no credit."""
         ...
@@ -280,6 +300,14 @@ class Receiver(Protocol):
             StopIteration: Every writer has ended properly.
             PeerLost: A writer went away without its end of input.
             ProtocolError: A frame is torn, repeated, missing or of another attempt.
+        """
+        ...
+
+    def receive_plain(self) -> PlainFrame | Nothing | None:
+        """The next frame if it holds plain items, as most do: it needs no ``confirm``.
+
+        Returns:
+            ``NOTHING`` if none has come. ``None``: ``receive`` knows more.
         """
         ...
 

@@ -289,6 +289,13 @@ class ReaderAccount:
         if credits:
             words[row + _RECEIVED_CREDITS] += credits
 
+    def note_plain(self, credits: int) -> None:
+        """Count one frame of the first writer as received and held, and what it costs."""
+        words, row = self._words, self._rows[0]
+        words[row + _RECEIVED] += 1
+        words[row + _RECEIVED_CREDITS] += credits
+        words[row + _CONFIRMED] += 1
+
     def is_sent_more(self) -> bool:
         """Whether a frame was sent that no reader has received."""
         if self._alone:

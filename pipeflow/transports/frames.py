@@ -76,6 +76,10 @@ class Header(NamedTuple):
 _make_header: Final = partial(tuple.__new__, Header)
 _make_reference: Final[Callable[[tuple[Any, ...]], SlotRef]] = partial(tuple.__new__, SlotRef)
 _PLAIN: Final = int(Flag.PLAIN)
+#: A header whose first part is the same all the time: that part, number of the frame, items, 0
+#: descriptors, bytes of meta, of the pickle, of both, credits.
+PLAIN_HEADER: Final = struct.Struct("<16sQIII4xQQQ")
+_HEAD_BYTES: Final = 16
 
 
 def pack_header(
@@ -134,6 +138,18 @@ def pack_simple(
         MAGIC, _ITEMS, flags, *place, packet.items, len(buffers), told, length, body, credits
     )
     return b"".join((header, meta, described, pickled))
+
+
+def plain_head(channel: int, attempt: int) -> bytes:
+    """How the header begins of each frame of plain items that a channel's first writer sends.
+
+    Args:
+        channel: Number of the channel.
+        attempt: Number of the attempt.
+    """
+    return HEADER.pack(MAGIC, _ITEMS, _PLAIN, 0, channel, attempt, 0, 0, 0, 0, 0, 0, 0)[
+        :_HEAD_BYTES
+    ]
 
 
 def unpack_header(data: memoryview | bytes, at: int = 0) -> Header:
@@ -254,8 +270,9 @@ class SequenceCheck:
 
     def __init__(self, *, channel: int, attempt: int, writers: int, gapless: bool) -> None:
         self._channel, self._attempt, self._gapless = channel, attempt, gapless
-        self._next_seq = [0] * writers
-        self._credits = [0] * writers
+        #: For each writer, the number of the next frame, and what those before it have cost.
+        self.due = [0] * writers
+        self.credits = [0] * writers
 
     def admit(self, header: Header) -> None:
         """Let one frame pass.
@@ -264,7 +281,7 @@ class SequenceCheck:
             ProtocolError: It is of another channel or attempt, repeated, or one is missing.
         """
         _, kind, _, writer, channel, attempt, seq, _, _, _, _, _, cost = header
-        due = self._next_seq
+        due = self.due
         if attempt != self._attempt or channel != self._channel or writer >= len(due):
             raise self._stray(header)
         expected = due[writer]
@@ -276,7 +293,7 @@ class SequenceCheck:
             )
         due[writer] = seq + 1
         if kind == _ITEMS:
-            self._credits[writer] += cost
+            self.credits[writer] += cost
         elif kind == _END and self._gapless:
             self._check_total(header)
 
@@ -292,7 +309,7 @@ class SequenceCheck:
         )
 
     def _check_total(self, header: Header) -> None:
-        received = self._credits[header.writer]
+        received = self.credits[header.writer]
         if received != header.credits:
             raise ProtocolError(
                 f"channel {self._channel}: writer {header.writer} says that it sent "

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator
 
 from pipeflow.errors import ChannelClosed, PeerClosed
 from pipeflow.transports import credit
-from pipeflow.transports.base import ChannelSpec, Frame, Packet
+from pipeflow.transports.base import ChannelSpec, Frame, Nothing, Packet, PlainFrame
 from pipeflow.transports.counters import ChannelCounters, ReaderAccount, ReaderCell, WriterAccount
 from pipeflow.transports.waiting import await_kernel
 
 
-class Outgoing:
+class Outgoing(ABC):
     """One writer's books of a channel, and the buffers that its readers do not hold yet."""
 
     hands_over = False
@@ -90,6 +91,13 @@ class Outgoing:
         for _, keep in self._kept:
             yield from keep
 
+    @abstractmethod
+    def send(self, meta: bytes, packet: Packet, credits: int) -> None:
+        """See ``base.Sender``."""
+
+    def send_plain(self, meta: bytes, pickled: bytes, count: int) -> None:
+        self.send(meta, Packet(pickled, (), count, plain=True), count)
+
     # -- for the senders
 
     def _peer_closed(self) -> PeerClosed:
@@ -145,6 +153,9 @@ class Incoming:
 
     def frame_cells(self) -> tuple[memoryview, int, int] | None:
         return self._account.frame_cells()
+
+    def receive_plain(self) -> PlainFrame | Nothing | None:
+        return None
 
     def writer_waits(self, writer: int) -> bool:
         return self._counters.waiting(writer)

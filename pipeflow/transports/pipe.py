@@ -11,17 +11,27 @@ import sys
 from typing import Final
 
 from pipeflow.errors import ChannelClosed, PeerLost
-from pipeflow.transports.base import ChannelSpec, Frame, FrameKind, Packet
+from pipeflow.transports.base import (
+    NOTHING,
+    ChannelSpec,
+    Frame,
+    FrameKind,
+    Nothing,
+    Packet,
+    PlainFrame,
+)
 from pipeflow.transports.bell import Bell
 from pipeflow.transports.counters import ChannelCounters
 from pipeflow.transports.ends import Ends
 from pipeflow.transports.frames import (
     HEADER,
+    PLAIN_HEADER,
     Header,
     SequenceCheck,
     pack_body,
     pack_header,
     pack_simple,
+    plain_head,
     total_bytes,
     unpack_body,
     unpack_header,
@@ -36,6 +46,8 @@ _BLOCK_BYTES: Final = 256 * 1024
 _IOV_MAX: Final = 512
 _ITEMS: Final = int(FrameKind.ITEMS)
 _HEADER_BYTES: Final = HEADER.size
+_pack_plain: Final = PLAIN_HEADER.pack
+_unpack_plain: Final = PLAIN_HEADER.unpack_from
 #: Frames with bodies below this, in bytes, are joined before they are written.
 _JOINED_BELOW: Final = 64 * 1024
 
@@ -65,6 +77,7 @@ class PipeSender(Outgoing):
     def __init__(self, ends: Ends, counters: ChannelCounters, attempt: int) -> None:
         super().__init__(ends.spec, counters, 0)
         self._fd, self._number, self._attempt = ends.write, ends.spec.number, attempt
+        self._head = plain_head(ends.spec.number, attempt)
 
     def fileno(self) -> int:
         return self._fd
@@ -82,6 +95,19 @@ class PipeSender(Outgoing):
             self._put(FrameKind.ITEMS, place, meta, packet, credits)
         else:
             self._write_small(pack_simple(place, meta, packet, credits))
+
+    def send_plain(self, meta: bytes, pickled: bytes, count: int) -> None:
+        told, length = len(meta), len(pickled)
+        if length >= _JOINED_BELOW:
+            super().send_plain(meta, pickled, count)
+            return
+        if self._closed:
+            self._check_open()
+        if self._kept:
+            self.settle()
+        seq = self._account.note_sent(count, 0)
+        header = _pack_plain(self._head, seq, count, 0, told, length, told + length, count)
+        self._write_small(b"".join((header, meta, pickled)))
 
     def barrier(self, meta: bytes) -> None:
         self._check_open()
@@ -159,6 +185,8 @@ class PipeReceiver(Incoming):
         )
         # Private memory, of which only as much is taken as frames ever fill.
         self._block = memoryview(mmap.mmap(-1, _BLOCK_BYTES, mmap.MAP_PRIVATE))
+        self._whole_block = [self._block]
+        self._head = plain_head(ends.spec.number, attempt)
         self._start = self._stop = 0  # what was read and not yet handed out
         self._large: _LargeFrame | None = None
         self._gave = False  # the last call gave a frame
@@ -196,12 +224,50 @@ class PipeReceiver(Incoming):
             if not self._read():
                 return None
 
+    def receive_plain(self) -> PlainFrame | Nothing | None:
+        start, stop = self._start, self._stop
+        if start == stop:
+            if self._large is not None or self._ended or self._fd < 0:
+                return None
+            if not self._account.is_sent_more():
+                if not self._gave:
+                    return None  # the kernel is asked, as in ``receive``
+                self._gave = False
+                return NOTHING
+            try:
+                stop = os.readv(self._fd, self._whole_block)
+            except BlockingIOError:
+                return NOTHING
+            self._start, self._stop = 0, stop  # 0: ``receive`` finds that the writer is gone
+            start = 0
+        meta_at = start + _HEADER_BYTES
+        if meta_at > stop:
+            return None
+        block, check = self._block, self._check
+        head, seq, _, buffers, told, length, body, cost = _unpack_plain(block, start)
+        pickle_at = meta_at + told
+        end = pickle_at + length
+        if (
+            head != self._head
+            or seq != check.due[0]
+            or end > stop
+            or end != meta_at + body
+            or buffers
+            or length >= _JOINED_BELOW
+        ):
+            return None  # it is another kind of frame, is not all there, or is wrong
+        check.due[0] = seq + 1
+        check.credits[0] += cost
+        self._start, self._gave = end, True
+        self._account.note_plain(cost)
+        return bytes(block[meta_at:pickle_at]), block[pickle_at:end], cost
+
     def took(self, writer: int, credits: int, nbytes: int) -> None:
         if self._account.note_taken(writer, credits, nbytes) and self._bell is not None:
             self._bell.ring()
 
     def rouse(self) -> None:
-        if self._owes_ring(0) and self._bell is not None:
+        if self._account.owes_ring(0, at_once=True) and self._bell is not None:
             self._bell.ring()
 
     def want(self, items: int = 1) -> None:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -259,7 +260,7 @@ def test_a_transport_that_loses_a_frame_makes_the_ledger_fail(
 def test_a_frame_lost_in_one_process_makes_the_ledger_fail(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(InlineSender, "send", losing(InlineSender.send))
+    monkeypatch.setattr(InlineSender, "send", losing(InlineSender.send, Counter()))
 
     outcome = run(tmp_path, lossy("pipe"), "inline")
 

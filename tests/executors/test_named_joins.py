@@ -477,4 +477,6 @@ def test_a_plain_function_that_turns_out_to_give_many_before_a_zip_by_id_ends_th
     (error,) = outcome.report.errors
     assert (error.stage, error.phase, error.type) == ("pair", "join", "NotOneToOne")
     assert error.message == "a stage on the way to 'left' gives any number of results for an item"
-    assert error.item == "source:1"
+    # Each replica of the zip finds its own first one, and whoever is first tells it.
+    firsts = {"source:1", "source:2"} if "replicas" in more else {"source:1"}
+    assert error.item in firsts

@@ -26,6 +26,7 @@ from pipeflow.runtime.loops.rows import NEVER
 from pipeflow.runtime.messages import Barrier, EndOfInput, ItemId, WorkerReport
 from pipeflow.spec.policies import ErrorPolicy, OnError
 from pipeflow.stages.work import Work
+from pipeflow.transports.base import Packet
 
 #: Tasks that have nothing to tell for so long hang.
 TASKS_S = 10.0
@@ -35,6 +36,16 @@ AT = Location("pipeline.yaml", 3, 3)
 def call(payload: Any, ordinal: int, *, unit: int | None = None) -> Call:
     number = ordinal if unit is None else unit
     return Call(payload, (0, ordinal), 0, number, (Origin(0, 0, None),))
+
+
+class PlainAsPackets:
+    """Of a sender that knows packets alone: plain items come to it in one as well."""
+
+    def send(self, meta: bytes, packet: Packet, credits: int) -> None:
+        raise NotImplementedError
+
+    def send_plain(self, meta: bytes, pickled: bytes, count: int) -> None:
+        self.send(meta, Packet(pickled, (), count, plain=True), count)
 
 
 class Inbox:

@@ -17,13 +17,14 @@ from pipeflow.transports import credit
 from pipeflow.transports.base import Packet
 from pipeflow.transports.codec import Encoder
 from pipeflow.transports.shm import Arena
+from tests.runtime.loop_fakes import PlainAsPackets
 
 KIB = 1024
 CAPACITY = 8
 CAPACITY_BYTES = 400 * KIB
 
 
-class Reader:
+class Reader(PlainAsPackets):
     """The end of a channel whose reader takes frames when it is told to."""
 
     hands_over = False

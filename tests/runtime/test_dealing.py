@@ -13,11 +13,12 @@ from pipeflow.runtime.flow.units import Part, parts_of
 from pipeflow.runtime.loops.rows import append_from
 from pipeflow.transports.base import Packet
 from pipeflow.transports.codec import Decoder, Encoder
+from tests.runtime.loop_fakes import PlainAsPackets
 
 SENT, TAKEN = 0, 1
 
 
-class Replica:
+class Replica(PlainAsPackets):
     """The end of a channel to one replica, which takes what it is told to."""
 
     hands_over = False

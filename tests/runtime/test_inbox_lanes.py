@@ -34,6 +34,9 @@ class Receiver:
             )
         )
 
+    def receive_plain(self) -> None:
+        """Its frames come as packets."""
+
     def receive(self) -> Frame | None:
         return self.frames.pop(0) if self.frames else None
 

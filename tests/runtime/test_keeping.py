@@ -13,8 +13,9 @@ from pipeflow.errors import ItemNotLoadable, Location
 from pipeflow.planner.plan import Numbering, Route, StagePlan
 from pipeflow.runtime.board import EMPTY, PROCESSED, RECEIVED, SENT, WORKER_WORDS, Words
 from pipeflow.runtime.flow.collector import Collector
+from pipeflow.runtime.flow.inlets import InPort
 from pipeflow.runtime.flow.joins import Call, Calls, Origin, UnitEnd, Unjoinable
-from pipeflow.runtime.flow.merging import Merge
+from pipeflow.runtime.flow.merging import Merge, Straight
 from pipeflow.runtime.flow.outbox import Outbox
 from pipeflow.runtime.flow.ports import OutPort
 from pipeflow.runtime.flow.runs import Run
@@ -40,17 +41,16 @@ class Inbox(loop_fakes.Inbox):
     def lot(self, _calls: Calls) -> int:
         return 3
 
-    def edge_of(self, _calls: Calls) -> int:
-        return 0
-
-    def delivered_in(self, calls: Calls, count: int) -> None:
-        """Counted by the row."""
+    def port_of(self, _calls: Calls) -> InPort:
+        intake = Straight(writers=1, lanes=1, lane_base=0)
+        row = memoryview(bytearray(64)).cast("Q")
+        return InPort(edge=0, row=row, private=False, intake=intake, channels=[])
 
     def pay(self, calls: Calls, count: int) -> None:
         """Nobody waits for it."""
 
 
-class Sender:
+class Sender(loop_fakes.PlainAsPackets):
     """Keeps the parts that it was asked to send, in order."""
 
     hands_over = False

@@ -43,6 +43,9 @@ class Queue:
     def end(self, writer: int) -> None:
         self.frames.append(Frame(kind=FrameKind.END, writer=writer, seq=0, meta=b"", packet=None))
 
+    def receive_plain(self) -> None:
+        """Its frames come as packets."""
+
     def frame_cells(self) -> None:
         return None
 

@@ -22,11 +22,12 @@ from pipeflow.runtime.messages import ItemId
 from pipeflow.stages.work import Routed
 from pipeflow.transports.base import Packet
 from pipeflow.transports.codec import Decoder, Encoder
+from tests.runtime.loop_fakes import PlainAsPackets
 
 ROOM_BYTES = 64 * 2**20
 
 
-class Reader:
+class Reader(PlainAsPackets):
     """The end of a channel whose reader takes all that is sent, and may be idle."""
 
     hands_over = False
@@ -278,7 +279,7 @@ def test_a_frame_is_as_old_as_its_first_item_though_the_loop_goes_on_meanwhile(
     express = way.express
     express.room((7,), 0)
     express.append("a", 0)
-    born, cut, send = express.born, express.run.cut, express.target.send_run
+    born, cut, send = express.born, express.run.cut, express.target.send_plain
 
     def cut_and_go_on() -> Any:
         taken = cut()
@@ -290,7 +291,7 @@ def test_a_frame_is_as_old_as_its_first_item_though_the_loop_goes_on_meanwhile(
         return send(*told, born=born)
 
     express.run = SimpleNamespace(cut=cut_and_go_on, payloads=express.run.payloads)  # type: ignore[assignment]
-    monkeypatch.setattr(Target, "send_run", lambda _, *told, born: note(*told, born=born))
+    monkeypatch.setattr(Target, "send_plain", lambda _, *told, born: note(*told, born=born))
     express.flush()
 
     assert sent == [born]

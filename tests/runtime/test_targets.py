@@ -10,9 +10,10 @@ from pipeflow.runtime.flow.targets import OutChannel, Spread, Target
 from pipeflow.runtime.flow.units import Part, parts_of
 from pipeflow.transports.base import Packet
 from pipeflow.transports.codec import Encoder
+from tests.runtime.loop_fakes import PlainAsPackets
 
 
-class Sender:
+class Sender(PlainAsPackets):
     """Keeps the parts that it was asked to send."""
 
     hands_over = False

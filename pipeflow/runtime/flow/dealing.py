@@ -10,6 +10,7 @@ none has much to do while another has nothing. Guided self-scheduling (Polychron
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -34,6 +35,7 @@ class Dealing(Express):
         super().__init__(targets[0], batch_items=1, **settings)
         self._targets = targets
         self._most = batch_items
+        self._enough = sys.maxsize  # which of them has room is looked at each time
         self._turn = self._looks = 0
         self._looked_at = self._now()
         self._taken_before = 0

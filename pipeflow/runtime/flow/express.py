@@ -103,7 +103,8 @@ class Express:
         self._end = ends[0] if len(ends) == 1 else None
         bounds = [channel.capacity_bytes for channel in target.channels]
         self._batch_bytes = min(bounds, default=0) // FRAMES_AT_LEAST
-        self._encode = _handed if len(ends) == 1 and ends[0].hands_over else encode_settled
+        self._hands_over = len(ends) == 1 and ends[0].hands_over
+        self._encode = _handed if self._hands_over else encode_settled
         self._emitted, self._cell = counter
         self._lock = lock
         self._wait_for_room = wait_for_room
@@ -142,9 +143,14 @@ class Express:
         with self._lock:
             if self.refused is not None:
                 raise self.refused
-            if len(run.payloads) >= self.batch_items:
+            waiting = len(run.payloads)
+            if waiting >= self.batch_items:
                 self.flush()
             run.begin(prefix, ordinal)
+            if not waiting:  # as most often where items come slowly
+                known = min(self._until - run.first, self.batch_items)
+                if known >= self._enough:
+                    return known
             return self._look()
 
     def list_ordinals(self) -> Callable[[int], None]:
@@ -205,7 +211,8 @@ class Express:
         if waiting >= enough and (
             now - self._waits_since >= LATE_S or waiting >= self.batch_items or self.is_awaited()
         ):
-            self.send()
+            with self._lock:
+                self.flush()
         elif waiting and not self.woken:
             self.wake_up()
 
@@ -305,6 +312,10 @@ class Express:
         self._emitted[self._cell] += count
         if not target.channels:
             target.count(count)
+            return
+        if plain and pile is None and not self._hands_over:
+            if target.send_plain(meta, payloads, born=born):
+                self._reader_left()
             return
         packet = pile.packet() if pile is not None else self._encode(payloads, plain)
         if packet.shared_bytes:

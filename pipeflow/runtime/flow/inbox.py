@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from pickle import loads
-from typing import Any
+from typing import Any, TypeAlias
 
 from pipeflow.errors import ItemNotLoadable, PeerLost
 from pipeflow.runtime.board import (
@@ -37,13 +37,13 @@ from pipeflow.runtime.flow.joins import (
 )
 from pipeflow.runtime.flow.keyed import KeyJoin
 from pipeflow.runtime.flow.latest import Latest
-from pipeflow.runtime.flow.merging import Merge
+from pipeflow.runtime.flow.merging import Merge, Straight
 from pipeflow.runtime.flow.refused import InputNotLoadable
 from pipeflow.runtime.flow.relief import Relief
 from pipeflow.runtime.flow.units import first_id, id_at
 from pipeflow.runtime.flow.zipping import ZipByPosition
 from pipeflow.runtime.messages import Barrier, EndOfInput
-from pipeflow.transports.base import FrameKind, Packet
+from pipeflow.transports.base import NOTHING, Frame, FrameKind, Packet
 from pipeflow.values import dataclass, field
 
 #: Turns a packet into payloads; ``private`` makes arrays writable copies.
@@ -51,6 +51,9 @@ Decode = Callable[[Packet, bool], list[Any]]
 
 #: Makes items of a packet and of what its frame says of them, without opening them.
 Seal = Callable[[Packet, bytes, bool], list[Any]]
+
+#: What a stage's loop gets.
+Message: TypeAlias = Call | Calls | Lone | Unjoinable | UnitEnd | Barrier | EndOfInput
 
 #: To unpickle so few bytes of plain data runs no code of the user's and takes hardly any memory:
 #: who does so need not note it first.
@@ -95,6 +98,7 @@ class Inbox:
     _by_position: ZipByPosition | None = field(init=False)
     _by_key: KeyJoin | None = field(init=False)
     _latest: Latest | None = field(init=False)
+    _straight: Straight | None = field(init=False)  # takes plain frames of the one channel
 
     def __post_init__(self) -> None:
         self._by_position = self.join if isinstance(self.join, ZipByPosition) else None
@@ -104,8 +108,9 @@ class Inbox:
         self._relief = Relief(self.ports, self.row)
         if len(self._open) == 1:
             self._cells = self._open[0][1].receiver.frame_cells()
+        self._straight = self._short_way()
 
-    def take(self) -> Call | Calls | Lone | Unjoinable | UnitEnd | Barrier | EndOfInput | None:
+    def take(self) -> Message | None:
         """The next message, or ``None`` when nothing is there yet.
 
         Whoever gets a ``Call`` says ``delivered`` before the function is called; of ``Calls``
@@ -116,6 +121,20 @@ class Inbox:
             ProtocolError: A frame or a unit is missing.
             InputNotLoadable: An item cannot be unpickled.
         """
+        straight = self._straight
+        if straight is not None and not straight.ready:
+            _, channel = self._open[0]
+            frame = channel.receiver.receive_plain()
+            if frame:
+                meta, pickled, cost = frame
+                payloads = loads(pickled)
+                owed = FrameNote(channel, 0, len(payloads), 0, cost)
+                row = straight.row_of(channel.first_writer, meta, payloads, owed)
+                if row is not None:
+                    return row
+            elif frame is NOTHING:
+                self.settle()
+                return None
         while True:
             if self._latest is not None and self._latest.idle():
                 self._freshen()
@@ -141,6 +160,14 @@ class Inbox:
                     self._pay(origin.frame)
                 case _:
                     return output
+
+    def _short_way(self) -> Straight | None:
+        """What takes frames of plain items as they come; ``None``: they go the longer way."""
+        join = self.join
+        if type(join) is not Straight or self._cells is None or self.seal is not None:
+            return None
+        (_, channel), *_ = self._open
+        return None if channel.on_demand or self._relief.lanes else join
 
     def give_rows(self) -> None:
         """Its reader knows ``Calls`` that end their units."""
@@ -199,6 +226,10 @@ class Inbox:
             return
         note: FrameNote = calls.origin.frame
         note.items -= count
+        if not note.items and count == note.left and not note.nbytes:
+            note.left = 0  # all of it at once, as most often where items come slowly
+            note.channel.receiver.took(note.writer, count, 0)
+            return
         note.owed += count
         if not note.items or note.owed >= note.channel.lot:
             if self._owing:
@@ -207,9 +238,9 @@ class Inbox:
         else:
             self._owing[id(note)] = note
 
-    def edge_of(self, calls: Calls) -> int:
-        """Number of the edge that they came over."""
-        return self.ports[calls.origin.port].edge
+    def port_of(self, calls: Calls) -> InPort:
+        """The edge that they came over."""
+        return self.ports[calls.origin.port]
 
     def unmatched(self, lone: Lone) -> None:
         """An item has no partner and goes its own way."""
@@ -316,9 +347,19 @@ class Inbox:
                         break
 
     def _receive_from(self, port: InPort, channel: InChannel) -> bool:
-        if channel.on_demand and not channel.wanted:
-            channel.wanted = 1
-            channel.receiver.want(1)
+        if channel.on_demand:
+            if not channel.wanted:
+                channel.wanted = 1
+                channel.receiver.want(1)
+        elif self.seal is None:
+            plain = channel.receiver.receive_plain()
+            if plain:
+                meta, pickled, cost = plain
+                payloads = loads(pickled)
+                self._feed(port, meta, payloads, FrameNote(channel, 0, len(payloads), 0, cost))
+                return True
+            if plain is NOTHING:
+                return False
         try:
             frame = channel.receiver.receive()
         except StopIteration:
@@ -333,32 +374,36 @@ class Inbox:
             return True
         if frame is None:
             return False
-        packet = frame.packet
-        if packet is not None:
-            note = FrameNote(
-                channel, frame.writer, packet.items, packet.shared_bytes, frame.credits
-            )
-            if self._relief.lanes:
-                self._relief.note(note)
-            if packet.handed is not None:
-                payloads = packet.handed
-            elif self.seal is not None:
-                payloads = self.seal(packet, frame.meta, port.private)
-            elif packet.plain and len(packet.pickled) < QUIET_BYTES:
-                payloads = loads(packet.pickled)
-            else:
-                payloads = self._load(port, packet, frame.meta)
-            channel.receiver.confirm()
-            if channel.on_demand:
-                channel.wanted = max(0, channel.wanted - packet.items)
-            writer = channel.first_writer + frame.writer
-            port.intake.feed_frame(writer, frame.meta, payloads, note)
+        if frame.packet is not None:
+            self._take_in(port, channel, frame, frame.packet)
         elif frame.kind is FrameKind.BARRIER:
             self._align(int.from_bytes(frame.meta, "little"), id(channel) + frame.writer)
         else:
             # Others may still write the same queue, and wait until nobody waits for this one.
             port.intake.end(channel.first_writer + frame.writer)
         return True
+
+    def _take_in(self, port: InPort, channel: InChannel, frame: Frame, packet: Packet) -> None:
+        """Make items of a frame, and say that its buffers are held."""
+        if packet.handed is not None:
+            payloads = packet.handed
+        elif self.seal is not None:
+            payloads = self.seal(packet, frame.meta, port.private)
+        elif packet.plain and len(packet.pickled) < QUIET_BYTES:
+            payloads = loads(packet.pickled)
+        else:
+            payloads = self._load(port, packet, frame.meta)
+        channel.receiver.confirm()
+        if channel.on_demand:
+            channel.wanted = max(0, channel.wanted - packet.items)
+        note = FrameNote(channel, frame.writer, packet.items, packet.shared_bytes, frame.credits)
+        self._feed(port, frame.meta, payloads, note)
+
+    def _feed(self, port: InPort, meta: bytes, payloads: list[Any], note: FrameNote) -> None:
+        """Give what came to the edge's intake."""
+        if self._relief.lanes:
+            self._relief.note(note)
+        port.intake.feed_frame(note.channel.first_writer + note.writer, meta, payloads, note)
 
     def _raise_lost(self) -> None:
         """Nothing is left to work on. Before it is said that a writer is gone results may leave.
@@ -394,7 +439,7 @@ class Inbox:
     def _drop(self, port: InPort, channel: InChannel) -> None:
         channel.over = True
         self._open.remove((port, channel))
-        self._cells = None
+        self._cells = self._straight = None
         self._relief.over(channel)
 
     def settle(self) -> None:

@@ -35,7 +35,8 @@ class Straight:
     def __init__(self, *, writers: int, lanes: int, lane_base: int) -> None:
         self._open = set(range(writers))
         self._base = lane_base
-        self._ready: deque[Output] = deque()
+        #: What was made of frames and not taken yet.
+        self.ready: deque[Output] = deque()
         #: For each lane, the number after the last unit that came.
         self.frontier = [0] * lanes
 
@@ -45,29 +46,38 @@ class Straight:
             for part in parts_of(meta, payloads):
                 self.feed(writer, part, frame)
             return
+        self.ready.append(self._calls_of(writer, meta, payloads, frame))
+
+    def row_of(self, writer: int, meta: bytes, payloads: list[Any], frame: object) -> Calls | None:
+        """``feed_frame`` and ``take`` at once, while nothing is ready; ``None``: ``take`` it."""
+        if meta[0] == PLAIN_FORM:
+            return self._calls_of(writer, meta, payloads, frame)
+        self.feed_frame(writer, meta, payloads, frame)
+        return None
+
+    def _calls_of(self, writer: int, meta: bytes, payloads: list[Any], frame: object) -> Calls:
+        """What a frame is whose meta begins with ``PLAIN_FORM``."""
         count = len(payloads)
         unit, prefix, ordinals = plain_run(meta, count)
         self.frontier[0] = max(self.frontier[0], unit + count)
         origin = _make_origin((0, writer, frame))
-        self._ready.append(
-            _make_calls((prefix, ordinals, payloads, self._base, unit, origin, False))
-        )
+        return _make_calls((prefix, ordinals, payloads, self._base, unit, origin, False))
 
     def feed(self, writer: int, part: Part, frame: object) -> None:
         """A part has come."""
         lane, unit, span, *_ = part
         self.frontier[lane] = max(self.frontier[lane], unit + span)
-        _append_calls(self._ready, part, lane + self._base, Origin(0, writer, frame))
+        _append_calls(self.ready, part, lane + self._base, Origin(0, writer, frame))
 
     def end(self, writer: int) -> None:
         """Nothing more comes from this writer."""
         self._open.discard(writer)
 
     def take(self) -> Output | None:
-        return self._ready.popleft() if self._ready else None
+        return self.ready.popleft() if self.ready else None
 
     def over(self) -> bool:
-        return not self._ready and not self._open
+        return not self.ready and not self._open
 
     def waits_for(self) -> int | None:
         return 0

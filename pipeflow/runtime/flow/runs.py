@@ -31,6 +31,7 @@ OURS: Final = 2
 #: One form for each length of prefix.
 _PLAIN: Final = tuple(struct.Struct(f"<BBQQ{depth}Q") for depth in range(8))
 PLAIN_FORM: Final = 1
+_unpack_one: Final = _PLAIN[1].unpack
 
 
 class Cut(NamedTuple):
@@ -249,6 +250,9 @@ def id_of(squeezed: tuple[Any, Any], index: int) -> ItemId:
 
 def plain_run(meta: bytes, count: int) -> tuple[int, ItemId, range]:
     """What a frame says whose meta begins with ``PLAIN_FORM``: first unit, prefix, ordinals."""
+    if meta[1] == 1:  # as most
+        _, _, unit, first, stage = _unpack_one(meta)
+        return unit, (stage,), range(first, first + count)
     _, _, unit, first, *prefix = _PLAIN[meta[1]].unpack(meta)
     return unit, tuple(prefix), range(first, first + count)
 

@@ -9,6 +9,7 @@ item.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from pickle import dumps
 from typing import Any
 
 from pipeflow.errors import PeerClosed
@@ -16,6 +17,8 @@ from pipeflow.planner.plan import Route
 from pipeflow.runtime.board import COPIED_BYTES, SENT, SHARED_BYTES, Words
 from pipeflow.runtime.flow.units import Batch
 from pipeflow.transports.base import Packet, Sender
+from pipeflow.transports.building import PROTOCOL
+from pipeflow.transports.codec import encode_settled
 from pipeflow.values import dataclass, field
 
 #: Items in one frame at most: enough to make the cost of a frame small beside the items.
@@ -160,6 +163,25 @@ class Target:
             self.sending = -1
         self.drop(channel)
         return True
+
+    def send_plain(self, meta: bytes, payloads: list[Any], *, born: int) -> bool:
+        """``send_run`` of plain items."""
+        count = len(payloads)
+        if len(self.channels) != 1 or self.lost_rows:
+            return self.send_run(meta, encode_settled(payloads, True), count, born=born)
+        (channel,) = self.channels  # as most often
+        pickled, row = dumps(payloads, PROTOCOL), channel.row
+        row[SENT] += count
+        self.sending = born
+        try:
+            channel.sender.send_plain(meta, pickled, count)
+        except PeerClosed:
+            self.drop(channel)
+            return True
+        finally:
+            self.sending = -1
+        row[COPIED_BYTES] += len(pickled)
+        return False
 
     def drop(self, channel: OutChannel) -> None:
         """The reader of this channel needs no more."""

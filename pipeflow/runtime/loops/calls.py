@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, assert_never
@@ -9,6 +10,7 @@ from typing import Any, Final, assert_never
 from pipeflow.errors import ItemNotSerializable, PipeflowError, ProgramFailed, ProgramGivenUp
 from pipeflow.planner.plan import NAMED_JOINS, Numbering
 from pipeflow.runtime.board import (
+    DELIVERED,
     EMPTY,
     FAILED,
     HAND_DEPTH,
@@ -19,6 +21,7 @@ from pipeflow.runtime.board import (
     put_hand,
 )
 from pipeflow.runtime.flow.express import Express
+from pipeflow.runtime.flow.inbox import Message
 from pipeflow.runtime.flow.joins import Call, Calls, Lone, UnitEnd, Unjoinable
 from pipeflow.runtime.flow.keeping import Keeping
 from pipeflow.runtime.flow.refused import ReadersGone, ResultNotSerializable
@@ -55,7 +58,7 @@ class CallLoop(StageLoop):
     def _run(self) -> Iterator[bool]:
         inbox = self.inbox
         assert inbox is not None
-        rest_until: float | None = None
+        rest_until = math.inf
         # Who keeps the units of others may send nothing between them.
         timed = self.work.due is not None and self.stage.numbering is not Numbering.KEEP
         if self._knows_rows():
@@ -65,56 +68,61 @@ class CallLoop(StageLoop):
                 yield from self._give_due()
             message = inbox.take()
             if type(message) is Calls:
-                yield from self._call_all(message)
-                message = None
-                if self._spending.ahead:
-                    self._judge_at_mark()
-                yield GOES_ON
+                rest = self._call_all(message)
+            elif type(message) is Call:
+                rest = self._call(message)
+            elif message is None:
+                self.outbox.flush()
+                if inbox.no_more_calls():
+                    now = time.monotonic()
+                    rest_until = min(rest_until, now + REST_S)
+                    if now >= rest_until:
+                        yield from self._finish({})
+                        return
+                yield WAITS
                 continue
-            if type(message) is Call:
-                many = self._call(message)
-                message = None
-                if many is not None:
-                    yield from many
-                if self._spending.ahead:
-                    self._judge_at_mark()
-                yield GOES_ON
+            elif isinstance(message, EndOfInput):
+                self._ordinal = max(self._ordinal, message.ids)
+                yield from self._finish(message.units)
+                return
+            else:
+                self._heed(message)
                 continue
-            match message:
-                case UnitEnd(lane, unit, span, free):
-                    self.outbox.end_unit(lane, unit, span, free=free)
-                case EndOfInput(units, ids):
-                    self._ordinal = max(self._ordinal, ids)
-                    yield from self._finish(units)
-                    return
-                case None:
-                    self.outbox.flush()
-                    if inbox.no_more_calls():
-                        rest_until = rest_until or time.monotonic() + REST_S
-                        if time.monotonic() >= rest_until:
-                            yield from self._finish({})
-                            return
-                    yield WAITS
-                case Lone():
-                    self._lone(message)
-                case Unjoinable(call, error):
-                    self._cannot_join(call, error)
-                case Barrier(checkpoint):
-                    self.outbox.barrier(checkpoint)
-                case Call() | Calls():
-                    raise AssertionError(message)
-                case _:
-                    assert_never(message)
+            message = None
+            if rest is not None:
+                yield from rest
+                rest = None
+            if self._spending.ahead:
+                self._judge_at_mark()
+            yield GOES_ON
+
+    def _heed(self, message: Message) -> None:
+        """What comes beside calls, and is not the end."""
+        match message:
+            case UnitEnd(lane, unit, span, free):
+                self.outbox.end_unit(lane, unit, span, free=free)
+            case Lone():
+                self._lone(message)
+            case Unjoinable(call, error):
+                self._cannot_join(call, error)
+            case Barrier(checkpoint):
+                self.outbox.barrier(checkpoint)
+            case Call() | Calls() | EndOfInput():
+                raise AssertionError(message)
+            case _:
+                assert_never(message)
 
     def _knows_rows(self) -> bool:
         """Whether rows of calls may come where the stage keeps units; see ``Calls.end_units``."""
         return True
 
-    def _call_all(self, calls: Calls) -> Iterator[bool]:
-        """A row of calls: the tight loop as far as it goes, the rest one by one."""
-        count, at, outbox = len(calls.payloads), 0, self.outbox
-        inbox = self.inbox
-        assert inbox is not None
+    def _call_all(self, calls: Calls) -> Iterator[bool] | None:
+        """A row of calls: the tight loop as far as it goes, the rest one by one.
+
+        Returns:
+            What is left to do if the tight loop does not go all the way.
+        """
+        outbox = self.outbox
         express: Express | None = None
         keeping: Keeping | None = None
         if calls.end_units:
@@ -124,27 +132,73 @@ class CallLoop(StageLoop):
             express = outbox.express(OUT)
             tight = express is not None or not outbox.is_read(OUT)
         if not tight or len(calls.prefix) >= HAND_DEPTH_MAX:
-            yield from self._call_each(calls)
-            return
+            return self._call_each(calls)
+        halt = self._call_tight(calls, 0, express, keeping)
+        return None if halt is None else self._call_rest(calls, halt, express, keeping)
+
+    def _call_tight(
+        self, calls: Calls, at: int, express: Express | None, keeping: Keeping | None
+    ) -> Halt | None:
+        """Calls from this one on, as far as the tight loop goes; ``None``: all the way.
+
+        Those for whose results there is room, and whose credit may be given back together, go in
+        one span.
+        """
+        inbox, row, call = self.inbox, self.row, self.work.call
+        assert inbox is not None
+        assert call is not None
+        prefix, ordinals, count = calls.prefix, calls.ordinals, len(calls.payloads)
+        port, lot = inbox.port_of(calls), inbox.lot(calls)
+        self.hand = ()
         while at < count:
             if express is None:
                 most = count
             elif keeping is not None:
-                most = keeping.room_at(calls.prefix, calls.ordinals[at], calls.unit + at)
+                most = keeping.room_at(prefix, ordinals[at], calls.unit + at)
             else:
-                most = express.room(calls.prefix, calls.ordinals[at])
-            end = min(count, at + max(1, most), at + inbox.lot(calls))
-            halt = self._call_some(calls, (at, end), express, wait=not most)
+                most = express.room(prefix, ordinals[at])
+            end = min(count, at + (most or 1), at + lot)
+            alone = end == at + 1
+            if alone:
+                inbox.pay(calls, 1)  # what is in hand does not count against the edge
+            span, edge = (at, end), port.edge
+            if express is not None:
+                wait = not most
+                halt = call_into(call, calls, span, row=row, edge=edge, express=express, wait=wait)
+            else:
+                halt = call_only(call, calls, span, row=row, edge=edge)
+                if halt.unread:
+                    self.outbox.count_unread(OUT, halt.unread)
+            reached = halt.at
+            called = reached - at
+            row[PROCESSED] += called
+            if halt.empty:
+                row[EMPTY] += halt.empty
+            if reached != end:
+                called += 1  # the one that is still to be answered for
+            row[RECEIVED] += called
+            port.row[DELIVERED] += called
+            end_row(row)
+            if not alone:
+                inbox.pay(calls, called)
+            if reached != end:
+                return halt
             at = end
-            if halt.at == end:
-                continue
-            at = halt.at + 1
-            many = self._answer(calls.single(halt.at), halt)
+        return None
+
+    def _call_rest(
+        self, calls: Calls, halt: Halt | None, express: Express | None, keeping: Keeping | None
+    ) -> Iterator[bool]:
+        """Answer for the call at which the tight loop came to a halt, and go on behind it."""
+        while halt is not None:
+            at = halt.at
+            many = self._answer(calls.single(at), halt)
+            halt = None
             if many is not None:
                 yield from many
             if calls.end_units:
-                outbox.end_unit(calls.lane, calls.unit + halt.at, 1, free=False)
-            del halt
+                self.outbox.end_unit(calls.lane, calls.unit + at, 1, free=False)
+            halt = self._call_tight(calls, at + 1, express, keeping)
 
     def _call_each(self, calls: Calls) -> Iterator[bool]:
         """A row of calls, one by one."""
@@ -156,35 +210,6 @@ class CallLoop(StageLoop):
                 self.outbox.end_unit(calls.lane, calls.unit + index, 1, free=False)
             if self._spending.ahead:
                 self._judge_at_mark()
-
-    def _call_some(
-        self, calls: Calls, span: tuple[int, int], express: Express | None, *, wait: bool
-    ) -> Halt:
-        """Calls for whose results there is room, and whose credit may be given back together."""
-        inbox, row, call = self.inbox, self.row, self.work.call
-        assert inbox is not None
-        assert call is not None
-        at, end = span
-        self.hand = ()
-        edge = inbox.edge_of(calls)
-        if end == at + 1:
-            inbox.pay(calls, 1)  # what is in hand does not count against the edge
-        if express is not None:
-            halt = call_into(call, calls, span, row=row, edge=edge, express=express, wait=wait)
-        else:
-            halt = call_only(call, calls, span, row=row, edge=edge)
-        if halt.unread:
-            self.outbox.count_unread(OUT, halt.unread)
-        called = min(halt.at + 1, end) - at
-        row[RECEIVED] += called
-        if halt.empty:
-            row[EMPTY] += halt.empty
-        row[PROCESSED] += halt.at - at
-        inbox.delivered_in(calls, called)
-        end_row(row)
-        if end != at + 1:
-            inbox.pay(calls, called)
-        return halt
 
     def _answer(self, call: Call, halt: Halt) -> Iterator[bool] | None:
         """What follows the call that ended a row."""

@@ -10,6 +10,7 @@ keys only text is passed: not all that can be hashed can be pickled.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from sys import getrefcount
 from typing import Any, Final, NamedTuple, Protocol
@@ -23,8 +24,8 @@ from pipeflow.stages.work import BadRecord, Routed
 
 #: References to a result that is the item, and that nobody else holds. The pair it came in is in
 #: our hands when they are counted: ``zip`` keeps it only as long as no one else, such as a memory
-#: profiler, does. There are two lists as well, and its own name.
-_ITEM: Final = OURS + 4
+#: profiler, does. There is a list as well, or two of them for a part of a row, and its own name.
+_ITEM: Final = OURS + 3
 #: Its first cell never says to go no further.
 NEVER: Final = bytes(1)
 #: What a source or a function gives that is more than an item.
@@ -63,6 +64,11 @@ class Gathered(NamedTuple):
     appended: int
     result: Any = None
     error: BaseException | None = None
+
+
+#: One is made for each frame, and this is the shortest way.
+_make_halt: Final[Callable[[tuple[Any, ...]], Halt]] = partial(tuple.__new__, Halt)
+_make_gathered: Final[Callable[[tuple[Any, ...]], Gathered]] = partial(tuple.__new__, Gathered)
 
 
 class Asking(Protocol):
@@ -156,7 +162,7 @@ def _gathered(
     error: BaseException | None = None,
 ) -> Gathered:
     first, step, _ = numbers
-    return Gathered((ordinal - first) // step, result, error)
+    return _make_gathered(((ordinal - first) // step, result, error))
 
 
 def _listing(express: Express, *, counts_on: bool) -> Callable[[int], None] | None:
@@ -211,7 +217,9 @@ def call_into(
         wait: There is no room yet for the one result; else there is for all.
     """
     start, stop = span
-    ordinals, payloads = calls.ordinals[start:stop], calls.payloads[start:stop]
+    ordinals, payloads, of_item = calls.ordinals, calls.payloads, _ITEM
+    if stop - start < len(payloads):
+        ordinals, payloads, of_item = ordinals[start:stop], payloads[start:stop], _ITEM + 1
     last, numbers = begin_row(row, edge, calls.prefix, ordinals)
     pairs = zip(numbers, payloads, strict=True)
     run, waiting = express.run, express.run.payloads
@@ -229,7 +237,7 @@ def call_into(
                 row[last] = ordinal
                 result = call(payload)
                 kind = type(result)
-                alone = getrefcount(result) == (OURS if result is not payload else _ITEM)
+                alone = getrefcount(result) == (OURS if result is not payload else of_item)
                 settled = False
                 if kind is dict:
                     if alone and quick:
@@ -263,7 +271,7 @@ def call_into(
             express.send_if_idle(together, rest=not left and stop == len(calls.payloads))
     except BaseException as error:  # the user's code, sys.exit too: a boundary
         return Halt(start + begun(row) - 1, empty, error=error)
-    return Halt(stop, empty)
+    return _make_halt((stop, empty, 0, None, None))
 
 
 def call_only(
@@ -279,7 +287,9 @@ def call_only(
         edge: Number of the edge that the items came over.
     """
     start, stop = span
-    ordinals, payloads = calls.ordinals[start:stop], calls.payloads[start:stop]
+    ordinals, payloads = calls.ordinals, calls.payloads
+    if stop - start < len(payloads):
+        ordinals, payloads = ordinals[start:stop], payloads[start:stop]
     last, numbers = begin_row(row, edge, calls.prefix, ordinals)
     empty, unread = 0, 0
     try:
@@ -295,4 +305,4 @@ def call_only(
             unread += 1
     except BaseException as error:  # the user's code, sys.exit too: a boundary
         return Halt(start + begun(row) - 1, empty, unread, error=error)
-    return Halt(stop, empty, unread)
+    return _make_halt((stop, empty, unread, None, None))

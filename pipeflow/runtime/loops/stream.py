@@ -124,7 +124,7 @@ class StreamLoop(StageLoop):
         inbox, row = self.inbox, self.row
         assert inbox is not None
         payloads, prefix, ordinals = calls.payloads, calls.prefix, calls.ordinals
-        edge = inbox.edge_of(calls)
+        edge = inbox.port_of(calls).edge
         for index in range(len(payloads)):
             self._let_go()
             note_edge(row, edge)

@@ -67,6 +67,9 @@ class Inbox(test_keeping.Inbox):
     def is_on_demand(self) -> bool:
         return False
 
+    def delivered_in(self, calls: Calls, count: int) -> None:
+        """Counted by the row."""
+
 
 class Runner:
     """Stands for the process: does to each item what its fate is, a step at a time."""
