@@ -209,12 +209,11 @@ def _check(arguments: argparse.Namespace) -> None:
 def _cut(pipeline: Pipeline, target: str, count: int) -> Pipeline:
     from pipeflow.cli.until import until
     from pipeflow.planner.expand import expand, port_in
-    from pipeflow.planner.make import only_to
     from pipeflow.stages.registry import stage_types
 
     expanded = expand(pipeline)
     port = str(port_in(expanded, target))
-    return until(expanded.pipeline, port, count, stage_types=stage_types(), only_to=only_to)
+    return until(expanded.pipeline, port, count, stage_types=stage_types())
 
 
 def _plan(pipeline: Pipeline, world: World, *, fusion: bool) -> Plan:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 
 from pipeflow.errors import UsageError
+from pipeflow.planner.make import only_to
 from pipeflow.planner.traits import ports_of
 from pipeflow.spec.pipeline import ERRORS, OUT, Edge, Pipeline, PortRef, Stage, Use
 from pipeflow.spec.stage_type import Role, StageType
 from pipeflow.values import replace
-
-#: Cuts a pipeline down to what leads to a stage.
-OnlyTo = Callable[[Pipeline, str], Pipeline]
 
 
 def until(
@@ -20,7 +18,6 @@ def until(
     count: int,
     *,
     stage_types: Mapping[str, StageType],
-    only_to: OnlyTo,
 ) -> Pipeline:
     """Keep what leads to a stage, and print its first items.
 
@@ -31,20 +28,15 @@ def until(
         target: ``stage`` or ``stage.port``.
         count: How many items.
         stage_types: The operators; ``take`` and ``print`` are used.
-        only_to: The planner's cut.
 
     Raises:
         UsageError: There is no such stage or port, or it is disabled.
     """
     name, _, port = target.partition(".")
-    cut = only_to(pipeline, name)
+    cut = only_to(pipeline, name, with_letters=port == ERRORS)
     stage = next(each for each in pipeline.stages if each.name == name)
     if not _is_sink(stage):
         _require_port(stage, port or OUT)
-    if port == ERRORS:
-        # The cut has no reader of dead letters, so it skips them; here is their reader again.
-        stages = tuple(stage if each.name == name else each for each in cut.stages)
-        cut = replace(cut, stages=stages)
     if _is_sink(stage) and not stage.named_inputs:
         kept = tuple(each for each in cut.stages if each.name != name)
         edges = stage.edges

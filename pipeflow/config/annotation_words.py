@@ -10,6 +10,17 @@ from pipeflow.config.nodes import Node, Scalar
 from pipeflow.config.scalars import TRUTHS, resolve
 from pipeflow.suggest import did_you_mean
 
+#: What a list in a file may be for, by the last name of an annotation.
+LISTS: Final = frozenset(
+    {
+        "list", "List", "Sequence", "MutableSequence", "Iterable", "Collection",
+        "set", "Set", "frozenset", "FrozenSet", "AbstractSet", "MutableSet",
+    }
+)  # fmt: skip
+TUPLES: Final = frozenset({"tuple", "Tuple"})
+#: What a mapping in a file may be for.
+MAPPINGS: Final = frozenset({"dict", "Dict", "Mapping", "MutableMapping"})
+
 _SPOKEN: Final[Mapping[str, str]] = {
     "timedelta": "a duration such as 50ms, 2s, 5m",
     "datetime": "a date and time such as 2024-05-01T12:30",
@@ -19,7 +30,7 @@ _SPOKEN: Final[Mapping[str, str]] = {
 }
 _TEXTS: Final = frozenset({"str", "Path", "PurePath", "PathLike"})
 _NUMBERS: Final = frozenset({"int", "float", "complex", "Decimal"})
-_LISTS: Final = frozenset(
+_SPOKEN_LISTS: Final = frozenset(
     {"list", "List", "Sequence", "Iterable", "Collection", "set", "frozenset"}
 )
 
@@ -75,7 +86,7 @@ def mended(node: Node, tree: ast.expr) -> str:
         return _mended_text(value, node, name, tree)
     if value is None:
         return "leave it out for the default" if not text else ""
-    if name in _LISTS:
+    if name in _SPOKEN_LISTS:
         return f"write [{text}]"
     if name in _TEXTS:
         return f'write "{text}" in quotes'
@@ -89,7 +100,7 @@ def mended(node: Node, tree: ast.expr) -> str:
 
 
 def _mended_text(value: str, node: Scalar, name: str, tree: ast.expr) -> str:
-    if name in _LISTS:
+    if name in _SPOKEN_LISTS:
         return f"write [{value}]"
     if name in _NUMBERS | {"bool"}:
         if node.quoted and isinstance(resolve(value), bool if name == "bool" else int | float):

@@ -10,7 +10,16 @@ import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, TypeGuard
 
-from pipeflow.config.annotation_words import is_optional, last_name, members, mended, words
+from pipeflow.config.annotation_words import (
+    LISTS,
+    MAPPINGS,
+    TUPLES,
+    is_optional,
+    last_name,
+    members,
+    mended,
+    words,
+)
 from pipeflow.config.nodes import Map, Node, Scalar, Seq, kind_of, plain
 from pipeflow.config.problem import Problem
 from pipeflow.config.scalars import reread
@@ -19,14 +28,6 @@ from pipeflow.errors import Location
 from pipeflow.suggest import did_you_mean
 from pipeflow.values import dataclass, replace
 
-_LISTS: Final = frozenset(
-    {
-        "list", "List", "Sequence", "MutableSequence", "Iterable", "Collection",
-        "set", "Set", "frozenset", "FrozenSet", "AbstractSet", "MutableSet",
-    }
-)  # fmt: skip
-_TUPLES: Final = frozenset({"tuple", "Tuple"})
-_MAPPINGS: Final = frozenset({"dict", "Dict", "Mapping", "MutableMapping"})
 #: Annotations that ask for nothing; a text from outside is a number then, if it looks like one.
 _ANYTHING: Final = frozenset({"Any", "object"})
 _NESTED: Final = 20
@@ -122,11 +123,11 @@ def _generic(
             return _fit(node, arguments[0], depth)
         case "Literal" | "Enum":
             return _scalar(node, tree, lambda value: _is_choice(value, arguments))
-        case _ if name in _LISTS:
+        case _ if name in LISTS:
             return _list(node, tree, lambda _: arguments[0], depth)
-        case _ if name in _TUPLES:
+        case _ if name in TUPLES:
             return _tuple(node, tree, arguments, depth)
-        case _ if name in _MAPPINGS:
+        case _ if name in MAPPINGS:
             return _mapping(node, tree, arguments, depth)
         case "PathLike":
             return _scalar(node, tree, _is_text)
@@ -139,9 +140,9 @@ def _generic(
 def _name(node: Node, tree: ast.expr, name: str) -> object:
     if name in _ANYTHING:
         return _loose(node)
-    if name in _LISTS | _TUPLES:
+    if name in LISTS | TUPLES:
         return plain(node) if isinstance(node, Seq) else _misfit(node, tree)
-    if name in _MAPPINGS:
+    if name in MAPPINGS:
         return plain(node) if isinstance(node, Map) else _misfit(node, tree)
     fits = _NAMES.get(name)
     return plain(node) if fits is None else _scalar(node, tree, fits)

@@ -23,7 +23,7 @@ from pipeflow.config.nodes import Map
 from pipeflow.config.param_options import param_options
 from pipeflow.config.params import Params, read_params
 from pipeflow.config.problem import Problem
-from pipeflow.config.reader import Document, read_file
+from pipeflow.config.reader import SUFFIXES, Document, read_file
 from pipeflow.config.readings import with_readings
 from pipeflow.config.shape import check_shape
 from pipeflow.config.stage.part import Asked, params_by_with
@@ -42,9 +42,6 @@ MOST_FILES: Final = 500
 
 #: Characters of all these files together.
 MOST_TEXT: Final = 8_000_000
-
-#: What a file may be called: messages show lines of it, and no other file is to be shown by them.
-_SUFFIXES: Final = (".yaml", ".yml", ".json")
 
 #: Mistakes of the stage that names a file, not of the file.
 _NOT_THERE: Final = frozenset({"file-missing", "directory", "unreadable"})
@@ -173,7 +170,8 @@ class Below:
                 problem="${…} is not filled in here: 'pipeline' is the path of a file as it is",
                 hint="write the path; `enabled` chooses between two stages",
             )
-        if "\0" in named or not named.endswith(_SUFFIXES):
+        if "\0" in named or not named.endswith(SUFFIXES):
+            # Messages show lines of such a file, and no other is to be shown by them.
             folder = not named or os.path.isdir(file)  # noqa: PTH112 - "" is no Path
             kind = "the path of a file, and this is a folder" if folder else "a pipeline file"
             return Problem(

@@ -16,15 +16,14 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from pipeflow.config.build import Origin
-from pipeflow.config.inclusion import AskedFor, Inclusion, read_one
+from pipeflow.config.inclusion import AskedFor, Inclusion, One, read_one
 from pipeflow.config.nodes import FROM_PARAM, FROM_SET, Map
 from pipeflow.config.overlay import lay_over, set_value
-from pipeflow.config.params import HIDDEN
 from pipeflow.config.reader import Document, from_mapping, read_file, read_text
 from pipeflow.errors import Finding, by_place, errors_of
 from pipeflow.spec.pipeline import Pipeline
 from pipeflow.spec.stage_type import StageType
-from pipeflow.telemetry.masking import masker
+from pipeflow.telemetry.masking import MASK, masker
 from pipeflow.values import dataclass, field, replace
 
 Source: TypeAlias = str | os.PathLike[str] | Mapping[str, object]
@@ -101,21 +100,35 @@ def load(
     )
     asked_for = AskedFor(params or {}, sources, (*findings, *more))
     loaded = read_one(tree, origin, asked_for, inclusion.below(origin.file, on_disk=_on_disk(path)))
-    shown = dict(loaded.sources)
+    return _without_secrets(loaded, inclusion.run_id, sets, params or {})
+
+
+def _without_secrets(
+    read: One, run_id: str, sets: Sequence[str], params: Mapping[str, object]
+) -> Loaded:
+    """What became of a file, as it may be shown.
+
+    Args:
+        read: What was read.
+        run_id: What its run is called.
+        sets: As for ``load``.
+        params: Likewise.
+    """
+    sources = dict(read.sources)
     if sets:
-        shown[FROM_SET] = _without_params(sets)
+        sources[FROM_SET] = _without_params(sets)
     if params:
-        shown[FROM_PARAM] = loaded.params.as_given(params)
-    masked = masker(loaded.pipeline.secrets)
+        sources[FROM_PARAM] = read.params.as_given(params)
+    masked = masker(read.pipeline.secrets)
     findings = [
         replace(each, problem=masked(each.problem), hint=masked(each.hint))
-        for each in loaded.findings
+        for each in read.findings
     ]
     return Loaded(
-        pipeline=replace(loaded.pipeline, run_id=inclusion.run_id),
+        pipeline=replace(read.pipeline, run_id=run_id),
         findings=by_place(findings),
-        sources=shown,
-        resolved=loaded.tree,
+        sources=sources,
+        resolved=read.tree,
         complete=not errors_of(findings),
     )
 
@@ -161,7 +174,7 @@ def _without_params(sets: Sequence[str]) -> str:
     """What ``--set`` says, a line each; values that are set for parameters may be secret."""
     shown = (text.replace("\n", " ") for text in sets)
     return "\n".join(
-        text.partition("=")[0] + "=" + HIDDEN if text.startswith("params.") else text
+        text.partition("=")[0] + "=" + MASK if text.startswith("params.") else text
         for text in shown
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePath
-from typing import Final
 
 from pipeflow.config.interpolate import Scope, fill_node
 from pipeflow.config.nodes import FROM_PARAM, Entry, Map, Node, Scalar, Seq, TreePath
@@ -17,10 +16,8 @@ from pipeflow.config.suggest import misspelt
 from pipeflow.errors import Finding, Location
 from pipeflow.spec.language import PARAM
 from pipeflow.suggest import did_you_mean
+from pipeflow.telemetry.masking import MASK
 from pipeflow.values import dataclass, field, replace
-
-#: Stands for what must not be shown.
-HIDDEN: Final = "***"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +83,7 @@ class Params:
     def as_given(self, given: Mapping[str, object]) -> str:
         """What ``--param`` says, a line each; what may be a secret is hidden."""
         return "\n".join(
-            f"{name}={HIDDEN if self.declared.get(name, True) else _on_one_line(value)}"
+            f"{name}={MASK if self.declared.get(name, True) else _on_one_line(value)}"
             for name, value in given.items()
         )
 
@@ -223,7 +220,7 @@ def _value_of(
         findings.append(problem.found_at(raw.at, raw.length))
         return None
     node, value = read
-    shown = HIDDEN if secret else _as_written(raw, value)
+    shown = MASK if secret else _as_written(raw, value)
     refused = declared.bounds.refuse(name, value, shown, secret=secret)
     if refused is not None:
         findings.append(refused.found_at(raw.at, raw.length))

@@ -12,6 +12,7 @@ import os
 import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from pipeflow.config.decode import MAX_BYTES, decode
 from pipeflow.config.lines import Lines
@@ -24,7 +25,8 @@ from pipeflow.errors import Finding, Location
 from pipeflow.suggest import did_you_mean
 from pipeflow.values import dataclass
 
-_SUFFIXES = (".yaml", ".yml", ".json")
+#: What a pipeline file may be called.
+SUFFIXES: Final = (".yaml", ".yml", ".json")
 _SMALLEST = "the smallest pipeline: stages: {numbers: {use: range, with: {stop: 3}}}"
 
 
@@ -215,7 +217,7 @@ def _too_large(status: os.stat_result) -> Problem:
 
 def _pipelines_in(folder: Path) -> Sequence[str]:
     try:
-        return sorted(entry.name for entry in folder.iterdir() if entry.suffix in _SUFFIXES)
+        return sorted(entry.name for entry in folder.iterdir() if entry.suffix in SUFFIXES)
     except OSError:
         # Only hints are made of this.
         return ()

@@ -16,10 +16,9 @@ from pipeflow.config.units import duration_text, size_text
 from pipeflow.spec.pipeline import Edge, Pipeline, Stage, Use
 from pipeflow.spec.policies import ArrayMode, ErrorPolicy, Overflow, TransportKind
 from pipeflow.spec.shared import SharedRef
+from pipeflow.telemetry.masking import MASK
 
 #: Stands for what must not be shown.
-HIDDEN: Final = "***"
-
 #: What is used up when the file is resolved; tests set the params that are used up.
 _USED_UP: Final = frozenset({"params", "defaults", "tests"})
 
@@ -85,7 +84,7 @@ class _Shower:
             case Seq():
                 return [self.shown(item, (*path, index)) for index, item in enumerate(node.items)]
             case Scalar(secret=True):
-                return HIDDEN
+                return MASK
             case Scalar(value=str() as text):
                 return self._text(text, path)
             case Scalar(value=SharedRef() as reference):
@@ -95,7 +94,7 @@ class _Shower:
 
     def _text(self, text: str, path: TreePath) -> str:
         for secret in self._secrets:
-            text = text.replace(secret, HIDDEN)
+            text = text.replace(secret, MASK)
         if self._literal(path):
             return text
         # What is no reference any more must not become one when the result is loaded.

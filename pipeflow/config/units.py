@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from typing import Final
 
 from pipeflow.config.problem import Problem
+from pipeflow.spec.durations import DURATION_UNITS, seconds
 
-#: Seconds in each unit.
-DURATION_UNITS: Final = {
-    "ns": 1e-9,
-    "us": 1e-6,
-    "ms": 1e-3,
-    "s": 1.0,
-    "m": 60.0,
-    "h": 3600.0,
-    "d": 86400.0,
-}
 #: Bytes in each unit.
 SIZE_UNITS: Final = {
     "B": 1,
@@ -38,7 +28,6 @@ SIZE_PATTERN: Final = (
 )
 _POWERS: Final = {"K": (3, 10), "M": (6, 20), "G": (9, 30), "T": (12, 40)}
 _QUANTITY: Final = re.compile(r"\s*([-+]?)([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*([^\W\d_]*)\s*")
-_PARTS: Final = re.compile(r"([0-9]+(?:\.[0-9]*)?)(ns|us|ms|s|m|h|d)")
 _SPELLED: Final = {
     "sec": "s",
     "secs": "s",
@@ -73,10 +62,9 @@ def duration(value: object) -> float | Problem:
     if not isinstance(value, str):
         return 0.0 if value == 0 else _without_unit_of_time(f"{value}")
     text = value.strip()
-    parts = _PARTS.findall(text) if len(text) <= _LONGEST else []
-    if parts and "".join(number + unit for number, unit in parts) == text:
-        seconds = math.fsum(float(number) * DURATION_UNITS[unit] for number, unit in parts)
-        return seconds if seconds <= _MOST_SECONDS else _too_much("duration", text)
+    found = seconds(text) if len(text) <= _LONGEST else None
+    if found is not None:
+        return found if found <= _MOST_SECONDS else _too_much("duration", text)
     return 0.0 if text == "0" else _unclear_duration(text)
 
 

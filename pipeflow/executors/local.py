@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from pipeflow.errors import MachineError
 from pipeflow.runtime.launch import ties
-from pipeflow.runtime.launch.launcher import ServerLauncher, StartMethod
+from pipeflow.runtime.launch.server_launcher import ServerLauncher, StartMethod
 from pipeflow.runtime.launch.standard import open_standard_descriptors
 
 if TYPE_CHECKING:

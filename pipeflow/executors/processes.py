@@ -15,8 +15,9 @@ from pipeflow.clock import RealClock
 from pipeflow.executors.base import Listener, RunOptions
 from pipeflow.planner.plan import Plan
 from pipeflow.runtime.flow.wiring import wire
-from pipeflow.runtime.launch.launcher import Launcher, ServerLauncher, StartMethod
+from pipeflow.runtime.launch.launcher import Launcher
 from pipeflow.runtime.launch.preflight import prepare
+from pipeflow.runtime.launch.server_launcher import ServerLauncher, StartMethod
 from pipeflow.runtime.launch.standard import open_standard_descriptors
 from pipeflow.runtime.launch.wires import Wires
 from pipeflow.runtime.reporting import make_report, silence_warnings
@@ -66,15 +67,7 @@ def run_processes(
     channels = wire(plan)
     open_standard_descriptors()
     prepare(plan, channels)
-    terms = Terms(
-        run_id=plan.run_id or os.urandom(6).hex(),
-        seed=options.seed,
-        grace_s=options.grace_s,
-        start_s=options.start_s,
-        still_s=options.still_s,
-        log_level=options.log_level,
-        progress_s=options.progress_s,
-    )
+    terms = _terms(plan, options)
     if launcher is not None:
         launcher.settle()  # before signals are ours: who is tired of waiting may interrupt it
     # Left in reverse: first the processes end, then their pipes and memory, then the signals.
@@ -113,6 +106,18 @@ def run_processes(
         listener(line)
     listener(RunFinished(report=report))
     return report
+
+
+def _terms(plan: Plan, options: RunOptions) -> Terms:
+    return Terms(
+        run_id=plan.run_id or os.urandom(6).hex(),
+        seed=options.seed,
+        grace_s=options.grace_s,
+        start_s=options.start_s,
+        still_s=options.still_s,
+        log_level=options.log_level,
+        progress_s=options.progress_s,
+    )
 
 
 def _flush_ours() -> None:

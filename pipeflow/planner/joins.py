@@ -282,21 +282,22 @@ def _other_order(network: Network, zips: Zips, stage: Stage, split: str) -> Iter
 
 def _gives_many(network: Network, zips: Zips, stage: Stage) -> str | None:
     """The stage, here or above, of whose results several are one unit."""
-
-    def keeps_units(step: Stage) -> bool:
-        return may_spread(step) or step.name in zips.between
-
-    steps = _upwards(network, stage, keeps_units)
+    steps = _keeping_units(network, zips, stage)
     return next((step.name for step in steps if blocker(step) is Blocker.FLAT_MAP), None)
 
 
 def _gives_copies(network: Network, zips: Zips, stage: Stage) -> str | None:
-    def keeps_units(step: Stage) -> bool:
-        # One worker numbers its results anew: each is a unit of its own, and bears its id once.
-        return may_spread(step) or step.name in zips.between
-
-    steps = _upwards(network, stage, keeps_units)
+    """The stage, here or above, that gives an item several times over, each with its id."""
+    steps = _keeping_units(network, zips, stage)
     return next((step.name for step in steps if copies_items(step)), None)
+
+
+def _keeping_units(network: Network, zips: Zips, stage: Stage) -> Iterator[Stage]:
+    """The stage and those above it, as far as their results bear the units of what they got.
+
+    One worker numbers its results anew: each is a unit of its own, and bears its id once.
+    """
+    return _upwards(network, stage, lambda step: may_spread(step) or step.name in zips.between)
 
 
 def one_worker_each(network: Network, zips: Zips, stage: Stage) -> bool:

@@ -37,7 +37,7 @@ def with_loop(pipeline: Pipeline, target: str) -> tuple[Pipeline, str]:
     pipeline = expanded.pipeline
     read = port_in(expanded, target or _only_end(pipeline))
     name, port = read.stage, read.port
-    cut = only_to(pipeline, name)
+    cut = only_to(pipeline, name, with_letters=port == ERRORS)
     stage = next(each for each in pipeline.stages if each.name == name)
     if operator_role(stage) is Role.SINK and port == OUT:
         raise UsageError(_sink(stage))
@@ -45,10 +45,6 @@ def with_loop(pipeline: Pipeline, target: str) -> tuple[Pipeline, str]:
         near = did_you_mean(port, ports)
         meant = f"did you mean '{PortRef(name, near)}'? " if near else ""
         raise UsageError(f"'{name}' has no port '{port}'; {meant}its ports are: {listed(ports)}")
-    if port == ERRORS:
-        # The cut has no reader of dead letters, so it skips them; here is their reader again.
-        stages = tuple(stage if each.name == name else each for each in cut.stages)
-        cut = replace(cut, stages=stages)
     loop = _loop(stage, PortRef(name, port), _free({each.name for each in pipeline.stages}))
     return replace(cut, stages=(*cut.stages, loop), tests=()), loop.name
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 
 from pipeflow.errors import Finding, InvalidPipeline, UsageError, by_place, errors_of
 from pipeflow.planner.channels import Way, channels_of, find_ways, transport_for
@@ -73,31 +74,23 @@ def make_plan(pipeline: Pipeline, machine: Machine, *, fusion: bool = False) -> 
             findings, warnings too.
         MachineError: The machine does not allow so many processes, open files or so much memory.
     """
-    findings = by_place([*check(pipeline), *not_run_alone(pipeline)])
-    if errors_of(findings):
-        raise InvalidPipeline(findings)
+    findings = _without_errors(check(pipeline), not_run_alone(pipeline))
     pipeline = expand(pipeline).pipeline
     trimmed = without_disabled(pipeline)
     running = network(trimmed.pipeline)
     zips = find_zips(running)
     replicas = place(running, zips, machine.cores)
     workers = sum(replicas.values())
-    beside = [name for name, stage in running.stages.items() if has_one_beside(stage)]
-    processes = workers + sum(replicas[name] for name in beside)
-    processes += manager_count(trimmed.pipeline)
+    processes = _count_processes(running, replicas) + manager_count(trimmed.pipeline)
     units = number(running, zips, replicas)
     ways = find_ways(running, zips, units, replicas)
     budget = share_memory(trimmed.pipeline, demands_of(running, replicas), machine)
-    findings = by_place(
-        [
-            *findings,
-            *budget.findings,
-            *process_findings(pipeline, processes),
-            *_lane_findings(running, units),
-        ]
+    findings = _without_errors(
+        findings,
+        budget.findings,
+        process_findings(pipeline, processes),
+        _lane_findings(running, units),
     )
-    if errors_of(findings):
-        raise InvalidPipeline(findings)
     edges = _edges(running, units, ways, budget, replicas)
     descriptors = descriptors_for(workers, _count_channels(edges, replicas, units))
     check_machine(machine, workers=processes, descriptors=descriptors)
@@ -130,10 +123,33 @@ def make_plan(pipeline: Pipeline, machine: Machine, *, fusion: bool = False) -> 
     return replace(decided, notes=(*decided.notes, *crowding_notes(decided)))
 
 
-def only_to(pipeline: Pipeline, stage: str) -> Pipeline:
+def _without_errors(*findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """All findings by their places: none but warnings.
+
+    Raises:
+        InvalidPipeline: One of them is a mistake.
+    """
+    sorted_by_place = by_place(chain(*findings))
+    if errors_of(sorted_by_place):
+        raise InvalidPipeline(sorted_by_place)
+    return sorted_by_place
+
+
+def _count_processes(running: Network, replicas: Mapping[str, int]) -> int:
+    """The processes of all workers, and those that they have beside them."""
+    beside = [name for name, stage in running.stages.items() if has_one_beside(stage)]
+    return sum(replicas.values()) + sum(replicas[name] for name in beside)
+
+
+def only_to(pipeline: Pipeline, stage: str, *, with_letters: bool = False) -> Pipeline:
     """The part of a pipeline that leads to one stage, that stage included.
 
     Dead letters whose reader is left out are skipped instead.
+
+    Args:
+        pipeline: The whole.
+        stage: Name of the stage.
+        with_letters: Its own dead letters get another reader, so they stay.
 
     Raises:
         UsageError: There is no such stage, or it is disabled.
@@ -146,7 +162,10 @@ def only_to(pipeline: Pipeline, stage: str) -> Pipeline:
     stages = tuple(each for each in running.stages if each.name in kept)
     read = {edge.source for each in stages for edge in each.edges}
     # Tests speak of the whole file.
-    stages = tuple(without_letters(each, read) for each in stages)
+    stages = tuple(
+        each if with_letters and each.name == stage else without_letters(each, read)
+        for each in stages
+    )
     return replace(with_stages(running, stages), tests=())
 
 

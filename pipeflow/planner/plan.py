@@ -304,6 +304,11 @@ class Plan:
     notes: tuple[str, ...] = ()
 
     @property
+    def stage_names(self) -> tuple[str, ...]:
+        """The names of its stages, by their numbers."""
+        return tuple(stage.name for stage in self.stages)
+
+    @property
     def processes(self) -> int:
         """How many processes run its workers, what these have run beside them, and the manager."""
         stages = [self.stages[worker.stage] for worker in self.workers]

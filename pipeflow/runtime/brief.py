@@ -36,12 +36,15 @@ class WorkerBrief:
     Descriptors are numbers in the worker's own process.
 
     Attributes:
-        plan: The whole plan. worker: Number of this worker in it. attempt: Number of the attempt;
-        frames bear it. seed: Of the run. supervisor_pid: Whose death ends this worker. board_fd:
-        The board's memory. arena: Handle of the shared arrays, as ``Arena.attach`` takes it.
+        plan: The whole plan.
+        worker: Number of this worker in it.
+        attempt: Number of the attempt; frames bear it.
+        seed: Of the run.
+        supervisor_pid: Whose death ends this worker.
+        board_fd: The board's memory.
+        arena: Handle of the shared arrays, as ``Arena.attach`` takes it.
         channels: Number of the channel to the transport's picklable ends of it; only those that
-        this
-            worker reads or writes.
+            this worker reads or writes.
         bells: Number of a worker to the descriptors of its bell; its own and those of the workers
             that it reads from.
         mail_bells: The same for the bells of mailboxes (``drop_*`` edges).

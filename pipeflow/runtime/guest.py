@@ -20,7 +20,6 @@ import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from pipeflow.errors import ChannelError
 from pipeflow.planner.plan import Plan
 from pipeflow.runtime.board import Board
 from pipeflow.runtime.brief import WorkerBrief, unpack
@@ -28,11 +27,10 @@ from pipeflow.runtime.flow.wiring import ChannelPlan
 from pipeflow.runtime.launch.launcher import Launcher
 from pipeflow.runtime.launch.messages import Exited, Launch
 from pipeflow.runtime.loading import make_context
-from pipeflow.runtime.loops.stopped import failure_of
 from pipeflow.runtime.loops.stream import StreamLoop
 from pipeflow.runtime.messages import EXIT_VICTIM, Failed, Ready
 from pipeflow.runtime.process import Process
-from pipeflow.runtime.worker import Reports, as_victim, finished, loop_of, map_board
+from pipeflow.runtime.worker import Reports, finished, loop_of, map_board, told_failure
 from pipeflow.stages.context import StageContext
 from pipeflow.stages.work import Work
 from pipeflow.values import replace
@@ -127,11 +125,8 @@ class Guest:
             except StopIteration:
                 self._finish()
                 raise
-            except ChannelError as error:
-                self._fail(error, victim=True)
-                raise StopIteration from None
-            except Exception as error:  # an item that cannot be loaded: it ends a worker as well
-                self._fail(error, victim=False)
+            except Exception as error:  # as it ends a worker: neighbours gone, an item not loadable
+                self._fail(error)
                 raise StopIteration from None
             finally:
                 if self._told_to_end:
@@ -165,14 +160,9 @@ class Guest:
         self._reports.tell(finished(self._context, 0.0))
         self._leave(0)
 
-    def _fail(self, error: Exception, *, victim: bool) -> None:
+    def _fail(self, error: Exception) -> None:
         assert self._reports is not None
-        failure = failure_of(
-            error,
-            tuple(stage.name for stage in self._plan.stages),
-            self._plan.stage_of_pool,
-        )
-        self._reports.tell(Failed(as_victim(failure) if victim else failure))
+        self._reports.tell(Failed(told_failure(error, self._plan)))
         self._leave(EXIT_VICTIM)
 
     def _leave(self, status: int) -> None:

@@ -25,17 +25,17 @@ from pipeflow.runtime.flow.refused import ReadersGone
 from pipeflow.runtime.flow.wiring import ChannelPlan
 from pipeflow.runtime.loading import load_stage, make_context, shares_of, start_failure
 from pipeflow.runtime.loops.base import WAITS, StageLoop
-from pipeflow.runtime.loops.stopped import failure_of
-from pipeflow.runtime.messages import EXIT_FAILED, EXIT_VICTIM, Failed, Failure, Ready
+from pipeflow.runtime.messages import EXIT_FAILED, Failed, Failure, Ready
 from pipeflow.runtime.process import Process
-from pipeflow.runtime.waits import TIDY_S
+from pipeflow.runtime.waits.polls import TIDY_S
 from pipeflow.runtime.worker import (
-    VICTIM_ERRORS,
     Reports,
     as_victim,
+    exit_status,
     finished,
     loop_of,
     map_board,
+    told_failure,
 )
 from pipeflow.stages.context import StageContext, enter
 from pipeflow.transports.inline import InlineChannel
@@ -99,16 +99,7 @@ def run_workers(
     members: list[_Member] = []
     plan = briefs[0].plan
     board = Board(plan, channels, map_board(briefs[0].board_fd), layout)
-    inside = {brief.worker for brief in briefs}
-    links = {
-        channel.spec.number: InlineChannel(
-            replace(channel.spec, capacity=_NO_LIMIT, capacity_bytes=_NO_LIMIT),
-            board.channel(channel.spec.number),
-            hands_over=True,
-        )
-        for channel in channels
-        if plan.edges[channel.edge].fused and inside.issuperset(channel.writers)
-    }
+    links = _links(briefs, channels, board)
     shares = shares_of(briefs)
     for brief, report in zip(briefs, reports, strict=True):
         worker = plan.workers[brief.worker]
@@ -143,6 +134,22 @@ def run_workers(
     for report in reports:
         report.tell(Ready())
     return _Host(members).run()
+
+
+def _links(
+    briefs: Sequence[WorkerBrief], channels: tuple[ChannelPlan, ...], board: Board
+) -> dict[int, InlineChannel]:
+    """The channels between these workers, by their numbers."""
+    inside = {brief.worker for brief in briefs}
+    return {
+        channel.spec.number: InlineChannel(
+            replace(channel.spec, capacity=_NO_LIMIT, capacity_bytes=_NO_LIMIT),
+            board.channel(channel.spec.number),
+            hands_over=True,
+        )
+        for channel in channels
+        if briefs[0].plan.edges[channel.edge].fused and inside.issuperset(channel.writers)
+    }
 
 
 class _Host:
@@ -246,23 +253,17 @@ class _Host:
 
     def _failed(self, member: _Member, error: BaseException) -> int:
         """A member has failed: the others are its victims."""
-        plan = member.brief.plan
-        names = tuple(stage.name for stage in plan.stages)
-        failure = failure_of(error, names, plan.stage_of_pool)
-        victim = isinstance(error, VICTIM_ERRORS)
-        if victim:
-            failure = as_victim(failure)
         alive = [each for each in self._members if not each.done]
         _fail(
             [each.reports for each in alive],
             member.brief.worker,
             [each.brief for each in alive],
-            failure,
+            told_failure(error, member.brief.plan),
         )
         for each in alive:
             _turn_to(each.context, each.brief.print_fd)
             each.loop.abandon()
-        return EXIT_VICTIM if victim else EXIT_FAILED
+        return exit_status(error)
 
 
 def _fail(

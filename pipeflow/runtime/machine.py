@@ -1,4 +1,4 @@
-"""What this machine, its control group and its limits leave for a run: read once, before planning.
+"""What this machine, its control group and its limits leave for a run, and what its kernel tells.
 
 What cannot be read counts as unlimited: a missing file means that the kernel has no such limit.
 """
@@ -95,6 +95,18 @@ def oom_kills(roots: Roots | None = None) -> int | None:
             if count is not None:
                 return count
     return _field(roots.proc / "vmstat", "oom_kill")
+
+
+class OutOfMemory:
+    """Tells whether the kernel has killed for want of memory since this was made."""
+
+    def __init__(self) -> None:
+        self._before = oom_kills()
+
+    def has_killed(self) -> bool | None:
+        """Whether it has; ``None``: it does not tell."""
+        now = oom_kills()
+        return None if now is None or self._before is None else now > self._before
 
 
 def _cores(roots: Roots) -> int:

@@ -7,9 +7,8 @@ never an object of the user's.
 
 from __future__ import annotations
 
-import pickle
-import struct
-from collections.abc import Iterator, Mapping
+import signal
+from collections.abc import Mapping
 from typing import Any, Final
 
 from pipeflow.values import dataclass, field
@@ -69,9 +68,6 @@ class EndOfInput:
 
     units: Mapping[int, int] = field(default_factory=dict)
     ids: int = 0
-
-
-Message = Item | UnitDone | Barrier | EndOfInput
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,34 +179,10 @@ WorkerReport = (
     Ready | Failed | ItemGivenUp | Logged | Finished | RunnerStarted | RunnerReady | RunnerDied
 )
 
-_LENGTH: Final = struct.Struct("<I")
+#: Sent to a source whose grace is over when the run is drained: leave the blocking call.
+DRAIN_SIGNAL: Final = signal.SIGUSR1
 
 #: Exit status of a worker that failed and has said why in its report.
 EXIT_FAILED: Final = 3
 #: Exit status of a worker that ended because a neighbour was gone.
 EXIT_VICTIM: Final = 4
-
-
-def pack_report(report: WorkerReport) -> bytes:
-    """A report as the bytes of one frame."""
-    body = pickle.dumps(report, protocol=5)
-    return _LENGTH.pack(len(body)) + body
-
-
-class ReportParser:
-    """Turns the bytes of one worker's report pipe back into reports."""
-
-    def __init__(self) -> None:
-        self._buffer = bytearray()
-
-    def feed(self, data: bytes) -> Iterator[WorkerReport]:
-        """Add what was read; the reports that are whole now."""
-        self._buffer += data
-        while len(self._buffer) >= _LENGTH.size:
-            (length,) = _LENGTH.unpack_from(self._buffer)
-            end = _LENGTH.size + length
-            if len(self._buffer) < end:
-                return
-            report = pickle.loads(bytes(self._buffer[_LENGTH.size : end]))
-            del self._buffer[:end]
-            yield report

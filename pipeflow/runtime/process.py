@@ -1,10 +1,9 @@
-"""The process of a worker: its ends of the channels, its share of memory, and what it waits by."""
+"""The process of a worker: its inbox and outbox, its share of memory, its waits, its threads."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -18,17 +17,17 @@ from pipeflow.runtime.board import (
     Words,
 )
 from pipeflow.runtime.brief import WorkerBrief
+from pipeflow.runtime.channel_ends import ChannelEnds
 from pipeflow.runtime.flow.assemble import make_inbox, make_outbox
 from pipeflow.runtime.flow.inbox import Inbox, Seal
 from pipeflow.runtime.flow.keyed import UnopenedKeys
 from pipeflow.runtime.flow.outbox import Outbox
 from pipeflow.runtime.flow.threads import Linger, Postman
 from pipeflow.runtime.flow.wiring import ChannelPlan
-from pipeflow.runtime.waits import ProcessWaits
+from pipeflow.runtime.waits.process import ProcessWaits
 from pipeflow.transports.allocator import keep_freed_memory
 from pipeflow.transports.base import Packet
 from pipeflow.transports.bell import Bell
-from pipeflow.transports.channel import open_receiver, open_sender
 from pipeflow.transports.codec import Decoder, Encoder
 from pipeflow.transports.inline import InlineChannel
 from pipeflow.transports.shm import Arena
@@ -56,7 +55,6 @@ class Process:
         sealing: Callable[[Views], Seal] | None = None,
         unopened: UnopenedKeys | None = None,
     ) -> None:
-        self._brief = brief
         self._row: Words = board.worker(brief.worker)
         self._share = Arena.attach(brief.arena, brief.worker)
         self._bell = Bell.attach(brief.bells[brief.worker])
@@ -68,44 +66,13 @@ class Process:
         decoder = self._decoder = Decoder(self._share.views)
         self._encoder = Encoder(self._share.pool)
 
-        def receiver(channel: ChannelPlan, reader: int) -> Any:
-            if channel.spec.number in links:
-                return links[channel.spec.number].receivers[reader]
-            bells = brief.mail_bells if self._is_mail(channel) else brief.bells
-            return open_receiver(
-                channel.spec,
-                brief.channels[channel.spec.number],
-                reader,
-                board.channel(channel.spec.number),
-                brief.attempt,
-                [Bell.attach(bells[writer]) for writer in channel.writers],
-                self._share.views,
-            )
-
-        def sender(channel: ChannelPlan, writer: int) -> Any:
-            if channel.spec.number in links:
-                end = links[channel.spec.number].senders[writer]
-                self._share.pool.watch(end)
-                return end
-            opened = open_sender(
-                channel.spec,
-                brief.channels[channel.spec.number],
-                writer,
-                board.channel(channel.spec.number),
-                brief.attempt,
-                self._share.pool,
-            )
-            if not self._is_mail(channel):
-                opened.await_kernel = partial(waits.for_kernel, channel.edge)
-            return opened
-
-        self._plan = brief.plan
+        ends = ChannelEnds(brief, board, self._share, waits, links)
         self.inbox: Inbox | None = make_inbox(
             brief.plan,
             brief.worker,
             channels,
             board,
-            receiver,
+            ends.receiver,
             lambda packet, private: decoder.decode(packet, private=private),
             lambda packet, private: decoder.salvage(packet, private=private),
             seal=None if sealing is None else sealing(self._share.views),
@@ -116,11 +83,11 @@ class Process:
             brief.worker,
             channels,
             board,
-            sender,
+            ends.sender,
             self._encoder,
             waits.for_room,
         )
-        waits.inbox, waits.outbox = self.inbox, self.outbox
+        waits.connect(self.inbox, self.outbox)
         self._share.pool.before_wait = self.outbox.flush_if_free
         others = others_at_work(brief.plan, board, brief.worker, self._share.is_pinched)
         self._share.pool.claims.others_at_work = lambda: others() or self.beside_at_work()
@@ -146,7 +113,7 @@ class Process:
         """
         if "numpy" in sys.modules and not guest:
             keep_freed_memory()
-        self.waits.begin()
+        self.waits.shown.begin()
         if lingers:
             self._linger.start()
         if self._postman is not None:
@@ -166,10 +133,10 @@ class Process:
         self._linger.stop()
         self.outbox.end()
         if self._postman is not None:
-            self._row[BUSY_NS] += self.waits.enter_state(State.WAITING_OUT, 0)
+            self._row[BUSY_NS] += self.waits.shown.enter(State.WAITING_OUT, 0)
             self._postman.finish()
-            self._row[WAIT_OUT_NS] += self.waits.enter_state(State.BUSY, 0)
-        self._row[BUSY_NS] += self.waits.enter_state(State.DONE, 0)
+            self._row[WAIT_OUT_NS] += self.waits.shown.enter(State.BUSY, 0)
+        self._row[BUSY_NS] += self.waits.shown.enter(State.DONE, 0)
 
     def end_letters(self) -> None:
         """The stage has failed: send what it gave up, and the end of that alone."""
@@ -186,6 +153,3 @@ class Process:
         if self.inbox is not None:
             self.inbox.close()
         self._share.close()
-
-    def _is_mail(self, channel: ChannelPlan) -> bool:
-        return self._plan.edges[channel.edge].overflow.value != "block"

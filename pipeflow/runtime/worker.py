@@ -24,6 +24,7 @@ from pipeflow.runtime.board import Board, Layout, Words
 from pipeflow.runtime.brief import WorkerBrief
 from pipeflow.runtime.flow.refused import ReadersGone
 from pipeflow.runtime.flow.wiring import ChannelPlan
+from pipeflow.runtime.framing import frame
 from pipeflow.runtime.loading import load_stage, make_context, shares_of, start_failure
 from pipeflow.runtime.loops.base import WAITS, StageLoop
 from pipeflow.runtime.loops.pick import make_loop
@@ -31,6 +32,7 @@ from pipeflow.runtime.loops.source import SourceLoop
 from pipeflow.runtime.loops.starving import starved
 from pipeflow.runtime.loops.stopped import StageStopped, failure_of
 from pipeflow.runtime.messages import (
+    DRAIN_SIGNAL,
     EXIT_FAILED,
     EXIT_VICTIM,
     Failed,
@@ -39,16 +41,10 @@ from pipeflow.runtime.messages import (
     Logged,
     Ready,
     WorkerReport,
-    pack_report,
 )
 from pipeflow.runtime.process import Process
 from pipeflow.stages.context import StageContext, enter
 from pipeflow.stages.work import DrainInterrupt, Work
-
-#: Sent by the supervisor to a source whose grace is over: leave the blocking call.
-DRAIN_SIGNAL = signal.SIGUSR1
-#: A worker whose neighbours ended says that it is a victim; the root cause lies elsewhere.
-VICTIM_ERRORS = (ChannelError,)
 
 
 def run_worker(brief: WorkerBrief, channels: tuple[ChannelPlan, ...], layout: Layout) -> int:
@@ -106,19 +102,12 @@ def run_loop(
         loop.wind_up()
         process.end()
     except BaseException as error:  # whatever ends a worker is reported: a boundary
-        victim = isinstance(error, VICTIM_ERRORS)
-        failure = failure_of(
-            error,
-            tuple(each.name for each in plan.stages),
-            plan.stage_of_pool,
-        )
-        if victim:
-            failure = as_victim(failure)
-        elif isinstance(error, StageStopped):
+        failure = told_failure(error, plan)
+        if isinstance(error, StageStopped):
             process.end_letters()
         reports.tell(Failed(failure))
         loop.abandon()
-        return EXIT_VICTIM if victim else EXIT_FAILED
+        return exit_status(error)
     finally:
         process.close()
     return 0
@@ -139,7 +128,7 @@ class Reports:
 
     def tell(self, report: WorkerReport) -> None:
         """Send one report, whole; a supervisor that is gone hears nothing."""
-        data = memoryview(pack_report(report))
+        data = memoryview(frame(report))
         with self._lock:
             try:
                 while data:
@@ -168,7 +157,7 @@ def loop_of(
         work,
         stage=plan.stages[plan.workers[brief.worker].stage],
         replica=context.replica,
-        names=tuple(each.name for each in plan.stages),
+        names=plan.stage_names,
         inbox=process.inbox,
         outbox=process.outbox,
         row=board.worker(brief.worker),
@@ -190,6 +179,20 @@ def map_board(fd: int) -> Words:
     """The board's memory."""
     size = os.fstat(fd).st_size
     return memoryview(mmap.mmap(fd, size)).cast("Q")
+
+
+def told_failure(error: BaseException, plan: Plan) -> Failure:
+    """How a worker tells of what has ended it.
+
+    One whose neighbours ended says that it is a victim: the root cause lies elsewhere.
+    """
+    failure = failure_of(error, plan.stage_names, plan.stage_of_pool)
+    return as_victim(failure) if isinstance(error, ChannelError) else failure
+
+
+def exit_status(error: BaseException) -> int:
+    """The status with which a process exits that this has ended."""
+    return EXIT_VICTIM if isinstance(error, ChannelError) else EXIT_FAILED
 
 
 def as_victim(failure: Failure) -> Failure:

@@ -20,21 +20,9 @@ from enum import Enum
 from pathlib import Path, PurePath
 from typing import Any, Final
 
+from pipeflow.spec.durations import seconds
 from pipeflow.stages.uuids import is_uuid_type
 from pipeflow.suggest import did_you_mean
-
-#: Seconds in each unit of a duration.
-_UNITS: Final = {
-    "ns": 1e-9,
-    "us": 1e-6,
-    "ms": 1e-3,
-    "s": 1.0,
-    "m": 60.0,
-    "h": 3600.0,
-    "d": 86400.0,
-}
-_DURATION: Final = re.compile(r"(?:[0-9]+(?:\.[0-9]*)?(?:ns|us|ms|s|m|h|d))+")
-_DURATION_PART: Final = re.compile(r"([0-9]+(?:\.[0-9]*)?)(ns|us|ms|s|m|h|d)")
 
 _PLAIN: Final = (str, bool, int, float, list, dict, type(None))
 _LISTS: Final = (list, abc.Sequence, abc.MutableSequence, abc.Collection, abc.Iterable)
@@ -87,13 +75,6 @@ def convert(value: object, annotation: Any, name: str) -> Any:
     if kind in {*_LISTS, *_SETS, *_MAPPINGS, tuple, frozenset}:
         return _container(value, kind, typing.get_args(annotation), name)
     return _instance(value, kind, name) if isinstance(kind, type) else value
-
-
-def seconds(text: str) -> float | None:
-    """Seconds in ``50ms``, ``2s``, ``5m``, ``1h`` or ``1h30m``; ``None`` when it is no duration."""
-    if not _DURATION.fullmatch(text.strip()):
-        return None
-    return sum(float(number) * _UNITS[unit] for number, unit in _DURATION_PART.findall(text))
 
 
 def hints_of(function: Callable[..., Any], names: abc.Iterable[str]) -> dict[str, Any]:

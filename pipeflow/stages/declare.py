@@ -12,10 +12,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from pipeflow.spec.durations import seconds
 from pipeflow.spec.options import Option, OptionType
 from pipeflow.spec.stage_type import BUILT_IN, Judge, Misuse, Role, Shape, StageType, nothing_wrong
 from pipeflow.stages.author import STREAM_MARK
-from pipeflow.stages.convert import Misfit, convert, seconds
+from pipeflow.stages.convert import Misfit, convert
 from pipeflow.stages.expression import Expression, compile_expression
 from pipeflow.suggest import did_you_mean
 from pipeflow.values import dataclass, field, replace

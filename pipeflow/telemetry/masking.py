@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
+#: Stands for what must not be shown.
 MASK: Final = "***"
 #: A line of a secret that is shorter, such as a bracket, tells nobody anything.
 _SHORTEST_LINE: Final = 4

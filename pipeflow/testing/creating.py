@@ -9,48 +9,21 @@ before it is written.
 
 from __future__ import annotations
 
-import datetime as dt
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from enum import Enum
-from pathlib import PurePath
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping, Sequence
 
 from pipeflow.api import Reading, Settings, read
 from pipeflow.errors import UsageError
 from pipeflow.planner.expand import Expanded, expand, port_in
 from pipeflow.planner.graph import without_disabled
 from pipeflow.planner.make import only_to
-from pipeflow.planner.shared import with_stages
-from pipeflow.planner.traits import answers, operator_role, ports_of, without_letters
-from pipeflow.spec.pipeline import (
-    Call,
-    Edge,
-    Expected,
-    FileTest,
-    Given,
-    Pipeline,
-    PortRef,
-    Stage,
-)
-from pipeflow.spec.stage_type import CallFacts, Role, Shape
-from pipeflow.testing.comparing import as_written
+from pipeflow.planner.traits import answers, operator_role, ports_of
+from pipeflow.spec.pipeline import Pipeline, PortRef, Stage
+from pipeflow.spec.stage_type import Role
 from pipeflow.testing.file_tests import Outcome, try_test
 from pipeflow.testing.inserting import inserted
-from pipeflow.testing.updating import yaml_text
+from pipeflow.testing.sampling import sampled
+from pipeflow.testing.written import below, is_plain, is_writable, lines_of
 from pipeflow.values import dataclass, field, replace
-
-if TYPE_CHECKING:
-    from pipeflow.telemetry.report import Report
-
-#: The longest list that is expected item by item, in characters.
-_MOST: Final = 4000
-#: Stands for the folder of the file until the text is whole: no item has this character.
-_MARK: Final = "\ue000"
-#: As YAML writes it in quotes, and what takes its place.
-_FOLDER, _FILE_DIR = r"\ue000", "${file.dir}"
-#: Columns that a list in brackets may reach.
-_WIDEST: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,20 +73,9 @@ def create_test(
     running = without_disabled(only_to(pipeline, name)).pipeline
     stages = {stage.name: stage for stage in running.stages}
     _require_testable(pipeline, stages[name], expected, named)
-    from pipeflow.stages.importing import forget
-
-    try:
-        sample = _first_items(running, take)
-        ways_up = [port for port in _ways_up(name, stages) if port in named]
-        ports = [*ways_up, expected]
-        # With the same modules: the items may be of their classes.
-        outcome = try_test(replace(reading, pipeline=pipeline), _probe(stages, sample, ports))
-    finally:
-        forget()
-    if not outcome.passed:
-        raise UsageError(f"the sample could not be run: {outcome.differences[0].problem}")
-    came = sample | {each.port: items for each, items in outcome.came}
-    came = {port: [_below(pipeline.folder, item) for item in came[port]] for port in came}
+    ways_up = [port for port in _ways_up(name, stages) if port in named]
+    sample = sampled(replace(reading, pipeline=pipeline), running, [*ways_up, expected], take)
+    came = {port: [below(pipeline.folder, item) for item in sample[port]] for port in sample}
     nearest = _nearest_writable(name, ways_up, stages, came)
     if lost := [port for port in nearest if port not in named]:
         raise UsageError(
@@ -123,8 +85,8 @@ def create_test(
     shown = named[expected]
     new = _free(f"{shown.stage}-sample", reading)
     results = came[expected]
-    for exact in [True, False] if _is_writable(results, exactly=True) else [False]:
-        body = _body(new, given, shown, results if exact else len(results), settings.params)
+    for exact in [True, False] if is_writable(results, exactly=True) else [False]:
+        body = lines_of(new, given, shown, results if exact else len(results), settings.params)
         written = inserted(text, body)
         if _passes(file, written, new, settings, environ):
             return Created(
@@ -189,21 +151,6 @@ def _ways_up(name: str, stages: Mapping[str, Stage]) -> list[PortRef]:
     return found if gives else found[1:]
 
 
-def _below(folder: str, item: object) -> object:
-    """An item in which the folder of the file is named as such, so that it is found elsewhere."""
-    match item:
-        case PurePath():
-            return _below(folder, str(item))
-        case str() if item.startswith(f"{folder}{os.sep}"):
-            return _MARK + item.removeprefix(folder)
-        case list():
-            return [_below(folder, each) for each in item]
-        case dict():
-            return {key: _below(folder, each) for key, each in item.items()}
-        case _:
-            return item
-
-
 def _nearest_writable(
     name: str,
     ways_up: Sequence[PortRef],
@@ -212,117 +159,17 @@ def _nearest_writable(
 ) -> dict[PortRef, Sequence[object]]:
     """What can be given in a file, as near to the stage as may be."""
     for port in ways_up:
-        if came[port] and _is_writable(came[port]):
+        if came[port] and is_writable(came[port]):
             return {port: came[port]}
     sources = {port: items for port, items in came.items() if not stages[port.stage].edges}
     for port, items in sources.items():
-        if not _is_writable(items):
-            kind = next(type(item).__name__ for item in items if not _is_plain(item))
+        if not is_writable(items):
+            kind = next(type(item).__name__ for item in items if not is_plain(item))
             raise UsageError(
                 f"what '{port}' gives ({kind}) cannot be written in a file, and neither can what "
                 f"comes between it and '{name}'"
             )
     return sources
-
-
-def _first_items(running: Pipeline, take: int) -> dict[PortRef, Sequence[object]]:
-    """What each source gives first; nothing behind it runs."""
-    from pipeflow.executors.base import RunOptions
-    from pipeflow.executors.inline import InlineExecutor
-    from pipeflow.planner.make import make_plan
-    from pipeflow.runtime.machine import read_machine
-    from pipeflow.testing.stand_ins import collecting
-
-    read_ports = {edge.source for stage in running.stages for edge in stage.edges}
-    sources = [stage for stage in running.stages if not stage.edges]
-    ports = [
-        port for port in sorted(read_ports, key=str) if port.stage in {s.name for s in sources}
-    ]
-    takers = [
-        _taker(port, take, next(s for s in sources if s.name == port.stage)) for port in ports
-    ]
-    kept = [without_letters(source, set(ports)) for source in sources]
-    plan = make_plan(with_stages(running, (*kept, *takers)), read_machine())
-    with collecting(map(str, ports)) as came, open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - a device
-        options = RunOptions(signals=False, stdout_fd=nowhere.fileno(), progress_s=0.0)
-        _require_whole(InlineExecutor().run(plan, options, lambda _event: None))
-        return {port: tuple(came[str(port)]) for port in ports}
-
-
-def _require_whole(report: Report) -> None:
-    if report.errors:
-        error = report.errors[0]
-        if error.type == KeyboardInterrupt.__name__:
-            raise KeyboardInterrupt  # it met a stage in its turn, and means all of us
-        raise UsageError(f"no sample: stage '{error.stage}' failed: {error.type}: {error.message}")
-
-
-def _taker(port: PortRef, take: int, source: Stage) -> Stage:
-    facts = CallFacts(shape=Shape.STREAM, keeps_state=True, answers=False)
-    return Stage(
-        name=f"first of {port}",
-        at=source.at,
-        work=Call(module="pipeflow.testing.stand_ins", attribute="first", facts=facts),
-        work_at=source.at,
-        parameters={"count": take, "collection": str(port)},
-        edges=(Edge(source=port, at=source.at),),
-        replicas_at=source.at,
-        partition_at=source.at,
-        on_error_at=source.at,
-    )
-
-
-def _probe(
-    stages: Mapping[str, Stage],
-    sample: Mapping[PortRef, Sequence[object]],
-    ports: Sequence[PortRef],
-) -> FileTest:
-    """A test that expects nothing, and so tells what comes."""
-    at = next(iter(stages.values())).at
-    return FileTest(
-        name="sample",
-        at=at,
-        given=tuple(Given(port=port, at=at, items=tuple(items)) for port, items in sample.items()),
-        expect=tuple(Expected(port=port, at=at, value_at=at) for port in ports),
-    )
-
-
-def _is_writable(items: Sequence[object], *, exactly: bool = False) -> bool:
-    """Whether a file can hold items such that they mean the same.
-
-    Args:
-        items: The items.
-        exactly: They are only compared, as they would be written.
-    """
-    if exactly:
-        if any(map(_has_arrays, items)):
-            return False
-    elif not all(map(_is_plain, items)):
-        return False
-    return sum(len(yaml_text(as_written(item))) for item in items) <= _MOST
-
-
-def _has_arrays(item: object) -> bool:
-    """Whether there are arrays or tables in it: their numbers are no reading."""
-    if isinstance(item, dict):
-        return any(map(_has_arrays, item.values()))
-    if isinstance(item, list | tuple | set | frozenset):
-        return any(map(_has_arrays, item))
-    if type(item).__module__.partition(".")[0] in {"numpy", "pandas", "pyarrow"}:
-        return not hasattr(item, "__float__") or hasattr(item, "__len__")
-    return any(map(_has_arrays, getattr(item, "__dict__", {}).values()))
-
-
-def _is_plain(item: object) -> bool:
-    match item:
-        case None | bool() | int() | float() | str() | PurePath():
-            return not isinstance(item, Enum | dt.date)
-        case list():
-            return all(map(_is_plain, item))
-        case dict():
-            return all(isinstance(key, str) and _is_plain(each) for key, each in item.items())
-        case _:
-            return False
 
 
 def _free(name: str, reading: Reading) -> str:
@@ -333,46 +180,6 @@ def _free(name: str, reading: Reading) -> str:
         number += 1
         free = f"{name}-{number}"
     return free
-
-
-def _body(
-    name: str,
-    given: Mapping[PortRef, Sequence[object]],
-    expected: PortRef,
-    results: Sequence[object] | int,
-    params: Mapping[str, str],
-) -> list[str]:
-    """The lines of the test, without the indentation that all have.
-
-    Args:
-        name: Of the test.
-        given: What is given.
-        expected: Of which port something is expected.
-        results: The items, or how many.
-        params: Those of the test.
-    """
-    lines = [f"{name}:"]
-    if params:
-        lines.append(f"  params: {yaml_text(dict(params))}")
-    lines.append("  given:")
-    for port, items in given.items():
-        lines += _list_lines(f"    {port}:", items)
-    lines.append("  expect:")
-    if isinstance(results, int):
-        lines.append(f"    {expected}: {{count: {results}}}")
-    else:
-        lines += _list_lines(f"    {expected}:", results)
-    return lines
-
-
-def _list_lines(head: str, items: Sequence[object]) -> Iterator[str]:
-    written = [yaml_text(as_written(item)).replace(_FOLDER, _FILE_DIR) for item in items]
-    flow = f"{head} [{', '.join(written)}]"
-    if len(flow) + 2 <= _WIDEST:
-        yield flow
-        return
-    yield head
-    yield from (f"      - {item}" for item in written)
 
 
 def _passes(

@@ -5,19 +5,20 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pipeflow.api import Reading, Settings, as_text, read
 from pipeflow.errors import Finding, InvalidPipeline, errors_of
 from pipeflow.spec.pipeline import Expected, FileTest
 from pipeflow.testing.comparing import Difference, differences
+from pipeflow.testing.silent_run import heed_interrupt, run_silently
 from pipeflow.values import dataclass, field, replace
 
 if TYPE_CHECKING:
     from pipeflow.planner.plan import Plan
+    from pipeflow.planner.trial.decide import Trial
     from pipeflow.telemetry.events import Event
     from pipeflow.telemetry.report import ErrorFacts
 
@@ -109,15 +110,12 @@ def try_test(reading: Reading, test: FileTest) -> Outcome:
         InvalidPipeline: The test names what there is not, or no path joins what it names.
         MachineError: A limit of the machine forbids the run.
     """
-    from pipeflow.executors.base import RunOptions
-    from pipeflow.executors.inline import InlineExecutor
     from pipeflow.planner.make import make_plan
     from pipeflow.planner.trial.decide import decide_trial
     from pipeflow.runtime.machine import read_machine
     from pipeflow.telemetry.events import LogLine
     from pipeflow.telemetry.masking import masker
     from pipeflow.telemetry.report import Status
-    from pipeflow.testing.stand_ins import collecting
 
     try:
         trial = decide_trial(reading.require(), test)
@@ -130,40 +128,33 @@ def try_test(reading: Reading, test: FileTest) -> Outcome:
         if isinstance(event, LogLine):
             printed.append(f"{event.stage}: {event.text}")
 
-    with collecting(trial.collected) as came, open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - a device
-        options = RunOptions(signals=False, stdout_fd=nowhere.fileno(), progress_s=0.0)
-        report = InlineExecutor().run(plan, options, listener)
-    if any(error.type == KeyboardInterrupt.__name__ for error in report.errors):
-        raise KeyboardInterrupt  # it met a stage in its turn, and means all of us
+    report, came = run_silently(plan, trial.collected, listener)
+    heed_interrupt(report)
     masked = masker(plan.secrets)
+    told = tuple(map(masked, printed))
     if report.run.status is not Status.SUCCEEDED:
-        failure = _failure(report.errors[0], plan, test)
-        found = [failure]
-    else:
-        found = [
-            difference
-            for key, expected in trial.collected.items()
-            for difference in differences(
-                expected,
-                came[key],
-                plan.parameters,
-                "was reached by" if expected.port in trial.at_input else "emitted",
-            )
-        ]
-    whole = report.run.status is Status.SUCCEEDED
+        failure = _masked(_failure(report.errors[0], plan, test), masked)
+        return Outcome(test=test, differences=(failure,), came=(), printed=told)
     return Outcome(
         test=test,
-        differences=tuple(
-            replace(
-                each, problem=masked(each.problem), lines=tuple(masked(line) for line in each.lines)
-            )
-            for each in found
-        ),
-        came=tuple((expected, tuple(came[key])) for key, expected in trial.collected.items())
-        if whole
-        else (),
-        printed=tuple(map(masked, printed)),
+        differences=tuple(_masked(each, masked) for each in _other_than(trial, came, plan)),
+        came=tuple((expected, tuple(came[key])) for key, expected in trial.collected.items()),
+        printed=told,
     )
+
+
+def _other_than(
+    trial: Trial, came: Mapping[str, Sequence[object]], plan: Plan
+) -> Iterator[Difference]:
+    """What came and was not expected, and the other way round."""
+    for key, expected in trial.collected.items():
+        verb = "was reached by" if expected.port in trial.at_input else "emitted"
+        yield from differences(expected, came[key], plan.parameters, verb)
+
+
+def _masked(difference: Difference, masked: Callable[[str], str]) -> Difference:
+    lines = tuple(masked(line) for line in difference.lines)
+    return replace(difference, problem=masked(difference.problem), lines=lines)
 
 
 def _failure(error: ErrorFacts, plan: Plan, test: FileTest) -> Difference:

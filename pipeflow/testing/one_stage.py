@@ -62,24 +62,20 @@ def run_stage(
         StageFailed: The stage has failed; it bears the stage's own traceback.
         InvalidPipeline: The settings are wrong.
     """
-    from pipeflow.executors.base import RunOptions
-    from pipeflow.executors.inline import InlineExecutor
     from pipeflow.planner.make import make_plan
     from pipeflow.runtime.machine import read_machine
     from pipeflow.stages.importing import forget
-    from pipeflow.testing.stand_ins import collecting, handed_over
+    from pipeflow.testing.silent_run import run_silently
+    from pipeflow.testing.stand_ins import handed_over
 
     name = _name_of(target)
     pipeline = _skeleton(name, items, settings or {})
     ports = _ports(pipeline, name)
     with ExitStack() as stack:
         call = stack.enter_context(handed_over(target))
-        came = stack.enter_context(collecting(ports))
-        nowhere = stack.enter_context(open(os.devnull, "wb"))  # noqa: PTH123 - a device
         stack.callback(forget)
         plan = make_plan(_filled(pipeline, name, items, call, target, parameters), read_machine())
-        options = RunOptions(signals=False, stdout_fd=nowhere.fileno(), progress_s=0.0)
-        report = InlineExecutor().run(plan, options, lambda _event: None)
+        report, came = run_silently(plan, ports)
     if report.errors:
         raise _failure(report)
     names = [stage.name for stage in plan.stages]

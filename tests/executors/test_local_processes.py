@@ -22,8 +22,8 @@ import pytest
 import pipeflow
 from pipeflow.errors import MachineError
 from pipeflow.runtime import supervisor
-from pipeflow.runtime.launch.launcher import ServerLauncher
 from pipeflow.runtime.launch.messages import Launch
+from pipeflow.runtime.launch.server_launcher import ServerLauncher
 from pipeflow.telemetry.events import (
     Event,
     LogLine,

@@ -8,6 +8,7 @@ import pytest
 
 from pipeflow.errors import Location
 from pipeflow.planner.plan import StagePlan
+from pipeflow.runtime.framing import Unframing, frame
 from pipeflow.runtime.launch.environment import (
     THREAD_VARIABLES,
     needs_fresh_interpreter,
@@ -19,8 +20,6 @@ from pipeflow.runtime.launch.messages import (
     Reply,
     Request,
     Signal,
-    Unpacker,
-    pack,
 )
 
 
@@ -61,10 +60,10 @@ def test_messages_come_out_whole_however_the_bytes_arrive() -> None:
         Signal(1, 9),
         Exited(worker=1, pid=100, status=-9),
     ]
-    stream = b"".join(pack(message) for message in sent)
-    unpacker = Unpacker()
+    stream = b"".join(frame(message) for message in sent)
+    unframing = Unframing()
 
-    came = [message for byte in stream for message in unpacker.feed(bytes([byte]))]
+    came = [message for byte in stream for message in unframing.feed(bytes([byte]))]
 
     assert came == sent
     assert pickle.loads(pickle.dumps(came)) == sent

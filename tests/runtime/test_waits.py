@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pipeflow.runtime.board import BUSY_NS, TURNS, WAIT_IN_NS, WORKER_WORDS, Words
-from pipeflow.runtime.waits import HOPES, ProcessWaits
+from pipeflow.runtime.waits.process import HOPES, ProcessWaits
 
 
 class Bell:
@@ -75,8 +75,8 @@ def waits_of(inbox: Inbox, outbox: Outbox) -> tuple[ProcessWaits, Words]:
     row: Words = memoryview(bytearray(8 * WORKER_WORDS)).cast("Q")
     nothing: Any = None
     waits = ProcessWaits(row, Bell(), lambda: False, nothing, spins=False)  # type: ignore[arg-type]  # only what it uses
-    waits.inbox, waits.outbox = inbox, outbox  # type: ignore[assignment]  # likewise
-    waits.begin()
+    waits.connect(inbox, outbox)  # type: ignore[arg-type]  # likewise
+    waits.shown.begin()
     return waits, row
 
 

@@ -13,7 +13,8 @@ from uuid import UUID
 
 import pytest
 
-from pipeflow.stages.convert import convert, hints_of, seconds, type_name
+from pipeflow.spec.durations import seconds
+from pipeflow.stages.convert import convert, hints_of, type_name
 
 if typing.TYPE_CHECKING:
     from nowhere import Unknown  # type: ignore[import-not-found]  # what a checker alone would see

@@ -9,19 +9,19 @@ import ast
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from pipeflow.config.annotation_words import is_optional, last_name, members, words
+from pipeflow.config.annotation_words import (
+    LISTS,
+    MAPPINGS,
+    TUPLES,
+    is_optional,
+    last_name,
+    members,
+    words,
+)
 from pipeflow.config.schema.nodes import OR_REFERENCE, REFERENCE, Schema, one_of
 from pipeflow.config.units import DURATION_PATTERN
 from pipeflow.values import dataclass, replace
 
-_LISTS: Final = frozenset(
-    {
-        "list", "List", "Sequence", "MutableSequence", "Iterable", "Collection",
-        "set", "Set", "frozenset", "FrozenSet", "AbstractSet", "MutableSet",
-    }
-)  # fmt: skip
-_TUPLES: Final = frozenset({"tuple", "Tuple"})
-_MAPPINGS: Final = frozenset({"dict", "Dict", "Mapping", "MutableMapping"})
 _DEEPEST: Final = 8
 _DECIMAL: Final = (
     r"\s*[-+]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[Ii]nf(?:inity)?|s?NaN)\s*"
@@ -167,11 +167,11 @@ def _generic(tree: ast.expr, name: str, arguments: Sequence[ast.expr], depth: in
             return _form(arguments[0], depth)
         case "Literal" | "Enum":
             return _listed(arguments)
-        case _ if name in _LISTS:
+        case _ if name in LISTS:
             return _Form(lists={"items": _node(arguments[0], "", depth + 1)})
-        case _ if name in _TUPLES:
+        case _ if name in TUPLES:
             return _Form(lists=_tuple(arguments, depth, f"expected {words(tree)}"))
-        case _ if name in _MAPPINGS and len(arguments) == 2:
+        case _ if name in MAPPINGS and len(arguments) == 2:
             values = _node(arguments[1], "", depth + 1)
             return _Form(maps={"additionalProperties": values})
         case "PathLike":
@@ -255,6 +255,6 @@ _NAMES: Final[Mapping[str, Callable[[], _Form]]] = {
     "time": _texts(),
     "UUID": _texts(),
     "Decimal": lambda: _Form(kinds=frozenset({"number", "string"}), pattern=_DECIMAL),
-    **{name: (lambda: _Form(lists={})) for name in _LISTS | _TUPLES},
-    **{name: (lambda: _Form(maps={})) for name in _MAPPINGS},
+    **{name: (lambda: _Form(lists={})) for name in LISTS | TUPLES},
+    **{name: (lambda: _Form(maps={})) for name in MAPPINGS},
 }

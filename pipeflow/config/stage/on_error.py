@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pipeflow.config.cursor import Cursor
 from pipeflow.config.nodes import Node, Scalar
-from pipeflow.config.stage.broken import UNKNOWN_WORK
+from pipeflow.config.stage.whole_stream import operator_without_items, own_without_items
 from pipeflow.errors import Location
 from pipeflow.spec.language import ERROR_POLICY
-from pipeflow.spec.pipeline import Stage, Use
+from pipeflow.spec.pipeline import Stage
 from pipeflow.spec.policies import DEFAULT_BACKOFF_S, Budget, ErrorPolicy, OnError
-from pipeflow.spec.program import Program, ProgramMode
-from pipeflow.spec.stage_type import Role, Shape
+from pipeflow.spec.program import Program
 from pipeflow.values import replace
 
 
@@ -51,7 +50,7 @@ def with_on_error(
         default: What ``defaults`` says, if anything.
         default_at: Where it says so.
     """
-    at, only_stop = place_of_policy(cursor), _knows_only_stop(stage)
+    at, only_stop = place_of_policy(cursor), own_without_items(stage, "a source of your own")
     if at is not None:
         return replace(stage, on_error=_judged(cursor, stage, only_stop), on_error_at=at)
     if default is None or only_stop:
@@ -81,7 +80,7 @@ def _judged(cursor: Cursor, stage: Stage, only_stop: str) -> ErrorPolicy:
             if not isinstance(stage.work, Program)
             else "mode: item or each tell which item failed; of a whole stream nobody can",
         )
-    why = only_stop or _cannot_retry(stage)
+    why = only_stop or operator_without_items(stage)
     retries = inner.node.entry("retries") if inner else None
     if why and policy.retries and retries is not None:
         cursor.findings.error(
@@ -95,30 +94,7 @@ def _judged(cursor: Cursor, stage: Stage, only_stop: str) -> ErrorPolicy:
 
 def _fitting(policy: ErrorPolicy, stage: Stage) -> ErrorPolicy:
     """The part of a policy that a stage can have."""
-    return replace(policy, retries=0) if policy.retries and _cannot_retry(stage) else policy
-
-
-def _knows_only_stop(stage: Stage) -> str:
-    """Why a failing item cannot be told from the rest of this stage; empty if it can."""
-    if isinstance(stage.work, Use) or stage.work is UNKNOWN_WORK:
-        return ""
-    if isinstance(stage.work, Program):
-        return "a program for the whole stream" if stage.work.mode is ProgramMode.STREAM else ""
-    if stage.work.facts.shape is Shape.STREAM:
-        return "a stream function"
-    return "" if stage.edges else "a source of your own"
-
-
-def _cannot_retry(stage: Stage) -> str:
-    """Why no item of a stage can be tried by itself; empty if it can. Own code: see the caller."""
-    if not isinstance(stage.work, Use):
-        return ""
-    operator = stage.work.operator
-    if operator.role is Role.SOURCE:
-        return f"'{operator.name}' is a source: it"
-    if operator.shape is Shape.STREAM:
-        return f"'{operator.name}' takes the whole stream: it"
-    return ""
+    return replace(policy, retries=0) if operator_without_items(stage) else policy
 
 
 def _budget(cursor: Cursor, then: OnError) -> Budget | None:

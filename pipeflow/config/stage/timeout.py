@@ -1,11 +1,10 @@
-"""``timeout``: how long an item may take, and which stages have single items to be timed."""
+"""``timeout``: how long an item may take, and what a kind of stage makes of it."""
 
 from __future__ import annotations
 
 from pipeflow.config.cursor import Cursor
-from pipeflow.spec.pipeline import Stage, Use
-from pipeflow.spec.program import Program, ProgramMode
-from pipeflow.spec.stage_type import Role, Shape
+from pipeflow.config.stage.whole_stream import operator_without_items, own_without_items
+from pipeflow.spec.pipeline import Stage
 
 
 def read_timeout(cursor: Cursor) -> float | None:
@@ -29,7 +28,8 @@ def timeout_of(cursor: Cursor, stage: Stage, default: float | None) -> float | N
         stage: The stage so far.
         default: What ``defaults`` says.
     """
-    own, why = read_timeout(cursor), _has_no_items(stage)
+    own = read_timeout(cursor)
+    why = operator_without_items(stage) or own_without_items(stage, "a source")
     entry = cursor.node.entry("timeout")
     if own is not None and why and entry is not None:
         cursor.findings.error(
@@ -41,21 +41,3 @@ def timeout_of(cursor: Cursor, stage: Stage, default: float | None) -> float | N
     if why:
         return None
     return default if own is None and entry is None else own
-
-
-def _has_no_items(stage: Stage) -> str:
-    """Why no single item of a stage can be timed; empty if it can."""
-    if isinstance(stage.work, Use):
-        operator = stage.work.operator
-        if operator.role is Role.SOURCE:
-            return f"'{operator.name}' is a source: it"
-        if operator.shape is Shape.STREAM:
-            return f"'{operator.name}' takes the whole stream: it"
-        return ""
-    if isinstance(stage.work, Program):
-        return "a program for the whole stream" if stage.work.mode is ProgramMode.STREAM else ""
-    if stage.work.facts.shape is Shape.STREAM:
-        return "a stream function"
-    if not stage.work.module:
-        return ""  # it is not known because of a mistake
-    return "" if stage.edges else "a source"

@@ -65,7 +65,7 @@ class _InlineRun:
         self._board = self._edges.board
         self._telling = Telling(plan, options, self._edges, listener, self._printed)
         self._waiting = Waiting(self._interrupts, self._board, pause)
-        self._names = tuple(stage.name for stage in plan.stages)
+        self._names = plan.stage_names
         self._shares = InlineShares(plan.shared)
         self._stdout = open(options.stdout_fd, "wb", buffering=0, closefd=False)  # noqa: SIM115 - closed in run
         self._mailing: list[tuple[Turn, Sequence[Mailbox]]] = []

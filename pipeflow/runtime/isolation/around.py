@@ -13,7 +13,7 @@ from pipeflow.runtime.isolation.child import Child
 from pipeflow.runtime.isolation.link import Cell, Link
 from pipeflow.runtime.isolation.runner import Task
 from pipeflow.runtime.last_words import LastWords, stack_of
-from pipeflow.runtime.machine import oom_kills
+from pipeflow.runtime.machine import OutOfMemory
 from pipeflow.runtime.process import Process
 from pipeflow.transports.base import Packet
 from pipeflow.transports.codec import Decoder
@@ -88,7 +88,7 @@ class WorkerAround:
         self._started = started
         self._pool = brief.plan.code_pool(brief.worker)
         self._words = LastWords(brief.words_fd)
-        self._oom_kills = oom_kills()
+        self._out_of_memory = OutOfMemory()
         self._runners = 0
         self._look = LookOut(SHORT_S)
 
@@ -101,7 +101,7 @@ class WorkerAround:
         cells: Words = child.link.cells
         cells[Cell.KEEPER_SLEEPS] = 1
         try:
-            self._process.waits.for_news(
+            self._process.waits.beside.for_runner(
                 child.waits_on(),
                 child.has_news,
                 with_input=with_input,
@@ -151,5 +151,4 @@ class WorkerAround:
 
     def ran_out_of_memory(self) -> bool | None:
         """Whether the kernel has killed for want of memory in this run; ``None``: untold."""
-        kills = oom_kills()
-        return None if kills is None or self._oom_kills is None else kills > self._oom_kills
+        return self._out_of_memory.has_killed()

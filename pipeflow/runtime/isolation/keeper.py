@@ -28,7 +28,7 @@ from pipeflow.runtime.messages import (
     Logged,
     RunnerDied,
 )
-from pipeflow.runtime.waits import REST_LOOK_S
+from pipeflow.runtime.waits.process import REST_LOOK_S
 from pipeflow.values import dataclass
 
 #: Orders that a runner may have at a time: enough to go on while the keeper is at something else.

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator, Sequence
+from itertools import starmap
 from typing import Final, NamedTuple
 
 from pipeflow.runtime import board as cells
+from pipeflow.runtime.framing import Unframing, frame
 from pipeflow.runtime.messages import Failure, ItemId, WorkerReport
 from pipeflow.transports.base import Packet
 from pipeflow.transports.unloadable import NAMES_CLASS, Unopened, may_run_code
@@ -28,7 +30,8 @@ class Place(NamedTuple):
     """Where an item lies that came in a frame which the keeper has not opened.
 
     Attributes:
-        frame: Number of the frame. at: Place among its items.
+        frame: Number of the frame.
+        at: Place among its items.
     """
 
     frame: int
@@ -49,9 +52,12 @@ class CallOrder(NamedTuple):
     """An item to work on; its payload travels beside it, or in a frame.
 
     Attributes:
-        id: Of the item. lane, unit: Its place. items: How many the call takes. tried: How often
-        it was tried before, and had to be given up because its runner died. alone: It goes to the
-        user's function by itself. place: Where it lies in a frame; ``None``: beside.
+        id: Of the item.
+        lane, unit: Its place.
+        items: How many the call takes.
+        tried: How often it was tried before, and had to be given up because its runner died.
+        alone: It goes to the user's function by itself.
+        place: Where it lies in a frame; ``None``: beside.
     """
 
     id: ItemId
@@ -67,8 +73,11 @@ class RowOrder(NamedTuple):
     """Items to work on, each a unit of its own; their payloads travel beside it, or in a frame.
 
     Attributes:
-        prefix: What their ids begin with. ordinals: Last parts of these. lane: Of all of them.
-        unit: Of the first; they count on. place: Of the first, in a frame; ``None``: beside.
+        prefix: What their ids begin with.
+        ordinals: Last parts of these.
+        lane: Of all of them.
+        unit: Of the first; they count on.
+        place: Of the first, in a frame; ``None``: beside.
     """
 
     prefix: ItemId
@@ -82,8 +91,11 @@ class FailedOrder(NamedTuple):
     """An item that could not be loaded or joined; its payload travels beside it, or in a frame.
 
     Attributes:
-        id: Of the item. lane, unit: Its place. failure: What was wrong with it. items: How many
-        the call would have taken. place: Where it lies in a frame; ``None``: beside.
+        id: Of the item.
+        lane, unit: Its place.
+        failure: What was wrong with it.
+        items: How many the call would have taken.
+        place: Where it lies in a frame; ``None``: beside.
     """
 
     id: ItemId
@@ -98,7 +110,9 @@ class LoneOrder(NamedTuple):
     """An item without a partner; its payload travels beside it, or in a frame.
 
     Attributes:
-        id: Of the item. lane, unit: Its place. place: Where it lies in a frame; ``None``: beside.
+        id: Of the item.
+        lane, unit: Its place.
+        place: Where it lies in a frame; ``None``: beside.
     """
 
     id: ItemId
@@ -132,7 +146,8 @@ class KeyOrder(NamedTuple):
     """The keys of a frame's items are to be told, for a join by key.
 
     Attributes:
-        frame: Its number. port: Which input it came on.
+        frame: Its number.
+        port: Which input it came on.
     """
 
     frame: int
@@ -146,9 +161,12 @@ class FrameOrder(NamedTuple):
     """A frame as it came, whose items orders refer to.
 
     Attributes:
-        number: Its number. packet: Its bytes. left: How many of its items will be asked for.
-        singly: It is to be loaded item by item. lost: Items not to be loaded. private: Its arrays
-        are to be copies.
+        number: Its number.
+        packet: Its bytes.
+        left: How many of its items will be asked for.
+        singly: It is to be loaded item by item.
+        lost: Items not to be loaded.
+        private: Its arrays are to be copies.
     """
 
     number: int
@@ -163,8 +181,10 @@ class Orders(NamedTuple):
     """Some orders, and the payloads of those that have one, in their order.
 
     Attributes:
-        orders: The orders. packet: Payloads that travel beside them. private: Arrays of these are
-        to be copies. frames: Those that orders from now on refer to.
+        orders: The orders.
+        packet: Payloads that travel beside them.
+        private: Arrays of these are to be copies.
+        frames: Those that orders from now on refer to.
     """
 
     orders: tuple[Order, ...]
@@ -240,7 +260,8 @@ class FrameKeys(NamedTuple):
     """The keys of a frame's items.
 
     Attributes:
-        frame: Its number. keys: One for each item, or why it has none.
+        frame: Its number.
+        keys: One for each item, or why it has none.
     """
 
     frame: int
@@ -299,31 +320,21 @@ Record = Results | Quick | Quiet | Loaded | FrameKeys | Told | Over | Broken
 _QUICK: Final = b"q"
 _QUICK_FORM: Final = _QUICK[0]
 
-_LENGTH_BYTES: Final = 4
-
 
 def pack_orders(orders: Orders) -> bytes:
     """Orders as bytes of the pipe."""
-    body = pickle.dumps(tuple(orders), protocol=5)
-    return len(body).to_bytes(_LENGTH_BYTES, "little") + body
+    return frame(tuple(orders))
 
 
 class OrderParser:
     """Turns the bytes of the pipe back into orders."""
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
+        self._unframing = Unframing()
 
     def feed(self, data: bytes) -> Iterator[Orders]:
         """Add what was read; what is whole now."""
-        self._buffer += data
-        while len(self._buffer) >= _LENGTH_BYTES:
-            end = _LENGTH_BYTES + int.from_bytes(self._buffer[:_LENGTH_BYTES], "little")
-            if len(self._buffer) < end:
-                return
-            orders = Orders(*pickle.loads(bytes(self._buffer[_LENGTH_BYTES:end])))
-            del self._buffer[:end]
-            yield orders
+        return starmap(Orders, self._unframing.feed(data))
 
 
 def pack_record(record: Record) -> bytes:

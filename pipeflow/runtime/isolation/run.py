@@ -48,34 +48,14 @@ def run_keeper(
         The exit status of the process.
     """
     plan = brief.plan
-    stage = plan.stages[plan.workers[brief.worker].stage]
     # It imports nothing of the user's by itself, but the classes of items that pass through it.
     put_first(plan.folder)
     # Its items stay as they came: to open one is the runner's to do, who may die of it.
     keys = KeyBook()
     process = Process(brief, board, channels, sealing=sealing, unopened=keys)
-    around = WorkerAround(process, brief, board, _pass_on_the_question)
     # What a runner has started comes to us when it dies, and ends with it.
     ties.adopt_orphans()
-    loop = KeeperLoop(
-        work=Work(),
-        stage=stage,
-        replica=context.replica,
-        names=tuple(each.name for each in plan.stages),
-        inbox=process.inbox,
-        outbox=process.outbox,
-        row=board.worker(brief.worker),
-        tell=reports.tell,
-        waits=process.waits,
-        stopping=board.stopping(),
-        mates=board.mates(brief.worker),
-        mask=masker(plan.secrets),
-        around=around,
-        private=_is_private(stage, brief),
-        metrics=context.metrics,
-        keys=keys,
-        opens=_looks_at_results(stage, brief),
-    )
+    loop = _loop_of(process, brief, board, context, reports, keys)
     process.beside_at_work = loop.runner_at_work
     # Its runner gets the same signal: what that has begun is noted first.
     signal.signal(signal.SIGTERM, lambda *_: loop.end_now())
@@ -91,6 +71,39 @@ def run_keeper(
     if status == 0:
         reports.tell(finished(context, with_children=True))
     return status
+
+
+def _loop_of(
+    process: Process,
+    brief: WorkerBrief,
+    board: Board,
+    context: StageContext,
+    reports: Reports,
+    keys: KeyBook,
+) -> KeeperLoop:
+    """The keeper's loop over the worker's ends."""
+    plan = brief.plan
+    stage = plan.stages[plan.workers[brief.worker].stage]
+    around = WorkerAround(process, brief, board, _pass_on_the_question)
+    return KeeperLoop(
+        work=Work(),
+        stage=stage,
+        replica=context.replica,
+        names=plan.stage_names,
+        inbox=process.inbox,
+        outbox=process.outbox,
+        row=board.worker(brief.worker),
+        tell=reports.tell,
+        waits=process.waits,
+        stopping=board.stopping(),
+        mates=board.mates(brief.worker),
+        mask=masker(plan.secrets),
+        around=around,
+        private=_is_private(stage, brief),
+        metrics=context.metrics,
+        keys=keys,
+        opens=_looks_at_results(stage, brief),
+    )
 
 
 def _is_private(stage: StagePlan, brief: WorkerBrief) -> bool:

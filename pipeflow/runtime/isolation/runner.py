@@ -181,7 +181,7 @@ def _loop_of(
         # What is done is told in the order of the items: so the keeper knows what is not.
         "stage": replace(stage, in_order=True),
         "replica": context.replica,
-        "names": tuple(each.name for each in plan.stages),
+        "names": plan.stage_names,
         "inbox": inbox,
         "outbox": outbox,
         "row": link.row,
@@ -225,8 +225,7 @@ def _drive(loop: StageLoop, inbox: RunnerInbox, outbox: RunnerOutbox, plan: Plan
         outbox.flush()
         outbox.put(Over(early=not inbox.ended))
     except BaseException as error:  # whatever ends a runner is reported: a boundary
-        names = tuple(stage.name for stage in plan.stages)
-        failure = failure_of(error, names, plan.stage_of_pool)
+        failure = failure_of(error, plan.stage_names, plan.stage_of_pool)
         if isinstance(error, ChannelError):  # the manager of what it shares is gone
             failure = replace(failure, victim=True)
         loop.abandon()

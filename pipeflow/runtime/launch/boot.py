@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, Final
 
 from pipeflow import values
 from pipeflow.planner.plan import Join, Plan, Route
+from pipeflow.runtime.framing import frame
 from pipeflow.runtime.last_words import leave_last_words
 from pipeflow.runtime.launch import image, ties
 from pipeflow.runtime.launch.environment import stage_environment
-from pipeflow.runtime.messages import EXIT_FAILED, Failed, Failure, pack_report
+from pipeflow.runtime.messages import EXIT_FAILED, Failed, Failure
 
 if TYPE_CHECKING:
     from pipeflow.runtime.board import Layout
@@ -156,7 +157,7 @@ def _watch_lifeline(number: int) -> None:
 
 def _report_refusal(brief: WorkerBrief, error: Exception) -> None:
     failure = Failure(phase="run", kind=type(error).__name__, message=str(error))
-    os.write(brief.report_fd, pack_report(Failed(failure)))
+    os.write(brief.report_fd, frame(Failed(failure)))
 
 
 def finish_process() -> None:

@@ -1,11 +1,8 @@
-"""What the supervisor and its launch server tell each other, as bytes over one stream socket."""
+"""What the supervisor and its launch server tell each other, as frames over one stream socket."""
 
 from __future__ import annotations
 
-import pickle
-import struct
-from collections.abc import Iterator, Mapping
-from typing import Final
+from collections.abc import Mapping
 
 from pipeflow.values import dataclass, field
 
@@ -160,30 +157,3 @@ class Taken:
 
 Request = Planned | Preload | Lend | Launch | AllLaunched | Signal
 Reply = Preloaded | Taken | Launched | NotLaunched | Exited
-
-_LENGTH: Final = struct.Struct("<I")
-
-
-def pack(message: Request | Reply) -> bytes:
-    """A message as bytes of the stream."""
-    body = pickle.dumps(message, protocol=5)
-    return _LENGTH.pack(len(body)) + body
-
-
-class Unpacker:
-    """Turns the bytes of the stream back into messages."""
-
-    def __init__(self) -> None:
-        self._buffer = bytearray()
-
-    def feed(self, data: bytes) -> Iterator[Request | Reply]:
-        """Add what was read; the messages that are whole now."""
-        self._buffer += data
-        while len(self._buffer) >= _LENGTH.size:
-            (length,) = _LENGTH.unpack_from(self._buffer)
-            end = _LENGTH.size + length
-            if len(self._buffer) < end:
-                return
-            message: Request | Reply = pickle.loads(bytes(self._buffer[_LENGTH.size : end]))
-            del self._buffer[:end]
-            yield message

@@ -17,19 +17,15 @@ from __future__ import annotations
 
 import gc
 import os
-import pickle
 import select
 import signal
 import sys
 import time
-from collections.abc import Callable
 from typing import Final, NoReturn
 
-from pipeflow.planner.plan import Plan
-from pipeflow.runtime.board import lay_out
-from pipeflow.runtime.brief import unpack
-from pipeflow.runtime.flow.wiring import wire
+from pipeflow.runtime.framing import Unframing, frame
 from pipeflow.runtime.launch import boot, image, lending, ties
+from pipeflow.runtime.launch.forked import SharedPlan, become_worker
 from pipeflow.runtime.launch.messages import (
     AllLaunched,
     Exited,
@@ -42,8 +38,6 @@ from pipeflow.runtime.launch.messages import (
     Reply,
     Signal,
     Taken,
-    Unpacker,
-    pack,
 )
 from pipeflow.values import dataclass
 
@@ -109,7 +103,7 @@ class LaunchServer:
             raise _SupervisorGone
 
     def _answer(self) -> None:
-        requests = Unpacker()
+        requests = Unframing()
         while True:
             # Made anew each time: lending may have given them other numbers.
             poll = select.poll()
@@ -174,7 +168,7 @@ class LaunchServer:
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         if order.group == 0:
-            _quietly(lambda: os.setpgid(pid, pid))  # the child does so too: whoever comes first
+            ties.quietly(lambda: os.setpgid(pid, pid))  # the child does so too: whoever comes first
         self._children[pid] = _Child(order.worker, order.group == 0)
         return Launched(order.worker, pid)
 
@@ -186,9 +180,9 @@ class LaunchServer:
     def _kill(self, pid: int, number: int, *, whole_group: bool) -> None:
         # Our child is not reaped yet, so neither the process id nor the group can be a stranger's.
         if whole_group:
-            _quietly(lambda: os.killpg(pid, number))
+            ties.quietly(lambda: os.killpg(pid, number))
         else:
-            _quietly(lambda: os.kill(pid, number))
+            ties.quietly(lambda: os.kill(pid, number))
 
     def _reap(self) -> None:
         _drain(self._wake_r)
@@ -216,7 +210,7 @@ class LaunchServer:
                 )
 
     def _reply(self, reply: Reply) -> None:
-        data = memoryview(pack(reply))
+        data = memoryview(frame(reply))
         try:
             while data:
                 data = data[os.write(self._control, data) :]
@@ -237,98 +231,6 @@ class LaunchServer:
                 return
             select.select([self._wake_r], [], [], min(left, 0.1))
             self._reap()
-
-
-class SharedPlan:
-    """The plan of the run: read once, before the workers that need it are forked."""
-
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-        self.plan: Plan | None = pickle.loads(data) if data else None
-        self.channels = wire(self.plan) if self.plan is not None else ()
-        self.layout = lay_out(self.plan, self.channels) if self.plan is not None else None
-        if self.plan is not None:
-            boot.preload_for(self.plan)
-
-
-def become_worker(order: Launch, shared: SharedPlan, parent: int, highest: int | None) -> NoReturn:
-    """Turn this freshly forked process into the worker; never returns to the server's code.
-
-    Args:
-        order: Which worker.
-        shared: What all workers are told alike.
-        parent: Process id of the server.
-        highest: Its highest descriptor.
-    """
-    status = 1
-    try:
-        _leave_server(order, parent, highest)
-        if order.replace:
-            _exec_worker(order, shared)
-        if order.manager:
-            from pipeflow.runtime.shared.manager import run_manager  # few runs have one
-
-            os._exit(run_manager(pickle.loads(order.brief)))
-        assert shared.plan is not None, "the plan comes before the first worker"
-        assert shared.layout is not None
-        status = boot.start(unpack(order.brief, shared.plan), shared.channels, shared.layout)
-    except BaseException:  # the boundary of the process: nothing may reach the server
-        boot.print_last_words()
-    finally:
-        os._exit(status)
-
-
-def _leave_server(order: Launch, parent: int, highest: int | None) -> None:
-    signal.set_wakeup_fd(-1)
-    for number in (signal.SIGTERM, signal.SIGCHLD):
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-    # A worker prints from a background group: without this a terminal may stop it (tostop).
-    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
-    _quietly(lambda: os.setpgid(0, order.group))
-    if not ties.die_with_parent(parent):
-        os._exit(1)
-    if not order.stdin:
-        null = os.open(os.devnull, os.O_RDONLY)
-        os.dup2(null, 0)
-        os.close(null)  # it may lie above all that were open before
-    os.dup2(order.output, 1)
-    os.dup2(order.output, 2)
-    ties.close_all_but(order.keep, highest)
-
-
-def _exec_worker(order: Launch, shared: SharedPlan) -> NoReturn:
-    """Replace this process by a fresh interpreter: some variables only take effect at its start."""
-    brief = _anonymous_file(pickle.dumps((shared.data, order.brief), protocol=5))
-    for number in (brief, *order.keep):
-        os.set_inheritable(number, True)
-    # -P: a yaml.py or json.py in the current folder is not ours to import.
-    arguments = [sys.executable, "-P", "-m", "pipeflow.runtime.launch.boot", str(brief)]
-    os.execve(sys.executable, arguments, {**os.environ, **order.env})  # noqa: S606 - no shell
-
-
-def _anonymous_file(data: bytes) -> int:
-    """A descriptor that reads as these bytes and has no name."""
-    if hasattr(os, "memfd_create"):
-        number = os.memfd_create("pipeflow-brief")
-    else:
-        import tempfile
-
-        name_fd, name = tempfile.mkstemp()
-        os.unlink(name)  # noqa: PTH108 - no Path is needed for a name that lives one line
-        number = name_fd
-    view = memoryview(data)
-    while view:
-        view = view[os.write(number, view) :]
-    os.lseek(number, 0, os.SEEK_SET)
-    return number
-
-
-def _quietly(act: Callable[[], None]) -> None:
-    try:
-        act()
-    except (ProcessLookupError, PermissionError):
-        pass  # it has ended by itself, or has just become another program
 
 
 def _drain(number: int) -> None:

@@ -1,4 +1,4 @@
-"""Ties between processes that the kernel keeps: who dies with whom, which descriptors stay open."""
+"""Ties between processes that the kernel keeps: who dies with whom, who reaps, what stays open."""
 
 from __future__ import annotations
 
@@ -67,6 +67,22 @@ def _children_of(process: int, thread: int) -> tuple[int, ...]:
     except OSError:  # not Linux, or a kernel without this file
         return ()
     return tuple(int(pid) for pid in text.split())
+
+
+def reap(pid: int) -> None:
+    """Take note of the end of a child, and wait for it if need be."""
+    try:
+        os.waitpid(pid, 0)
+    except ChildProcessError:
+        pass  # the program around us ignores SIGCHLD: the kernel has reaped it
+
+
+def quietly(act: Callable[[], None]) -> None:
+    """Signal or move a process that may have ended by itself, or have become another program."""
+    try:
+        act()
+    except (ProcessLookupError, PermissionError):
+        pass  # it has
 
 
 def threads() -> int:

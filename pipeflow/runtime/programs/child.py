@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from pipeflow.errors import ProgramFailed
+from pipeflow.runtime.launch import ties
 from pipeflow.runtime.programs.spawn import OWN_SESSION, find_program, spawn
 from pipeflow.spec.program import Program
 
@@ -225,7 +226,7 @@ class Child:
         self.hear()
         self._close_pipes()
         pid, self.pid = self.pid, 0
-        _reap(pid)
+        ties.reap(pid)
 
     def _kill(self, number: int) -> None:
         # It is not reaped yet, so neither number can be a stranger's.
@@ -292,13 +293,6 @@ def _sentinel_of(pid: int) -> int:
         return opener(pid)
     except OSError:  # an older kernel, or one that is played by another program
         return -1
-
-
-def _reap(pid: int) -> None:
-    try:
-        os.waitpid(pid, 0)
-    except ChildProcessError:
-        pass  # the kernel has reaped it
 
 
 def _now() -> float:

@@ -10,7 +10,7 @@ from pipeflow.runtime.watch.alarms import Alarm, Alarms
 from pipeflow.runtime.watch.root_cause import signal_name
 from pipeflow.runtime.watch.standstill import waits_for
 from pipeflow.runtime.watch.watched import Watched
-from pipeflow.telemetry.events import Draining, Event, LogLine
+from pipeflow.telemetry.events import Draining, Event
 
 
 class Drain:
@@ -62,7 +62,7 @@ class Drain:
     def say_stuck(self, at_work: Iterable[Watched], still_s: float) -> None:
         """Say who is stopped because the drain is stuck."""
         for watched in at_work:
-            replica, stage = watched.plan.replica, self._stages[watched.plan.stage]
+            stage = self._stages[watched.plan.stage]
             text = f"stopped: the run is drained, and nothing has moved for {still_s:.0f} s"
             text += f"; {waits_for(stage.program)}" if stage.program is not None else ""
-            self._tell(LogLine(stage=watched.stage, replica=replica, level="warning", text=text))
+            self._tell(watched.line("warning", text))

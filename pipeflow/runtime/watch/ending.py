@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterable
-from typing import Final
 
 from pipeflow.errors import MachineError
 from pipeflow.runtime.last_words import WHERE_SIGNAL
 from pipeflow.runtime.launch.launcher import Launcher
+from pipeflow.runtime.messages import DRAIN_SIGNAL
 from pipeflow.runtime.watch.lifecycle import Happening, Life
 from pipeflow.runtime.watch.watched import Watched
-
-#: Interrupts the blocking call of a source whose grace is over; see ``worker.DRAIN_SIGNAL``.
-_DRAIN_SIGNAL: Final = signal.SIGUSR1
 
 
 class Ending:
@@ -51,7 +48,7 @@ class Ending:
         """Get them out of a blocking call. One that is not ready yet would just be killed."""
         for watched in workers:
             if watched.life is Life.RUNNING:
-                self._send(watched, _DRAIN_SIGNAL, whole_group=False)
+                self._send(watched, DRAIN_SIGNAL, whole_group=False)
 
     def ask_where(self, workers: Iterable[Watched]) -> None:
         """Have them write down where they are, for the supervisor to read."""

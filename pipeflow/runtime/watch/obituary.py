@@ -8,7 +8,7 @@ from pipeflow.planner.plan import Plan
 from pipeflow.runtime.board import Board, hand, id_text, loading, loading_text
 from pipeflow.runtime.last_words import LastWords, stack_of
 from pipeflow.runtime.launch.messages import Exited
-from pipeflow.runtime.machine import oom_kills
+from pipeflow.runtime.machine import OutOfMemory
 from pipeflow.runtime.messages import Failure
 from pipeflow.runtime.watch.root_cause import death, manager_death, split_status
 from pipeflow.runtime.watch.watched import Watched
@@ -27,8 +27,8 @@ class Obituary:
 
     def __init__(self, plan: Plan, board: Board, last_words: LastWords) -> None:
         self._plan, self._board, self._last_words = plan, board, last_words
-        self._names = tuple(stage.name for stage in plan.stages)
-        self._oom_kills = oom_kills()
+        self._names = plan.stage_names
+        self._out_of_memory = OutOfMemory()
 
     def ends(self, exited: Exited, workers: Mapping[int, Watched]) -> list[tuple[Watched, Exited]]:
         """The end of a process, for each worker in it; who had an item in hand comes first."""
@@ -59,7 +59,7 @@ class Obituary:
         return death(
             status=status,
             item=self.item_of(watched),
-            out_of_memory=self._ran_out_of_memory(),
+            out_of_memory=self._out_of_memory.has_killed(),
             started=started,
             loading=loading_text(self._board.worker(watched.plan.index), self._names),
             stack=stack_of(self._last_words.take(part)),
@@ -70,19 +70,12 @@ class Obituary:
         return manager_death(
             status=status,
             names=tuple(each.name for each in self._plan.shared if each.in_manager),
-            out_of_memory=self._ran_out_of_memory(),
+            out_of_memory=self._out_of_memory.has_killed(),
         )
 
     def _has_in_hand(self, watched: Watched) -> bool:
         row = self._board.worker(watched.plan.index)
         return bool(loading(row)[1] or hand(row))
-
-    def _ran_out_of_memory(self) -> bool | None:
-        """Whether the kernel has killed for want of memory in this run; ``None``: untold."""
-        kills = oom_kills()
-        if kills is None or self._oom_kills is None:
-            return None
-        return kills > self._oom_kills
 
 
 def died(watched: Watched, pid: int, status: int, item: str) -> WorkerDied:

@@ -15,7 +15,7 @@ from pipeflow.runtime.watch.lifecycle import Life
 from pipeflow.runtime.watch.stalls import Stalls
 from pipeflow.runtime.watch.watched import Watched
 from pipeflow.spec.program import Program, ProgramMode
-from pipeflow.telemetry.events import Event, LogLine
+from pipeflow.telemetry.events import Event
 
 _NS: Final = 1e9
 
@@ -61,7 +61,7 @@ class Standstill:
     ) -> None:
         self._plan, self._board, self._last_words = plan, board, last_words
         self._stalls, self._ending, self._tell = stalls, ending, tell
-        self._names = tuple(stage.name for stage in plan.stages)
+        self._names = plan.stage_names
         self._after_s = self._due_s = after_s
         self._seen: tuple[bytes, ...] = ()
         self._moved_s = 0.0
@@ -138,8 +138,7 @@ class Standstill:
             part = self._plan.code_pool(watched.plan.process)
             stack = stack_of(self._last_words.take(part)).rstrip()
             text += f"\n{stack}" if stack and program is None else ""
-            replica = watched.plan.replica
-            self._tell(LogLine(stage=watched.stage, replica=replica, level="warning", text=text))
+            self._tell(watched.line("warning", text))
 
 
 def _is_stopped(watched: Watched) -> bool:

@@ -16,7 +16,7 @@ from pipeflow.runtime.watch.alarms import Alarm, Alarms
 from pipeflow.runtime.watch.ending import Ending
 from pipeflow.runtime.watch.terms import SLOW_START_S, STACK_S
 from pipeflow.runtime.watch.watched import Watched
-from pipeflow.telemetry.events import Event, LogLine
+from pipeflow.telemetry.events import Event
 
 _NS: Final = 1e9
 
@@ -62,7 +62,7 @@ class Starting:
         self._alarms.clear(Alarm.START, number)
         took = now - self._began.pop(number, now)
         if took >= SLOW_START_S and not watched.ended:
-            self._say(watched, "info", f"was loaded after {took:.0f} s")
+            self._tell(watched.line("info", f"was loaded after {took:.0f} s"))
 
     def ring(self, watched: Watched, stage: StagePlan, now: float) -> Failure | None:
         """A look is due at a worker that is not ready; why it is given up, if it is."""
@@ -83,7 +83,7 @@ class Starting:
             text += f"; its process was stopped by a signal: kill -CONT {watched.pid}"
         if 0 < self._patience_s <= took:
             return Failure(phase=phase, kind="StartTimeout", message=text, traceback=stack)
-        self._say(watched, "warning", f"{text}\n{stack}".rstrip())
+        self._tell(watched.line("warning", f"{text}\n{stack}".rstrip()))
         self._set(number, now - took + self._due(2 * took))
         return None
 
@@ -92,10 +92,6 @@ class Starting:
 
     def _set(self, number: int, at_s: float) -> None:
         self._alarms.set(Alarm.START, at_s, number)
-
-    def _say(self, watched: Watched, level: str, text: str) -> None:
-        replica = watched.plan.replica
-        self._tell(LogLine(stage=watched.stage, replica=replica, level=level, text=text))
 
 
 def _at(state: State, stage: StagePlan) -> tuple[str, str]:

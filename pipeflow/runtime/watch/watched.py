@@ -6,11 +6,13 @@ import os
 
 from pipeflow.planner.plan import WorkerPlan
 from pipeflow.runtime.account import WorkerRecord
+from pipeflow.runtime.framing import Unframing
 from pipeflow.runtime.launch.messages import Exited
 from pipeflow.runtime.machine import is_asleep, is_stopped
-from pipeflow.runtime.messages import Finished, ReportParser
+from pipeflow.runtime.messages import Finished
 from pipeflow.runtime.watch.lifecycle import ENDED, Happening, Life, move
 from pipeflow.runtime.watch.printed import Lines
+from pipeflow.telemetry.events import LogLine
 from pipeflow.transports.shm import PoolUsage
 from pipeflow.values import dataclass, field
 
@@ -47,7 +49,7 @@ class Watched:
     pid: int = 0
     own_pid: int = 0
     runs_code: bool = False
-    reports: ReportParser = field(default_factory=ReportParser)
+    reports: Unframing = field(default_factory=Unframing)
     lines: Lines = field(default_factory=Lines)
     finished: Finished | None = None
     exited: Exited | None = None
@@ -83,8 +85,9 @@ class Watched:
         self.life = move(self.life, happening)
         return self.life
 
-    def _pids(self) -> set[int]:
-        return {self.own_pid, self.pid} - {0, os.getpid()}
+    def line(self, level: str, text: str) -> LogLine:
+        """A line of the log that it wrote, or that is about it."""
+        return LogLine(stage=self.stage, replica=self.plan.replica, level=level, text=text)
 
     def record(self, pool: PoolUsage) -> WorkerRecord:
         """What the report needs to know of it, and of its pool."""
@@ -104,3 +107,6 @@ class Watched:
             cut=self.excused,
             ended_ns=self.ended_ns,
         )
+
+    def _pids(self) -> set[int]:
+        return {self.own_pid, self.pid} - {0, os.getpid()}

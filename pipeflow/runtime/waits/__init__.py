@@ -1,0 +1,1 @@
+"""How the process of a worker waits, what wakes it, and how its waits show on the board."""

@@ -1,0 +1,53 @@
+"""What a worker does, as the board shows it to others; and how long it did it."""
+
+from __future__ import annotations
+
+import time
+
+from pipeflow.runtime.board import BUSY_NS, SINCE_NS, STATE, TURNS, WAITS_ON, State, Words
+
+
+class Shown:
+    """The state of one worker. Its process writes it, the supervisor and others read it.
+
+    Args:
+        row: Its row of the board.
+    """
+
+    def __init__(self, row: Words) -> None:
+        self._row = row
+        self._since = time.monotonic_ns()
+
+    def begin(self) -> None:
+        """The loop begins: it is busy from now on."""
+        self._since = time.monotonic_ns()
+        self.enter(State.BUSY, 0)
+
+    def enter(self, state: State, waits_on: int) -> int:
+        """Note a new state; nanoseconds spent in the one before.
+
+        Args:
+            state: The state.
+            waits_on: The edge that ends it, plus 1; 0: none does.
+        """
+        now = time.monotonic_ns()
+        spent, self._since = now - self._since, now
+        row = self._row
+        row[WAITS_ON] = waits_on
+        row[STATE] = state
+        row[SINCE_NS] = now
+        row[TURNS] += 1
+        return spent
+
+    def note_short_wait(self, cell: int, began_ns: int) -> None:
+        """Note a wait that was over so soon that it is no state for others to see.
+
+        Args:
+            cell: Where the time of such waits is counted.
+            began_ns: When it began, by the monotonic clock.
+        """
+        row, now = self._row, time.monotonic_ns()
+        row[BUSY_NS] += began_ns - self._since
+        row[cell] += now - began_ns
+        row[TURNS] += 1
+        row[SINCE_NS] = self._since = now
