@@ -74,7 +74,7 @@ class _Member:
     def can_go_on(self) -> bool:
         """Whether a turn of it would do anything."""
         inbox = self.loop.inbox
-        came = inbox is not None and inbox.ready()
+        came = inbox is not None and inbox.arrivals.ready()
         return not self.done and (self.goes_on or came or self.readers_left())
 
     def readers_left(self) -> bool:
@@ -227,7 +227,7 @@ class _Host:
             for fd in [] if member.done else member.loop.outbox.watched():
                 poll.register(fd, 0)
                 whose[fd] = member
-        for fd in [] if first.done else first.loop.inbox.descriptors():
+        for fd in [] if first.done else first.loop.inbox.arrivals.descriptors():
             poll.register(fd, select.POLLIN)
         while not (ready := poll.poll(TIDY_S * 1000)):
             for member in self._members:

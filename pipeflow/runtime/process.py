@@ -18,8 +18,9 @@ from pipeflow.runtime.board import (
 )
 from pipeflow.runtime.brief import WorkerBrief
 from pipeflow.runtime.channel_ends import ChannelEnds
+from pipeflow.runtime.flow.arrivals import Seal
 from pipeflow.runtime.flow.assemble import make_inbox, make_outbox
-from pipeflow.runtime.flow.inbox import Inbox, Seal
+from pipeflow.runtime.flow.inbox import Inbox
 from pipeflow.runtime.flow.keyed import UnopenedKeys
 from pipeflow.runtime.flow.outbox import Outbox
 from pipeflow.runtime.flow.threads import Linger, Postman

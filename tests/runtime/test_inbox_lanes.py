@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pipeflow.runtime.board import EDGE_WORDS, TURNS, WORKER_WORDS
+from pipeflow.runtime.flow.arrivals import Arrivals
 from pipeflow.runtime.flow.collector import Collector
 from pipeflow.runtime.flow.inbox import Inbox
 from pipeflow.runtime.flow.inlets import InChannel, InPort
@@ -66,7 +67,8 @@ def inbox_of(first: Receiver, second: Receiver) -> Inbox:
         return [None] * packet.items
 
     own = memoryview(bytearray(8 * WORKER_WORDS)).cast("Q")
-    return Inbox([port], Merge([collector], [0], unit_ends=False), [0], decode, own)
+    arrivals = Arrivals([port], decode, own)
+    return Inbox(Merge([collector], [0], unit_ends=False), [0], arrivals)
 
 
 def calls(inbox: Inbox) -> list[tuple[int, int]]:
@@ -99,13 +101,13 @@ def test_room_that_a_waiting_worker_gives_shows_on_the_board() -> None:
     inbox = inbox_of(first, Receiver())
     first.put(0, 1)
     assert calls(inbox) == []
-    before = inbox.row[TURNS]
+    before = inbox.arrivals.row[TURNS]
 
     first.put(0, 2)
     assert calls(inbox) == []
     inbox.help_writers()
 
-    assert inbox.row[TURNS] > before
+    assert inbox.arrivals.row[TURNS] > before
 
 
 def test_a_writer_that_is_only_slow_is_waited_for() -> None:

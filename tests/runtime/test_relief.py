@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pipeflow.runtime.board import EDGE_WORDS, TURNS, WORKER_WORDS
+from pipeflow.runtime.flow.arrivals import Arrivals
 from pipeflow.runtime.flow.collector import Collector
 from pipeflow.runtime.flow.inbox import Inbox
 from pipeflow.runtime.flow.inlets import InChannel, InPort
@@ -77,7 +78,8 @@ def inbox_of(queue: Queue, cut_short: Callable[[], bool] | None) -> Inbox:
         return [None] * packet.items
 
     own = memoryview(bytearray(8 * WORKER_WORDS)).cast("Q")
-    return Inbox([port], Merge([collector], [0], unit_ends=False), [0], decode, own)
+    arrivals = Arrivals([port], decode, own)
+    return Inbox(Merge([collector], [0], unit_ends=False), [0], arrivals)
 
 
 def called(inbox: Inbox) -> list[int]:
@@ -105,12 +107,12 @@ def test_writers_get_room_past_a_unit_that_may_never_come() -> None:
     inbox = inbox_of(queue, cut_short=lambda: True)
     queue.put(1, 1, 2)
     queue.put(1, 3)
-    before = inbox.row[TURNS]
+    before = inbox.arrivals.row[TURNS]
 
     assert called(inbox) == []
 
     assert queue.credit == queue.roused == [0, 3]
-    assert inbox.row[TURNS] > before
+    assert inbox.arrivals.row[TURNS] > before
     queue.put(0, 0)
     assert called(inbox) == [0, 1, 2, 3]
     assert queue.credit == [1, 3]  # none comes back twice

@@ -21,6 +21,7 @@ class Inbox:
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self.sent = 0
+        self.arrivals = self  # it is both
 
     def is_sent_more(self) -> bool:
         self.sent += 1

@@ -19,10 +19,11 @@ from pipeflow.planner.plan import (
     StagePlan,
 )
 from pipeflow.runtime.board import EARLY, Board, have_ended
+from pipeflow.runtime.flow.arrivals import Arrivals, Decode, Seal
 from pipeflow.runtime.flow.collector import Collector
 from pipeflow.runtime.flow.express import Encoder
 from pipeflow.runtime.flow.gaps import leave_gaps
-from pipeflow.runtime.flow.inbox import Decode, Inbox, Seal
+from pipeflow.runtime.flow.inbox import Inbox
 from pipeflow.runtime.flow.inlets import LOT_MOST, LOT_SHARE, InChannel, InPort, Intake
 from pipeflow.runtime.flow.joins import Join as Joiner
 from pipeflow.runtime.flow.keyed import KeyJoin, PickKey, UnopenedKeys
@@ -70,9 +71,9 @@ def make_inbox(
         channels: All channels of the plan.
         board: The board.
         open_receiver: Opens the ends.
-        decode: See ``Inbox``.
-        salvage: See ``Inbox``.
-        seal: See ``Inbox``.
+        decode: See ``Arrivals``.
+        salvage: See ``Arrivals``.
+        seal: See ``Arrivals``.
         unopened: Knows the keys of what is not opened here.
     """
     stage = plan.stages[plan.workers[worker].stage]
@@ -88,14 +89,14 @@ def make_inbox(
             writers=_writers(plan, edges[0]), lanes=edges[0].lanes, lane_base=bases[0]
         )
         ports = [_in_port(plan, edges[0], worker, channels, board, straight, open_receiver)]
-        return Inbox(ports, straight, bases, *rest)
+        return Inbox(straight, bases, Arrivals(ports, *rest))
     collectors = [_collector(plan, edge, replica, board) for edge in edges]
     ports = [
         _in_port(plan, edge, worker, channels, board, collector, open_receiver)
         for edge, collector in zip(edges, collectors, strict=True)
     ]
     join = _join(plan, stage, replica, collectors, edges, unopened)
-    return Inbox(ports, join, bases, *rest)
+    return Inbox(join, bases, Arrivals(ports, *rest))
 
 
 def _comes_straight(plan: Plan, stage: StagePlan, edges: Sequence[EdgePlan]) -> bool:

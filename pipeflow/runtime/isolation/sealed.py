@@ -13,7 +13,7 @@ from itertools import repeat
 from typing import Any, NamedTuple
 
 from pipeflow.errors import ItemNotLoadable
-from pipeflow.runtime.flow.inbox import Seal
+from pipeflow.runtime.flow.arrivals import Seal
 from pipeflow.runtime.flow.joins import Call
 from pipeflow.runtime.flow.units import id_at
 from pipeflow.runtime.isolation.messages import FrameOrder, Pair, Place, bare

@@ -64,14 +64,14 @@ class BesideWaits:
         spent_in = BUSY_NS
         if inbox is not None and outside.input:
             spent_in = WAIT_IN_NS
-            for fd in inbox.descriptors():
+            for fd in inbox.arrivals.descriptors():
                 poll.register(fd, select.POLLIN)
         state = State.AT_PROGRAM if spent_in == BUSY_NS else State.IN_OR_PROGRAM
         self._row[BUSY_NS] += self._shown.enter(state, 0)
         patience_s = TIDY_S if outside.patience_s is None else min(TIDY_S, outside.patience_s)
         until = None if outside.patience_s is None else time.monotonic() + outside.patience_s
         ready = poll.poll(0)
-        while not (ready or (outside.input and inbox is not None and inbox.ready())):
+        while not (ready or (outside.input and inbox is not None and inbox.arrivals.ready())):
             if (is_source and self._draining[0]) or (until and time.monotonic() >= until):
                 break
             idle = self._pool.lends() or (inbox is not None and inbox.parks())
@@ -112,11 +112,11 @@ class BesideWaits:
             self._row[HAND_DEPTH] = 0
             self._row[BUSY_NS] += self._shown.enter(State.WAITING_IN, inbox.waits_for())
         gone: frozenset[int] = frozenset()
-        if not (has_news() or (with_input and inbox.ready())):
+        if not (has_news() or (with_input and inbox.arrivals.ready())):
             poll = select.poll()
             for fd, events in also:
                 poll.register(fd, events)
-            for fd in inbox.descriptors() if with_input else ():
+            for fd in inbox.arrivals.descriptors() if with_input else ():
                 poll.register(fd, select.POLLIN)
             readers = self._polls.watch_readers(poll)
             if with_input and (wake_s := inbox.wake_in()) is not None:

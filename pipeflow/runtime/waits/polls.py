@@ -51,10 +51,10 @@ class Polls:
     def for_input(self) -> Poll:
         """What to wait on for frames."""
         assert self._inbox is not None
-        ends = (self._inbox.open_ends(), self._outbox.open_ends())
+        ends = (self._inbox.arrivals.open_ends(), self._outbox.open_ends())
         if ends != self._input_ends:  # they only ever become fewer
             self._input_poll, self._input_ends = self._make(), ends
-            for fd in self._inbox.descriptors():
+            for fd in self._inbox.arrivals.descriptors():
                 self._input_poll.register(fd, select.POLLIN)
             self.readers = self.watch_readers(self._input_poll)
         return self._input_poll

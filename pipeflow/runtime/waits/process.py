@@ -152,7 +152,7 @@ class ProcessWaits:
                 state = State.WAITING_IN if timeout_s is None else State.IN_OR_CLOCK
                 waits_on = inbox.waits_for()
             self._row[BUSY_NS] += self.shown.enter(state, waits_on)
-            ready = [] if inbox.ready() else self._poll(timeout_s)
+            ready = [] if inbox.arrivals.ready() else self._poll(timeout_s)
             self._row[BUSY_NS if busy else WAIT_IN_NS] += self.shown.enter(State.BUSY, 0)
         for fd, _ in ready:
             if fd in self._polls.readers:
@@ -161,12 +161,13 @@ class ProcessWaits:
 
     def _look_for_input(self, inbox: Inbox) -> list[tuple[int, int]] | None:
         """What came while we were looking out for it; ``None``: nothing, so it must be awaited."""
-        began_ns, look = time.monotonic_ns(), self._input_look
+        look = self._input_look
+        self.shown.begin_look()
         ready: list[tuple[int, int]] | None = []
-        if not inbox.ready():
+        if not inbox.arrivals.ready():
             # A frame is counted first and written then, so it is there when it is read: most often.
-            late = inbox.is_sent_more()
-            if not look.sees(inbox.is_sent_more):
+            late = inbox.arrivals.is_sent_more()
+            if not look.sees(inbox.arrivals.is_sent_more):
                 ready = None
             elif late or self._hoped >= HOPES:
                 self._hoped = 0
@@ -174,7 +175,7 @@ class ProcessWaits:
             else:
                 self._hoped += 1
         if ready is not None:
-            self.shown.note_short_wait(WAIT_IN_NS, began_ns)
+            self.shown.end_look(WAIT_IN_NS)
         return ready
 
     def for_tasks(self) -> None:
@@ -204,9 +205,9 @@ class ProcessWaits:
                 return  # it has got room since the caller looked
             full += channels
         self.before_room()
-        began_ns = time.monotonic_ns()
+        self.shown.begin_look()
         if self._room_look.sees(lambda: not all(target.full() for target in targets)):
-            self.shown.note_short_wait(WAIT_OUT_NS, began_ns)
+            self.shown.end_look(WAIT_OUT_NS)
             return
         self._row[BUSY_NS] += self.shown.enter(State.WAITING_OUT, full[0].edge + 1)
         senders = [channel.sender for channel in full]

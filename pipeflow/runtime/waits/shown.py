@@ -39,15 +39,22 @@ class Shown:
         row[TURNS] += 1
         return spent
 
-    def note_short_wait(self, cell: int, began_ns: int) -> None:
-        """Note a wait that was over so soon that it is no state for others to see.
+    def begin_look(self) -> None:
+        """A wait begins that may be over so soon that it is no state for others to see.
+
+        Whoever looks in vain enters another state; whoever does not ends it by ``end_look``.
+        """
+        row, now = self._row, time.monotonic_ns()
+        row[BUSY_NS] += now - self._since
+        row[TURNS] += 1
+        self._since = now
+
+    def end_look(self, cell: int) -> None:
+        """It was so soon over. What is waited for is there, so little is done here.
 
         Args:
             cell: Where the time of such waits is counted.
-            began_ns: When it began, by the monotonic clock.
         """
         row, now = self._row, time.monotonic_ns()
-        row[BUSY_NS] += began_ns - self._since
-        row[cell] += now - began_ns
-        row[TURNS] += 1
+        row[cell] += now - self._since
         row[SINCE_NS] = self._since = now
