@@ -245,6 +245,11 @@ class Decoder:
             return [unloadable(index, error) for index in range(packet.items)]
 
 
+def holds_arrays(packet: Packet) -> bool:
+    """Whether a packet holds plain arrays alone, so that to unpickle it runs no code of others."""
+    return packet.pickled[:1] == _ARRAYS
+
+
 def half_opened(packet: Packet) -> list[Any] | None:
     """The items of a packet, those unopened that are more than plain data.
 

@@ -85,16 +85,16 @@ class PipeSender(Outgoing):
     def send(self, meta: bytes, packet: Packet, credits: int) -> None:
         if self._closed:
             self._check_open()
-        if self._kept:
-            self.settle()
         seq = self._account.note_sent(credits, packet.shared_bytes)
+        place = (0, self._number, self._attempt, seq)
         if packet.keep:
             self._keep(seq, packet.keep)
-        place = (0, self._number, self._attempt, seq)
         if packet.copied_bytes or len(packet.pickled) >= _JOINED_BELOW:
             self._put(FrameKind.ITEMS, place, meta, packet, credits)
         else:
             self._write_small(pack_simple(place, meta, packet, credits))
+        if self._kept:
+            self.settle()  # after it: its reader waits for the frame, and nobody for this
 
     def send_plain(self, meta: bytes, pickled: bytes, count: int) -> None:
         told, length = len(meta), len(pickled)
@@ -103,11 +103,11 @@ class PipeSender(Outgoing):
             return
         if self._closed:
             self._check_open()
-        if self._kept:
-            self.settle()
         seq = self._account.note_sent(count, 0)
         header = _pack_plain(self._head, seq, count, 0, told, length, told + length, count)
         self._write_small(b"".join((header, meta, pickled)))
+        if self._kept:
+            self.settle()
 
     def barrier(self, meta: bytes) -> None:
         self._check_open()

@@ -20,6 +20,7 @@ from pipeflow.runtime.flow.relief import Relief
 from pipeflow.runtime.flow.units import first_id, id_at
 from pipeflow.runtime.messages import Barrier
 from pipeflow.transports.base import NOTHING, Frame, FrameKind, Packet
+from pipeflow.transports.codec import holds_arrays
 from pipeflow.values import dataclass, field
 
 #: Turns a packet into payloads; ``private`` makes arrays writable copies.
@@ -141,6 +142,10 @@ class Arrivals:
                 return True
             if plain is NOTHING:
                 return False
+        return self.receive_longer(port, channel)
+
+    def receive_longer(self, port: InPort, channel: InChannel) -> bool:
+        """Take a frame of any kind from a channel, or find out that there are no more."""
         try:
             frame = channel.receiver.receive()
         except StopIteration:
@@ -199,7 +204,7 @@ class Arrivals:
     def _load(self, port: InPort, packet: Packet, meta: bytes) -> list[Any]:
         """Unpickle what came: code of the user's may run, and fail, or end the process."""
         row = self.row
-        if packet.items:
+        if packet.items and (port.private or not holds_arrays(packet)):
             put_loading(row, first_id(meta), packet.items)
         try:
             return self.decode(packet, port.private)

@@ -86,6 +86,7 @@ class Inbox:
             InputNotLoadable: An item cannot be unpickled.
         """
         straight, arrivals = self._straight, self.arrivals
+        came: bool | None = None  # not known yet
         if straight is not None and arrivals.short is not None and not straight.ready:
             channel = arrivals.short
             frame = channel.receiver.receive_plain()
@@ -99,6 +100,8 @@ class Inbox:
             elif frame is NOTHING:
                 self.settle()
                 return None
+            else:
+                came = arrivals.receive_longer(*arrivals.open[0])
         while True:
             if self._latest is not None and self._latest.idle():
                 arrivals.freshen()
@@ -112,11 +115,14 @@ class Inbox:
                         return barrier
                     if self._latest is not None and self._latest.over():
                         return self._end()  # the others may bring something for ever
-                    if not arrivals.receive():
+                    if came is None:
+                        came = arrivals.receive()
+                    if not came:
                         arrivals.raise_lost()
                         self.settle()
                         arrivals.relief.at_once()
                         return self._end()
+                    came = None
                 case Passed(origin, cost):
                     note: FrameNote = origin.frame
                     note.took(cost, 0)
@@ -182,9 +188,9 @@ class Inbox:
             return
         note: FrameNote = calls.origin.frame
         note.items -= count
-        if not note.items and count == note.left and not note.nbytes:
-            note.left = 0  # all of it at once, as most often where items come slowly
-            note.channel.receiver.took(note.writer, count, 0)
+        if not note.items and count == note.left:  # all at once, as where items come slowly
+            nbytes, note.nbytes, note.left = note.nbytes, 0, 0
+            note.channel.receiver.took(note.writer, count, nbytes)
             return
         note.owed += count
         if not note.items or note.owed >= note.channel.lot:

@@ -275,7 +275,7 @@ def _sent_over(channel: OutChannel, meta: bytes, packet: Packet, cost: int) -> b
     except PeerClosed:
         return False
     row = channel.row
-    row[COPIED_BYTES] += packet.moved_bytes
+    row[COPIED_BYTES] += len(packet.pickled) + packet.copied_bytes
     if packet.shared_bytes:
         row[SHARED_BYTES] += packet.shared_bytes
     return True
