@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from fractions import Fraction
 
 #: Longer words are not compared: the table below grows with the square, and no name is that long.
 _LONGEST = 80
@@ -48,7 +47,7 @@ def meant_names(word: str, known: Iterable[str]) -> list[str]:
         return [near]
     words = _words(word)
     shares = {name: _share(words, _words(name)) for name in known}
-    most = max(shares.values(), default=Fraction())
+    most = max(shares.values(), default=0.0)
     nearest = [name for name, share in shares.items() if share == most]
     return nearest if most and len(nearest) <= _FEW else []
 
@@ -79,9 +78,9 @@ def _words(name: str) -> frozenset[str]:
     return frozenset(re.findall(r"[^\W_]+", name.casefold()))
 
 
-def _share(one: frozenset[str], other: frozenset[str]) -> Fraction:
+def _share(one: frozenset[str], other: frozenset[str]) -> float:
     """Part of all the words of both that both have."""
-    return Fraction(len(one & other), len(one | other) or 1)
+    return len(one & other) / (len(one | other) or 1)  # equal parts are equal floats
 
 
 def _slips_allowed(length: int) -> int:
