@@ -65,6 +65,27 @@ ITEMS = (
         [f"{TRANSPORTS}::test_an_end_that_counts_more_than_came_is_noticed"],
     ),
     Mutation(
+        "plain frames of another attempt let in",
+        "transports/pipe.py",
+        "head != self._head\n            or seq",
+        "seq",
+        ["tests/transports/test_plain_frames.py"],
+    ),
+    Mutation(
+        "plain frames let in again",
+        "transports/pipe.py",
+        "or seq != check.due[0]\n",
+        "or seq < 0\n",
+        ["tests/transports/test_plain_frames.py"],
+    ),
+    Mutation(
+        "what was sent can be written again",
+        "transports/sealing.py",
+        "        base.release()\n",
+        "",
+        ["tests/transports/test_sealing.py"],
+    ),
+    Mutation(
         "a writer gone without an end is no loss",
         "runtime/watch/lifecycle.py",
         "        Happening.STOP: Life.STOPPING,\n        Happening.EXITED: Life.FAILED,\n    },\n"
@@ -115,9 +136,9 @@ ITEMS = (
     ),
     Mutation(
         "items of a row not counted as delivered",
-        "runtime/flow/inbox.py",
-        "self.ports[calls.origin.port].row[DELIVERED] += count",
-        "self.ports[calls.origin.port].row[DELIVERED] += 0",
+        "runtime/loops/calls.py",
+        "port.row[DELIVERED] += called",
+        "port.row[DELIVERED] += 0",
         [f"{CONFORMANCE}::test_a_chain_maps_filters_and_keeps_ids"],
     ),
     Mutation(
@@ -321,9 +342,9 @@ ENDS = (
     ),
     Mutation(
         "what is being unpickled not noted",
-        "runtime/flow/inbox.py",
-        "        if packet.items:\n            put_loading(row, first_id(meta), packet.items)\n",
-        "",
+        "runtime/flow/arrivals.py",
+        "            put_loading(row, first_id(meta), packet.items)\n",
+        "            pass\n",
         [CRASHES],
         "unpickling and (SIGKILL or segfault or abort)",
     ),
