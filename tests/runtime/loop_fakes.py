@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -38,11 +39,12 @@ def call(payload: Any, ordinal: int, *, unit: int | None = None) -> Call:
     return Call(payload, (0, ordinal), 0, number, (Origin(0, 0, None),))
 
 
-class PlainAsPackets:
+class PlainAsPackets(ABC):
     """Of a sender that knows packets alone: plain items come to it in one as well."""
 
+    @abstractmethod
     def send(self, meta: bytes, packet: Packet, credits: int) -> None:
-        raise NotImplementedError
+        """See ``Sender``."""
 
     def send_plain(self, meta: bytes, pickled: bytes, count: int) -> None:
         self.send(meta, Packet(pickled, (), count, plain=True), count)
