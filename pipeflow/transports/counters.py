@@ -87,10 +87,6 @@ class ChannelCounters:
         """Only ``writer`` itself may call this."""
         self._words[writer * ROW_WORDS + cell] += amount
 
-    def of_reader(self, reader: int, writer: int, cell: ReaderCell) -> int:
-        """The value of a reader's cell for a writer."""
-        return self._words[self._reader_row(reader, writer) + cell]
-
     def add_reader(self, reader: int, writer: int, cell: ReaderCell, amount: int) -> None:
         """Only ``reader`` itself may call this."""
         self._words[self._reader_row(reader, writer) + cell] += amount

@@ -100,7 +100,7 @@ def test_what_comes_goes_to_whoever_has_room() -> None:
     deal = Deal(2, 50)
 
     deal.give(0, 20)
-    deal.way.send()
+    deal.way.flush()
 
     few, many = (sum(map(len, replica.units())) for replica in deal.replicas)
     assert few <= 2
@@ -114,7 +114,7 @@ def test_every_unit_goes_to_one_replica_and_units_rise_at_each() -> None:
         deal.give(start, 10)
         for replica in deal.replicas:
             replica.take(replica.words[SENT] - replica.words[TAKEN])
-    deal.way.send()
+    deal.way.flush()
 
     for replica in deal.replicas:
         first = [run.start for run in replica.units()]
@@ -139,7 +139,7 @@ def test_frames_grow_while_the_replicas_take_much() -> None:
         for replica in deal.replicas:
             replica.take(replica.words[SENT] - replica.words[TAKEN])
         deal.now_s = moment * LOOK_S * 1.01
-        deal.way.send()
+        deal.way.flush()
 
     assert deal.way.batch_items > 8
     assert max(len(run) for replica in deal.replicas for run in replica.units()) > 8
@@ -162,7 +162,7 @@ def test_a_replica_that_has_left_gets_nothing_more() -> None:
     deal.targets[0].drop(deal.targets[0].channels[0])
 
     deal.give(0, 8)
-    deal.way.send()
+    deal.way.flush()
 
     assert not deal.replicas[0].frames
     assert sum(map(len, deal.replicas[1].units())) == 8

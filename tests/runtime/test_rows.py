@@ -102,7 +102,7 @@ def test_a_row_of_calls_sends_what_they_give_with_the_ids_of_the_items() -> None
     way = Way(Reader())
 
     halt = way.call(lambda item: None if item["id"] == 1 else {"id": item["id"]}, records(4))
-    way.express.send()
+    way.express.flush()
 
     assert (halt.at, halt.empty) == (4, 1)
     assert way.reader.items() == [((3, n), {"id": n}) for n in (0, 2, 3)]
@@ -141,7 +141,7 @@ def test_an_item_that_the_function_keeps_is_pickled_before_it_can_change() -> No
         return item
 
     way.call(keep, records(3))
-    way.express.send()
+    way.express.flush()
 
     assert way.reader.items() == [((3, n), item) for n, item in enumerate(records(3))]
 
@@ -154,7 +154,7 @@ def test_what_lies_inside_a_result_and_can_change_is_pickled_at_once() -> None:
         return {"inside": inside}
 
     way.call(refill, records(3))
-    way.express.send()
+    way.express.flush()
 
     assert way.reader.items() == [((3, n), {"inside": [n]}) for n in range(3)]
 
@@ -170,7 +170,7 @@ def test_a_source_that_refills_its_dict_gives_what_it_was() -> None:
 
     way.express.room((7,), 0)
     got = append_from(refill(), (5, 1, 10), express=way.express, asking=Asks())
-    way.express.send()
+    way.express.flush()
 
     assert (got.appended, type(got.error)) == (3, StopIteration)
     assert way.reader.items() == [((7, 5 + n), {"n": n}) for n in range(3)]
@@ -323,7 +323,7 @@ def test_a_source_that_gives_none_in_between_loses_no_ordinal() -> None:
 
     way.express.room((7,), 0)
     got = append_from(iter([1, None, None, 2]), (0, 3, 10), express=way.express, asking=Asks())
-    way.express.send()
+    way.express.flush()
 
     assert (got.appended, type(got.error)) == (2, StopIteration)
     assert way.reader.items() == [((7, 0), 1), ((7, 3), 2)]
@@ -357,7 +357,7 @@ def test_a_key_that_cannot_be_pickled_is_the_error_of_its_own_item() -> None:
     way = Way(Reader())
 
     halt = way.call(lambda n: {"n": n} if n != 1 else {"n": n, hashlib.md5(): n}, [0, 1, 2])
-    way.express.send()
+    way.express.flush()
 
     assert (halt.at, type(halt.error)) == (1, ResultNotSerializable)
     assert way.reader.items() == [((3, 0), {"n": 0})]
@@ -380,7 +380,7 @@ def test_who_looks_at_all_objects_and_keeps_them_may_fill_a_dict_again_all_the_s
     way.express.room((7,), 0)
     way.express.least = 10
     append_from(refill(), (0, 1, 10), express=way.express, asking=Asks())
-    way.express.send()
+    way.express.flush()
 
     assert [item["n"] for _, item in way.reader.items()] == [*range(6)]
 

@@ -216,15 +216,6 @@ class Express:
         elif waiting and not self.woken:
             self.wake_up()
 
-    def send(self) -> None:
-        """Send what was appended.
-
-        Raises:
-            ReadersGone: Nobody needs any more results of this stage.
-        """
-        with self._lock:
-            self.flush()
-
     def wake_up(self) -> None:
         """Let the second thread know that something waits."""
         with self._lock:
