@@ -5,7 +5,6 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -290,7 +289,7 @@ def test_a_frame_is_as_old_as_its_first_item_though_the_loop_goes_on_meanwhile(
         sent.append(born)
         return send(*told, born=born)
 
-    express.run = SimpleNamespace(cut=cut_and_go_on, payloads=express.run.payloads)  # type: ignore[assignment]
+    monkeypatch.setattr(Run, "cut", lambda _: cut_and_go_on())
     monkeypatch.setattr(Target, "send_plain", lambda _, *told, born: note(*told, born=born))
     express.flush()
 

@@ -18,7 +18,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from pipeflow.errors import ProtocolError
-from pipeflow.runtime.flow.units import Part, parts_of
+from pipeflow.runtime.flow.gapped import GAPPED_FORM, GappedItems
+from pipeflow.runtime.flow.units import Part, cut_row, parts_of, parts_with_gaps, row_of
 from pipeflow.values import dataclass, field
 
 
@@ -37,6 +38,10 @@ class Arrived:
     writer: int
     frame: object
     ends_unit: bool
+
+
+#: A part, the number of its writer, and what the inbox wants back when it is used up.
+Piece = tuple[Part, int, object]
 
 
 @dataclass(slots=True)
@@ -68,7 +73,15 @@ class Collector:
         step: Distance between its units: 1, or the number of reading replicas.
         cut_short: Whether a replica has ended early that may leave gaps (``gaps``): units may be
             missing between those that others still send. ``None``: none can.
+
+    Attributes:
+        in_parts: See there.
+        frontier: For each lane, the number after the last unit given out.
+        keeps_rows: Whether runs are given out as wholes, with their gaps; see ``GappedItems``.
+        may_keep_rows: Whether that may be asked for.
     """
+
+    may_keep_rows = True
 
     def __init__(
         self,
@@ -84,6 +97,7 @@ class Collector:
         self._ordered = ordered and writers > 1
         self._cut_short = cut_short if self._ordered and not in_parts else None
         self.in_parts = in_parts
+        self.keeps_rows = False
         self._step = step
         self._ended = [False] * writers
         self._some_ended = False
@@ -92,22 +106,33 @@ class Collector:
             _Lane(number=number, due=first, heads=[deque() for _ in range(writers)])
             for number in range(lanes)
         ]
-        #: For each lane, the number after the last unit given out.
         self.frontier = [0] * lanes
+
+    @property
+    def shared(self) -> bool:
+        """Whether the parts of a unit are put together here."""
+        return self.in_parts and self._ordered
 
     def feed_frame(self, writer: int, meta: bytes, payloads: list[Any], frame: object) -> None:
         """A frame has come."""
+        if self.keeps_rows and (self.shared or meta[0] == GAPPED_FORM):
+            row = row_of(meta, payloads)
+            if row is not None:
+                self._feed(writer, row, frame)
+                return
         for part in parts_of(meta, payloads):
             self.feed(writer, part, frame)
 
     def feed(self, writer: int, part: Part, frame: object) -> None:
         """A part has come."""
-        if not self._ordered:
+        for one in part.singly() if self.shared else (part,):
+            self._feed(writer, one, frame)
+
+    def _feed(self, writer: int, part: Part, frame: object) -> None:
+        if self._ordered:
+            self._lanes[part.lane].heads[writer].append((part, frame))
+        else:
             self._ready.append(Arrived(part, writer, frame, part.closed))
-            return
-        queue = self._lanes[part.lane].heads[writer]
-        for one in part.singly() if self.in_parts else (part,):
-            queue.append((one, frame))
 
     def end(self, writer: int) -> None:
         """Nothing more comes from this writer."""
@@ -129,6 +154,50 @@ class Collector:
         reached = part.unit + part.span
         self.frontier[part.lane] = max(self.frontier[part.lane], reached)
         return arrived
+
+    def take_rows(self) -> list[Piece]:
+        """What the writers have of the units that are due on a lane, as far as all have sent.
+
+        Each has a part of them. Nothing if a unit among them is more than one part of each.
+        """
+        if self.keeps_rows and not self._ready:
+            for lane in self._lanes:
+                end = self._end_of_rows(lane)
+                if end is not None:
+                    return self._cut_rows(lane, end)
+        return []
+
+    def _end_of_rows(self, lane: _Lane) -> int | None:
+        """The unit up to which the first of each writer's parts tell all there is."""
+        end = None
+        if not self.shared or lane.turn:
+            return None
+        for queue, ended in zip(lane.heads, self._ended, strict=True):
+            if not queue:
+                if not ended:
+                    return None
+                continue  # it ended early: no part of these units comes
+            part, _ = queue[0]
+            if not _is_row(part) or part.unit != lane.due:
+                return None
+            reached = part.unit + part.span
+            end = reached if end is None or reached < end else end
+        return end
+
+    def _cut_rows(self, lane: _Lane, end: int) -> list[Piece]:
+        pieces: list[Piece] = []
+        for writer, queue in enumerate(lane.heads):
+            if queue:
+                part, frame = queue[0]
+                piece, rest = cut_row(part, end)
+                pieces.append((piece, writer, frame))
+                if rest is None:
+                    queue.popleft()
+                else:
+                    queue[0] = (rest, frame)
+        lane.due = end
+        self.frontier[lane.number] = max(self.frontier[lane.number], end)
+        return pieces
 
     def exhausted(self) -> bool:
         """Whether all writers have ended and everything was taken.
@@ -163,12 +232,14 @@ class Collector:
                 yield from (frame for _, frame in queue)
 
     def _due(self, lane: _Lane) -> Iterator[Arrived]:
-        """All parts of a lane that are due, in order."""
+        """All parts of a lane that are due, in order; of units that are rows, one at most."""
         while True:
             arrived = self._next_part(lane) if self.in_parts else self._next_whole(lane)
             if arrived is None:
                 return
             yield arrived
+            if self.keeps_rows and self._end_of_rows(lane) is not None:
+                return
 
     def _next_whole(self, lane: _Lane) -> Arrived | None:
         """The due unit, or a piece of it, from whichever writer has it."""
@@ -213,12 +284,27 @@ class Collector:
             part, frame = queue[0]
             if part.unit > lane.due:
                 raise ProtocolError(f"unit {lane.due} never came; {part.unit} did")
+            if type(part.items) is GappedItems:
+                return self._next_of_row(lane, part, frame)
             if part.span > 1:
                 return self._shorten_run(lane, part, frame)
             queue.popleft()
             if part.closed:
                 self._pass_turn(lane)
             return Arrived(part, turn, frame, part.closed and last)
+
+    def _next_of_row(self, lane: _Lane, part: Part, frame: object) -> Arrived:
+        """Give out the first unit of a row, keep the rest: others have not sent that much yet."""
+        turn = lane.turn
+        first, rest = cut_row(part, lane.due + 1)
+        assert type(first.items) is GappedItems
+        (one,) = parts_with_gaps(first.items)
+        if rest is None:
+            lane.heads[turn].popleft()
+        else:
+            lane.heads[turn][0] = (rest, frame)
+        self._pass_turn(lane)
+        return Arrived(one, turn, frame, turn == len(lane.heads) - 1)
 
     def _shorten_run(self, lane: _Lane, part: Part, frame: object) -> Arrived:
         """Give out the first unit of a run of empty ones, keep the rest."""
@@ -233,3 +319,8 @@ class Collector:
         lane.turn += 1
         if lane.turn == len(lane.heads):
             lane.turn, lane.due = 0, lane.due + self._step
+
+
+def _is_row(part: Part) -> bool:
+    """Whether it tells of units in a row of which each has one item at most."""
+    return type(part.items) is GappedItems or (part.closed and not part.items)

@@ -143,7 +143,7 @@ class Express:
         with self._lock:
             if self.refused is not None:
                 raise self.refused
-            waiting = len(run.payloads)
+            waiting = run.waiting
             if waiting >= self.batch_items:
                 self.flush()
             run.begin(prefix, ordinal)
@@ -171,9 +171,9 @@ class Express:
         """
         run = self.run
         with self._lock:
-            if self.refused is not None or run.first + len(run.payloads) >= self._until:
+            if self.refused is not None or run.first + run.waiting >= self._until:
                 self._await_room()
-            if not run.payloads:
+            if not run.waiting:
                 self.born = next(births)
             run.append(payload, ordinal)
             if wake and not self.woken:
@@ -182,7 +182,7 @@ class Express:
     def hold(self) -> int:
         """How many items to append before ``send_if_idle`` is called again, at least 1."""
         self._began = began = self._now()
-        waiting, least = len(self.run.payloads), self.least
+        waiting, least = self.run.waiting, self.least
         if not waiting:
             self.born, self._waits_since = next(births), began
         return least - waiting if least > waiting else max(1, least // LOOKS)
@@ -207,7 +207,7 @@ class Express:
             before, most = self.least, self.batch_items // 2
             self.least = worth_a_frame(count, now - self._began, before=before, most=most)
             enough = min(before, self.least)
-        waiting = len(self.run.payloads)
+        waiting = self.run.waiting
         if waiting >= enough and (
             now - self._waits_since >= LATE_S or waiting >= self.batch_items or self.is_awaited()
         ):
@@ -259,10 +259,10 @@ class Express:
             more: Others follow at once, so it leaves with them, though a reader is idle.
         """
         run = self.run
-        waiting = len(run.payloads)
+        waiting = run.waiting
         if self.refused is not None or run.first + waiting >= self._until:
             self._await_room()
-            waiting = len(run.payloads)
+            waiting = run.waiting
         if not waiting:
             self.born = next(births)
         run.begin(prefix, ordinal)
@@ -284,6 +284,14 @@ class Express:
             self.flush()
         elif wake and not self.woken:
             self.wake()
+
+    def waits(self) -> bool:
+        """Whether anything waits to be sent."""
+        return bool(self.run.payloads)
+
+    def leave_gap(self) -> Callable[[int], None]:
+        """An item gave nothing; as ``list_ordinals``."""
+        return self.list_ordinals()
 
     def flush(self) -> None:
         """Send what is there.
@@ -320,8 +328,8 @@ class Express:
         """Wait until one item more has room, in the edge and in the frame."""
         self._raise_refused()
         run = self.run
-        while run.first + len(run.payloads) >= self._until:
-            if len(run.payloads) >= self.batch_items:
+        while run.first + run.waiting >= self._until:
+            if run.waiting >= self.batch_items:
                 self.flush()
             elif self._look() <= 0:
                 self._wait_for_room(self._wanted())
@@ -342,7 +350,7 @@ class Express:
     def _look(self) -> int:
         """How many items have room now; never waits."""
         run, target = self.run, self.target
-        target.cost = waiting = len(run.payloads)
+        target.cost = waiting = run.waiting
         known = min(self._until - run.first, self.batch_items) - waiting
         if known >= self._enough:
             return known

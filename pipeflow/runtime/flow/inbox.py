@@ -131,10 +131,14 @@ class Inbox:
                 case _:
                     return output
 
-    def give_rows(self) -> None:
-        """Its reader knows ``Calls`` that end their units."""
+    def give_rows(self, *, gaps: bool = False) -> None:
+        """Its reader knows ``Calls`` that end their units.
+
+        Args:
+            gaps: Those that have gaps, and those of several frames, too.
+        """
         if isinstance(self.join, Merge):
-            self.join.give_rows()
+            self.join.give_rows(gaps=gaps)
 
     def _take_sifted(self) -> Output | None:
         """What the join gives, where some items could not be loaded."""
@@ -182,11 +186,20 @@ class Inbox:
         """The user's function was called with so many more of these items."""
         self.ports[calls.origin.port].row[DELIVERED] += count
 
-    def pay(self, calls: Calls, count: int) -> None:
-        """Give the credit of so many of these items back."""
+    def pay(self, calls: Calls, count: int, *, at: int = 0) -> None:
+        """Give the credit of so many of these items back, from this one on."""
         if not count:
             return
-        note: FrameNote = calls.origin.frame
+        if calls.origins:
+            froms = calls.froms[at : at + count]
+            for number, origin in enumerate(calls.origins):
+                self._pay_some(origin.frame, froms.count(number))
+        else:
+            self._pay_some(calls.origin.frame, count)
+
+    def _pay_some(self, note: FrameNote, count: int) -> None:
+        if not count:
+            return
         note.items -= count
         if not note.items and count == note.left:  # all at once, as where items come slowly
             nbytes, note.nbytes, note.left = note.nbytes, 0, 0

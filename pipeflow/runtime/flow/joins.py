@@ -54,9 +54,13 @@ class Calls(NamedTuple):
         ordinals: Last part of their ids.
         payloads: The items.
         lane: Lane of their units, counted over all inputs.
-        unit: Unit of the first; they count on.
-        origin: Where all of them came from.
+        unit: Unit of the first; they count on. With gaps: the first that the row tells of.
+        origin: Where all of them came from; where they differ, one of the edge's.
         end_units: Each ends its unit: no ``UnitEnd`` follows, though the stage keeps units.
+        units: With gaps, their units: all others of the row had nothing here, at no cost.
+        end: With gaps, the unit after the last that the row tells of.
+        origins: Where they came from, if not all from one frame.
+        froms: Then, of each of them, which of these.
     """
 
     prefix: ItemId
@@ -66,11 +70,54 @@ class Calls(NamedTuple):
     unit: int
     origin: Origin
     end_units: bool = False
+    units: Sequence[int] | None = None
+    end: int = 0
+    origins: tuple[Origin, ...] = ()
+    froms: Sequence[int] = ()
 
     def single(self, index: int) -> Call:
         """One of them by itself."""
         item = (*self.prefix, self.ordinals[index])
-        return Call(self.payloads[index], item, self.lane, self.unit + index, (self.origin,))
+        unit = self.unit + index if self.units is None else self.units[index]
+        origin = self.origins[self.froms[index]] if self.origins else self.origin
+        return Call(self.payloads[index], item, self.lane, unit, (origin,))
+
+    def units_of(self, start: int, stop: int) -> Sequence[int]:
+        """Units of some of them."""
+        if self.units is None:
+            return range(self.unit + start, self.unit + stop)
+        return self.units[start:stop]
+
+    def begin_of(self, index: int) -> int:
+        """The first unit that the rest of the row tells of, from one of the calls on."""
+        if self.units is None:
+            return self.unit + index
+        if index == len(self.units):
+            return self.end
+        return self.units[index - 1] + 1 if index else self.unit
+
+    def gap_before(self, index: int) -> UnitEnd | None:
+        """The units between one of them and the call before it; ``None``: there are none."""
+        if self.units is None or not self.end_units:
+            return None
+        begin = self.units[index - 1] + 1 if index else self.unit
+        span = (self.units[index] if index < len(self.units) else self.end) - begin
+        return UnitEnd(self.lane, begin, span, free=True) if span else None
+
+    def part(self, start: int, stop: int) -> Calls:
+        """Some of them, in a row of their own, with the gap before each."""
+        ordinals, payloads = self.ordinals[start:stop], self.payloads[start:stop]
+        rest = self._replace(
+            ordinals=ordinals,
+            payloads=payloads,
+            unit=self.begin_of(start),
+            froms=self.froms[start:stop],
+        )
+        if self.units is None:
+            return rest
+        units = self.units[start:stop]
+        end = self.end if stop >= len(self.units) else units[-1] + 1
+        return rest._replace(units=units, end=end)
 
 
 class Lone(NamedTuple):

@@ -1,11 +1,11 @@
 """The express way of a stage that keeps the units of its input: rows of one result for one item.
 
     calls    17   18   19      20            21   22       numbers of their units
-    results  a    b    c       many          d    e
+    results  a    b    -       many          d    e
              └─ run ────┘      └ batch ┘     └ run ┘       in this order on one channel
 
-What is more than one result, or none, goes the outbox's longer way. Each way sends what it holds
-before the other begins, so units rise on the channel, as its reader needs them.
+What is more than one result goes the outbox's longer way. Each way sends what it holds before the
+other begins, so units rise on the channel, as its reader needs them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from collections.abc import Callable
 from typing import Any
 
 from pipeflow.runtime.flow.express import Express
+from pipeflow.runtime.flow.gapped import GappedRun
+from pipeflow.runtime.flow.joins import Calls
 from pipeflow.runtime.flow.targets import Target
 from pipeflow.runtime.messages import ItemId
 
@@ -24,14 +26,25 @@ class Keeping(Express):
     Args:
         target: Where all items go.
         send_batch: Sends what waits there on the longer way. Called with the lock.
+        run: What waits to be sent on this one.
     """
 
-    def __init__(self, target: Target, *, send_batch: Callable[[], None], **settings: Any) -> None:
+    run: GappedRun
+
+    def __init__(
+        self,
+        target: Target,
+        *,
+        send_batch: Callable[[], None],
+        run: GappedRun | None = None,
+        **settings: Any,
+    ) -> None:
         super().__init__(target, **settings)
+        self.run = GappedRun() if run is None else run
         self._send_batch = send_batch
 
-    def room_at(self, prefix: ItemId, ordinal: int, unit: int) -> int:
-        """``room``, for items that are units from this one on.
+    def room_for(self, calls: Calls, at: int) -> int:
+        """``room``, for what calls from this one on will give.
 
         Raises:
             ReadersGone: Nobody needs any more results of this stage.
@@ -39,9 +52,31 @@ class Keeping(Express):
         run = self.run
         with self._lock:
             self._raise_refused()
-            self._go_on_at(unit)
-            run.begin(prefix, ordinal)
+            self._go_on_at(calls.begin_of(at))
+            run.begin(calls.prefix, calls.ordinals[at])
             return self._look()
+
+    def announce(self, calls: Calls, start: int, stop: int) -> None:
+        """Say which units the results of some calls will be; ``room_for`` the first came before."""
+        with self._lock:
+            self.run.announce(calls.units_of(start, stop), calls.begin_of(stop))
+            if not self.woken and self.run.has_news():
+                self.wake()  # others may wait to hear that units before the first are not ours
+
+    def retract(self) -> None:
+        """Nothing comes of the rest of what was announced, or not in this way."""
+        with self._lock:
+            self.run.retract()
+
+    def leave_gap(self) -> Callable[[int], None]:
+        run = self.run
+        with self._lock:
+            if self.refused is not None or run.first + run.waiting >= self._until:
+                self._await_room()
+            run.leave_empty()
+            if not self.woken:
+                self.wake()
+            return run.list_ordinals()
 
     def add_at(
         self, payload: Any, item: ItemId, unit: int, *, settled: bool, more: bool = False
@@ -53,18 +88,44 @@ class Keeping(Express):
             ResultNotSerializable: It cannot be pickled.
         """
         self._go_on_at(unit)
-        self.add(payload, item[:-1], item[-1], settled=settled, more=more)
+        self.run.announce((unit,), unit + 1)
+        try:
+            self.add(payload, item[:-1], item[-1], settled=settled, more=more)
+        finally:
+            self.run.retract()  # if it was not added
+
+    def waits(self) -> bool:
+        return self.run.has_news()
 
     def flush(self) -> None:
-        super().flush()
+        run, target = self.run, self.target
+        if run.empties or (not run.payloads and run.has_news()):
+            target.cost = 0
+            self.frames += 1
+            self._send_with_empties()
+        else:
+            super().flush()
         # What went here the longer way has not counted, nor this what goes there: both look again.
-        self.target.credit = self._until = 0
+        target.credit = self._until = 0
+
+    def _send_with_empties(self) -> None:
+        """Send units that had nothing, with items between them or without."""
+        run, target = self.run, self.target
+        cost = run.waiting
+        meta, payloads, pile, plain = run.cut()
+        count = len(payloads)
+        self._emitted[self._cell] += count
+        target.count(count)
+        if not target.channels:
+            return
+        packet = pile.packet() if pile is not None else self._encode(payloads, plain)
+        if target.send_packet(meta, packet, cost, born=self.born):
+            self._reader_left()
 
     def _go_on_at(self, unit: int) -> None:
         """The next item is this unit: what cannot stand before it in a frame leaves."""
         run = self.run
         self._send_batch()
-        waiting = len(run.payloads)
-        if run.first + waiting != unit or waiting >= self.batch_items:
+        if run.end != unit or run.waiting >= self.batch_items:
             self.flush()
             run.go_on_at(unit)

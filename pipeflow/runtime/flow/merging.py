@@ -11,9 +11,11 @@ from functools import partial
 from typing import Any, Final
 
 from pipeflow.runtime.flow.collector import Arrived, Collector
+from pipeflow.runtime.flow.gapped import GAPPED_FORM, GappedItems
 from pipeflow.runtime.flow.joins import Call, Calls, Origin, Output, Passed, UnitEnd
 from pipeflow.runtime.flow.runs import PLAIN_FORM, Items, plain_run
-from pipeflow.runtime.flow.units import Part, parts_of
+from pipeflow.runtime.flow.units import Part, parts_of, parts_with_gaps, row_of
+from pipeflow.runtime.flow.weaving import weave
 
 #: The shortest way to make what is made for each frame.
 _make_origin: Final[Callable[[tuple[Any, ...]], Origin]] = partial(tuple.__new__, Origin)
@@ -42,6 +44,11 @@ class Straight:
 
     def feed_frame(self, writer: int, meta: bytes, payloads: list[Any], frame: object) -> None:
         """A frame has come."""
+        if meta[0] == GAPPED_FORM:
+            row = row_of(meta, payloads)
+            assert row is not None
+            self.feed(writer, row, frame)
+            return
         if meta[0] != PLAIN_FORM:
             for part in parts_of(meta, payloads):
                 self.feed(writer, part, frame)
@@ -106,17 +113,24 @@ class Merge:
         self._ready: deque[Output] = deque()
         self._next = 0
 
-    def give_rows(self) -> None:
-        """From now on units that are one item each may come as ``Calls`` that end them."""
-        self._rows = self._unit_ends and not any(c.in_parts for c in self._collectors)
+    def give_rows(self, *, gaps: bool) -> None:
+        """From now on units that are one item each may come as ``Calls`` that end them.
+
+        Args:
+            gaps: With units between them that are not this reader's; and where nobody asks for
+                the ends of units, of several frames, each with some of the units.
+        """
+        self._rows = self._unit_ends and not any(c.shared for c in self._collectors)
+        for collector in self._collectors:
+            collector.keeps_rows = (
+                gaps and collector.may_keep_rows and (self._rows or not self._unit_ends)
+            )
 
     def take(self) -> Output | None:
         ready = self._ready
         while not ready:
-            port, arrived = self._arrived()
-            if arrived is None:
+            if not self._take_next():
                 return None
-            self._lay_out(port, arrived)
         return ready.popleft()
 
     def _lay_out(self, port: int, arrived: Arrived) -> None:
@@ -124,6 +138,9 @@ class Merge:
         part, ready = arrived.part, self._ready
         origin = Origin(port, arrived.writer, arrived.frame)
         lane, unit = part.lane + self._bases[port], part.unit
+        if type(part.items) is GappedItems and self._unit_ends:
+            self._lay_out_row(part.items, lane, origin)
+            return
         if self._rows and type(part.items) is Items and part.closed:
             for prefix, ordinals, loads in part.items.stretches():
                 ready.append(Calls(prefix, ordinals, loads, lane, unit, origin, end_units=True))
@@ -137,18 +154,55 @@ class Merge:
             return
         _append_calls(ready, part, lane, origin)
         if arrived.ends_unit and self._unit_ends:
-            ready.append(UnitEnd(lane, unit, part.span, not part.items and not part.cost))
+            ready.append(_end_of(part, lane))
 
-    def _arrived(self) -> tuple[int, Arrived | None]:
-        """From the edges in turn, so that a busy one does not starve the others."""
+    def _lay_out_row(self, items: GappedItems, lane: int, origin: Origin) -> None:
+        """Make calls that end their units, and those between them."""
+        told, ready = items.told, self._ready
+        if told.empties or not items.payloads:
+            for part in parts_with_gaps(items):
+                _append_calls(ready, part, lane, origin)
+                ready.append(_end_of(part, lane))
+            return
+        whole = Calls(
+            (),
+            told.ordinals,
+            items.payloads,
+            lane,
+            told.unit,
+            origin,
+            end_units=True,
+            units=told.units,
+            end=told.end,
+        )
+        start = 0
+        for prefix, ordinals, _ in items.stretches():
+            stop = start + len(ordinals)
+            ready.append(whole.part(start, stop)._replace(prefix=prefix))
+            start = stop
+
+    def _take_next(self) -> bool:
+        """Lay out what is next, of the edges in turn, so that a busy one does not starve others.
+
+        Returns:
+            Whether there was anything.
+        """
         count = len(self._collectors)
         for offset in range(count):
             port = (self._next + offset) % count
-            arrived = self._collectors[port].take()
-            if arrived is not None:
-                self._next = port + 1
-                return port, arrived
-        return 0, None
+            collector = self._collectors[port]
+            pieces = collector.take_rows()
+            arrived = None if pieces else collector.take()
+            if pieces:
+                lane = pieces[0][0].lane + self._bases[port]
+                self._ready.extend(weave(pieces, port, lane))
+            elif arrived is not None:
+                self._lay_out(port, arrived)
+            else:
+                continue
+            self._next = port + 1
+            return True
+        return False
 
     def over(self) -> bool:
         return not self._ready and all(c.exhausted() for c in self._collectors)
@@ -160,7 +214,7 @@ class Merge:
 def _append_calls(ready: deque[Output], part: Part, lane: int, origin: Origin) -> None:
     """Make calls of a part, and give back what it costs beside them."""
     _, unit, _, items, _, cost, _ = part
-    if type(items) is Items:
+    if isinstance(items, Items):
         for prefix, ordinals, payloads in items.stretches():
             ready.append(Calls(prefix, ordinals, payloads, lane, unit, origin))
             unit += len(payloads)
@@ -168,3 +222,8 @@ def _append_calls(ready: deque[Output], part: Part, lane: int, origin: Origin) -
         ready.extend([Call(load, item, lane, unit, (origin,)) for item, load in items])
     if cost:
         ready.append(Passed(origin, cost))
+
+
+def _end_of(part: Part, lane: int) -> UnitEnd:
+    """What says that the units of a part are complete."""
+    return UnitEnd(lane, part.unit, part.span, not part.items and not part.cost)

@@ -28,6 +28,7 @@ from pipeflow.runtime.flow.outlets import Outlets, end_target
 from pipeflow.runtime.flow.placing import Placing
 from pipeflow.runtime.flow.ports import OutPort, Place
 from pipeflow.runtime.flow.refused import ReadersGone
+from pipeflow.runtime.flow.scattering import Scattering
 from pipeflow.runtime.flow.targets import BATCH_ITEMS, Target
 from pipeflow.runtime.messages import ItemId
 from pipeflow.spec.pipeline import ERRORS
@@ -81,6 +82,7 @@ class Outbox:
             for channel in target.channels:
                 channel.sender.before_wait = partial(self._send_older, target)
         self._expresses: list[Express] = []
+        self._scatterings: list[Scattering] = []
         self._units = 0
         self._refused: PipeflowError | None = None
         self._woken = False
@@ -249,7 +251,7 @@ class Outbox:
     def refuse(self, error: PipeflowError) -> None:
         """The second thread could not send: whoever sends next, or ends, raises what it met."""
         self._refused = error
-        for express in self._expresses:
+        for express in (*self._expresses, *self._scatterings):
             express.refused = error
 
     # ---------------------------------------------------------------------- end
@@ -321,14 +323,27 @@ class Outbox:
 
     def _open_express(self, port: OutPort) -> None:
         """Take the short way, where there is but one target for every item."""
-        target, replicas = port.only_target(), port.replicas()
+        target, replicas, keyed = port.only_target(), port.replicas(), port.keyed()
         if target is not None:
             port.express = Express(target, **self._settings(port))
+        elif keyed is not None and keyed.pick_key is not None:
+            self._open_scattering(port, keyed.targets, keyed.pick_key)
+            return
         elif replicas:
             port.express = Dealing(replicas, **self._settings(port))
         if port.express is not None:
             port.express.wake = self._wake_once
             self._expresses.append(port.express)
+
+    def _open_scattering(
+        self, port: OutPort, targets: Sequence[Target], pick: Callable[[Any], int]
+    ) -> None:
+        """Take the short way by keys: what waits to be sent waits in its parts."""
+        port.express = scattering = Scattering(targets, pick=pick, **self._settings(port))
+        self._expresses += scattering.parts
+        self._scatterings.append(scattering)
+        for way in (scattering, *scattering.parts):
+            way.wake = self._wake_once
 
     def _open_keeping(self, port: OutPort) -> None:
         """Take the short way for rows of units with one item each."""
@@ -414,7 +429,7 @@ class Outbox:
 
     def _note_woken(self, *, woken: bool) -> None:
         self._woken = woken
-        for express in self._expresses:
+        for express in (*self._expresses, *self._scatterings):
             express.woken = woken
 
     def _sent_so_far(self) -> tuple[float, int]:
@@ -422,7 +437,7 @@ class Outbox:
         return self._placing.flushed_at, sum(express.frames for express in self._expresses)
 
     def _flush(self, *, quiet: bool = False) -> None:
-        ways: list[Callable[[], None]] = [one.flush for one in self._expresses if one.run.payloads]
+        ways: list[Callable[[], None]] = [one.flush for one in self._expresses if one.waits()]
         send_batch = self._placing.send
         ways += [partial(send_batch, one) for one in self._outlets.targets if one.batch]
         gone: ReadersGone | None = None
@@ -445,7 +460,7 @@ class Outbox:
         ways: list[tuple[int, Callable[[], None]]] = [
             (one.born, one.flush)
             for one in self._expresses
-            if one.run.payloads and one.target.sending < 0
+            if one.waits() and one.target.sending < 0
         ]
         ways += [
             (other.batch.born, partial(self._placing.send, other))

@@ -59,6 +59,12 @@ class OutPort:
         alone = all(end.credit_cells() is not None for end in ends)
         return targets if alone and len(ends) == len(targets) else ()
 
+    def keyed(self) -> Spread | None:
+        """What spreads all items by their keys; ``None``: nothing does, or there is more."""
+        if self.mixed or self.spreads[0].route is not Route.KEY or self.spreads[0].recounted:
+            return None
+        return self.spreads[0]
+
     def closed(self) -> bool:
         """Whether every reader is gone."""
         return all(spread.closed() for spread in self.spreads) and all(

@@ -24,6 +24,8 @@ class Recounter(Collector):
     Units without items are no units any more; the credit that they cost still goes back.
     """
 
+    may_keep_rows = False
+
     def __init__(self, *, lanes: int, **settings: Any) -> None:
         super().__init__(lanes=lanes, **settings)
         self._reached = [0] * lanes

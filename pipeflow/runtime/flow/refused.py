@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pipeflow.errors import ItemNotLoadable, ItemNotSerializable, PipeflowError
 from pipeflow.runtime.messages import ItemId
 
@@ -23,6 +25,18 @@ class NotOneToOne(PipeflowError):
 
 class ReadersGone(PipeflowError):
     """All readers of the stage have closed their edges: nobody needs its results."""
+
+
+class Unplaced(Exception):
+    """The replica for a result cannot be worked out on the short way.
+
+    Attributes:
+        payload: The result.
+    """
+
+    def __init__(self, payload: Any) -> None:
+        super().__init__(payload)
+        self.payload = payload
 
 
 class ResultNotSerializable(PipeflowError):

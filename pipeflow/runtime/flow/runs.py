@@ -82,18 +82,18 @@ class Run:
         return self._prefixes[-1][1]
 
     @property
+    def waiting(self) -> int:
+        """Credits that what waits will take."""
+        return len(self.payloads)
+
+    @property
     def shared_bytes(self) -> int:
         """Bytes of what it refers to in shared memory."""
         return 0 if self.pile is None else self.pile.shared_bytes
 
-    def go_on_at(self, unit: int) -> None:
-        """Nothing waits, and the next unit is this one, which may be an earlier one too."""
-        self.first = unit
-        self._prefixes = [(unit, self.prefix)]
-
     def begin(self, prefix: ItemId, ordinal: int) -> None:
         """The ids of all that is added from now on begin like this and go on from this one."""
-        unit, before = self._prefixes[-1]
+        before = self.prefix
         waiting = len(self.payloads)
         if not waiting:
             self._next, self._listed = ordinal, None
@@ -101,11 +101,16 @@ class Run:
                 self._prefixes = [(self.first, prefix)]
             return
         if before != prefix:
-            if unit == self.first + waiting:
-                self._prefixes.pop()
-            self._prefixes.append((self.first + waiting, prefix))
+            self._begin_prefix(prefix)
         if self._listed is None and ordinal != self._next + waiting:
             self.list_ordinals()
+
+    def _begin_prefix(self, prefix: ItemId) -> None:
+        at, (unit, before) = self.first + len(self.payloads), self._prefixes[-1]
+        if before != prefix:
+            if unit == at:
+                self._prefixes.pop()
+            self._prefixes.append((at, prefix))
 
     def listing(self) -> Callable[[int], None] | None:
         """What each ordinal must be given to, before its item is appended; ``None``: nothing.
@@ -174,6 +179,16 @@ class Run:
 
     def _cut_meta(self, count: int) -> bytes:
         """Take the units and ids of so many off what is noted, and say them."""
+        first, (prefixes, ordinals) = self.first, self._cut_ids(count)
+        if len(prefixes) == 1:
+            meta = plain_meta(first, prefixes[0][1], ordinals)
+            if meta is not None:
+                return meta
+        told = (0, first, count, (), (prefixes, _pack_ordinals(ordinals)))
+        return pickle.dumps(told, protocol=5)
+
+    def _cut_ids(self, count: int) -> tuple[list[tuple[int, ItemId]], Sequence[int]]:
+        """Take the ids of so many off what is noted: prefixes from which place on, and ordinals."""
         first, prefixes = self.first, self._prefixes
         unit, prefix = prefixes[-1]
         if self._listed is not None:
@@ -182,16 +197,10 @@ class Run:
         else:
             ordinals = range(self._next, self._next + count)
             self._next += count
-        if unit > first:
-            self._prefixes = [(max(unit, first + count), prefix)]
-            prefixes = [(max(0, at - first), each) for at, each in prefixes]
-        elif len(prefix) < len(_PLAIN) and _count_on(ordinals):
-            depth = len(prefix)
-            return _PLAIN[depth].pack(PLAIN_FORM, depth, first, ordinals[0], *prefix)
-        else:
-            prefixes = [(0, prefix)]
-        told = (0, first, count, (), (prefixes, _pack_ordinals(ordinals)))
-        return pickle.dumps(told, protocol=5)
+        if unit <= first:
+            return [(0, prefix)], ordinals
+        self._prefixes = [(max(unit, first + count), prefix)]
+        return [(max(0, at - first), each) for at, each in prefixes], ordinals
 
 
 class Items:
@@ -248,6 +257,14 @@ def id_of(squeezed: tuple[Any, Any], index: int) -> ItemId:
     return (*prefix, _unpack_ordinals(ordinals)[index])
 
 
+def plain_meta(unit: int, prefix: ItemId, ordinals: Sequence[int]) -> bytes | None:
+    """What a frame without gaps says; ``None``: it takes more to say it."""
+    depth = len(prefix)
+    if depth < len(_PLAIN) and _count_on(ordinals):
+        return _PLAIN[depth].pack(PLAIN_FORM, depth, unit, ordinals[0], *prefix)
+    return None
+
+
 def plain_run(meta: bytes, count: int) -> tuple[int, ItemId, range]:
     """What a frame says whose meta begins with ``PLAIN_FORM``: first unit, prefix, ordinals."""
     if meta[1] == 1:  # as most
@@ -291,6 +308,11 @@ def _count_on(ordinals: Sequence[int]) -> bool:
         return False
     first, count = ordinals[0], len(ordinals)
     return ordinals[-1] - first == count - 1 and ordinals == [*range(first, first + count)]
+
+
+def counting_on(ordinals: list[int]) -> Sequence[int]:
+    """Some ordinals, as a range if they count on: a row of calls is cheaper by that."""
+    return range(ordinals[0], ordinals[-1] + 1) if _count_on(ordinals) else ordinals
 
 
 def _unpack_ordinals(packed: Any) -> Sequence[int]:

@@ -198,6 +198,11 @@ class Spread:
         targets: One, or one for each reading replica.
         pick_key: Number of the replica for a payload, for ``Route.KEY``.
         recounted: Each replica hears of every item, of those for others too.
+
+    Attributes:
+        route: See there.
+        targets: See there.
+        pick_key: See there.
     """
 
     def __init__(
@@ -210,7 +215,7 @@ class Spread:
     ) -> None:
         self.route = route
         self.targets = targets
-        self._pick_key = pick_key
+        self.pick_key = pick_key
         self.recounted = recounted and route is Route.KEY
         self._held: dict[tuple[int, int], Target] = {}
         self._looked = 0
@@ -226,8 +231,8 @@ class Spread:
 
     def check(self, payload: Any) -> None:
         """Raise what the user's key of this item raises: before another reader has got it."""
-        if self._pick_key is not None:
-            self._pick_key(payload)
+        if self.pick_key is not None:
+            self.pick_key(payload)
 
     def pick(self, lane: int, unit: int, payload: Any) -> Target | None:
         """The target for an item; ``None``: any with room, and none has room now."""
@@ -235,8 +240,8 @@ class Spread:
             case Route.BY_UNIT:
                 return self.targets[unit % len(self.targets)]
             case Route.KEY:
-                assert self._pick_key is not None
-                return self.targets[self._pick_key(payload)]
+                assert self.pick_key is not None
+                return self.targets[self.pick_key(payload)]
             case Route.BALANCE | Route.ANY if len(self.targets) > 1:
                 held = self._held.get((lane, unit)) or self._roomiest()
                 if held is not None:

@@ -18,6 +18,7 @@ import pickle
 from collections.abc import Callable, Collection, Iterator
 from typing import Any, Final, NamedTuple
 
+from pipeflow.runtime.flow.gapped import GAPPED_FORM, Gapped, GappedItems, gapped, gapped_of
 from pipeflow.runtime.flow.runs import PLAIN_FORM, UNCHANGING, Items, id_of, items_of, plain_run
 from pipeflow.runtime.messages import ItemId
 from pipeflow.transports.codec import Pile
@@ -189,6 +190,8 @@ def parts_of(meta: bytes, payloads: list[Any]) -> list[Part]:
         unit, prefix, ordinals = plain_run(meta, count)
         run = Items(((0, prefix),), ordinals, payloads)
         return [Part(0, unit, count, run, closed=True, cost=0)]
+    if meta[0] == GAPPED_FORM:
+        return list(parts_with_gaps(GappedItems(gapped(meta), payloads)))
     lanes, units, counts, going_on, squeezed = pickle.loads(meta)
     if isinstance(counts, int):
         if isinstance(lanes, int) and isinstance(units, int) and not going_on:
@@ -224,6 +227,37 @@ def parts_of(meta: bytes, payloads: list[Any]) -> list[Part]:
     return parts
 
 
+def row_of(meta: bytes, payloads: list[Any]) -> Part | None:
+    """All units of a frame as one part, if it is a run, with gaps or without."""
+    told = gapped_of(meta, len(payloads))
+    return None if told is None else _part_of(told, payloads)
+
+
+def cut_row(part: Part, end: int) -> tuple[Part, Part | None]:
+    """A part that tells of a row of units, before a unit and from there on."""
+    if part.unit + part.span <= end:
+        return part, None
+    if type(part.items) is not GappedItems:
+        rest = part._replace(unit=end, span=part.unit + part.span - end)
+        return part._replace(span=end - part.unit), rest
+    head, tail = part.items.told.cut(end)
+    count, payloads = len(head.units), part.items.payloads
+    return _part_of(head, payloads[:count]), _part_of(tail, payloads[count:])
+
+
+def _part_of(told: Gapped, payloads: list[Any]) -> Part:
+    items = GappedItems(told, payloads)
+    return Part(0, told.unit, told.end - told.unit, items, closed=True, cost=len(told.empties))
+
+
+def parts_with_gaps(items: GappedItems) -> Iterator[Part]:
+    """Its units, each item by itself."""
+    pairs = list(items)
+    for unit, span, place in items.told.pieces():
+        own = pairs[place : place + 1] if place is not None and place >= 0 else []
+        yield Part(0, unit, span, own, closed=True, cost=int(place == -1))
+
+
 def first_id(meta: bytes) -> ItemId:
     """Id of the first item of a frame that has one."""
     if meta[0] == PLAIN_FORM:
@@ -237,6 +271,8 @@ def id_at(meta: bytes, index: int) -> ItemId:
     if meta[0] == PLAIN_FORM:
         _, prefix, ordinals = plain_run(meta, index + 1)
         return (*prefix, ordinals[index])
+    if meta[0] == GAPPED_FORM:
+        return gapped(meta).id_at(index)
     squeezed = pickle.loads(meta)[-1]
     if isinstance(squeezed, tuple):
         return id_of(squeezed, index)

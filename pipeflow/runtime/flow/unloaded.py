@@ -53,18 +53,17 @@ def _error_in(payload: object) -> ItemNotLoadable | None:
 
 def _pieces(calls: Calls) -> Iterator[Output]:
     """A row of calls in pieces, cut where an item cannot be loaded."""
-    ordinals, payloads, unit = calls.ordinals, calls.payloads, calls.unit
-    start = 0
+    payloads, start = calls.payloads, 0
     for at in [*(at for at, each in enumerate(payloads) if is_unloadable(each)), len(payloads)]:
         if at > start:
-            piece = slice(start, at)
-            yield calls._replace(
-                ordinals=ordinals[piece], payloads=payloads[piece], unit=unit + start
-            )
+            yield calls.part(start, at)
+        gap = calls.gap_before(at) if at < len(payloads) or at == start else None
+        if gap is not None:
+            yield gap
         if at < len(payloads):
             broken = told_of(calls.single(at))
             assert broken is not None
             yield broken
             if calls.end_units:
-                yield UnitEnd(calls.lane, unit + at, 1, free=False)
+                yield UnitEnd(calls.lane, broken.call.unit, 1, free=False)
         start = at + 1

@@ -36,7 +36,7 @@ from pipeflow.runtime.failures import kind_of, message_of, own_traceback, traceb
 from pipeflow.runtime.flow.inbox import Inbox
 from pipeflow.runtime.flow.joins import Lone
 from pipeflow.runtime.flow.outbox import Outbox
-from pipeflow.runtime.flow.refused import ReadersGone, ResultNotSerializable
+from pipeflow.runtime.flow.refused import ReadersGone, ResultNotSerializable, Unplaced
 from pipeflow.runtime.loops.forgotten import FORGOTTEN, refuse_forgotten
 from pipeflow.runtime.loops.outside import Outside
 from pipeflow.runtime.loops.rows import NEVER, Gathered, append_from
@@ -282,7 +282,10 @@ class StageLoop(ABC):
         express = self.outbox.express(OUT)
         if express is not None:
             numbers = (first, step, express.room(prefix, first))
-            return append_from(items, numbers, express=express, asking=self, stopping=stopping)
+            got = append_from(items, numbers, express=express, asking=self, stopping=stopping)
+            if isinstance(got.error, Unplaced):
+                return Gathered(got.appended, got.error.payload)
+            return got
         try:
             self.asking = True
             return Gathered(0, next(items))

@@ -24,7 +24,7 @@ from pipeflow.runtime.flow.express import Express
 from pipeflow.runtime.flow.inbox import Message
 from pipeflow.runtime.flow.joins import Call, Calls, Lone, UnitEnd, Unjoinable
 from pipeflow.runtime.flow.keeping import Keeping
-from pipeflow.runtime.flow.refused import ReadersGone, ResultNotSerializable
+from pipeflow.runtime.flow.refused import ReadersGone, ResultNotSerializable, Unplaced
 from pipeflow.runtime.loops.base import GOES_ON, REST_S, WAITS, StageLoop
 from pipeflow.runtime.loops.copies import as_it_is
 from pipeflow.runtime.loops.forgotten import FORGOTTEN, refuse_forgotten
@@ -62,7 +62,7 @@ class CallLoop(StageLoop):
         # Who keeps the units of others may send nothing between them.
         timed = self.work.due is not None and self.stage.numbering is not Numbering.KEEP
         if self._knows_rows():
-            inbox.give_rows()
+            inbox.give_rows(gaps=True)
         while True:
             if timed:
                 yield from self._give_due()
@@ -154,14 +154,16 @@ class CallLoop(StageLoop):
             if express is None:
                 most = count
             elif keeping is not None:
-                most = keeping.room_at(prefix, ordinals[at], calls.unit + at)
+                most = keeping.room_for(calls, at)
             else:
                 most = express.room(prefix, ordinals[at])
             end = min(count, at + (most or 1), at + lot)
             alone = end == at + 1
             if alone:
-                inbox.pay(calls, 1)  # what is in hand does not count against the edge
+                inbox.pay(calls, 1, at=at)  # what is in hand does not count against the edge
             span, edge = (at, end), port.edge
+            if keeping is not None:
+                keeping.announce(calls, at, end)
             if express is not None:
                 wait = not most
                 halt = call_into(call, calls, span, row=row, edge=edge, express=express, wait=wait)
@@ -180,8 +182,10 @@ class CallLoop(StageLoop):
             port.row[DELIVERED] += called
             end_row(row)
             if not alone:
-                inbox.pay(calls, called)
+                inbox.pay(calls, called, at=at)
             if reached != end:
+                if keeping is not None:
+                    keeping.retract()
                 return halt
             at = end
         return None
@@ -191,33 +195,48 @@ class CallLoop(StageLoop):
     ) -> Iterator[bool]:
         """Answer for the call at which the tight loop came to a halt, and go on behind it."""
         while halt is not None:
-            at = halt.at
-            many = self._answer(calls.single(at), halt)
+            at, call = halt.at, calls.single(halt.at)
+            many = self._answer(call, halt)
             halt = None
             if many is not None:
                 yield from many
             if calls.end_units:
-                self.outbox.end_unit(calls.lane, calls.unit + at, 1, free=False)
+                self.outbox.end_unit(call.lane, call.unit, 1, free=False)
+            del call
             halt = self._call_tight(calls, at + 1, express, keeping)
+            if halt is None and at + 1 == len(calls.payloads):
+                self._pass_gap(calls, at + 1)  # what was announced had told of those before
 
     def _call_each(self, calls: Calls) -> Iterator[bool]:
         """A row of calls, one by one."""
         for index in range(len(calls.payloads)):
-            many = self._call(calls.single(index))
+            self._pass_gap(calls, index)
+            call = calls.single(index)
+            many = self._call(call)
             if many is not None:
                 yield from many
             if calls.end_units:
-                self.outbox.end_unit(calls.lane, calls.unit + index, 1, free=False)
+                self.outbox.end_unit(call.lane, call.unit, 1, free=False)
             if self._spending.ahead:
                 self._judge_at_mark()
+        self._pass_gap(calls, len(calls.payloads))
+
+    def _pass_gap(self, calls: Calls, index: int) -> None:
+        """The units between a call of a row and the one before are not this replica's."""
+        gap = calls.gap_before(index)
+        if gap is not None:
+            self.outbox.end_unit(gap.lane, gap.unit, gap.span, free=True)
 
     def _answer(self, call: Call, halt: Halt) -> Iterator[bool] | None:
         """What follows the call that ended a row."""
         self.hand, self._payload, self._emitted = call.id, call.payload, 0
-        if halt.error is not None:
+        result = halt.result
+        if isinstance(halt.error, Unplaced):
+            result = halt.error.payload
+        elif halt.error is not None:
             self._call_failed(halt.error, call)
             return None
-        return self._pass_on(halt.result, call)
+        return self._pass_on(result, call)
 
     def _call(self, call: Call) -> Iterator[bool] | None:
         """One call of the user's function, by the stage's policy.

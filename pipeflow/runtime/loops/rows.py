@@ -247,11 +247,9 @@ def call_into(
                         else:
                             settled = True
                 elif result is None:
-                    if calls.end_units:
-                        return Halt(start + begun(row) - 1, empty)
                     empty += 1
-                    if append_ordinal is None:
-                        append_ordinal = express.list_ordinals()
+                    if append_ordinal is None or calls.end_units:
+                        append_ordinal = express.leave_gap()
                     continue
                 elif kind in UNCHANGING:
                     settled = quick

@@ -130,7 +130,7 @@ class StreamLoop(StageLoop):
             note_edge(row, edge)
             row[RECEIVED] += 1
             inbox.delivered_in(calls, 1)
-            inbox.pay(calls, 1)
+            inbox.pay(calls, 1, at=index)
             payload, payloads[index] = payloads[index], None
             self.hand, self._payload = (*prefix, ordinals[index]), payload
             self._place = (calls.lane, calls.unit + index)
