@@ -20,6 +20,8 @@ from pipeflow.runtime.flow.weaving import weave
 #: The shortest way to make what is made for each frame.
 _make_origin: Final[Callable[[tuple[Any, ...]], Origin]] = partial(tuple.__new__, Origin)
 _make_calls: Final[Callable[[tuple[Any, ...]], Calls]] = partial(tuple.__new__, Calls)
+#: What a row of calls says beside that, if it does not end its units.
+_WITHOUT_GAPS: Final = tuple(Calls._field_defaults.values())
 
 
 class Straight:
@@ -68,7 +70,7 @@ class Straight:
         unit, prefix, ordinals = plain_run(meta, count)
         self.frontier[0] = max(self.frontier[0], unit + count)
         origin = _make_origin((0, writer, frame))
-        return _make_calls((prefix, ordinals, payloads, self._base, unit, origin, False))
+        return _make_calls((prefix, ordinals, payloads, self._base, unit, origin, *_WITHOUT_GAPS))
 
     def feed(self, writer: int, part: Part, frame: object) -> None:
         """A part has come."""
