@@ -19,6 +19,9 @@ from typing import Any, Final
 from pipeflow.stages.uuids import is_uuid
 
 _NAN: Final = b"nan"
+#: So many keys are remembered, and of texts those that are no longer than that.
+_KNOWN_MOST: Final = 16384
+_KNOWN_LENGTH: Final = 64
 
 
 def key_hash(key: object) -> int:
@@ -32,7 +35,41 @@ def key_hash(key: object) -> int:
     """
     if type(key) is str:  # nearly all keys
         return _number(b"s" + key.encode("utf-8", "surrogatepass"))
+    if type(key) is int:
+        return _number(b"n" + hash(key).to_bytes(8, "little", signed=True))
     return _number(_canonical(key))
+
+
+class KnownKeys:
+    """The replica of each key; of those that come often it is known without hashing them.
+
+    Args:
+        replicas: How many there are.
+    """
+
+    def __init__(self, replicas: int) -> None:
+        self._replicas = replicas
+        self._known: dict[str | int, int] = {}
+
+    def number_of(self, key: object) -> int:
+        """Number of the replica that gets a key.
+
+        Raises:
+            TypeError: See ``key_hash``.
+        """
+        kind = type(key)
+        # Of these two no key equals one of another replica: 1 and True share a hash.
+        if kind is not str and kind is not int:
+            return key_hash(key) % self._replicas
+        known = self._known
+        number = known.get(key)  # type: ignore[call-overload]  # it is one of the two
+        if number is None:
+            number = key_hash(key) % self._replicas
+            if kind is int or len(key) <= _KNOWN_LENGTH:  # type: ignore[arg-type]  # it is text
+                if len(known) >= _KNOWN_MOST:
+                    known.clear()
+                known[key] = number  # type: ignore[index]  # see there
+        return number  # type: ignore[no-any-return]  # it is one of ours
 
 
 def _number(data: bytes) -> int:

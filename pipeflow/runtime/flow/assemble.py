@@ -303,14 +303,15 @@ def _pick_key(plan: Plan, edge: EdgePlan) -> Callable[[Any], int] | None:
     """Which replica an item's key belongs to."""
     if edge.route is not Route.KEY:
         return None
-    from pipeflow.stages.keys import key_hash  # it loads much that other edges do not need
+    from pipeflow.stages.keys import KnownKeys  # it loads much that other edges do not need
 
     reader = plan.stages[edge.target]
     evaluate = compile_expression(edge.key, plan.values_for(reader))
+    number_of = KnownKeys(reader.replicas).number_of
 
     def pick(payload: Any) -> int:
         try:
-            return key_hash(evaluate(payload)) % reader.replicas
+            return number_of(evaluate(payload))
         except Exception as error:  # the user's expression: it runs here, for the reading stage
             if reader.join is Join.BY_KEY:
                 return 0  # evaluated there once more, it fails there: the item is the join's own
