@@ -327,7 +327,7 @@ def frame(unit: int, count: int) -> tuple[bytes, list[Any]]:
 def test_who_knows_rows_gets_units_of_one_item_in_rows() -> None:
     collector = Collector(writers=1, lanes=1, ordered=True, in_parts=False, first=0, step=1)
     merge = Merge([collector], [0], unit_ends=True)
-    merge.give_rows(gaps=False)
+    merge.give_rows(woven=False)
     collector.feed_frame(0, *frame(7, 3), None)
 
     row = merge.take()
@@ -350,7 +350,7 @@ def test_who_does_not_gets_each_with_its_end() -> None:
 def test_a_unit_that_several_writers_share_never_ends_in_a_row() -> None:
     collector = Collector(writers=2, lanes=1, ordered=True, in_parts=True, first=0, step=1)
     merge = Merge([collector], [0], unit_ends=True)
-    merge.give_rows(gaps=False)
+    merge.give_rows(woven=False)
     for writer in (0, 1):
         collector.feed_frame(writer, *frame(0, 2), None)
 

@@ -131,14 +131,14 @@ class Inbox:
                 case _:
                     return output
 
-    def give_rows(self, *, gaps: bool = False) -> None:
+    def give_rows(self, *, woven: bool) -> None:
         """Its reader knows ``Calls`` that end their units.
 
         Args:
-            gaps: Those that have gaps, and those of several frames, too.
+            woven: And those that are of several frames.
         """
         if isinstance(self.join, Merge):
-            self.join.give_rows(gaps=gaps)
+            self.join.give_rows(woven=woven)
 
     def _take_sifted(self) -> Output | None:
         """What the join gives, where some items could not be loaded."""

@@ -27,6 +27,10 @@ class Keeping(Express):
         target: Where all items go.
         send_batch: Sends what waits there on the longer way. Called with the lock.
         run: What waits to be sent on this one.
+
+    Attributes:
+        leads: Nothing has gone the longer way since something went this one: units that end
+            without a result go this one too.
     """
 
     run: GappedRun
@@ -42,6 +46,7 @@ class Keeping(Express):
         super().__init__(target, **settings)
         self.run = GappedRun() if run is None else run
         self._send_batch = send_batch
+        self.leads = True
 
     def room_for(self, calls: Calls, at: int) -> int:
         """``room``, for what calls from this one on will give.
@@ -79,20 +84,56 @@ class Keeping(Express):
             return run.list_ordinals()
 
     def add_at(
-        self, payload: Any, item: ItemId, unit: int, *, settled: bool, more: bool = False
+        self,
+        payload: Any,
+        item: ItemId,
+        unit: int,
+        *,
+        over: tuple[int, int],
+        settled: bool,
+        more: bool = False,
     ) -> None:
         """One result that is this unit, by itself; see ``add``. With the lock.
+
+        Args:
+            payload: The result.
+            item: Its id.
+            unit: Its unit.
+            over: The first of the units that are over by it, and the one after the last.
+            settled: See ``add``.
+            more: See ``add``.
 
         Raises:
             ReadersGone: Nobody needs any more results of this stage.
             ResultNotSerializable: It cannot be pickled.
         """
-        self._go_on_at(unit)
-        self.run.announce((unit,), unit + 1)
+        begin, end = over
+        self._go_on_at(begin)
+        self.run.announce((unit,), end)
         try:
             self.add(payload, item[:-1], item[-1], settled=settled, more=more)
         finally:
             self.run.retract()  # if it was not added
+
+    def end_at(self, unit: int, span: int, *, free: bool) -> None:
+        """Units from this one on have nothing, each at the cost of a credit or not. With the lock.
+
+        Raises:
+            ReadersGone: Nobody needs any more results of this stage.
+        """
+        run = self.run
+        self._raise_refused()
+        for first in (unit,) if free else range(unit, unit + span):
+            self._go_on_at(first)
+            if free:
+                run.end = unit + span
+                continue
+            if run.first + run.waiting >= self._until:
+                self._await_room()
+            run.empties.append(first)
+            run.end = first + 1
+        if not self.woken:
+            self.wake()
 
     def waits(self) -> bool:
         return self.run.has_news()
@@ -124,7 +165,7 @@ class Keeping(Express):
 
     def _go_on_at(self, unit: int) -> None:
         """The next item is this unit: what cannot stand before it in a frame leaves."""
-        run = self.run
+        run, self.leads = self.run, True
         self._send_batch()
         if run.end != unit or run.waiting >= self.batch_items:
             self.flush()

@@ -115,18 +115,16 @@ class Merge:
         self._ready: deque[Output] = deque()
         self._next = 0
 
-    def give_rows(self, *, gaps: bool) -> None:
+    def give_rows(self, *, woven: bool) -> None:
         """From now on units that are one item each may come as ``Calls`` that end them.
 
         Args:
-            gaps: With units between them that are not this reader's; and where nobody asks for
-                the ends of units, of several frames, each with some of the units.
+            woven: Where nobody asks for the ends of units, rows may be of several frames.
         """
         self._rows = self._unit_ends and not any(c.shared for c in self._collectors)
         for collector in self._collectors:
-            collector.keeps_rows = (
-                gaps and collector.may_keep_rows and (self._rows or not self._unit_ends)
-            )
+            known = self._rows if self._unit_ends else woven or not collector.shared
+            collector.keeps_rows = known and collector.may_keep_rows
 
     def take(self) -> Output | None:
         ready = self._ready

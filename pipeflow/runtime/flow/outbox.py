@@ -172,14 +172,20 @@ class Outbox:
         lane: int,
         unit: int,
         *,
+        over: tuple[int, int] | None = None,
         settled: bool = False,
         more: bool = False,
     ) -> None:
-        """Send one result that is all there is of its unit; see ``emit``."""
+        """Send one result that is all there is of its unit; see ``emit``.
+
+        Where there is an ``express_at`` the first of those that are ``over`` by it, it may be all
+        there is of several: from this one up to the other.
+        """
         keeping = self.express_at(port_name, lane, unit)
         if keeping is not None:
             with self.lock:
-                keeping.add_at(payload, item, unit, settled=settled, more=more)
+                around = (unit, unit + 1) if over is None else over
+                keeping.add_at(payload, item, unit, over=around, settled=settled, more=more)
             return
         try:
             self.emit(port_name, payload, item, lane, unit, settled=settled)
@@ -372,6 +378,7 @@ class Outbox:
     def _flush_keeping(self, port: OutPort) -> None:
         """What went the short way before must leave before something goes the longer one."""
         if port.keeping is not None:
+            port.keeping.leads = False
             port.keeping.flush()
 
     def _wait_for_express(self, targets: Sequence[Target]) -> None:
@@ -416,7 +423,10 @@ class Outbox:
             self._outlets.at_letter = before
 
     def _end_units(self, port: OutPort, lane: int, unit: int, span: int, *, free: bool) -> None:
-        self._flush_keeping(port)
+        keeping = port.keeping
+        if keeping is not None and keeping.leads and not lane:
+            keeping.end_at(unit, span, free=free)
+            return
         for number in range(unit, unit + span):
             self._placing.end_unit(port, lane, number, free=free)
 

@@ -19,6 +19,7 @@ from pipeflow.runtime.isolation.entries import (
     Task,
     alone,
     call_of,
+    ends_of,
     failed_in,
     is_due,
     left_of,
@@ -143,15 +144,16 @@ class Docket:
             else:
                 continue
             if entry.ends_units:
-                ended.append(UnitEnd(task.lane, task.unit + at, entry.done - at, free=False))
+                ended += ends_of(task, at, entry.done)
         self._drop()
         return ended
 
-    def settle_one(self) -> tuple[ItemId, int, int, bool]:
+    def settle_one(self) -> tuple[ItemId, int, int, tuple[int, int] | None]:
         """The runner is done with the first call, of one item.
 
         Returns:
-            Its id, lane and unit, and whether nothing more comes of that unit.
+            Its id, lane and unit, and if nothing more comes of that unit, the first of those that
+            are over by it and the one after the last: the others had nothing here.
         """
         entry = self._entries[0]
         task = entry.task
@@ -160,11 +162,14 @@ class Docket:
         entry.done = at + 1
         if entry.done == entry.size:
             self._drop()
-        if type(task) is Calls:
-            item = (*task.prefix, task.ordinals[at])
-            return item, task.lane, task.unit + at, entry.ends_units
-        assert type(task) is Call
-        return task.id, task.lane, task.unit, entry.ends_units
+        if type(task) is not Calls:
+            assert type(task) is Call
+            over = (task.unit, task.unit + 1) if entry.ends_units else None
+            return task.id, task.lane, task.unit, over
+        item = (*task.prefix, task.ordinals[at])
+        unit = task.unit + at if task.units is None else task.units[at]
+        over = (task.begin_of(at), task.begin_of(at + 1)) if entry.ends_units else None
+        return item, task.lane, unit, over
 
     def fail_lone(self) -> None:
         """The next item without a partner could not be loaded: it is done with as a call is."""

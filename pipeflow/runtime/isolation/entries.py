@@ -84,7 +84,8 @@ class Entry:
             case Calls(prefix, ordinals, payloads, lane, unit):
                 needs.add(payloads)
                 whole = ordinals if isinstance(ordinals, range) else tuple(ordinals)
-                return RowOrder(prefix, whole, lane, unit, place_of(payloads[0]))
+                units = None if task.units is None else tuple(task.units)
+                return RowOrder(prefix, whole, lane, unit, place_of(payloads[0]), units)
             case Lone(payload, item, lane, unit, _):
                 needs.add((payload,))
                 return LoneOrder(item, lane, unit, place_of(payload))
@@ -139,6 +140,7 @@ def left_of(entry: Entry, hit: bool, tried: int | None) -> Iterator[Entry]:
     if hit:
         assert tried is not None
         # What was begun was delivered: that is so once for all.
+        yield from gap_before(entry, at)
         yield Entry(
             call_of(entry, at),
             begun=1,
@@ -158,8 +160,8 @@ def failed_in(entry: Entry, item: Sealed, failure: Failure) -> Iterator[Entry]:
         yield entry
         return
     if type(task) is Calls and place:
-        before = task._replace(ordinals=task.ordinals[:place], payloads=task.payloads[:place])
-        yield Entry.of(before)
+        yield Entry.of(task.part(0, place))
+    yield from gap_before(entry, place)
     call, failure = call_of(entry, place), entry.failure or failure
     yield Entry(call, begun=entry.begun, failure=failure, ends_units=entry.ends_units)
     yield from rest_of(entry, place + 1)
@@ -178,6 +180,7 @@ def alone(entry: Entry, in_hand: int) -> Iterator[Entry]:
     """What is left of an entry, those in hand by themselves."""
     for at in range(entry.done, in_hand):
         call = call_of(entry, at)
+        yield from gap_before(entry, at)
         yield Entry(
             call,
             begun=1,
@@ -193,10 +196,30 @@ def rest_of(entry: Entry, at: int) -> Iterator[Entry]:
     """What is left of an entry from one of its orders on."""
     row = entry.task
     if at >= entry.size:
-        return
-    if type(row) is not Calls:
+        yield from gap_before(entry, at)
+    elif type(row) is Calls:
+        yield Entry.of(row.part(at, entry.size))
+    else:
         yield entry
+
+
+def gap_before(entry: Entry, at: int) -> Iterator[Entry]:
+    """The units between one of the calls of a row and the one before it, if there are any."""
+    gap = entry.task.gap_before(at) if type(entry.task) is Calls else None
+    if gap is not None:
+        yield Entry(gap)
+
+
+def ends_of(task: Call | Calls, start: int, stop: int) -> Iterator[UnitEnd]:
+    """The ends of the units of some calls, and of those between them that are not this reader's."""
+    if type(task) is not Calls or task.units is None:
+        yield UnitEnd(task.lane, task.unit + start, stop - start, free=False)
         return
-    yield Entry.of(
-        row._replace(ordinals=row.ordinals[at:], payloads=row.payloads[at:], unit=row.unit + at)
-    )
+    for at in range(start, stop):
+        gap = task.gap_before(at)
+        if gap is not None:
+            yield gap
+        yield UnitEnd(task.lane, task.units[at], 1, free=False)
+    gap = task.gap_before(stop) if stop == len(task.units) else None
+    if gap is not None:
+        yield gap

@@ -55,6 +55,7 @@ from pipeflow.runtime.loops.base import StageLoop
 from pipeflow.runtime.loops.stopped import StageStopped
 from pipeflow.runtime.messages import (
     ItemGivenUp,
+    ItemId,
     RunnerReady,
     RunnerStarted,
 )
@@ -170,22 +171,54 @@ class HearingLoop(StageLoop):
     def _note_quick(self, result: Any, *, more: bool) -> None:
         """The call in hand is done, and gave one plain result."""
         row, outbox = self.row, self.outbox
-        item, lane, unit, ends_unit = self._docket.settle_one()
+        item, lane, unit, over = self._docket.settle_one()
         self._at_hand().confirm()
         self._settled += 1
         self._deaths = 0
         row[PROCESSED] += 1
         try:
-            if not self._leaving:
-                send = outbox.emit_whole if ends_unit else outbox.emit
-                send(OUT, result, item, lane, unit, settled=True, more=more)
-            elif ends_unit:
-                self._end_unit(UnitEnd(lane, unit, 1, free=False))
+            if over is not None:
+                self._send_whole(result, item, (lane, unit), over, more=more)
+            elif not self._leaving:
+                outbox.emit(OUT, result, item, lane, unit, settled=True, more=more)
         except ReadersGone:
             self._leaving = True
             raise
         finally:
             self._at_hand().took()
+
+    def _send_whole(
+        self,
+        result: Any,
+        item: ItemId,
+        place: tuple[int, int],
+        over: tuple[int, int],
+        *,
+        more: bool,
+    ) -> None:
+        """Send a result that is all there is of some units; see ``Docket.settle_one``.
+
+        Raises:
+            ReadersGone: Nobody needs it; whoever reads letters has heard of the ends all the same.
+        """
+        (lane, unit), (begin, end), outbox = place, over, self.outbox
+        short = end - begin == 1 or outbox.express_at(OUT, lane, begin) is not None
+        if short and not self._leaving:
+            outbox.emit_whole(OUT, result, item, lane, unit, over=over, settled=True, more=more)
+            return
+        gone: ReadersGone | None = None
+        try:
+            if begin < unit:
+                self._end_unit(UnitEnd(lane, begin, unit - begin, free=True))
+            if not self._leaving:
+                outbox.emit(OUT, result, item, lane, unit, settled=True, more=more)
+        except ReadersGone as error:
+            self._leaving, gone = True, error
+        self._end_unit(UnitEnd(lane, unit, 1, free=False))
+        if unit + 1 < end:
+            self._end_unit(UnitEnd(lane, unit + 1, end - unit - 1, free=True))
+        if gone is not None:
+            raise gone
 
     def _note_quiet(self, total: int) -> None:
         """So many calls of this runner, of one item each, are done, and gave nothing."""

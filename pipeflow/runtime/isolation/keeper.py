@@ -76,7 +76,7 @@ class KeeperLoop(ReplacingLoop):
             raise ReadersGone
         assert self.inbox is not None
         if self._takes_rows():
-            self.inbox.give_rows()
+            self.inbox.give_rows(woven=False)
         while self._over is None:
             moved = self._hear()
             self._note_begun()

@@ -78,6 +78,7 @@ class RowOrder(NamedTuple):
         lane: Of all of them.
         unit: Of the first; they count on.
         place: Of the first, in a frame; ``None``: beside.
+        units: Of all of them, if they do not count on.
     """
 
     prefix: ItemId
@@ -85,6 +86,7 @@ class RowOrder(NamedTuple):
     lane: int
     unit: int
     place: Place | None = None
+    units: tuple[int, ...] | None = None
 
 
 class FailedOrder(NamedTuple):

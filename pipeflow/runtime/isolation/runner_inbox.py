@@ -84,7 +84,7 @@ class RunnerInbox:
         #: Works out the key of an item of one of the inputs, for a join by key.
         self.key_of: Callable[[int, Any], object] | None = None
 
-    def give_rows(self, *, gaps: bool = False) -> None:
+    def give_rows(self, *, woven: bool) -> None:
         """The keeper tells of every end of a unit by itself."""
 
     def take(self) -> Call | Calls | Lone | Unjoinable | UnitEnd | EndOfInput | None:
@@ -178,8 +178,8 @@ class RunnerInbox:
             count = len(order.ordinals) if type(order) is RowOrder else 1
             payloads = self._frames.take(place, count)
         match order:
-            case RowOrder(prefix, ordinals, lane, unit):
-                row = Calls(prefix, ordinals, payloads, lane, unit, _NOWHERE)
+            case RowOrder():
+                row = _row_of(order, payloads)
                 first, *rest = self._parts_of(row)
                 self._ready.extendleft([(each, 0, False) for each in reversed(rest)])
                 return first
@@ -228,19 +228,13 @@ class RunnerInbox:
                     yield order, 0, False
                 case CallOrder(item, lane, unit, items, tried, alone):
                     yield Call(next(coming), item, lane, unit, (_NOWHERE,) * items), tried, alone
-                case RowOrder(prefix, ordinals, lane, unit):
-                    row = Calls(
-                        prefix,
-                        ordinals,
-                        list(itertools.islice(coming, len(ordinals))),
-                        lane,
-                        unit,
-                        _NOWHERE,
-                    )
+                case RowOrder():
+                    count = len(order.ordinals)
+                    row = _row_of(order, list(itertools.islice(coming, count)))
                     if self.in_rows:
                         yield row, 0, False
                     else:
-                        yield from ((row.single(at), 0, False) for at in range(len(ordinals)))
+                        yield from ((row.single(at), 0, False) for at in range(count))
                 case FailedOrder(item, lane, unit, failure, items):
                     call = Call(next(coming), item, lane, unit, (_NOWHERE,) * items)
                     yield Unjoinable(call, failure), 0, False
@@ -252,3 +246,9 @@ class RunnerInbox:
                     yield UnitEnd(lane, unit, span, free), 0, False
                 case EndOrder(units, ids):
                     yield EndOfInput(dict(units), ids), 0, False
+
+
+def _row_of(order: RowOrder, payloads: list[Any]) -> Calls:
+    """A row of calls, as the runner's loop gets it."""
+    prefix, ordinals, lane, unit, _, units = order
+    return Calls(prefix, ordinals, payloads, lane, unit, _NOWHERE, units=units)

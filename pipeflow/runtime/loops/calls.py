@@ -62,7 +62,7 @@ class CallLoop(StageLoop):
         # Who keeps the units of others may send nothing between them.
         timed = self.work.due is not None and self.stage.numbering is not Numbering.KEEP
         if self._knows_rows():
-            inbox.give_rows(gaps=True)
+            inbox.give_rows(woven=True)
         while True:
             if timed:
                 yield from self._give_due()

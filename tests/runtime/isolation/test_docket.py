@@ -216,7 +216,7 @@ def test_calls_of_a_row_that_end_their_units_say_so_when_they_are_done() -> None
     list(docket.begin(8))
 
     assert docket.settle(2) == [UnitEnd(0, 3, 2, free=False)]
-    assert docket.settle_one() == ((0, 5), 0, 5, True)
+    assert docket.settle_one() == ((0, 5), 0, 5, (5, 6))
     # What comes after the row has ends of its own.
     assert docket.settle(5) == [UnitEnd(0, 6, 2, free=False)]
     assert len(docket) == 1
