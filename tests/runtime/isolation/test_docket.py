@@ -109,7 +109,7 @@ def test_a_row_is_begun_call_by_call() -> None:
     docket.settle_one()
     assert hand(docket) is None
     assert [count for _, count in docket.begin(5)] == [2, 1]
-    assert docket.settle_one() == ((0, 2), 0, 2, False)
+    assert docket.settle_one() == ((0, 2), 0, 2, None)
     assert hand(docket) == 3
     assert len(docket) == 2
 
