@@ -22,6 +22,8 @@ from tests.executors.test_random_graphs import counts, drawn
 
 pytestmark = pytest.mark.processes
 
+#: Of what ``mixed.like`` gives, whatever it is.
+KEY = 'item["n"] % 7 if isinstance(item, dict) else type(item).__name__'
 CAPACITIES = st.sampled_from([1, 2, 3, 16, 256])
 
 
@@ -57,19 +59,47 @@ def diamond(capacities: tuple[int, int], replicas: tuple[int, int]) -> dict[str,
     }
 
 
+def by_key(capacities: tuple[int, int], replicas: tuple[int, int]) -> dict[str, Any]:
+    """Replicas of which each gets some keys, and then others that get what these give."""
+    return {
+        "last": mixed("source", capacities[0], replicas=1 + replicas[0], partition={"key": KEY}),
+        "numbers": {
+            "call": "mixed:number",
+            "inputs": edge("last", capacities[1]),
+            "replicas": replicas[1] * (1 + replicas[0]),
+        },
+        "sink": {"keep": edge("numbers", capacities[1])},
+    }
+
+
+def spread(capacities: tuple[int, int], replicas: tuple[int, int]) -> dict[str, Any]:
+    """One worker, whose results go to replicas by keys, once more by others, and to a sink."""
+    keyed = {"call": "mixed:same", "partition": {"key": KEY}, "replicas": 1 + replicas[0]}
+    return {
+        "last": mixed("source", capacities[0]),
+        "first": {**keyed, "inputs": edge("last", capacities[1])},
+        "second": {**keyed, "inputs": edge("first", capacities[1]), "replicas": 1 + replicas[1]},
+        "numbers": {"call": "mixed:number", "inputs": edge("second", capacities[0])},
+        "sink": {"keep": edge("numbers", capacities[1])},
+    }
+
+
 @pytest.mark.timeout(600)
 def test_what_breaks_a_row_up_changes_nothing_of_what_comes(tmp_path: Path) -> None:
     rows: Counter[str] = Counter()
 
     @drawn(8)
     @given(
-        shape=st.sampled_from([chain, diamond]),
+        shape=st.sampled_from([chain, diamond, by_key, spread]),
         capacities=st.tuples(CAPACITIES, CAPACITIES),
         replicas=st.tuples(st.integers(1, 3), st.integers(1, 2)),
         rare=st.sampled_from([2, 5, 40]),
         fails=st.sampled_from([False, False, True]),
     )
     @example(shape=chain, capacities=(256, 256), replicas=(2, 1), rare=5, fails=False)
+    @example(shape=by_key, capacities=(256, 256), replicas=(1, 1), rare=40, fails=False)
+    @example(shape=by_key, capacities=(16, 3), replicas=(2, 2), rare=5, fails=True)
+    @example(shape=spread, capacities=(256, 256), replicas=(1, 2), rare=5, fails=False)
     @example(shape=diamond, capacities=(16, 16), replicas=(1, 1), rare=5, fails=False)
     def each(shape: Any, capacities: Any, replicas: Any, rare: int, fails: bool) -> None:
         stages = {
@@ -80,7 +110,7 @@ def test_what_breaks_a_row_up_changes_nothing_of_what_comes(tmp_path: Path) -> N
         if fails:
             broken["on_error"] = "skip"  # it gets a process beside its own, and other rows
         with tempfile.TemporaryDirectory(dir=tmp_path) as folder:
-            broken["with"] = {"rare": rare, "fails": fails, "many": shape is chain}
+            broken["with"] = {"rare": rare, "fails": fails, "many": shape is not diamond}
             expected = run(Path(folder), stages, "inline")
             broken["with"]["folder"] = folder
             got = run(Path(folder), stages, "local")

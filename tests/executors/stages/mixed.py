@@ -59,8 +59,8 @@ class Mixed:
         fails: Some of these fail.
         many: Some of these are any number of results; a zip by id would refuse them.
         folder: Where it notes, at its end, how often a row of more than one call that ends their
-            units was whole, or was broken up by ``None`` or by what is more. Only in a process of
-            its own; "": nowhere.
+            units was whole, had a ``None`` in it, or was broken up by what is more. Only in a
+            process of its own; "": nowhere.
     """
 
     rare: int
@@ -103,8 +103,8 @@ class Mixed:
 
 def _end_of(halt: Halt, stop: int) -> str:
     if halt.at == stop:
-        return "whole"
-    return "none" if halt.result is None else "more"
+        return "none" if halt.empty else "whole"
+    return "more"
 
 
 def pair(left: Any, right: Any) -> list[int]:
@@ -113,3 +113,7 @@ def pair(left: Any, right: Any) -> list[int]:
 
 def number(item: Any) -> int:
     return number_of(item)
+
+
+def same(item: Any) -> Any:
+    return item
