@@ -18,7 +18,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from pipeflow.errors import ProtocolError
-from pipeflow.runtime.flow.gapped import GAPPED_FORM, GappedItems
+from pipeflow.runtime.flow.gapped import GappedItems
+from pipeflow.runtime.flow.runs import PLAIN_FORM
 from pipeflow.runtime.flow.units import Part, cut_row, parts_of, parts_with_gaps, row_of
 from pipeflow.values import dataclass, field
 
@@ -115,7 +116,7 @@ class Collector:
 
     def feed_frame(self, writer: int, meta: bytes, payloads: list[Any], frame: object) -> None:
         """A frame has come."""
-        if self.keeps_rows and (self.shared or meta[0] == GAPPED_FORM):
+        if self.keeps_rows and (self.shared or meta[0] != PLAIN_FORM):
             row = row_of(meta, payloads)
             if row is not None:
                 self._feed(writer, row, frame)

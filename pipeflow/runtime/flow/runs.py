@@ -246,8 +246,15 @@ class Items:
 
 def items_of(squeezed: tuple[Any, Any], payloads: list[Any]) -> Items:
     """The items of a frame that ``Run.cut`` made."""
+    return Items(*prefixes_and_ordinals(squeezed), payloads)
+
+
+def prefixes_and_ordinals(
+    squeezed: tuple[Any, Any],
+) -> tuple[Sequence[tuple[int, ItemId]], Sequence[int]]:
+    """The ids of such a frame."""
     prefixes, ordinals = squeezed
-    return Items(prefixes, _unpack_ordinals(ordinals), payloads)
+    return prefixes, _unpack_ordinals(ordinals)
 
 
 def id_of(squeezed: tuple[Any, Any], index: int) -> ItemId:

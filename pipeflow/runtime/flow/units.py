@@ -15,11 +15,19 @@ from __future__ import annotations
 
 import itertools
 import pickle
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from pipeflow.runtime.flow.gapped import GAPPED_FORM, Gapped, GappedItems, gapped, gapped_of
-from pipeflow.runtime.flow.runs import PLAIN_FORM, UNCHANGING, Items, id_of, items_of, plain_run
+from pipeflow.runtime.flow.runs import (
+    PLAIN_FORM,
+    UNCHANGING,
+    Items,
+    id_of,
+    items_of,
+    plain_run,
+    prefixes_and_ordinals,
+)
 from pipeflow.runtime.messages import ItemId
 from pipeflow.transports.codec import Pile
 from pipeflow.values import dataclass, field
@@ -228,9 +236,43 @@ def parts_of(meta: bytes, payloads: list[Any]) -> list[Part]:
 
 
 def row_of(meta: bytes, payloads: list[Any]) -> Part | None:
-    """All units of a frame as one part, if it is a run, with gaps or without."""
-    told = gapped_of(meta, len(payloads))
+    """All units of a frame as one part, if each has one item at most and none is left out."""
+    told = gapped_of(meta, len(payloads)) or _gapped_batch(meta)
     return None if told is None else _part_of(told, payloads)
+
+
+def _gapped_batch(meta: bytes) -> Gapped | None:
+    """What a batch says, if it could be said of a run with gaps."""
+    lanes, units, counts, going_on, squeezed = pickle.loads(meta)
+    if lanes != 0 or going_on:
+        return None
+    if isinstance(counts, int):
+        counts = [1] * counts
+    if isinstance(units, int):
+        units = range(units, units + len(counts))
+    own: list[int] = []
+    empties: list[int] = []
+    reached = units[0]
+    for unit, count in zip(units, counts, strict=True):
+        if unit != reached or count > 1:
+            return None
+        if count < 0:
+            reached = unit - count
+            continue
+        (own if count else empties).append(unit)
+        reached = unit + 1
+    return Gapped(units[0], reached, own, empties, *_ids_of(squeezed))
+
+
+def _ids_of(squeezed: Any) -> tuple[Sequence[tuple[int, ItemId]], Sequence[int]]:
+    """Ids as prefixes, from which place on, and ordinals."""
+    if isinstance(squeezed, tuple):
+        return prefixes_and_ordinals(squeezed)
+    prefixes: list[tuple[int, ItemId]] = []
+    for place, item in enumerate(squeezed):
+        if not prefixes or prefixes[-1][1] != item[:-1]:
+            prefixes.append((place, item[:-1]))
+    return prefixes or [(0, ())], [item[-1] for item in squeezed]
 
 
 def cut_row(part: Part, end: int) -> tuple[Part, Part | None]:
