@@ -241,7 +241,7 @@ class ScatteredRun(Run):
         """
         try:
             return self._pick(payload)
-        except BaseException as error:  # the user's expression: a boundary
+        except Exception as error:  # the user's expression: a boundary
             raise Unplaced(payload) from error
 
     def put(self, run: SharedRun, payload: Any, ordinal: int) -> None:
