@@ -13,6 +13,7 @@ from pipeflow.errors import ItemNotLoadable, Location
 from pipeflow.planner.plan import Numbering, Route, StagePlan
 from pipeflow.runtime.board import EMPTY, PROCESSED, RECEIVED, SENT, WORKER_WORDS, Words
 from pipeflow.runtime.flow.collector import Collector
+from pipeflow.runtime.flow.gapped import GAPPED_FORM
 from pipeflow.runtime.flow.inlets import InPort
 from pipeflow.runtime.flow.joins import Call, Calls, Origin, UnitEnd, Unjoinable
 from pipeflow.runtime.flow.merging import Merge, Straight
@@ -369,3 +370,123 @@ def test_a_unit_whose_item_cannot_be_loaded_ends_all_the_same() -> None:
     assert [type(each) for each in told] == [Calls, Unjoinable, UnitEnd, Calls]
     assert [each.unit for each in told if isinstance(each, Calls | UnitEnd)] == [7, 8, 9]
     assert all(each.end_units for each in told if isinstance(each, Calls))
+
+
+@given(
+    kinds=st.lists(
+        st.sampled_from(["whole", "whole", "whole", "none", "none", "many", "other port", "gap"]),
+        max_size=60,
+    ),
+    flushes=st.sets(st.integers(0, 60)),
+    idle=st.booleans(),
+)
+def test_every_port_hears_of_each_unit_once_whichever_way_its_results_go(
+    kinds: list[str], flushes: set[int], idle: bool
+) -> None:
+    replica = Replica(give, ports=("out", "more"))
+    outbox, wanted = replica.outbox, {"out": dict[int, list[int]](), "more": {}}
+    replica.senders["out"].is_idle = replica.senders["more"].is_idle = idle
+    unit, told = 0, 0  # of those before this one the ports have heard
+    for at, kind in enumerate(kinds):
+        wanted["out"][unit], wanted["more"][unit] = [], []
+        if kind == "whole":
+            wanted["out"][unit] = [unit]
+            outbox.emit_whole("out", unit, (0, unit), 0, unit, over=(told, unit + 1), settled=True)
+            told = unit + 1
+        elif kind != "gap":
+            if told < unit:
+                outbox.end_unit(0, told, unit - told, free=True)
+            results = {"many": ["out", "out"], "other port": ["more"]}.get(kind, [])
+            for number, port in enumerate(results):
+                wanted[port][unit].append(number)
+                outbox.emit(port, number, (0, unit, number), 0, unit)
+            outbox.end_unit(0, unit, 1, free=False)
+            told = unit + 1
+        if at in flushes:
+            outbox.flush()
+        unit += 1
+    if told < unit:
+        outbox.end_unit(0, told, unit - told, free=True)
+    outbox.flush()
+
+    for port, sender in replica.senders.items():
+        ones = [
+            (each, one)
+            for part in sender.parts
+            for one in part.singly()
+            for each in range(one.unit, one.unit + one.span)
+        ]
+        seen: dict[int, list[int]] = {}
+        for each, one in ones:
+            seen.setdefault(each, []).extend(payload for _, payload in one.items)
+        assert [each for each, one in ones if one.closed] == list(wanted[port])
+        assert seen == wanted[port]
+
+
+def test_units_without_results_go_the_short_way_again_once_there_are_many() -> None:
+    replica = Replica(give)
+    sender, outbox = replica.senders["out"], replica.outbox
+    sender.is_idle = False
+
+    outbox.emit("out", "a", (0, 0, 0), 0, 0)
+    for unit in range(100):
+        outbox.end_unit(0, unit, 1, free=False)
+    outbox.flush()
+
+    assert [meta[0] == GAPPED_FORM for meta in sender.metas] == [False, True]
+    assert sender.credits == 100
+
+
+def test_none_in_a_row_leaves_a_gap_and_costs_a_credit() -> None:
+    replica = Replica(give)
+    replica.senders["out"].is_idle = False
+
+    seen = replica.work_on({4: [("one", 1), ("none", 2), ("none", 3), ("one", 4)]})
+
+    assert seen == {4: [{"value": 1}], 5: [], 6: [], 7: [{"value": 4}]}
+    assert replica.senders["out"].credits == 4
+    assert len(replica.senders["out"].metas) == 1
+
+
+@given(
+    row=st.lists(
+        st.tuples(st.integers(0, 3), st.sampled_from(["one", "one", "none", "many"])), max_size=30
+    ),
+    last=st.integers(0, 3),
+    free=st.sampled_from([1, 3, 10**6]),
+    idle=st.booleans(),
+)
+def test_a_row_with_gaps_tells_of_every_unit_it_has(
+    row: list[tuple[int, str]], last: int, free: int, idle: bool
+) -> None:
+    def take_all(_targets: Sequence[Target]) -> None:
+        sender.free = sender.credits + free
+
+    replica = Replica(give, wait_for_room=take_all)
+    sender = replica.senders["out"]
+    sender.free, sender.is_idle = free, idle
+    units, wanted, at = list[int](), dict[int, list[Any]](), 5
+    for gap, kind in row:
+        wanted |= {unit: [] for unit in range(at, at + gap)}
+        at += gap
+        units.append(at)
+        wanted[at] = expected((kind, at % 4))
+        at += 1
+    wanted |= {unit: [] for unit in range(at, at + last)}
+    payloads = [(kind, unit % 4) for (_, kind), unit in zip(row, units, strict=True)]
+    ids = [2 * unit for unit in units]
+    gapped = Calls((0,), ids, payloads, 0, 5, Origin(0, 0, None), True, units=units, end=at + last)
+
+    replica.inbox.messages += [gapped] if row else []
+    replica.work_on_rows({at + last: [("one", 1)]})
+
+    ones = [one for part in sender.parts for one in part.singly()]
+    seen: dict[int, list[Any]] = {}
+    for one in ones:
+        for unit in range(one.unit, one.unit + one.span):
+            seen.setdefault(unit, []).extend(payload for _, payload in one.items)
+    if not row:
+        wanted.clear()
+    assert seen == wanted | {at + last: [{"value": 1}]}
+    assert replica.row[RECEIVED] == replica.row[PROCESSED] == len(row) + 1
+    assert replica.edge[SENT] == sum(map(len, seen.values()))

@@ -92,12 +92,25 @@ def test_its_readers_hear_once_of_each_unit_that_is_over() -> None:
     letters = Sender()
     outbox = outbox_to(Sender(gone=True), letters)
 
+    outbox.end_unit(0, 0, 1, free=False)
     with pytest.raises(ReadersGone):
-        outbox.end_unit(0, 0, 1, free=False)
+        outbox.flush()
     outbox.end_unit(0, 1, 1, free=False, letters_only=True)
     outbox.flush()
 
     assert units_of(letters) == [(0, 0, True), (1, 0, True)]
+
+
+def test_its_readers_hear_of_the_units_around_a_result_that_nobody_reads() -> None:
+    letters = Sender()
+    outbox = outbox_to(Sender(gone=True), letters)
+
+    with pytest.raises(ReadersGone):
+        outbox.emit_whole("out", "a result", (0, 4), 0, 4, over=(2, 6))
+    outbox.flush()
+
+    told = [(part.unit, part.span, part.cost) for part in letters.parts]
+    assert told == [(2, 2, 0), (4, 1, 1), (5, 1, 0)]
 
 
 def test_who_counts_over_all_ports_leaves_out_none_on_the_letters() -> None:

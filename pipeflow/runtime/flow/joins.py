@@ -8,7 +8,7 @@ nothing: ``None`` means that more must come first. The kinds are in ``merging``,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from pipeflow.runtime.messages import Failure, ItemId
@@ -156,6 +156,16 @@ class UnitEnd(NamedTuple):
     unit: int
     span: int
     free: bool
+
+
+def ends_around(lane: int, unit: int, over: tuple[int, int]) -> Iterator[UnitEnd]:
+    """Ends of a unit and of those around it that are over by it, from one up to another."""
+    begin, end = over
+    if begin < unit:
+        yield UnitEnd(lane, begin, unit - begin, free=True)
+    yield UnitEnd(lane, unit, 1, free=False)
+    if unit + 1 < end:
+        yield UnitEnd(lane, unit + 1, end - unit - 1, free=True)
 
 
 class Passed(NamedTuple):

@@ -11,13 +11,17 @@ other begins, so units rise on the channel, as its reader needs them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from pipeflow.runtime.flow.express import Express
 from pipeflow.runtime.flow.gapped import GappedRun
 from pipeflow.runtime.flow.joins import Calls
 from pipeflow.runtime.flow.targets import Target
 from pipeflow.runtime.messages import ItemId
+
+#: After so many ends of units without a result the next ones go the short way: what goes now this
+#: way and now the other is sent in small pieces.
+ENDS_ENOUGH: Final = 32
 
 
 class Keeping(Express):
@@ -29,8 +33,8 @@ class Keeping(Express):
         run: What waits to be sent on this one.
 
     Attributes:
-        leads: Nothing has gone the longer way since something went this one: units that end
-            without a result go this one too.
+        leads: Units that end without a result go this way: nothing has gone the longer one since
+            something went here, or so much has ended there without anything to send.
     """
 
     run: GappedRun
@@ -47,6 +51,7 @@ class Keeping(Express):
         self.run = GappedRun() if run is None else run
         self._send_batch = send_batch
         self.leads = True
+        self._ended = 0
 
     def room_for(self, calls: Calls, at: int) -> int:
         """``room``, for what calls from this one on will give.
@@ -134,6 +139,15 @@ class Keeping(Express):
             run.end = first + 1
         if not self.woken:
             self.wake()
+
+    def give_way(self) -> None:
+        """Something goes the longer way, and what ends there most likely with it."""
+        self.leads, self._ended = False, 0
+
+    def note_end(self) -> None:
+        """Units end there without a result."""
+        self._ended += 1
+        self.leads = self._ended >= ENDS_ENOUGH and not self.target.open_units
 
     def waits(self) -> bool:
         return self.run.has_news()

@@ -22,6 +22,7 @@ from pipeflow.planner.plan import Numbering
 from pipeflow.runtime.board import Words
 from pipeflow.runtime.flow.dealing import Dealing
 from pipeflow.runtime.flow.express import Encoder, Express
+from pipeflow.runtime.flow.joins import ends_around
 from pipeflow.runtime.flow.keeping import Keeping
 from pipeflow.runtime.flow.mailbox import Mailbox
 from pipeflow.runtime.flow.outlets import Outlets, end_target
@@ -93,8 +94,10 @@ class Outbox:
         if numbering is Numbering.PER_PORT:
             for port in ports.values():
                 self._open_express(port)
-        elif numbering is Numbering.KEEP and len(ports) == 1:
-            self._open_keeping(next(iter(ports.values())))
+        elif numbering is Numbering.KEEP:
+            for port in ports.values():
+                self._open_keeping(port)
+        self._all_keep = all(port.keeping is not None for port in ports.values())
 
     # ------------------------------------------------------------------ results
 
@@ -104,11 +107,12 @@ class Outbox:
         return None if port is None else port.express
 
     def express_at(self, port_name: str, lane: int, unit: int) -> Keeping | None:
-        """The same where units are kept, for a row that begins with this one."""
-        port = self._ports.get(port_name)
-        if port is None or port.keeping is None or lane or port.keeping.target.has_part(lane, unit):
-            return None
-        return port.keeping
+        """The same where units are kept, for a row that begins with this one.
+
+        There is none if other ports have to hear where units end.
+        """
+        port = self._ports.get(port_name) if len(self._ports) == 1 else None
+        return None if port is None or not port.keeps(lane, unit) else port.keeping
 
     def needs_ends(self) -> bool:
         """Whether anybody is told where kept units end."""
@@ -178,29 +182,57 @@ class Outbox:
     ) -> None:
         """Send one result that is all there is of its unit; see ``emit``.
 
-        Where there is an ``express_at`` the first of those that are ``over`` by it, it may be all
-        there is of several: from this one up to the other.
+        It is also all there is of those around it that are ``over`` by it, from one up to another.
         """
-        keeping = self.express_at(port_name, lane, unit)
-        if keeping is not None:
-            with self.lock:
-                around = (unit, unit + 1) if over is None else over
-                keeping.add_at(payload, item, unit, over=around, settled=settled, more=more)
-            return
+        first, end = over = (unit, unit + 1) if over is None else over
+        port = self._ports.get(port_name)
+        told, gone = "", None
         try:
-            self.emit(port_name, payload, item, lane, unit, settled=settled)
-        except ReadersGone:
-            self.end_unit(lane, unit, 1, free=False, letters_only=True)
-            raise
-        self.end_unit(lane, unit, 1, free=False)
+            if port is not None and self._all_keep and port.keeps(lane, unit):
+                assert port.keeping is not None
+                told, keeping = port_name, port.keeping
+                with self.lock:
+                    keeping.add_at(payload, item, unit, over=over, settled=settled, more=more)
+                if len(self._ports) == 1:
+                    return
+            else:
+                before, first = first, unit
+                if before < unit:
+                    self.end_unit(lane, before, unit - before, free=True)
+                self.emit(port_name, payload, item, lane, unit, settled=settled)
+        except ReadersGone as error:
+            gone = error
+        for _, begin, span, free in ends_around(lane, unit, (first, end)):
+            try:
+                only = gone is not None
+                self.end_unit(lane, begin, span, free=free, letters_only=only, but=told)
+            except ReadersGone as error:
+                gone = error
+        if gone is not None:
+            raise gone
 
     def end_unit(
-        self, lane: int, unit: int, span: int, *, free: bool, letters_only: bool = False
+        self,
+        lane: int,
+        unit: int,
+        span: int,
+        *,
+        free: bool,
+        letters_only: bool = False,
+        but: str = "",
     ) -> None:
         """A unit of the input is complete; with ``KEEP`` so is what it gave.
 
         Dead letters come first: they have a reader of their own, who waits for the unit whether
         anybody needs the results or not.
+
+        Args:
+            lane: Lane of the unit.
+            unit: The first.
+            span: How many there are.
+            free: See ``UnitEnd``.
+            letters_only: Only who reads dead letters is told.
+            but: A port that is not told.
 
         Raises:
             ReadersGone: Nobody does.
@@ -212,7 +244,7 @@ class Outbox:
             if letters is not None:
                 self._end_quietly(letters, lane, unit, span, free=free)
             for port in self._ports.values() if not letters_only else ():
-                if port is not letters:
+                if port is not letters and port.name != but:
                     self._end_units(port, lane, unit, span, free=free)
 
     def flush(self) -> None:
@@ -378,7 +410,6 @@ class Outbox:
     def _flush_keeping(self, port: OutPort) -> None:
         """What went the short way before must leave before something goes the longer one."""
         if port.keeping is not None:
-            port.keeping.leads = False
             port.keeping.flush()
 
     def _wait_for_express(self, targets: Sequence[Target]) -> None:
@@ -392,6 +423,8 @@ class Outbox:
     def _emit_to(self, port: OutPort, payload: Any, place: Place) -> None:
         """Send a result the longer way, as or in the unit where it belongs."""
         if self._numbering is Numbering.KEEP:
+            if port.keeping is not None:
+                port.keeping.give_way()
             self._flush_keeping(port)
             self._placing.emit(port, payload, place, whole=False)
         elif self._numbering is Numbering.PER_PORT:
@@ -424,9 +457,11 @@ class Outbox:
 
     def _end_units(self, port: OutPort, lane: int, unit: int, span: int, *, free: bool) -> None:
         keeping = port.keeping
-        if keeping is not None and keeping.leads and not lane:
-            keeping.end_at(unit, span, free=free)
-            return
+        if keeping is not None and not lane:
+            if keeping.leads:
+                keeping.end_at(unit, span, free=free)
+                return
+            keeping.note_end()
         for number in range(unit, unit + span):
             self._placing.end_unit(port, lane, number, free=free)
 

@@ -50,6 +50,11 @@ class OutPort:
             return None
         return self.spreads[0].targets[0]
 
+    def keeps(self, lane: int, unit: int) -> bool:
+        """Whether all there is of a unit may go the short way of kept ones."""
+        keeping = self.keeping
+        return keeping is not None and not lane and not keeping.target.has_part(lane, unit)
+
     def replicas(self) -> Sequence[Target]:
         """The targets of which whoever has room may get any item; none: there are no such."""
         if self.mixed or self.spreads[0].route is not Route.BALANCE:

@@ -24,7 +24,7 @@ from pipeflow.runtime.board import (
     SKIPPED,
     put_hand,
 )
-from pipeflow.runtime.flow.joins import Call, Calls, Lone, UnitEnd
+from pipeflow.runtime.flow.joins import Call, Calls, Lone, UnitEnd, ends_around
 from pipeflow.runtime.flow.refused import InputNotLoadable, ReadersGone
 from pipeflow.runtime.isolation.around import Around
 from pipeflow.runtime.isolation.child import Child
@@ -55,7 +55,6 @@ from pipeflow.runtime.loops.base import StageLoop
 from pipeflow.runtime.loops.stopped import StageStopped
 from pipeflow.runtime.messages import (
     ItemGivenUp,
-    ItemId,
     RunnerReady,
     RunnerStarted,
 )
@@ -177,48 +176,17 @@ class HearingLoop(StageLoop):
         self._deaths = 0
         row[PROCESSED] += 1
         try:
-            if over is not None:
-                self._send_whole(result, item, (lane, unit), over, more=more)
-            elif not self._leaving:
+            if self._leaving:
+                self._end_units([*ends_around(lane, unit, over)] if over is not None else [])
+            elif over is not None:
+                outbox.emit_whole(OUT, result, item, lane, unit, over=over, settled=True, more=more)
+            else:
                 outbox.emit(OUT, result, item, lane, unit, settled=True, more=more)
         except ReadersGone:
             self._leaving = True
             raise
         finally:
             self._at_hand().took()
-
-    def _send_whole(
-        self,
-        result: Any,
-        item: ItemId,
-        place: tuple[int, int],
-        over: tuple[int, int],
-        *,
-        more: bool,
-    ) -> None:
-        """Send a result that is all there is of some units; see ``Docket.settle_one``.
-
-        Raises:
-            ReadersGone: Nobody needs it; whoever reads letters has heard of the ends all the same.
-        """
-        (lane, unit), (begin, end), outbox = place, over, self.outbox
-        short = end - begin == 1 or outbox.express_at(OUT, lane, begin) is not None
-        if short and not self._leaving:
-            outbox.emit_whole(OUT, result, item, lane, unit, over=over, settled=True, more=more)
-            return
-        gone: ReadersGone | None = None
-        try:
-            if begin < unit:
-                self._end_unit(UnitEnd(lane, begin, unit - begin, free=True))
-            if not self._leaving:
-                outbox.emit(OUT, result, item, lane, unit, settled=True, more=more)
-        except ReadersGone as error:
-            self._leaving, gone = True, error
-        self._end_unit(UnitEnd(lane, unit, 1, free=False))
-        if unit + 1 < end:
-            self._end_unit(UnitEnd(lane, unit + 1, end - unit - 1, free=True))
-        if gone is not None:
-            raise gone
 
     def _note_quiet(self, total: int) -> None:
         """So many calls of this runner, of one item each, are done, and gave nothing."""
