@@ -490,3 +490,28 @@ def test_a_row_with_gaps_tells_of_every_unit_it_has(
     assert seen == wanted | {at + last: [{"value": 1}]}
     assert replica.row[RECEIVED] == replica.row[PROCESSED] == len(row) + 1
     assert replica.edge[SENT] == sum(map(len, seen.values()))
+
+
+def test_a_row_with_gaps_is_cut_where_an_item_cannot_be_loaded_and_no_unit_is_left_out() -> None:
+    broken = Unloadable(ItemNotLoadable(1, "it is torn"))
+    row = Calls(
+        (0,),
+        [20, 50, 60],
+        [broken, "b", broken],
+        0,
+        1,
+        Origin(0, 0, None),
+        end_units=True,
+        units=[2, 5, 6],
+        end=9,
+    )
+
+    told = list(without_unloadable(row))
+
+    kinds = [type(each) for each in told]
+    assert kinds == [UnitEnd, Unjoinable, UnitEnd, Calls, Unjoinable, UnitEnd, UnitEnd]
+    ends = [(end.unit, end.span, end.free) for end in told if isinstance(end, UnitEnd)]
+    assert ends == [(1, 1, True), (2, 1, False), (6, 1, False), (7, 2, True)]
+    (piece,) = [each for each in told if isinstance(each, Calls)]
+    assert (piece.unit, piece.units, piece.end, piece.payloads) == (3, [5], 6, ["b"])
+    assert [each.call.unit for each in told if isinstance(each, Unjoinable)] == [2, 6]

@@ -23,6 +23,7 @@ from pipeflow.runtime.isolation.entries import (
     failed_in,
     is_due,
     left_of,
+    over_by,
     place_in,
     without_lost,
 )
@@ -144,7 +145,7 @@ class Docket:
             else:
                 continue
             if entry.ends_units:
-                ended += ends_of(task, at, entry.done)
+                ended += ends_of(entry, at, entry.done)
         self._drop()
         return ended
 
@@ -162,14 +163,12 @@ class Docket:
         entry.done = at + 1
         if entry.done == entry.size:
             self._drop()
-        if type(task) is not Calls:
-            assert type(task) is Call
-            over = (task.unit, task.unit + 1) if entry.ends_units else None
-            return task.id, task.lane, task.unit, over
-        item = (*task.prefix, task.ordinals[at])
-        unit = task.unit + at if task.units is None else task.units[at]
-        over = (task.begin_of(at), task.begin_of(at + 1)) if entry.ends_units else None
-        return item, task.lane, unit, over
+        over = over_by(entry, at)
+        if type(task) is Calls:
+            unit = task.unit + at if task.units is None else task.units[at]
+            return (*task.prefix, task.ordinals[at]), task.lane, unit, over
+        assert type(task) is Call
+        return task.id, task.lane, task.unit, over
 
     def fail_lone(self) -> None:
         """The next item without a partner could not be loaded: it is done with as a call is."""

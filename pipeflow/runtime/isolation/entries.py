@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from pipeflow.runtime.board import id_text
-from pipeflow.runtime.flow.joins import Call, Calls, Lone, UnitEnd
+from pipeflow.runtime.flow.joins import Call, Calls, Lone, UnitEnd, ends_around
 from pipeflow.runtime.isolation.messages import (
     CallOrder,
     FailedOrder,
@@ -43,6 +43,7 @@ class Entry:
             runner that died.
         failure: The item of the call could not be joined, for this reason.
         ends_units: Each of the calls ends its unit, and no order says so.
+        over: Of one call that does: see ``over_by``.
     """
 
     task: Task
@@ -53,6 +54,7 @@ class Entry:
     alone: bool = False
     failure: Failure | None = None
     ends_units: bool = False
+    over: tuple[int, int] | None = None
 
     @classmethod
     def of(cls, task: Task) -> Entry:
@@ -140,7 +142,6 @@ def left_of(entry: Entry, hit: bool, tried: int | None) -> Iterator[Entry]:
     if hit:
         assert tried is not None
         # What was begun was delivered: that is so once for all.
-        yield from gap_before(entry, at)
         yield Entry(
             call_of(entry, at),
             begun=1,
@@ -148,6 +149,7 @@ def left_of(entry: Entry, hit: bool, tried: int | None) -> Iterator[Entry]:
             alone=entry.alone,
             failure=entry.failure,
             ends_units=entry.ends_units,
+            over=over_by(entry, at),
         )
         at += 1
     yield from rest_of(entry, at)
@@ -161,9 +163,9 @@ def failed_in(entry: Entry, item: Sealed, failure: Failure) -> Iterator[Entry]:
         return
     if type(task) is Calls and place:
         yield Entry.of(task.part(0, place))
-    yield from gap_before(entry, place)
     call, failure = call_of(entry, place), entry.failure or failure
-    yield Entry(call, begun=entry.begun, failure=failure, ends_units=entry.ends_units)
+    over = over_by(entry, place)
+    yield Entry(call, begun=entry.begun, failure=failure, ends_units=entry.ends_units, over=over)
     yield from rest_of(entry, place + 1)
 
 
@@ -180,7 +182,6 @@ def alone(entry: Entry, in_hand: int) -> Iterator[Entry]:
     """What is left of an entry, those in hand by themselves."""
     for at in range(entry.done, in_hand):
         call = call_of(entry, at)
-        yield from gap_before(entry, at)
         yield Entry(
             call,
             begun=1,
@@ -188,6 +189,7 @@ def alone(entry: Entry, in_hand: int) -> Iterator[Entry]:
             alone=True,
             failure=entry.failure,
             ends_units=entry.ends_units,
+            over=over_by(entry, at),
         )
     yield from rest_of(entry, max(entry.done, in_hand))
 
@@ -196,30 +198,27 @@ def rest_of(entry: Entry, at: int) -> Iterator[Entry]:
     """What is left of an entry from one of its orders on."""
     row = entry.task
     if at >= entry.size:
-        yield from gap_before(entry, at)
-    elif type(row) is Calls:
-        yield Entry.of(row.part(at, entry.size))
-    else:
-        yield entry
+        return
+    yield Entry.of(row.part(at, entry.size)) if type(row) is Calls else entry
 
 
-def gap_before(entry: Entry, at: int) -> Iterator[Entry]:
-    """The units between one of the calls of a row and the one before it, if there are any."""
-    gap = entry.task.gap_before(at) if type(entry.task) is Calls else None
-    if gap is not None:
-        yield Entry(gap)
+def over_by(entry: Entry, at: int) -> tuple[int, int] | None:
+    """The first of the units that are over by one of its calls, and the one after the last.
+
+    ``None``: an order of its own says so.
+    """
+    if not entry.ends_units or type(entry.task) is not Calls:
+        return entry.over
+    return entry.task.begin_of(at), entry.task.begin_of(at + 1)
 
 
-def ends_of(task: Call | Calls, start: int, stop: int) -> Iterator[UnitEnd]:
-    """The ends of the units of some calls, and of those between them that are not this reader's."""
-    if type(task) is not Calls or task.units is None:
+def ends_of(entry: Entry, start: int, stop: int) -> Iterator[UnitEnd]:
+    """The ends of the units of some calls, and of those around them that are over by these."""
+    task = entry.task
+    if type(task) is Calls and task.units is None:
         yield UnitEnd(task.lane, task.unit + start, stop - start, free=False)
         return
     for at in range(start, stop):
-        gap = task.gap_before(at)
-        if gap is not None:
-            yield gap
-        yield UnitEnd(task.lane, task.units[at], 1, free=False)
-    gap = task.gap_before(stop) if stop == len(task.units) else None
-    if gap is not None:
-        yield gap
+        over = over_by(entry, at)
+        assert over is not None
+        yield from ends_around(task.lane, call_of(entry, at).unit, over)

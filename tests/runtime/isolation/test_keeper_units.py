@@ -264,11 +264,14 @@ class Keeper:
 
     def run(self) -> test_keeping.Seen:
         """What came of each unit."""
+        self.run_to_end()
+        return test_keeping.seen_of(self.sender.parts)
+
+    def run_to_end(self) -> None:
         self.loop.start()
         for _ in self.loop.steps():
             pass
         self.outbox.flush()
-        return test_keeping.seen_of(self.sender.parts)
 
 
 def forever(steps: list[int]) -> Iterator[int]:
@@ -344,6 +347,49 @@ def test_whatever_comes_of_its_items_each_unit_ends_once_and_in_order(
     assert keeper.row[RETRIED] == late + sum(deaths > 0 for _, deaths in begun.values())
     assert keeper.edge[SENT] == sum(map(len, wanted.values()))
     assert len(keeper.around.runners) == 1 + sum(deaths for _, deaths in begun.values())
+
+
+@given(
+    pieces=st.lists(st.lists(st.tuples(st.integers(0, 3), GIVES), max_size=9), max_size=4),
+    deadly=st.lists(st.tuples(st.integers(0, 30), st.integers(1, 2)), max_size=3),
+    steps=st.lists(st.integers(1, 7), min_size=1, max_size=5),
+)
+def test_whatever_comes_of_rows_with_gaps_every_unit_of_them_ends_once_and_in_order(
+    pieces: list[list[tuple[int, str]]], deadly: list[tuple[int, int]], steps: list[int]
+) -> None:
+    messages: list[Any] = []
+    fates: dict[int, Fate] = {}
+    at = 0
+    for piece in pieces:
+        begin, units = at, list[int]()
+        for gap, gives in piece:
+            units.append(at + gap)
+            fates[at + gap] = gives, 0
+            at += gap + 1
+        at += 2  # of others, at its end
+        names: list[Any] = [f"item {unit}" for unit in units]
+        gapped = Calls((0,), units, names, 0, begin, HERE, True, units=units, end=at)
+        messages.append(gapped if units else UnitEnd(0, begin, at - begin, free=True))
+    for number, deaths in deadly:
+        if number in fates:
+            fates[number] = fates[number][0], deaths
+    wanted: dict[int, list[Any]] = {unit: [] for unit in range(at)}
+    wanted |= {number: given_by(number, fate, 1) for number, fate in fates.items()}
+    begun = len(fates)
+
+    keeper = Keeper(messages, fates, steps, policy())
+    keeper.run_to_end()
+
+    seen: dict[int, list[Any]] = {}
+    ended: list[int] = []
+    for one in [one for part in keeper.sender.parts for one in part.singly()]:
+        for unit in range(one.unit, one.unit + one.span):
+            seen.setdefault(unit, []).extend(payload for _, payload in one.items)
+            ended += [unit] * one.closed
+    assert seen == wanted
+    assert ended == list(wanted)
+    assert keeper.row[RECEIVED] == begun
+    assert keeper.edge[SENT] == sum(map(len, wanted.values()))
 
 
 def test_results_that_are_heard_together_leave_in_one_frame() -> None:
