@@ -70,6 +70,8 @@ class ManyLoop(CallLoop):
         self._wait_s = None if batch is None else batch.wait_s
 
     def _run(self) -> Iterator[bool]:
+        if self.inbox is not None and self.stage.numbering is not Numbering.KEEP:
+            self.inbox.give_rows(woven=True)  # that end no units
         try:
             yield from self._go_round()
         except BaseException as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping
 from typing import Any, assert_never
 
+from pipeflow.planner.plan import Numbering
 from pipeflow.runtime.board import FAILED, HAND_DEPTH, PROCESSED, RECEIVED, note_edge, put_hand
 from pipeflow.runtime.flow.joins import Call, Calls, Lone, UnitEnd, Unjoinable
 from pipeflow.runtime.flow.refused import ResultNotSerializable
@@ -79,6 +80,8 @@ class StreamLoop(StageLoop):
         """The items of the whole stream, for the user's function."""
         inbox, row = self.inbox, self.row
         assert inbox is not None
+        if self.stage.numbering is not Numbering.KEEP:
+            inbox.give_rows(woven=True)  # that end no units
         while True:
             message = inbox.take()
             match message:
