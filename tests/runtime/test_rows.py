@@ -17,11 +17,13 @@ from pipeflow.runtime.flow.refused import ResultNotSerializable
 from pipeflow.runtime.flow.runs import Run
 from pipeflow.runtime.flow.targets import OutChannel, Target
 from pipeflow.runtime.flow.units import Part, parts_of
+from pipeflow.runtime.loops import rows
 from pipeflow.runtime.loops.rows import append_from, call_into, call_only
 from pipeflow.runtime.messages import ItemId
 from pipeflow.stages.work import Routed
 from pipeflow.transports.base import Packet
 from pipeflow.transports.codec import Decoder, Encoder
+from tests.runtime import stretches
 from tests.runtime.loop_fakes import PlainAsPackets
 
 ROOM_BYTES = 64 * 2**20
@@ -92,6 +94,12 @@ class Way:
         halt = call_into(function, calls, span, row=row, edge=0, express=self.express, wait=wait)
         assert received(row) == halt.at + (halt.at < len(payloads))
         return halt
+
+
+@pytest.fixture(autouse=True, params=stretches.ALL)
+def _loops(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All holds of the compiled loops and of those in Python."""
+    monkeypatch.setattr(rows, "stretch", stretches.load(request.param))
 
 
 def records(count: int) -> list[Any]:
@@ -169,7 +177,7 @@ def test_a_source_that_refills_its_dict_gives_what_it_was() -> None:
             yield record
 
     way.express.room((7,), 0)
-    got = append_from(refill(), (5, 1, 10), express=way.express, asking=Asks())
+    got = append_from(refill(), (5, 1, 10), express=way.express, asking=bytearray(1))
     way.express.flush()
 
     assert (got.appended, type(got.error)) == (3, StopIteration)
@@ -245,23 +253,23 @@ def test_a_run_is_cut_between_any_two_items_and_its_ids_go_on() -> None:
 def test_after_a_gap_ordinals_are_listed_until_nothing_waits() -> None:
     run = Run()
     run.begin((1,), 7)
-    assert run.listing() is None
+    assert run.listed is None
     run.payloads += ["a", "b"]
     run.begin((1,), 9)
-    assert run.listing() is None, "it counts on"
+    assert run.listed is None, "it counts on"
     listed = run.list_ordinals()
     for ordinal, payload in [(10, "c"), (13, "d")]:
-        listed(ordinal)
+        listed.append(ordinal)
         run.payloads.append(payload)
-    listed(14)
+    listed.append(14)
     cut = run.cut()  # the sending thread came between the two
     run.payloads.append("e")
 
     run.begin((1,), 20)
-    assert run.listing() is not None, "one that is listed waits"
+    assert run.listed is not None, "one that is listed waits"
     last = run.cut()
     run.begin((1,), 20)
-    assert run.listing() is None
+    assert run.listed is None
 
     ids = [
         item
@@ -298,10 +306,6 @@ def test_a_frame_is_as_old_as_its_first_item_though_the_loop_goes_on_meanwhile(
     assert express.born > born
 
 
-class Asks:
-    asking = False
-
-
 def test_in_a_row_with_gaps_the_board_knows_what_was_begun_and_which_is_in_hand() -> None:
     row: Words = memoryview(bytearray(8 * WORKER_WORDS)).cast("Q")
     row[RECEIVED] = 10
@@ -322,7 +326,8 @@ def test_a_source_that_gives_none_in_between_loses_no_ordinal() -> None:
     way = Way(Reader())
 
     way.express.room((7,), 0)
-    got = append_from(iter([1, None, None, 2]), (0, 3, 10), express=way.express, asking=Asks())
+    items = iter([1, None, None, 2])
+    got = append_from(items, (0, 3, 10), express=way.express, asking=bytearray(1))
     way.express.flush()
 
     assert (got.appended, type(got.error)) == (2, StopIteration)
@@ -333,7 +338,7 @@ def test_a_source_is_asked_for_no_more_than_there_is_room_for() -> None:
     way, items = Way(Reader(room=3)), iter(range(10))
 
     room = way.express.room((7,), 0)
-    got = append_from(items, (0, 1, room), express=way.express, asking=Asks())
+    got = append_from(items, (0, 1, room), express=way.express, asking=bytearray(1))
 
     assert (room, got.appended, got.error) == (3, 3, None)
     assert next(items) == 3
@@ -379,7 +384,7 @@ def test_who_looks_at_all_objects_and_keeps_them_may_fill_a_dict_again_all_the_s
 
     way.express.room((7,), 0)
     way.express.least = 10
-    append_from(refill(), (0, 1, 10), express=way.express, asking=Asks())
+    append_from(refill(), (0, 1, 10), express=way.express, asking=bytearray(1))
     way.express.flush()
 
     assert [item["n"] for _, item in way.reader.items()] == [*range(6)]

@@ -73,7 +73,7 @@ class Express:
         run: What waits to be sent.
         frames: How many were sent.
         least: Items that are worth a frame while a reader is idle: 1 where they come slowly.
-        woken: The second thread knows that something waits, or will not be needed.
+        woken: Its one byte says that the second thread knows that something waits.
         refused: What the second thread met when it sent; whoever comes next raises it.
     """
 
@@ -95,7 +95,7 @@ class Express:
         self.least = 1
         self._began = self._waits_since = now()
         self._now = now
-        self.woken = False
+        self.woken = bytearray(1)
         self.refused: PipeflowError | None = None
         self.batch_items = batch_items
         self._encoder = encoder
@@ -134,7 +134,7 @@ class Express:
 
         Args:
             prefix: What their ids begin with.
-            ordinal: The last part of the first; see ``Run.listing`` for the others.
+            ordinal: The last part of the first; see ``Run.listed`` for the others.
 
         Raises:
             ReadersGone: Nobody needs any more results of this stage.
@@ -153,7 +153,7 @@ class Express:
                     return known
             return self._look()
 
-    def list_ordinals(self) -> Callable[[int], None]:
+    def list_ordinals(self) -> list[int]:
         """See ``Run.list_ordinals``."""
         with self._lock:
             return self.run.list_ordinals()
@@ -176,7 +176,7 @@ class Express:
             if not run.payloads:
                 self.born = next(births)
             run.append(payload, ordinal)
-            if wake and not self.woken:
+            if wake and not self.woken[0]:
                 self.wake()
 
     def hold(self) -> int:
@@ -213,7 +213,7 @@ class Express:
         ):
             with self._lock:
                 self.flush()
-        elif waiting and not self.woken:
+        elif waiting and not self.woken[0]:
             self.wake_up()
 
     def wake_up(self) -> None:
@@ -282,7 +282,7 @@ class Express:
             or (not more and waiting >= self.least and self.is_awaited())
         ):
             self.flush()
-        elif wake and not self.woken:
+        elif wake and not self.woken[0]:
             self.wake()
 
     def flush(self) -> None:

@@ -23,6 +23,8 @@ from pipeflow.transports.codec import Pile
 
 #: Types whose objects nobody can change, and which can always be pickled.
 UNCHANGING: Final = frozenset({int, float, str, bytes, bool, type(None)})
+#: Types of results that are surely one item, and no iterator of many.
+ONE: Final = UNCHANGING | {dict, list, tuple}
 #: References to an object that nobody else holds: our name for it, and ``getrefcount``'s.
 OURS: Final = 2
 
@@ -107,18 +109,16 @@ class Run:
         if self._listed is None and ordinal != self._next + waiting:
             self.list_ordinals()
 
-    def listing(self) -> Callable[[int], None] | None:
-        """What each ordinal must be given to, before its item is appended; ``None``: nothing.
+    @property
+    def listed(self) -> list[int] | None:
+        """What each ordinal must be appended to, before its item is; ``None``: they count on."""
+        return self._listed
 
-        So it is while they count on.
-        """
-        return None if self._listed is None else self._listed.append
-
-    def list_ordinals(self) -> Callable[[int], None]:
-        """They do not count on: what each must be given to, before its item is appended."""
+    def list_ordinals(self) -> list[int]:
+        """They do not count on: what each must be appended to, before its item is."""
         if self._listed is None:
             self._listed = [*range(self._next, self._next + len(self.payloads))]
-        return self._listed.append
+        return self._listed
 
     def append(self, payload: Any, ordinal: int) -> None:
         """Append an item that nobody can change any more."""
@@ -127,7 +127,7 @@ class Run:
         elif not self.payloads:
             self._next = ordinal
         elif ordinal != self._next + len(self.payloads):
-            self.list_ordinals()(ordinal)
+            self.list_ordinals().append(ordinal)
         self.payloads.append(payload)
 
     def add(
