@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import itertools
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from time import perf_counter
 from types import SimpleNamespace
 from typing import Any
 
@@ -64,8 +66,11 @@ class Reader(PlainAsPackets):
 class Way:
     """An express way to one reader, with what is counted of it."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(
+        self, reader: Reader, *, now: Callable[[], float] = perf_counter, waits_s: float = 0
+    ) -> None:
         self.reader = reader
+        self.waited_s, self._waits_s = 0.0, waits_s
         self.edge: Words = memoryview(bytearray(64)).cast("Q")
         self.cells: Words = memoryview(bytearray(8)).cast("Q")
         self.waits = 0
@@ -77,10 +82,12 @@ class Way:
             wait_for_room=self._wait,
             reader_left=lambda: None,
             batch_items=64,
+            now=lambda: now() + self.waited_s,
         )
 
     def _wait(self, _targets: Sequence[Target]) -> None:
         self.waits += 1
+        self.waited_s += self._waits_s
         self.express.flush()
         self.reader.free += 1
 
@@ -342,6 +349,22 @@ def test_a_source_is_asked_for_no_more_than_there_is_room_for() -> None:
 
     assert (room, got.appended, got.error) == (3, 3, None)
     assert next(items) == 3
+
+
+def test_a_wait_for_room_does_not_make_quick_items_look_slow() -> None:
+    """Else the first one after each wait would leave alone, to a reader that has just got idle."""
+    way = Way(Reader(room=40), now=itertools.count(step=1e-6).__next__, waits_s=1)
+    items = iter(range(100))
+
+    append_from(items, (0, 1, way.express.room((7,), 0)), express=way.express, asking=bytearray(1))
+    before = way.express.least
+    way.reader.busy = False
+    room = way.express.room((7,), 40)
+    append_from(items, (40, 1, room), express=way.express, asking=bytearray(1))
+
+    assert (room, way.waits) == (0, 1)
+    assert way.express.least >= before > 1
+    assert way.express.run.payloads == [40]
 
 
 def test_a_row_halts_at_the_right_item_though_two_of_its_items_have_one_id() -> None:

@@ -160,7 +160,11 @@ class Changing:
     """What the user may change when it was passed on."""
 
 
-KEPT: list[Any] = [{"id": 1}, [1], (1, "a")]
+def nested(levels: int) -> Any:
+    return [nested(levels - 1)] if levels else 1
+
+
+KEPT: list[Any] = [{"id": 1}, [1], (1, "a"), ([1], "a")]
 
 SETTLED: dict[str, Callable[[], Any]] = {
     "int": lambda: 10**20,
@@ -173,16 +177,23 @@ SETTLED: dict[str, Callable[[], Any]] = {
     "list": lambda: [1, "a"],
     "tuple": lambda: (1, [].__len__()),
     "empty": dict,
+    "a dict of a list of dicts": lambda: {"at": [{"x": 1}, {"x": [2, (3, "a")]}]},
+    "a tuple of numbers that is kept": lambda: KEPT[2],
+    "a dict with that tuple": lambda: {"at": KEPT[2]},
+    "a list in a list": lambda: nested(8),
 }
 OTHER: dict[str, Callable[[], Any]] = {
     "none": lambda: None,
     "a dict that is kept": lambda: KEPT[0],
     "a list that is kept": lambda: KEPT[1],
-    "a tuple that is kept": lambda: KEPT[2],
+    "a tuple with a list that is kept": lambda: KEPT[3],
     "an object": Changing,
     "a dict with an object": lambda: {"it": Changing()},
-    "a dict with a dict": lambda: {"it": KEPT[0]},
-    "a list with a list": lambda: [KEPT[1]],
+    "a dict with a dict that is kept": lambda: {"it": KEPT[0]},
+    "a list with a list that is kept": lambda: [[KEPT[1]]],
+    "a tuple with that tuple": lambda: (KEPT[3],),
+    "a dict with an object deep inside": lambda: {"at": [{"x": Changing()}]},
+    "what is nested too deep": lambda: nested(12),
     "a text of a class of the user's": lambda: Text("a"),
     "a dict with a key of a class of the user's": lambda: {Text("a"): 1},
     "a bytearray": lambda: bytearray(1),
@@ -224,7 +235,7 @@ def test_whether_nobody_else_has_a_result_is_told_with_it(loops: Any) -> None:
         kept.append(item)
         return item
 
-    alone = call(loops, lambda item: item, [[[]]])
+    alone = call(loops, lambda item: item, [[bytearray(1)]])
     shared = call(loops, keep, [{"id": 1}])
     given = take(loops, (bytearray(1) for _ in range(1)))
 

@@ -319,12 +319,13 @@ class Express:
     def _await_room(self) -> None:
         """Wait until one item more has room, in the edge and in the frame."""
         self._raise_refused()
-        run = self.run
+        run, came = self.run, self._now()
         while run.first + len(run.payloads) >= self._until:
             if len(run.payloads) >= self.batch_items:
                 self.flush()
             elif self._look() <= 0:
                 self._wait_for_room(self._wanted())
+        self._began += self._now() - came  # that says nothing of how quickly items come
 
     def is_awaited(self) -> bool:
         """Whether a reader has nothing left to do."""

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import pickle
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from sys import getrefcount
 from typing import Any, Final, NamedTuple
 
 from pipeflow.runtime.messages import ItemId
@@ -25,6 +26,8 @@ from pipeflow.transports.codec import Pile
 UNCHANGING: Final = frozenset({int, float, str, bytes, bool, type(None)})
 #: Types of results that are surely one item, and no iterator of many.
 ONE: Final = UNCHANGING | {dict, list, tuple}
+#: How deep the containers of an item may lie in one another to be looked at; records are flat.
+DEPTH: Final = 8
 #: References to an object that nobody else holds: our name for it, and ``getrefcount``'s.
 OURS: Final = 2
 
@@ -257,25 +260,40 @@ def plain_run(meta: bytes, count: int) -> tuple[int, ItemId, range]:
     return unit, tuple(prefix), range(first, first + count)
 
 
-def is_settled(value: object, *, alone: bool) -> bool:
+def is_settled(value: object, *, alone: bool, depth: int = DEPTH) -> bool:
     """Whether nobody can change a value any more, so that it may be pickled later.
+
+    A record as JSON has them is settled as a whole: what only it holds is nobody else's either.
 
     Args:
         value: Any object.
         alone: Nobody else holds it.
+        depth: So many levels of dicts, lists and tuples in one another are looked at.
     """
     kind = type(value)
     if kind in UNCHANGING:
         return True
-    if not alone:
+    inner: Iterable[object]
+    if kind is tuple:
+        inner = value  # type: ignore[assignment]
+    elif not alone:
         return False
-    if kind is dict:
-        return _all_unchanging(value) and _all_unchanging(value.values())  # type: ignore[attr-defined]
-    return kind in {list, tuple} and _all_unchanging(value)
-
-
-def _all_unchanging(values: Any) -> bool:
-    return all(type(value) in UNCHANGING for value in values)
+    elif kind is list:
+        inner = value  # type: ignore[assignment]
+    elif kind is dict and UNCHANGING.issuperset(map(type, value)):  # type: ignore[call-overload]
+        inner = value.values()  # type: ignore[attr-defined]
+    else:
+        return False
+    if UNCHANGING.issuperset(map(type, inner)):
+        return True
+    if not depth:
+        return False
+    for each in inner:
+        if type(each) not in UNCHANGING:
+            own = alone and getrefcount(each) == OURS + 1  # ``value`` has it too
+            if not is_settled(each, alone=own, depth=depth - 1):
+                return False
+    return True
 
 
 def _pack_ordinals(ordinals: Sequence[int]) -> object:

@@ -26,11 +26,32 @@ is_unchanging(PyObject *value)
            kind == &PyBool_Type || kind == &PyBytes_Type || value == Py_None;
 }
 
+/* How deep containers are looked at; see runs.DEPTH. */
+#define DEPTH 8
+
+static int is_settled(PyObject *value, int alone, int depth);
+
+/* Of what a container holds, whether it is settled; alone: nobody else has the container. */
+static inline int
+is_settled_inside(PyObject *each, int alone, int depth)
+{
+    return is_unchanging(each) ||
+           (depth > 0 && is_settled(each, alone && Py_REFCNT(each) == 1, depth - 1));
+}
+
 /* See runs.is_settled. */
 static int
-is_settled(PyObject *value, int alone)
+is_settled(PyObject *value, int alone, int depth)
 {
     if (is_unchanging(value)) {
+        return 1;
+    }
+    if (PyTuple_CheckExact(value)) {
+        for (Py_ssize_t place = 0; place < PyTuple_GET_SIZE(value); place++) {
+            if (!is_settled_inside(PyTuple_GET_ITEM(value, place), alone, depth)) {
+                return 0;
+            }
+        }
         return 1;
     }
     if (!alone) {
@@ -40,7 +61,7 @@ is_settled(PyObject *value, int alone)
         PyObject *key, *each;
         Py_ssize_t place = 0;
         while (PyDict_Next(value, &place, &key, &each)) {
-            if (!is_unchanging(key) || !is_unchanging(each)) {
+            if (!is_unchanging(key) || !is_settled_inside(each, alone, depth)) {
                 return 0;
             }
         }
@@ -48,15 +69,7 @@ is_settled(PyObject *value, int alone)
     }
     if (PyList_CheckExact(value)) {
         for (Py_ssize_t place = 0; place < PyList_GET_SIZE(value); place++) {
-            if (!is_unchanging(PyList_GET_ITEM(value, place))) {
-                return 0;
-            }
-        }
-        return 1;
-    }
-    if (PyTuple_CheckExact(value)) {
-        for (Py_ssize_t place = 0; place < PyTuple_GET_SIZE(value); place++) {
-            if (!is_unchanging(PyTuple_GET_ITEM(value, place))) {
+            if (!is_settled_inside(PyList_GET_ITEM(value, place), alone, depth)) {
                 return 0;
             }
         }
@@ -205,7 +218,7 @@ take(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
             break;
         }
         alone = Py_REFCNT(result) == 1;
-        if (waiting == NULL || result == Py_None || !is_settled(result, alone)) {
+        if (waiting == NULL || result == Py_None || !is_settled(result, alone, DEPTH)) {
             why = OTHER;
             value = result;
             break;
@@ -338,7 +351,7 @@ call(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
         }
         /* The list has the item as well. */
         alone = Py_REFCNT(result) == (result == payload ? 2 : 1);
-        if (waiting == NULL || result == Py_None || !is_settled(result, alone)) {
+        if (waiting == NULL || result == Py_None || !is_settled(result, alone, DEPTH)) {
             why = OTHER;
             value = result;
             break;

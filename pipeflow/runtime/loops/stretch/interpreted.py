@@ -8,9 +8,6 @@ its items are done (``WHOLE``), and at the first thing that is more than that:
 ``RAISED``    the user's code raised; ``StopIteration`` at an iterator's end
 ``UNSEEN``    an item was appended, and the second thread does not know that something waits
 ``STOPPING``  an item was appended, and no more shall be taken
-
-Most records are flat dicts, so these are looked at right here. Of keys only text is passed: not all
-that can be hashed can be pickled.
 """
 
 from __future__ import annotations
@@ -73,13 +70,7 @@ def take(
             kind, alone = type(result), getrefcount(result) == OURS
             if waiting is None or result is None:
                 return taken, OTHER, result, alone
-            if kind is dict and alone:
-                for key, value in result.items():
-                    if type(key) is not str or type(value) not in UNCHANGING:
-                        if is_settled(result, alone=True):
-                            break
-                        return taken, OTHER, result, alone
-            elif kind not in UNCHANGING and not is_settled(result, alone=alone):
+            if kind not in UNCHANGING and not is_settled(result, alone=alone):
                 return taken, OTHER, result, alone
             if listed is not None:
                 listed.append(ordinal)
@@ -148,13 +139,7 @@ def call(
                     at += 1
                     continue
                 return at, empty, OTHER, result, alone
-            if kind is dict and alone:
-                for key, value in result.items():
-                    if type(key) is not str or type(value) not in UNCHANGING:
-                        if is_settled(result, alone=True):
-                            break
-                        return at, empty, OTHER, result, alone
-            elif kind not in UNCHANGING and not is_settled(result, alone=alone):
+            if kind not in UNCHANGING and not is_settled(result, alone=alone):
                 return at, empty, OTHER, result, alone
             if listed is not None:
                 listed.append(ordinal)
