@@ -92,13 +92,27 @@ class Way:
         self.reader.free += 1
 
     def call(
-        self, function: Callable[[Any], Any], payloads: list[Any], *, wait: bool = False
+        self,
+        function: Callable[[Any], Any],
+        payloads: list[Any],
+        *,
+        wait: bool = False,
+        more: bool = False,
     ) -> Any:
         calls = Calls((3,), range(len(payloads)), payloads, 0, 0, Origin(0, 0, None))
         self.express.room(calls.prefix, 0)
         row: Words = memoryview(bytearray(8 * WORKER_WORDS)).cast("Q")
         span = (0, len(payloads))
-        halt = call_into(function, calls, span, row=row, edge=0, express=self.express, wait=wait)
+        halt = call_into(
+            function,
+            calls,
+            span,
+            row=row,
+            edge=0,
+            express=self.express,
+            wait=wait,
+            more=lambda: more,
+        )
         assert received(row) == halt.at + (halt.at < len(payloads))
         return halt
 
@@ -351,6 +365,28 @@ def test_a_source_is_asked_for_no_more_than_there_is_room_for() -> None:
     assert next(items) == 3
 
 
+@pytest.mark.parametrize("more", [False, True])
+def test_what_a_frame_has_made_leaves_for_an_idle_reader_unless_another_frame_has_come(
+    more: bool,
+) -> None:
+    way = Way(Reader(), now=itertools.count(step=1e-6).__next__)
+    way.express.least, way.reader.busy = 16, False
+
+    way.call(lambda item: item, records(8), more=more)
+
+    assert len(way.express.run.payloads) == (8 if more else 0)
+
+
+def test_slow_items_at_the_end_of_a_frame_make_frames_small_again() -> None:
+    way = Way(Reader(), now=itertools.count(step=1).__next__)
+    way.express.least, way.reader.busy = 16, False
+
+    way.call(lambda item: item, records(8), more=True)
+
+    assert way.express.least == 1
+    assert not way.express.run.payloads
+
+
 def test_a_wait_for_room_does_not_make_quick_items_look_slow() -> None:
     """Else the first one after each wait would leave alone, to a reader that has just got idle."""
     way = Way(Reader(room=40), now=itertools.count(step=1e-6).__next__, waits_s=1)
@@ -373,7 +409,7 @@ def test_a_row_halts_at_the_right_item_though_two_of_its_items_have_one_id() -> 
     way, payloads = Way(Reader()), [1, 2, 3, 0]
     way.express.room((3,), 0)
     calls = Calls((3,), [4, 5, 4, 5], payloads, 0, 0, Origin(0, 0, None))
-    into = partial(call_into, lambda n: 1 // n, calls, express=way.express, wait=False)
+    into = partial(call_into, lambda n: 1 // n, calls, express=way.express, wait=False, more=bool)
     only = partial(call_only, lambda n: 1 // n, calls)
 
     halts = [call(span, row=row, edge=0) for call in (into, only) for span in ((0, 4), (1, 4))]

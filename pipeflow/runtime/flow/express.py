@@ -187,27 +187,28 @@ class Express:
             self.born, self._waits_since = next(births), began
         return least - waiting if least > waiting else max(1, least // LOOKS)
 
-    def send_if_idle(self, count: int, *, rest: bool = False) -> None:
+    def send_if_idle(self, count: int, *, more: Callable[[], bool] | None = None) -> None:
         """Send what was appended if it is worth a frame and a reader has nothing left to do.
 
         What has waited for long is sent in any case.
 
         Args:
             count: Items since ``hold`` was called, by which is known how quickly they come.
-            rest: They were the last of a frame: whether more will come as quickly is not known, so
-                any number is worth a frame.
+            more: They were the last of a frame, and this says whether another has come. If not,
+                nobody knows when more will, so any number is worth a frame.
 
         Raises:
             ReadersGone: Nobody needs any more results of this stage.
         """
         if self.refused is not None:
             raise self.refused
-        now, enough = self._now(), 1
-        if not rest:
-            before, most = self.least, self.batch_items // 2
+        now, waiting, before = self._now(), len(self.run.payloads), self.least
+        if more is None or before > 1:
+            most = self.batch_items // 2 if more is None else before
             self.least = worth_a_frame(count, now - self._began, before=before, most=most)
-            enough = min(before, self.least)
-        waiting = len(self.run.payloads)
+        enough = min(before, self.least)
+        if more is not None and 0 < waiting < enough and not more():
+            enough = 1
         if waiting >= enough and (
             now - self._waits_since >= LATE_S or waiting >= self.batch_items or self.is_awaited()
         ):

@@ -146,7 +146,7 @@ class CallLoop(StageLoop):
         assert inbox is not None
         assert call is not None
         prefix, ordinals, count = calls.prefix, calls.ordinals, len(calls.payloads)
-        port, lot = inbox.port_of(calls), inbox.lot(calls)
+        port, lot, more = inbox.port_of(calls), inbox.lot(calls), inbox.arrivals.is_sent_more
         self.hand = ()
         while at < count:
             if express is None:
@@ -162,7 +162,9 @@ class CallLoop(StageLoop):
             span, edge = (at, end), port.edge
             if express is not None:
                 wait = not most
-                halt = call_into(call, calls, span, row=row, edge=edge, express=express, wait=wait)
+                halt = call_into(
+                    call, calls, span, row=row, edge=edge, express=express, wait=wait, more=more
+                )
             else:
                 halt = call_only(call, calls, span, row=row, edge=edge)
                 if halt.unread:

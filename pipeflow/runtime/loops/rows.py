@@ -169,6 +169,7 @@ def call_into(
     edge: int,
     express: Express,
     wait: bool,
+    more: Callable[[], bool],
 ) -> Halt:
     """Call a function with each item of a span, and append what it gives.
 
@@ -184,6 +185,7 @@ def call_into(
         edge: Number of the edge that the items came over.
         express: Where results go.
         wait: There is no room yet for the one result; else there is for all.
+        more: Whether more items have come than those of the row.
     """
     start, stop = span
     payloads, passes_none = calls.payloads, not calls.end_units
@@ -195,8 +197,8 @@ def call_into(
     at, empty = start, 0
     try:
         while at < stop:
-            together, left = express.hold(), stop - at
-            end, woken = at + min(together, left), express.woken if together > 1 else _NO_NEED
+            together = min(express.hold(), stop - at)
+            end, woken = at + together, express.woken if together > 1 else _NO_NEED
             while at < end:
                 onto = waiting if quick else None
                 at, none, why, result, alone = stretch.call(
@@ -222,7 +224,7 @@ def call_into(
                         listed = _listing(express, counts_on=counts_on)
                         quick = run.pile is None and not wait
                     at += 1
-            express.send_if_idle(together, rest=together == left and stop == len(payloads))
+            express.send_if_idle(together, more=more if at == len(payloads) else None)
     except BaseException as error:  # the user's code, sys.exit too: a boundary
         return Halt(start + begun(row) - 1, empty, error=error)
     return _make_halt((stop, empty, 0, None, None))
