@@ -203,12 +203,11 @@ class Express:
         if self.refused is not None:
             raise self.refused
         now, waiting, before = self._now(), len(self.run.payloads), self.least
-        if more is None or before > 1:
-            most = self.batch_items // 2 if more is None else before
+        rest = more is not None and not more()
+        if not rest or before > 1:
+            most = before if rest else self.batch_items // 2
             self.least = worth_a_frame(count, now - self._began, before=before, most=most)
-        enough = min(before, self.least)
-        if more is not None and 0 < waiting < enough and not more():
-            enough = 1
+        enough = 1 if rest else min(before, self.least)
         if waiting >= enough and (
             now - self._waits_since >= LATE_S or waiting >= self.batch_items or self.is_awaited()
         ):
