@@ -82,14 +82,14 @@ ITEMS = (
     Mutation(
         "what lies in an item may be kept by others",
         "runtime/flow/runs.py",
-        "own = alone and getrefcount(each) == OURS + 1",
+        "own = alone and (held == 1 or (held == 2 and _holds(item, each)))",
         "own = alone",
         [STRETCH],
     ),
     Mutation(
         "an item that its function keeps waits as it is",
         "runtime/loops/stretch/interpreted.py",
-        "(OURS if result is not payload else _ITEM)",
+        "(OURS if result is not payload else _ITEM + 1)",
         "OURS or result is payload",
         [STRETCH],
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import sys
 from collections.abc import Callable, Iterator
@@ -258,6 +259,53 @@ def test_an_item_that_comes_back_from_the_function_may_wait_unless_it_was_kept(l
     assert waiting == items[:1]
 
 
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda item: {**item, "new": 1},
+        lambda item: {"it": item["deep"]},
+        lambda item: [{"at": {"it": item["list"]}}],
+        lambda item: (item["deep"], item["list"]),
+    ],
+)
+def test_what_a_result_has_taken_over_from_its_item_is_nobody_elses(
+    loops: Any, made: Callable[[Any], Any]
+) -> None:
+    items = [{"n": n, "deep": {"x": [1]}, "list": [n]} for n in range(3)]
+    waiting: list[Any] = []
+
+    assert call(loops, made, items, waiting=waiting)[2] == loops.WHOLE
+    assert waiting == [made({"n": n, "deep": {"x": [1]}, "list": [n]}) for n in range(3)]
+
+
+@pytest.mark.parametrize("keeps", ["the item", "a part of it", "a part of a part", "the result"])
+def test_what_is_kept_of_an_item_or_of_its_result_may_still_be_changed(
+    loops: Any, keeps: str
+) -> None:
+    kept: list[Any] = []
+
+    def make(item: Any) -> Any:
+        result = {"it": item["deep"], "n": item["n"]}
+        parts = {
+            "the item": item,
+            "a part of it": item["deep"],
+            "a part of a part": item["deep"]["x"],
+            "the result": result,
+        }
+        kept.append(parts[keeps])
+        return result
+
+    answered = call(loops, make, [{"n": 1, "deep": {"x": [1]}}])
+
+    assert answered[:3] == (0, 0, loops.OTHER)
+
+
+def test_an_item_with_very_many_values_is_not_searched(loops: Any) -> None:
+    items = [{str(n): [n] for n in range(100)}]
+
+    assert call(loops, dict, items)[:3] == (0, 0, loops.OTHER)
+
+
 # -- call
 
 
@@ -424,6 +472,50 @@ def test_compiled_loops_do_what_those_in_python_do(
     assert _played(compiled, script, ordinals, listed=listed, passes_none=passes_none) == _played(
         interpreted, script, ordinals, listed=listed, passes_none=passes_none
     )
+
+
+_RECORDS = st.dictionaries(
+    st.sampled_from("abcd"),
+    st.recursive(
+        st.integers(), lambda inner: st.lists(inner, max_size=3) | st.tuples(inner), max_leaves=6
+    ),
+    min_size=1,
+)
+
+
+def containers_in(value: Any) -> list[Any]:
+    """All that can be changed, or holds what can, in a value; itself too."""
+    if not isinstance(value, dict | list | tuple):
+        return []
+    inner = value.values() if isinstance(value, dict) else value
+    return [value, *(found for each in inner for found in containers_in(each))]
+
+
+@pytest.mark.parametrize("kind", stretches.ALL)
+@given(record=_RECORDS, data=st.data())
+def test_what_waits_holds_nothing_that_the_user_could_still_change(
+    kind: str, record: dict[str, Any], data: st.DataObject
+) -> None:
+    loops, kept = stretches.load(kind), []
+    waiting: list[Any] = []
+    parts = st.integers(0, len(containers_in(record)) - 1)
+    taken, wraps = data.draw(st.lists(parts, max_size=3)), data.draw(st.sampled_from([list, tuple]))
+    keeps = data.draw(st.none() | st.integers(0, 20))
+
+    def make(item: Any) -> Any:
+        result = wraps(containers_in(item)[part] for part in taken)
+        if keeps is not None:
+            choice = containers_in(item) + containers_in(result)
+            kept.append(choice[keeps % len(choice)])
+        return result
+
+    items = [copy.deepcopy(record)]
+    del record
+    call(loops, make, items, waiting=waiting)
+
+    reached = [id(each) for each in containers_in(waiting[0])] if waiting else []
+    changeable = [each for each in kept if not isinstance(each, tuple)]
+    assert not {id(each) for each in changeable}.intersection(reached)
 
 
 @pytest.mark.parametrize(

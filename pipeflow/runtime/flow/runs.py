@@ -26,6 +26,8 @@ from pipeflow.transports.codec import Pile
 UNCHANGING: Final = frozenset({int, float, str, bytes, bool, type(None)})
 #: Types of results that are surely one item, and no iterator of many.
 ONE: Final = UNCHANGING | {dict, list, tuple}
+#: So many values an item may have to be searched for what its result has taken over.
+WIDTH: Final = 32
 #: How deep the containers of an item may lie in one another to be looked at; records are flat.
 DEPTH: Final = 8
 #: References to an object that nobody else holds: our name for it, and ``getrefcount``'s.
@@ -260,14 +262,18 @@ def plain_run(meta: bytes, count: int) -> tuple[int, ItemId, range]:
     return unit, tuple(prefix), range(first, first + count)
 
 
-def is_settled(value: object, *, alone: bool, depth: int = DEPTH) -> bool:
+def is_settled(
+    value: object, *, alone: bool, item: dict[Any, Any] | None = None, depth: int = DEPTH
+) -> bool:
     """Whether nobody can change a value any more, so that it may be pickled later.
 
-    A record as JSON has them is settled as a whole: what only it holds is nobody else's either.
+    A record as JSON has them is settled as a whole: what only it holds is nobody else's either, nor
+    what it has taken over from the item that it was made of.
 
     Args:
         value: Any object.
         alone: Nobody else holds it.
+        item: What it was made of, if nobody else holds that either and it has few values.
         depth: So many levels of dicts, lists and tuples in one another are looked at.
     """
     kind = type(value)
@@ -290,10 +296,16 @@ def is_settled(value: object, *, alone: bool, depth: int = DEPTH) -> bool:
         return False
     for each in inner:
         if type(each) not in UNCHANGING:
-            own = alone and getrefcount(each) == OURS + 1  # ``value`` has it too
-            if not is_settled(each, alone=own, depth=depth - 1):
+            held = getrefcount(each) - OURS  # ``value`` has it once
+            own = alone and (held == 1 or (held == 2 and _holds(item, each)))
+            if not is_settled(each, alone=own, item=item, depth=depth - 1):
                 return False
     return True
+
+
+def _holds(item: dict[Any, Any] | None, value: object) -> bool:
+    """Whether an item has this very object as a value."""
+    return item is not None and any(each is value for each in item.values())
 
 
 def _pack_ordinals(ordinals: Sequence[int]) -> object:

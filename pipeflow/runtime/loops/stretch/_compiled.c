@@ -26,29 +26,52 @@ is_unchanging(PyObject *value)
            kind == &PyBool_Type || kind == &PyBytes_Type || value == Py_None;
 }
 
-/* How deep containers are looked at; see runs.DEPTH. */
+/* How deep containers are looked at, and how many values an item may have to be searched for what
+ * its result has taken over; see runs.py. */
 #define DEPTH 8
+#define WIDTH 32
 
-static int is_settled(PyObject *value, int alone, int depth);
+/* Whether an item, a dict that only we hold, has this very object as a value. */
+static int
+holds(PyObject *item, PyObject *wanted)
+{
+    PyObject *key, *each;
+    Py_ssize_t place = 0;
+    while (PyDict_Next(item, &place, &key, &each)) {
+        if (each == wanted) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int is_settled(PyObject *value, int alone, PyObject *item, int depth);
 
 /* Of what a container holds, whether it is settled; alone: nobody else has the container. */
 static inline int
-is_settled_inside(PyObject *each, int alone, int depth)
+is_settled_inside(PyObject *each, int alone, PyObject *item, int depth)
 {
-    return is_unchanging(each) ||
-           (depth > 0 && is_settled(each, alone && Py_REFCNT(each) == 1, depth - 1));
+    if (is_unchanging(each)) {
+        return 1;
+    }
+    if (depth == 0) {
+        return 0;
+    }
+    int own = alone && (Py_REFCNT(each) == 1 ||
+                        (item != NULL && Py_REFCNT(each) == 2 && holds(item, each)));
+    return is_settled(each, own, item, depth - 1);
 }
 
 /* See runs.is_settled. */
 static int
-is_settled(PyObject *value, int alone, int depth)
+is_settled(PyObject *value, int alone, PyObject *item, int depth)
 {
     if (is_unchanging(value)) {
         return 1;
     }
     if (PyTuple_CheckExact(value)) {
         for (Py_ssize_t place = 0; place < PyTuple_GET_SIZE(value); place++) {
-            if (!is_settled_inside(PyTuple_GET_ITEM(value, place), alone, depth)) {
+            if (!is_settled_inside(PyTuple_GET_ITEM(value, place), alone, item, depth)) {
                 return 0;
             }
         }
@@ -61,7 +84,7 @@ is_settled(PyObject *value, int alone, int depth)
         PyObject *key, *each;
         Py_ssize_t place = 0;
         while (PyDict_Next(value, &place, &key, &each)) {
-            if (!is_unchanging(key) || !is_settled_inside(each, alone, depth)) {
+            if (!is_unchanging(key) || !is_settled_inside(each, alone, item, depth)) {
                 return 0;
             }
         }
@@ -69,7 +92,7 @@ is_settled(PyObject *value, int alone, int depth)
     }
     if (PyList_CheckExact(value)) {
         for (Py_ssize_t place = 0; place < PyList_GET_SIZE(value); place++) {
-            if (!is_settled_inside(PyList_GET_ITEM(value, place), alone, depth)) {
+            if (!is_settled_inside(PyList_GET_ITEM(value, place), alone, item, depth)) {
                 return 0;
             }
         }
@@ -218,7 +241,7 @@ take(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
             break;
         }
         alone = Py_REFCNT(result) == 1;
-        if (waiting == NULL || result == Py_None || !is_settled(result, alone, DEPTH)) {
+        if (waiting == NULL || result == Py_None || !is_settled(result, alone, NULL, DEPTH)) {
             why = OTHER;
             value = result;
             break;
@@ -338,20 +361,26 @@ call(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
         }
         PyObject *payload = Py_NewRef(PyList_GET_ITEM(payloads, at));
         PyObject *result = PyObject_CallOneArg(function, payload);
-        Py_DECREF(payload);
         if (result == NULL) {
+            Py_DECREF(payload);
             why = RAISED;
             value = caught();
             break;
         }
         if (result == Py_None && passes_none) {
+            Py_DECREF(payload);
             Py_DECREF(result);
             empty++;
             continue;
         }
-        /* The list has the item as well. */
-        alone = Py_REFCNT(result) == (result == payload ? 2 : 1);
-        if (waiting == NULL || result == Py_None || !is_settled(result, alone, DEPTH)) {
+        /* The list has the item as well as we do. */
+        alone = Py_REFCNT(result) == (result == payload ? 3 : 1);
+        int searched = Py_REFCNT(payload) == 2 && PyDict_CheckExact(payload) &&
+                       PyDict_GET_SIZE(payload) <= WIDTH;
+        int settled = waiting != NULL && result != Py_None &&
+                      is_settled(result, alone, searched ? payload : NULL, DEPTH);
+        Py_DECREF(payload);
+        if (!settled) {
             why = OTHER;
             value = result;
             break;

@@ -18,7 +18,7 @@ from sys import getrefcount
 from typing import Any, Final
 
 from pipeflow.runtime.board import Marks
-from pipeflow.runtime.flow.runs import ONE, OURS, UNCHANGING, is_settled
+from pipeflow.runtime.flow.runs import ONE, OURS, UNCHANGING, WIDTH, is_settled
 
 WHOLE: Final = 0
 OTHER: Final = 1
@@ -26,10 +26,10 @@ RAISED: Final = 2
 UNSEEN: Final = 3
 STOPPING: Final = 4
 
-#: References to a result that is the item, and that nobody else holds. The pair it came in is in
-#: our hands when they are counted: ``zip`` keeps it only as long as no one else, such as a memory
-#: profiler, does. There are two lists as well, and its own name.
-_ITEM: Final = OURS + 4
+#: References to an item that nobody else holds. The pair it came in is in our hands when they are
+#: counted: ``zip`` keeps it only as long as no one else, such as a memory profiler, does. There are
+#: two lists as well.
+_ITEM: Final = OURS + 3
 
 
 def take(
@@ -132,14 +132,16 @@ def call(
             row[last] = ordinal
             result = function(payload)
             kind = type(result)
-            alone = getrefcount(result) == (OURS if result is not payload else _ITEM)
+            alone = getrefcount(result) == (OURS if result is not payload else _ITEM + 1)
             if waiting is None or result is None:
                 if result is None and passes_none:
                     empty += 1
                     at += 1
                     continue
                 return at, empty, OTHER, result, alone
-            if kind not in UNCHANGING and not is_settled(result, alone=alone):
+            if kind not in UNCHANGING and not is_settled(
+                result, alone=alone, item=payload if _may_be_searched(payload) else None
+            ):
                 return at, empty, OTHER, result, alone
             if listed is not None:
                 listed.append(ordinal)
@@ -190,3 +192,8 @@ def call_only(
     except BaseException as error:  # the user's code, sys.exit too: a boundary
         return at, empty, unread, RAISED, error
     return stop, empty, unread, WHOLE, None
+
+
+def _may_be_searched(item: Any) -> bool:
+    """Whether what a result has taken over from this item is still nobody else's."""
+    return type(item) is dict and len(item) <= WIDTH and getrefcount(item) == _ITEM + 1
