@@ -43,8 +43,6 @@ class Keyed(Replica):
 class Spreading:
     """A port whose items go to replicas by their remainder; the real outbox, over fakes."""
 
-    asking = False
-
     def __init__(
         self, *capacities: int, on_wait: Callable[[Sequence[Target]], None] = lambda _: None
     ) -> None:
@@ -79,7 +77,7 @@ class Spreading:
 
     def gather(self, items: Iterator[Any], first: int) -> Gathered:
         numbers = (first, 1, self.way.room((0,), first))
-        return append_from(items, numbers, express=self.way, asking=self)
+        return append_from(items, numbers, express=self.way, asking=bytearray(1))
 
     def give(self, items: list[Any]) -> None:
         """All of them, as a source does."""
@@ -190,7 +188,7 @@ def test_ids_are_what_they_were_where_some_items_gave_nothing_or_many() -> None:
         spreading.way.room(prefix, ordinals[0])
         note = spreading.way.list_ordinals()
         for ordinal in ordinals:
-            note(ordinal)
+            note.append(ordinal)
             spreading.way.run.payloads.append(ordinal)
     spreading.outbox.flush()
 

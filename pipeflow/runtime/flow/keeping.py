@@ -70,7 +70,7 @@ class Keeping(Express):
         """Say which units the results of some calls will be; ``room_for`` the first came before."""
         with self._lock:
             self.run.announce(calls.units_of(start, stop), calls.begin_of(stop))
-            if not self.woken and self.run.has_news():
+            if not self.woken[0] and self.run.has_news():
                 self.wake()  # others may wait to hear that units before the first are not ours
 
     def retract(self) -> None:
@@ -78,13 +78,13 @@ class Keeping(Express):
         with self._lock:
             self.run.retract()
 
-    def leave_gap(self) -> Callable[[int], None]:
+    def leave_gap(self) -> list[int]:
         run = self.run
         with self._lock:
             if self.refused is not None or run.first + run.waiting >= self._until:
                 self._await_room()
             run.leave_empty()
-            if not self.woken:
+            if not self.woken[0]:
                 self.wake()
             return run.list_ordinals()
 
@@ -137,7 +137,7 @@ class Keeping(Express):
                 self._await_room()
             run.empties.append(first)
             run.end = first + 1
-        if not self.woken:
+        if not self.woken[0]:
             self.wake()
 
     def give_way(self) -> None:

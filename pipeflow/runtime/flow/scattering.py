@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pipeflow.runtime.flow.express import LATE_S, Express, worth_a_frame
+from pipeflow.runtime.flow.express import LATE_S, Express
 from pipeflow.runtime.flow.gapped import SharedRun
 from pipeflow.runtime.flow.keeping import Keeping
 from pipeflow.runtime.flow.refused import Unplaced
@@ -46,6 +46,8 @@ class Scattering(Express):
             Part(target, send_batch=_nothing, run=SharedRun(self._next), **settings)
             for target in targets
         ]
+        for part in self.parts:
+            part.woken = self.woken
         self._pick = pick
         self.run = ScatteredRun([part.run for part in self.parts], pick, self._next)
 
@@ -60,7 +62,7 @@ class Scattering(Express):
                 most = min(most, part.room_now())
             return most
 
-    def list_ordinals(self) -> Callable[[int], None]:
+    def list_ordinals(self) -> list[int]:
         return self.run.list_ordinals()
 
     def append(self, payload: Any, ordinal: int, *, wake: bool = True) -> None:
@@ -75,7 +77,7 @@ class Scattering(Express):
             self._raise_refused()
             part.await_room()
             self.run.put(part.run, payload, ordinal)
-            if wake and not self.woken:
+            if wake and not self.woken[0]:
                 self.wake()
 
     def put(self, payload: Any, ordinal: int, *, wake: bool = True) -> None:
@@ -99,14 +101,10 @@ class Scattering(Express):
             part.begin_anew()
         return least - waiting if least > waiting else max(1, least // len(self.parts))
 
-    def send_if_idle(self, count: int, *, rest: bool = False) -> None:
+    def send_if_idle(self, count: int, *, more: Callable[[], bool] | None = None) -> None:
         if self.refused is not None:
             raise self.refused
-        now, enough = self._now(), 1
-        if not rest:
-            before, most = self.least, self.batch_items // 2
-            self.least = worth_a_frame(count, now - self._began, before=before, most=most)
-            enough = min(before, self.least)
+        now, enough = self._now(), self._worth(count, more)
         if self.run.waiting >= enough:
             late = now - self._waits_since >= LATE_S
             if late:
@@ -115,7 +113,7 @@ class Scattering(Express):
                 if part.is_due(late=late):
                     with self._lock:
                         part.flush()
-        if not self.woken:
+        if not self.woken[0]:
             self.wake_up()
 
     # -- with the lock
@@ -203,14 +201,15 @@ class ScatteredRun(Run):
         reached: The next unit, and by how much its ordinal is greater.
     """
 
-    __slots__ = ("_lists", "_pick", "_reached", "_runs")
+    __slots__ = ("_lists", "_noted", "_pick", "_reached", "_runs")
 
     def __init__(
         self, runs: Sequence[SharedRun], pick: Callable[[Any], int], reached: list[int]
     ) -> None:
         super().__init__()
         self._runs, self._pick, self._reached, self._lists = runs, pick, reached, False
-        self.payloads = Scattered(_placing(runs, self.place, reached))
+        self._noted: list[int] = []
+        self.payloads = Scattered(_placing(runs, self.place, reached, self._noted))
 
     @property
     def waiting(self) -> int:
@@ -226,12 +225,13 @@ class ScatteredRun(Run):
         if self.pile is not None:
             self.pile = next((run.pile for run in self._runs if run.pile is not None), None)
 
-    def listing(self) -> Callable[[int], None] | None:
-        return self._note if self._lists else None
+    @property
+    def listed(self) -> list[int] | None:
+        return self._noted if self._lists else None
 
-    def list_ordinals(self) -> Callable[[int], None]:
+    def list_ordinals(self) -> list[int]:
         self._lists = True
-        return self._note
+        return self._noted
 
     def place(self, payload: Any) -> int:
         """Number of the replica for an item.
@@ -242,6 +242,7 @@ class ScatteredRun(Run):
         try:
             return self._pick(payload)
         except Exception as error:  # the user's expression: a boundary
+            self._noted.clear()
             raise Unplaced(payload) from error
 
     def put(self, run: SharedRun, payload: Any, ordinal: int) -> None:
@@ -251,10 +252,6 @@ class ScatteredRun(Run):
         run.ordinals.append(ordinal)
         run.payloads.append(payload)
         self._reached[0] = unit + 1
-
-    def _note(self, ordinal: int) -> None:
-        """The next item has this ordinal."""
-        self._reached[1] = ordinal - self._reached[0]
 
 
 class Scattered(list[Any]):
@@ -267,9 +264,12 @@ class Scattered(list[Any]):
 
 
 def _placing(
-    runs: Sequence[SharedRun], place: Callable[[Any], int], reached: list[int]
+    runs: Sequence[SharedRun],
+    place: Callable[[Any], int],
+    reached: list[int],
+    noted: list[int],
 ) -> Callable[[Any], None]:
-    """What appends an item to the run of its replica.
+    """What appends an item to the run of its replica, with the ordinal that was noted, if one was.
 
     Its unit and ordinal come before it, so that the thread that sends finds them, and the next
     unit is counted after it; see ``SharedRun``.
@@ -280,7 +280,7 @@ def _placing(
         put_unit, put_ordinal, put = ways[place(payload)]
         unit, ahead = reached
         put_unit(unit)
-        put_ordinal(unit + ahead)
+        put_ordinal(noted.pop() if noted else unit + ahead)
         put(payload)
         reached[0] = unit + 1
 
