@@ -48,6 +48,7 @@ class Scattering(Express):
         ]
         for part in self.parts:
             part.woken = self.woken
+        self._told_at = self._now()  # when all were told of all units
         self._pick = pick
         self.run = ScatteredRun([part.run for part in self.parts], pick, self._next)
 
@@ -93,10 +94,8 @@ class Scattering(Express):
             self._add_to(part, payload, self.run.prefix, ordinal, wake=wake)
 
     def hold(self) -> int:
-        self._began = began = self._now()
+        self._began = self._now()
         waiting, least = self.run.waiting, self.least
-        if not waiting:
-            self._waits_since = began
         for part in self.parts:
             part.begin_anew()
         return least - waiting if least > waiting else max(1, least // len(self.parts))
@@ -106,14 +105,15 @@ class Scattering(Express):
             raise self.refused
         now, enough = self._now(), self._worth(count, more)
         if self.run.waiting >= enough:
-            late = now - self._waits_since >= LATE_S
+            # Others may wait to hear that a unit is none of theirs: where items come slowly, at once.
+            late = now - self._told_at >= LATE_S
             if late:
-                self._waits_since = now
+                self._told_at = now
             for part in self.parts:
                 if part.is_due(late=late):
                     with self._lock:
                         part.flush()
-        if not self.woken[0]:
+        if not self.woken[0] and self.waits():
             self.wake_up()
 
     # -- with the lock
@@ -183,8 +183,10 @@ class Part(Keeping):
 
     def is_due(self, *, late: bool) -> bool:
         """Whether to send what waits; so many units that are others' are worth a frame as well."""
+        if late:
+            return self.run.has_news()
         if self.run.payloads:
-            return late or len(self.run.payloads) >= self.batch_items or self.is_awaited()
+            return len(self.run.payloads) >= self.batch_items or self.is_awaited()
         return self.run.untold() >= self.batch_items
 
     def flush(self) -> None:
