@@ -105,7 +105,7 @@ class Scattering(Express):
             raise self.refused
         now, enough = self._now(), self._worth(count, more)
         if self.run.waiting >= enough:
-            # Others may wait to hear that a unit is none of theirs: where items come slowly, at once.
+            # Others may wait to hear of units that are not theirs: at once, if items come slowly.
             late = now - self._told_at >= LATE_S
             if late:
                 self._told_at = now
