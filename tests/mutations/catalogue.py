@@ -45,6 +45,48 @@ class Mutation:
 #: What a run promises of its items, and of their order.
 ITEMS = (
     Mutation(
+        "gaps told before the calls between them are done",
+        "runtime/flow/gapped.py",
+        "return self.units[count] if len(self.units) > count else self.end",
+        "return self.end",
+        ["tests/runtime/test_gapped.py"],
+    ),
+    Mutation(
+        "an item's own unit told as another's",
+        "runtime/flow/gapped.py",
+        "max(reached, units[count - 1] + 1)",
+        "reached",
+        ["tests/runtime/test_scattering.py"],
+    ),
+    Mutation(
+        "rows of several writers one behind the other",
+        "runtime/flow/weaving.py",
+        "key=units.__getitem__",
+        "key=froms.__getitem__",
+        ["tests/runtime/test_weaving.py"],
+    ),
+    Mutation(
+        "the end of a row with gaps forgotten after its last call",
+        "runtime/loops/calls.py",
+        "if halt is None and at + 1 == len(calls.payloads):",
+        "if halt is not None:",
+        ["tests/runtime/test_keeping.py"],
+    ),
+    Mutation(
+        "units around a call that is cut out of its row forgotten",
+        "runtime/isolation/entries.py",
+        "    return entry.task.begin_of(at), entry.task.begin_of(at + 1)\n",
+        "    return entry.task.single(at).unit, entry.task.single(at).unit + 1\n",
+        ["tests/runtime/isolation/test_keeper_units.py"],
+    ),
+    Mutation(
+        "credit of units that gave nothing kept",
+        "runtime/flow/weaving.py",
+        "        if part.cost:\n",
+        "        if part.cost and part.items:\n",
+        ["tests/runtime/test_weaving.py"],
+    ),
+    Mutation(
         "sequence checks off",
         "transports/frames.py",
         "if seq != expected and (seq < expected or self._gapless):",

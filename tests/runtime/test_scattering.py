@@ -166,6 +166,7 @@ def test_an_item_that_may_be_changed_travels_as_it_was() -> None:
 
     assert spreading.replicas[1].items() == [{"n": 3}, {"n": 1, "list": [1]}, {"n": 5}]
     assert spreading.replicas[0].items() == [{"n": 2}]
+    assert [replica.told() for replica in spreading.replicas] == [[0, 1, 2, 3]] * 2
 
 
 def test_what_cannot_be_pickled_takes_no_unit() -> None:
