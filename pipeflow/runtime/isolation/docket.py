@@ -26,7 +26,7 @@ from pipeflow.runtime.isolation.entries import (
     without_lost,
 )
 from pipeflow.runtime.isolation.sealed import Sealed, deaths_of, parts_of
-from pipeflow.runtime.messages import Failure, ItemId
+from pipeflow.runtime.messages import Failure
 
 
 class Docket:
@@ -147,24 +147,25 @@ class Docket:
         self._drop()
         return ended
 
-    def settle_one(self) -> tuple[ItemId, int, int, bool]:
-        """The runner is done with the first call, of one item.
+    def settle_row(self, most: int) -> tuple[Call | Calls, int, int, bool]:
+        """The runner is done with the first calls, of one item each.
+
+        Args:
+            most: With so many of them, at least one.
 
         Returns:
-            Its id, lane and unit, and whether nothing more comes of that unit.
+            What they are of, the place of the first in it, how many of them that is, and whether
+            nothing more comes of their units.
         """
         entry = self._entries[0]
-        task = entry.task
+        task, at = entry.task, entry.done
+        assert type(task) is Calls or type(task) is Call
         self.emitted = 0
-        at = entry.done
-        entry.done = at + 1
+        entry.done = min(entry.size, at + most)
+        count = entry.done - at
         if entry.done == entry.size:
             self._drop()
-        if type(task) is Calls:
-            item = (*task.prefix, task.ordinals[at])
-            return item, task.lane, task.unit + at, entry.ends_units
-        assert type(task) is Call
-        return task.id, task.lane, task.unit, entry.ends_units
+        return task, at, count, entry.ends_units
 
     def fail_lone(self) -> None:
         """The next item without a partner could not be loaded: it is done with as a call is."""
