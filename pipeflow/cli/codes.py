@@ -139,6 +139,8 @@ _CALLS: Final[Mapping[str, str]] = {
     "parameter-is-item": "The parameter of this name receives the item, so `with` cannot give it.",
     "parameter-type": "The value does not fit the annotation of the parameter.",
     "python-syntax": "The module cannot be read as Python.",
+    "undecorated-stream": "A function is called with each item, unless `@pipeflow.stream` says "
+    "that it takes the whole stream as one iterator.",
     "unknown-attribute": "The module has no function or class of that name.",
     "unknown-module": "There is no such module beside the pipeline file or on Python's path.",
 }

@@ -20,6 +20,8 @@ NAMES: Final = ("params", "math", "re", "json", "datetime")
 #: What most expressions are over.
 ITEM: Final = ("item",)
 
+#: How YAML and JSON write what Python writes otherwise.
+_IN_YAML: Final = {"true": "True", "false": "False", "null": "None"}
 _KNOWN: Final = frozenset({*NAMES, *dir(builtins)})
 _REFERENCE: Final = re.compile(r"(?<!\$)\$\{[^{}]*\}")
 _IN_PYTHON: Final = "an expression reads params.NAME; what else it needs comes by a param"
@@ -76,7 +78,7 @@ def _doubt(key: str, text: str, over: Sequence[str]) -> Problem | None:
     if unknown is None:
         return None
     names = (*over, *NAMES)
-    near = did_you_mean(unknown.id, names)
+    near = _IN_YAML.get(unknown.id) or did_you_mean(unknown.id, names)
     return Problem(
         code="unknown-name",
         problem=f"the expression of '{key}' names '{unknown.id}', which is not there",

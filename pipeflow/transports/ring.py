@@ -38,7 +38,18 @@ class RingWriter:
 
         While it is not, ``go_on`` comes next. The reader sees it once all of it is written.
         """
-        self._left = memoryview(len(record).to_bytes(_LENGTH_BYTES, "little") + record)
+        words, memory = self._words, self._memory
+        head, size, data = (
+            words[HEAD],
+            len(memory),
+            len(record).to_bytes(_LENGTH_BYTES, "little") + record,
+        )
+        count, at = len(data), head % size
+        if at + count <= size and head - words[TAIL] + count <= size:  # as most often
+            memory[at : at + count] = data
+            words[HEAD] = head + count
+            return True
+        self._left = memoryview(data)
         return self.go_on()
 
     def go_on(self) -> bool:

@@ -313,6 +313,17 @@ def test_a_name_that_no_expression_has_is_a_doubt() -> None:
     assert where("(lambda a, *b: a)(item) and (c := math.pi) > c") == []
 
 
+def test_a_name_as_yaml_writes_it_is_told_as_python_does() -> None:
+    result = loaded(
+        "stages:\n  load: {call: 'steps:load'}\n  it:\n    use: filter\n    inputs: load\n"
+        "    with: {where: 'item == true'}\n"
+    )
+
+    (finding,) = result.findings
+    assert finding.hint is not None
+    assert finding.hint.startswith("did you mean 'True'?")
+
+
 def test_an_expression_of_several_lines_says_in_which_line_it_is_wrong() -> None:
     result = loaded(
         "stages:\n  load: {call: 'steps:load'}\n  it:\n    use: filter\n    inputs: load\n"

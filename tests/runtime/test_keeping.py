@@ -86,7 +86,7 @@ class Sender(loop_fakes.PlainAsPackets):
 
 
 class Replica:
-    """A stage that keeps units, over fakes: real loop, real outbox."""
+    """A stage, one that keeps units if not told otherwise, over fakes: real loop, real outbox."""
 
     def __init__(
         self,
@@ -94,7 +94,9 @@ class Replica:
         *,
         ports: tuple[str, ...] = ("out",),
         wait_for_room: Callable[[Sequence[Target]], None] = lambda _: None,
+        numbering: Numbering = Numbering.KEEP,
     ) -> None:
+        self.numbering = numbering
         self.senders = {port: Sender() for port in ports}
         self.row: Words = memoryview(bytearray(8 * WORKER_WORDS)).cast("Q")
         self.edge: Words = memoryview(bytearray(64)).cast("Q")
@@ -106,7 +108,7 @@ class Replica:
                 )
                 for port, sender in self.senders.items()
             },
-            numbering=Numbering.KEEP,
+            numbering=numbering,
             encoder=Encoder(),
             wait_for_room=wait_for_room,
             counters=(
@@ -120,7 +122,7 @@ class Replica:
             name="step",
             at=Location("pipeline.yaml", 3, 3),
             ports=("out", "errors", "more"),
-            numbering=Numbering.KEEP,
+            numbering=numbering,
         )
         self.loop = CallLoop(
             stage=stage,
@@ -145,8 +147,9 @@ class Replica:
         for unit, payloads in rows.items():
             ordinals = range(unit, unit + len(payloads))
             origin = Origin(0, 0, None)
+            ends = self.numbering is Numbering.KEEP
             self.inbox.messages.append(
-                Calls((0,), ordinals, payloads, 0, unit, origin, end_units=True)
+                Calls((0,), ordinals, payloads, 0, unit, origin, end_units=ends)
             )
         self.inbox.messages.append(EndOfInput({0: 10**6}))
         for _ in self.loop.steps():

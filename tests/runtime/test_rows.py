@@ -111,6 +111,7 @@ class Way:
             express=self.express,
             wait=wait,
             more=lambda: more,
+            route=nowhere,
         )
         assert received(row) == halt.at + (halt.at < len(payloads))
         return halt
@@ -120,6 +121,15 @@ class Way:
 def _loops(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """All holds of the compiled loops and of those in Python."""
     monkeypatch.setattr(rows, "stretch", stretches.load(request.param))
+
+
+def nowhere(result: Routed, at: int, *, alone: bool) -> bool:
+    """No port has a short way."""
+    return False
+
+
+def inverse(number: int) -> int:
+    return 1 // number
 
 
 def records(count: int) -> list[Any]:
@@ -248,7 +258,7 @@ def test_a_row_that_nobody_reads_counts_what_it_gives() -> None:
     row: Words = memoryview(bytearray(8 * WORKER_WORDS)).cast("Q")
     calls = Calls((3,), range(3), [1, 2, 3], 0, 0, Origin(0, 0, None))
 
-    halt = call_only(lambda n: n if n > 1 else None, calls, (0, 3), row=row, edge=0)
+    halt = call_only(lambda n: n if n > 1 else None, calls, (0, 3), row=row, edge=0, route=nowhere)
 
     assert (halt.at, halt.empty, halt.unread) == (3, 1, 2)
     assert (hand(row), received(row)) == ((3, 2), 3)
@@ -333,7 +343,12 @@ def test_in_a_row_with_gaps_the_board_knows_what_was_begun_and_which_is_in_hand(
     calls = Calls((3,), [4, 9, 11], [1, 2, 3], 0, 0, Origin(0, 0, None))
 
     halt = call_only(
-        lambda _: seen.append((received(row), hand(row))), calls, (1, 3), row=row, edge=0
+        lambda _: seen.append((received(row), hand(row))),
+        calls,
+        (1, 3),
+        row=row,
+        edge=0,
+        route=nowhere,
     )
 
     assert halt.at == 3
@@ -408,8 +423,16 @@ def test_a_row_halts_at_the_right_item_though_two_of_its_items_have_one_id() -> 
     way, payloads = Way(Reader()), [1, 2, 3, 0]
     way.express.room((3,), 0)
     calls = Calls((3,), [4, 5, 4, 5], payloads, 0, 0, Origin(0, 0, None))
-    into = partial(call_into, lambda n: 1 // n, calls, express=way.express, wait=False, more=bool)
-    only = partial(call_only, lambda n: 1 // n, calls)
+    into = partial(
+        call_into,
+        lambda n: 1 // n,
+        calls,
+        express=way.express,
+        wait=False,
+        more=bool,
+        route=nowhere,
+    )
+    only = partial(call_only, lambda n: 1 // n, calls, route=nowhere)
 
     halts = [call(span, row=row, edge=0) for call in (into, only) for span in ((0, 4), (1, 4))]
 

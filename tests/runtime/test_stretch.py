@@ -368,18 +368,19 @@ def test_where_nobody_reads_results_are_counted(loops: Any) -> None:
 
     whole = loops.call_only(given.__getitem__, [0, 1, 2, 3, 4], 0, 5, marks_of(range(5)))
 
-    assert whole == (5, 1, 4, loops.WHOLE, None)
+    assert whole == (5, 1, 4, loops.WHOLE, None, False)
 
 
 def test_where_nobody_reads_what_may_be_many_ends_the_stretch(loops: Any) -> None:
     given: list[Any] = [1, iter(())]
 
-    at, empty, unread, why, result = loops.call_only(
+    at, empty, unread, why, result, alone = loops.call_only(
         given.__getitem__, [0, 1], 0, 2, marks_of(range(2))
     )
 
-    assert (at, empty, unread, why) == (1, 0, 1, loops.OTHER)
+    assert (at, empty, unread, why, alone) == (1, 0, 1, loops.OTHER, False)
     assert result is given[1]
+    assert loops.call_only(lambda _: iter(()), [0], 0, 1, marks_of(range(1)))[5] is True
 
 
 def test_nothing_is_held_and_nothing_is_let_go_of_too_often(loops: Any) -> None:
@@ -451,8 +452,8 @@ def _played(
         at += why in {loops.OTHER, loops.RAISED}
     at = 0
     while at < len(script):
-        at, empty, unread, why, value = loops.call_only(play, script, at, len(script), marks)
-        told.append((at, empty, unread, why, type(value), list(marks.row)))
+        at, empty, unread, why, value, alone = loops.call_only(play, script, at, len(script), marks)
+        told.append((at, empty, unread, why, type(value), alone, list(marks.row)))
         at += why in {loops.OTHER, loops.RAISED}
     items = map(play, script)
     while True:

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from pipeflow.config.cursor import Cursor
 from pipeflow.config.nodes import Map, Scalar
+from pipeflow.config.problem import Problem
+from pipeflow.errors import Severity
 from pipeflow.spec.pipeline import Call, Stage, Use
 from pipeflow.spec.policies import DEFAULT_CONCURRENCY, Batching
 from pipeflow.spec.program import Program
 from pipeflow.spec.stage_type import Role, Shape
 from pipeflow.values import replace
 
+#: Annotations of what stream functions take, and no item is.
+_ITERATOR: Final = re.compile(r"([a-z.]*\.)?(Async)?Iterator\b")
+
 
 def with_calling(cursor: Cursor, stage: Stage) -> Stage:
     """The stage with what it says of batches and of items in flight; misfits are findings."""
     _judge_async(cursor, stage)
+    _doubt_undecorated(cursor, stage)
     concurrency = _concurrency(cursor, stage)
     return replace(stage, batch=_batch(cursor, stage), concurrency=concurrency)
 
@@ -102,3 +111,21 @@ def _judge_async(cursor: Cursor, stage: Stage) -> None:
             "take '@pipeflow.stream' off: an 'async def' function is called with each item, many "
             "at once",
         )
+
+
+def _doubt_undecorated(cursor: Cursor, stage: Stage) -> None:
+    """A function that is annotated as a stream function, and is not said to be one."""
+    call = cursor.get("call")
+    if call is None or not isinstance(stage.work, Call) or not stage.edges:
+        return
+    facts = stage.work.facts
+    first = next(iter(facts.parameters), None)
+    if facts.shape is Shape.GENERATOR and first and _ITERATOR.match(first.annotation):
+        doubt = Problem(
+            code="undecorated-stream",
+            problem=f"'{facts.name or stage.work.attribute}' takes an iterator, and is called with "
+            "each item by itself",
+            hint="if it goes through the whole stream, write '@pipeflow.stream' above it",
+            severity=Severity.WARNING,
+        )
+        cursor.findings.add(doubt, call.at, call.length)

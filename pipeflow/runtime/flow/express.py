@@ -74,8 +74,11 @@ class Express:
         frames: How many were sent.
         least: Items that are worth a frame while a reader is idle: 1 where they come slowly.
         woken: Its one byte says that the second thread knows that something waits.
+        takes_many: Several items may be put to its run at once.
         refused: What the second thread met when it sent; whoever comes next raises it.
     """
+
+    takes_many = True
 
     def __init__(
         self,

@@ -35,6 +35,7 @@ class Scattering(Express):
     """
 
     run: ScatteredRun
+    takes_many = False
 
     def __init__(
         self, targets: Sequence[Target], *, pick: Callable[[Any], int], **settings: Any

@@ -113,13 +113,13 @@ class Child:
         self._noted = self.link.cells[Cell.BEGUN]
         return self._noted
 
-    def confirm(self) -> None:
-        """One more record was heard, and what it refers to is held."""
-        self.link.cells[Cell.CONFIRMED] += 1
+    def confirm(self, records: int = 1) -> None:
+        """So many more records were heard, and what they refer to is held."""
+        self.link.cells[Cell.CONFIRMED] += records
 
-    def took(self) -> None:
-        """One more of its results was sent on."""
-        self.link.cells[Cell.TAKEN] += 1
+    def took(self, results: int = 1) -> None:
+        """So many more of its results were sent on."""
+        self.link.cells[Cell.TAKEN] += results
 
     # -- its end
 

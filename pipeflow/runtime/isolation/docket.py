@@ -28,7 +28,7 @@ from pipeflow.runtime.isolation.entries import (
     without_lost,
 )
 from pipeflow.runtime.isolation.sealed import Sealed, deaths_of, parts_of
-from pipeflow.runtime.messages import Failure, ItemId
+from pipeflow.runtime.messages import Failure
 
 
 class Docket:
@@ -149,26 +149,26 @@ class Docket:
         self._drop()
         return ended
 
-    def settle_one(self) -> tuple[ItemId, int, int, tuple[int, int] | None]:
-        """The runner is done with the first call, of one item.
+    def settle_row(self, most: int) -> tuple[Call | Calls, int, int, tuple[int, int] | None]:
+        """The runner is done with the first calls, of one item each.
+
+        Args:
+            most: With so many of them, at least one.
 
         Returns:
-            Its id, lane and unit, and if nothing more comes of that unit, the first of those that
-            are over by it and the one after the last: the others had nothing here.
+            What they are of, the place of the first in it, how many of them that is, and if nothing
+            more comes of their units, the first of those that are over by the first call and the
+            one after the last: the others had nothing here.
         """
         entry = self._entries[0]
-        task = entry.task
+        task, at = entry.task, entry.done
+        assert type(task) is Calls or type(task) is Call
         self.emitted = 0
-        at = entry.done
-        entry.done = at + 1
+        entry.done = min(entry.size, at + most)
+        count = entry.done - at
         if entry.done == entry.size:
             self._drop()
-        over = over_by(entry, at)
-        if type(task) is Calls:
-            unit = task.unit + at if task.units is None else task.units[at]
-            return (*task.prefix, task.ordinals[at]), task.lane, unit, over
-        assert type(task) is Call
-        return task.id, task.lane, task.unit, over
+        return task, at, count, over_by(entry, at)
 
     def fail_lone(self) -> None:
         """The next item without a partner could not be loaded: it is done with as a call is."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
-from itertools import zip_longest
 from typing import Any, assert_never
 
 from pipeflow.errors import ItemNotLoadable
@@ -41,16 +40,18 @@ from pipeflow.runtime.isolation.messages import (
     Loaded,
     LoneFailed,
     Over,
-    Quick,
     Quiet,
     Record,
     Results,
     Told,
     Unread,
+    is_plain,
     is_quick,
     settled,
+    unpack_quick,
     unpack_record,
 )
+from pipeflow.runtime.isolation.quick import append_results, together
 from pipeflow.runtime.loops.base import StageLoop
 from pipeflow.runtime.loops.stopped import StageStopped
 from pipeflow.runtime.messages import (
@@ -131,13 +132,12 @@ class HearingLoop(StageLoop):
             return False
         self._note_begun()
         gone: ReadersGone | None = None
-        for data, follows in zip_longest(records, records[1:], fillvalue=b""):
+        for told in together(records):
             try:
-                record = unpack_record(data, opens=self.opens)
-                if type(record) is Quick:
-                    self._note_quick(record.result, more=is_quick(follows))
+                if is_quick(told[0]):
+                    self._note_quick(told)
                 else:
-                    self._note(record)
+                    self._note(unpack_record(told[0]))
             except ReadersGone as error:  # what else was said counts all the same
                 gone = error
         self._note_quiet(quiet)
@@ -167,26 +167,60 @@ class HearingLoop(StageLoop):
             items = [act.id for act in record.acts if type(act) is Emitted]
             raise InputNotLoadable(items[error.index], error) from error
 
-    def _note_quick(self, result: Any, *, more: bool) -> None:
-        """The call in hand is done, and gave one plain result."""
-        row, outbox = self.row, self.outbox
-        item, lane, unit, over = self._docket.settle_one()
-        self._at_hand().confirm()
-        self._settled += 1
+    def _note_quick(self, told: Sequence[bytes]) -> None:
+        """These calls, of one item each, are done, and gave one result each.
+
+        Raises:
+            ReadersGone: Nobody needs the results any more; the calls count all the same.
+        """
+        results = [unpack_quick(data, opens=self.opens) for data in told]
+        plain = all(map(is_plain, told))
+        self._at_hand().confirm(len(told))
         self._deaths = 0
-        row[PROCESSED] += 1
-        try:
-            if self._leaving:
-                self._end_units([*ends_around(lane, unit, over)] if over is not None else [])
-            elif over is not None:
-                outbox.emit_whole(OUT, result, item, lane, unit, over=over, settled=True, more=more)
-            else:
-                outbox.emit(OUT, result, item, lane, unit, settled=True, more=more)
-        except ReadersGone:
-            self._leaving = True
-            raise
-        finally:
-            self._at_hand().took()
+        gone: ReadersGone | None = None
+        while results:
+            task, first, count, over = self._docket.settle_row(len(results))
+            self._settled += count
+            self.row[PROCESSED] += count
+            part, results = results[:count], results[count:]
+            while part:
+                try:
+                    sent = 0
+                    if plain and type(task) is Calls and not self._leaving:
+                        sent = append_results(self.outbox, task, first, part, more=bool(results))
+                    if not sent:
+                        sent = 1
+                        more = len(part) > 1 or bool(results)
+                        self._send_quick(part[0], task, first, over=over, more=more)
+                except ReadersGone as error:
+                    self._leaving, gone, sent = True, error, 1
+                finally:
+                    self._at_hand().took(sent)
+                part, first = part[sent:], first + sent
+        if gone is not None:
+            raise gone
+
+    def _send_quick(
+        self,
+        result: Any,
+        task: Call | Calls,
+        at: int,
+        *,
+        over: tuple[int, int] | None,
+        more: bool,
+    ) -> None:
+        """Send one result by itself: it waits for room, or nobody needs it any more."""
+        call = task.single(at) if type(task) is Calls else task
+        assert type(call) is Call
+        item, lane, unit, outbox = call.id, call.lane, call.unit, self.outbox
+        if type(task) is Calls and over is not None:
+            over = task.begin_of(at), task.begin_of(at + 1)
+        if self._leaving:
+            self._end_units([*ends_around(lane, unit, over)] if over is not None else [])
+        elif over is not None:
+            outbox.emit_whole(OUT, result, item, lane, unit, over=over, settled=True, more=more)
+        else:
+            outbox.emit(OUT, result, item, lane, unit, settled=True, more=more)
 
     def _note_quiet(self, total: int) -> None:
         """So many calls of this runner, of one item each, are done, and gave nothing."""
@@ -248,8 +282,6 @@ class HearingLoop(StageLoop):
                 raise StageStopped(failure)
             case Quiet(total):
                 self._note_quiet(total)
-            case Quick():
-                raise AssertionError(record)
             case _:
                 assert_never(record)
         self._at_hand().confirm()

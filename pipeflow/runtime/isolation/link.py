@@ -49,6 +49,10 @@ class Cell(IntEnum):
     ROW = RING_WORDS + 13  #: the runner's own row, as the loop keeps it
 
 
+# Plain numbers: to look a member of an enum up takes longer than to read its cell.
+_BEGUN, _BEGUN_NS, _WAITED_NS, _KEEPER_SLEEPS = map(
+    int, (Cell.BEGUN, Cell.BEGUN_NS, Cell.WAITED_NS, Cell.KEEPER_SLEEPS)
+)
 _WORDS: Final = Cell.ROW + WORKER_WORDS
 
 
@@ -87,10 +91,10 @@ class Link:
     def begin(self) -> None:
         """The runner takes a call in hand."""
         cells = self.cells
-        self.start_clock()
+        cells[_WAITED_NS], cells[_BEGUN_NS] = 0, time.monotonic_ns()
         # Last: whoever sees it begun sees no older clock.
-        cells[Cell.BEGUN] += 1
-        if cells[Cell.KEEPER_SLEEPS]:
+        cells[_BEGUN] += 1
+        if cells[_KEEPER_SLEEPS]:
             self.keeper_bell.ring()
 
     def begin_loading(self, frame: int, at: int | None, *, rings: bool = True) -> None:

@@ -304,23 +304,12 @@ class Quiet(NamedTuple):
     total: int
 
 
-class Quick(NamedTuple):
-    """The call in hand, of one item, is done, and gave one plain result.
+Record = Results | Quiet | Loaded | FrameKeys | Told | Over | Broken
 
-    Most records are such. They travel in a form of their own: a byte, and a pickle.
-
-    Attributes:
-        result: What it gave.
-    """
-
-    result: object
-
-
-Record = Results | Quick | Quiet | Loaded | FrameKeys | Told | Over | Broken
-
-#: What the records of quick results begin with; a pickle begins with another byte.
+#: What a quick result begins with: the call in hand, of one item, is done, and gave one plain
+#: result. Most of what is told is such, so it has a form of its own: this byte, and a pickle, which
+#: begins with another byte.
 _QUICK: Final = b"q"
-_QUICK_FORM: Final = _QUICK[0]
 
 
 def pack_orders(orders: Orders) -> bytes:
@@ -350,24 +339,32 @@ def pack_quick(result: object) -> bytes:
 
 
 def is_quick(data: bytes) -> bool:
-    """Whether these bytes are a quick result; none are nothing."""
+    """Whether these bytes are a quick result, and no record."""
     return data[:1] == _QUICK
 
 
-def unpack_record(data: bytes, *, opens: bool = True) -> Record:
-    """The record again; a quick result that cannot be loaded is its reader's to fail of.
+def unpack_quick(data: bytes, *, opens: bool = True) -> object:
+    """The quick result again; one that cannot be loaded is its reader's to fail of.
 
     Args:
         data: Its bytes.
-        opens: A result is needed itself: else one that is more than plain data stays unopened.
+        opens: It is needed itself: else one that is more than plain data stays unopened.
     """
-    if data[0] == _QUICK_FORM:
-        if not opens and NAMES_CLASS in data and may_run_code(data, 1):
-            return Quick(Unopened(data[1:]))
-        try:
-            return Quick(pickle.loads(memoryview(data)[1:]))
-        except BaseException:  # whatever the user's own objects raise when rebuilt
-            return Quick(Unopened(data[1:]))
+    if not opens and NAMES_CLASS in data and may_run_code(data, 1):
+        return Unopened(data[1:])
+    try:
+        return pickle.loads(memoryview(data)[1:])
+    except BaseException:  # whatever the user's own objects raise when rebuilt
+        return Unopened(data[1:])
+
+
+def is_plain(data: bytes) -> bool:
+    """Whether a quick result holds no objects of any class, so that to load it runs no code."""
+    return NAMES_CLASS not in data
+
+
+def unpack_record(data: bytes) -> Record:
+    """The record again."""
     record: Record = pickle.loads(data)
     return record
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Final
 
 from pipeflow.runtime.board import EMPTY, HAND, HAND_DEPTH, HAND_DEPTH_MAX, PROCESSED, RECEIVED
 from pipeflow.runtime.flow.joins import Call, Calls
@@ -23,6 +23,9 @@ from pipeflow.runtime.loops.tries import Tries
 from pipeflow.spec.pipeline import OUT
 from pipeflow.stages.work import Routed
 from pipeflow.values import dataclass
+
+#: A plain number: to look a member of an enum up takes longer than to read its cell.
+_LEAVE: Final = int(Cell.LEAVE)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -42,8 +45,9 @@ class RowLoop(CallLoop):
 
     def _call_all(self, calls: Calls) -> Iterator[bool]:
         deep = len(calls.prefix) >= HAND_DEPTH_MAX
+        cells = self.link.cells
         for at in range(len(calls.payloads)):
-            if self.link.cells[Cell.LEAVE]:
+            if cells[_LEAVE]:
                 raise ReadersGone
             if deep:
                 many = self._call(calls.single(at))
@@ -75,11 +79,15 @@ class RowLoop(CallLoop):
 
     def _call_quickly(self, calls: Calls, at: int) -> Halt | None:
         """One call; what came of it, if that is more than can be told quickly."""
-        row, call, depth = self.row, self.work.call, len(calls.prefix)
+        row, call, prefix = self.row, self.work.call, calls.prefix
         assert call is not None
         self.hand = ()
-        for place, part in enumerate(calls.prefix):
-            row[HAND + place] = part
+        depth = len(prefix)
+        if depth == 1:  # most are: what a stage has made
+            row[HAND] = prefix[0]
+        else:
+            for place, part in enumerate(prefix):
+                row[HAND + place] = part
         row[HAND + depth], row[HAND_DEPTH] = calls.ordinals[at], depth + 1
         self.link.begin()
         row[RECEIVED] += 1

@@ -41,6 +41,8 @@ from pipeflow.transports.slots import SlotPool
 
 #: How long a runner waits for room before it looks again, should a bell have been missed, in ms.
 _LOOK_MS: Final = 100
+# Plain numbers: to look a member of an enum up takes longer than to read its cell.
+_KEEPER_SLEEPS, _QUIET, _TAKEN = map(int, (Cell.KEEPER_SLEEPS, Cell.QUIET, Cell.TAKEN))
 #: Number of a record that is not written yet: no number that is ever confirmed.
 _NOT_WRITTEN: Final = sys.maxsize
 
@@ -193,7 +195,9 @@ class RunnerOutbox:
         with self._lock:
             self._write(data)
         self._quick += 1
-        self._await_taken(1, 0)
+        self._told += 1
+        if self._link.cells[_TAKEN] < self._told - self._ahead.items:
+            self._await_taken(0, 0)
         return True
 
     def tell(self, report: WorkerReport) -> None:
@@ -218,7 +222,8 @@ class RunnerOutbox:
 
     def _write(self, data: bytes) -> None:
         """Write a record; what a finalizer has to say in the middle of it comes after it."""
-        quiet = self._link.cells[Cell.QUIET]
+        cells = self._link.cells
+        quiet = cells[_QUIET]
         if quiet != self._quiet:
             self._quiet = quiet
             self._waiting.append(pack_record(Quiet(quiet)))
@@ -230,7 +235,8 @@ class RunnerOutbox:
             while self._waiting:
                 self._records += 1
                 done = self._ring.begin(self._waiting.popleft())
-                self._ring_if_asleep()
+                if cells[_KEEPER_SLEEPS]:
+                    self._ring_if_asleep()
                 if not done:
                     self._write_rest()
         finally:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from sys import getrefcount
 from typing import Any, assert_never
 
 from pipeflow.errors import ItemNotSerializable, PipeflowError, ProgramFailed, ProgramGivenUp
@@ -20,12 +22,12 @@ from pipeflow.runtime.board import (
     end_row,
     put_hand,
 )
-from pipeflow.runtime.flow.express import Express
+from pipeflow.runtime.flow.express import FAST_S, Express
 from pipeflow.runtime.flow.inbox import Message
 from pipeflow.runtime.flow.joins import Call, Calls, Lone, UnitEnd, Unjoinable
 from pipeflow.runtime.flow.keeping import Keeping
 from pipeflow.runtime.flow.refused import ReadersGone, ResultNotSerializable, Unplaced
-from pipeflow.runtime.flow.runs import ONE
+from pipeflow.runtime.flow.runs import ONE, OURS, is_settled
 from pipeflow.runtime.loops.base import GOES_ON, REST_S, WAITS, StageLoop
 from pipeflow.runtime.loops.copies import as_it_is
 from pipeflow.runtime.loops.forgotten import FORGOTTEN, refuse_forgotten
@@ -48,6 +50,7 @@ class CallLoop(StageLoop):
     """A function at work, item by item."""
 
     _joined: bool = field(init=False)
+    _routed_at: float = 0.0  # when a result last went to a port of its own
 
     def __post_init__(self) -> None:
         StageLoop.__post_init__(self)  # super() knows nothing of a class with slots
@@ -146,6 +149,7 @@ class CallLoop(StageLoop):
         assert inbox is not None
         assert call is not None
         prefix, ordinals, count = calls.prefix, calls.ordinals, len(calls.payloads)
+        route = partial(self._route, calls)
         port, lot, more = inbox.port_of(calls), inbox.lot(calls), inbox.arrivals.is_sent_more
         self.hand = ()
         while at < count:
@@ -165,10 +169,18 @@ class CallLoop(StageLoop):
             if express is not None:
                 wait = not most
                 halt = call_into(
-                    call, calls, span, row=row, edge=edge, express=express, wait=wait, more=more
+                    call,
+                    calls,
+                    span,
+                    row=row,
+                    edge=edge,
+                    express=express,
+                    wait=wait,
+                    more=more,
+                    route=route,
                 )
             else:
-                halt = call_only(call, calls, span, row=row, edge=edge)
+                halt = call_only(call, calls, span, row=row, edge=edge, route=route)
                 if halt.unread:
                     self.outbox.count_unread(OUT, halt.unread)
             reached = halt.at
@@ -189,6 +201,25 @@ class CallLoop(StageLoop):
                 return halt
             at = end
         return None
+
+    def _route(self, calls: Calls, result: Routed, at: int, *, alone: bool) -> bool:
+        """Pass on what goes to a port of its own, if that has a short way; see ``rows.Route``."""
+        port, payload = result.port, result.item
+        if (
+            payload is None
+            or type(payload) in FORGOTTEN
+            or port not in self._own_ports
+            or self.outbox.express(port) is None
+        ):
+            return False
+        before, self._routed_at = self._routed_at, time.perf_counter()
+        more = at + 1 < len(calls.payloads) and self._routed_at - before < FAST_S
+        # The result has it too, and the row its own items.
+        own = alone and getrefcount(payload) == OURS + 1 + (payload is calls.payloads[at])
+        item = (*calls.prefix, calls.ordinals[at])
+        settled = is_settled(payload, alone=own)
+        self.outbox.emit(port, payload, item, 0, 0, settled=settled, more=more)
+        return True
 
     def _call_rest(
         self, calls: Calls, halt: Halt | None, express: Express | None, keeping: Keeping | None

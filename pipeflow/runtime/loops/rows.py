@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from pipeflow.runtime.board import Words, begin_row, begun
 from pipeflow.runtime.flow.express import Express
@@ -27,8 +27,6 @@ NEVER: Final = bytes(1)
 _NO_NEED: Final = b"\1"
 #: What a source or a function gives that is more than an item.
 MORE: Final = frozenset({Routed, BadRecord})
-#: What a function gives that is looked at once more, beside what is many.
-ANSWERS: Final = FORGOTTEN | {Routed}
 
 
 class Halt(NamedTuple):
@@ -61,6 +59,23 @@ class Gathered(NamedTuple):
     appended: int
     result: Any = None
     error: BaseException | None = None
+
+
+class Route(Protocol):
+    """Passes on what goes to a port of its own, from the middle of a row."""
+
+    def __call__(self, result: Routed, at: int, *, alone: bool) -> bool:
+        """Whether that could be done.
+
+        Args:
+            result: What the call gave.
+            at: Place of its item in the row.
+            alone: Nobody else holds the result.
+
+        Raises:
+            Exception: As ``Outbox.emit``.
+        """
+        ...
 
 
 #: One is made for each frame, and this is the shortest way.
@@ -170,6 +185,7 @@ def call_into(
     express: Express,
     wait: bool,
     more: Callable[[], bool],
+    route: Route,
 ) -> Halt:
     """Call a function with each item of a span, and append what it gives.
 
@@ -186,6 +202,7 @@ def call_into(
         express: Where results go.
         wait: There is no room yet for the one result; else there is for all.
         more: Whether more items have come than those of the row.
+        route: Where results go that name their port.
     """
     start, stop = span
     payloads, passes_none = calls.payloads, not calls.end_units
@@ -214,8 +231,11 @@ def call_into(
                     if result is None:
                         empty += 1
                         listed = express.list_ordinals() if passes_none else express.leave_gap()
-                    elif kind not in ONE and (kind in ANSWERS or hasattr(kind, "__next__")):
+                    elif _is_more(result, at, route, alone=alone):
                         return Halt(at, empty, result=result)
+                    elif kind is Routed:
+                        listed = express.list_ordinals()  # to ``out`` there is a gap
+                        quick = run.pile is None and not wait
                     else:
                         ordinal = calls.ordinals[at]
                         _pass(express, result, ordinal, alone=alone, wake=together > 1)
@@ -228,10 +248,31 @@ def call_into(
     return _make_halt((stop, empty, 0, None, None))
 
 
+def _is_more(result: Any, at: int, route: Route, *, alone: bool) -> bool:
+    """Whether a result is more than a row can pass on.
+
+    Args:
+        result: The result.
+        at: Place of its item.
+        route: Where it goes if it names its port.
+        alone: Nobody else holds it.
+    """
+    kind = type(result)
+    if kind is Routed:
+        return not route(result, at, alone=alone)
+    return kind not in ONE and (kind in FORGOTTEN or hasattr(kind, "__next__"))
+
+
 def call_only(
-    call: Callable[[Any], Any], calls: Calls, span: tuple[int, int], *, row: Words, edge: int
+    call: Callable[[Any], Any],
+    calls: Calls,
+    span: tuple[int, int],
+    *,
+    row: Words,
+    edge: int,
+    route: Route,
 ) -> Halt:
-    """Call a function with each item of a span; nobody reads what it gives.
+    """Call a function with each item of a span; nobody reads what it gives to ``out``.
 
     Args:
         call: The user's function.
@@ -239,20 +280,26 @@ def call_only(
         span: First item, and the one after the last.
         row: The worker's row of the board.
         edge: Number of the edge that the items came over.
+        route: Where results go that name their port.
     """
     at, stop = span
     marks = begin_row(row, edge, calls.prefix, calls.ordinals, at)
     empty = unread = 0
     while at < stop:
-        at, none, some, why, result = stretch.call_only(call, calls.payloads, at, stop, marks)
+        at, none, some, why, result, alone = stretch.call_only(
+            call, calls.payloads, at, stop, marks
+        )
         empty += none
         unread += some
         if why == stretch.RAISED:
             return Halt(at, empty, unread, error=result)
         if why == stretch.OTHER:
-            kind = type(result)
-            if kind in ANSWERS or hasattr(kind, "__next__"):
+            try:
+                more = _is_more(result, at, route, alone=alone)
+            except BaseException as error:  # what sends it: a boundary, as above
+                return Halt(at, empty, unread, error=error)
+            if more:
                 return Halt(at, empty, unread, result=result)
-            unread += 1
+            unread += type(result) is not Routed
             at += 1
     return _make_halt((stop, empty, unread, None, None))

@@ -63,3 +63,7 @@ def rolling(items: Iterator[float]) -> Iterator[float]:
 @pipeflow.stream
 async def drifting(items: object) -> AsyncIterator[object]:
     yield items
+
+
+def smoothed(items: Iterator[float]) -> Iterator[float]:
+    yield from items

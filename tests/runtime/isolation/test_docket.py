@@ -106,12 +106,27 @@ def test_a_row_is_begun_call_by_call() -> None:
     assert [count for _, count in docket.begin(2)] == [2]
     docket.settle(1)
     assert hand(docket) == 1
-    docket.settle_one()
+    docket.settle_row(1)
     assert hand(docket) is None
     assert [count for _, count in docket.begin(5)] == [2, 1]
-    assert docket.settle_one() == ((0, 2), 0, 2, None)
+    _, *which = docket.settle_row(1)
+    assert which == [2, 1, None]
     assert hand(docket) == 3
     assert len(docket) == 2
+
+
+def test_quick_calls_are_done_row_by_row() -> None:
+    docket = Docket()
+    first = row(0, 4)
+    docket.add([first, call(4), row(5, 2)])
+    list(docket.begin(7))
+    docket.settle(1)
+
+    assert docket.settle_row(6) == (first, 1, 3, None)
+    assert docket.settle_row(3)[1:] == (0, 1, None)
+    assert docket.settle_row(1)[1:] == (0, 1, None)
+    assert docket.settle_row(9)[1:] == (1, 1, None)
+    assert not docket
 
 
 def test_calls_of_several_items_are_done_when_all_of_these_are() -> None:
@@ -216,7 +231,8 @@ def test_calls_of_a_row_that_end_their_units_say_so_when_they_are_done() -> None
     list(docket.begin(8))
 
     assert docket.settle(2) == [UnitEnd(0, 3, 2, free=False)]
-    assert docket.settle_one() == ((0, 5), 0, 5, (5, 6))
+    _, *which = docket.settle_row(1)
+    assert which == [2, 1, (5, 6)]
     # What comes after the row has ends of its own.
     assert docket.settle(5) == [UnitEnd(0, 6, 2, free=False)]
     assert len(docket) == 1
@@ -281,10 +297,12 @@ def test_however_rows_are_cut_each_unit_ends_once_and_in_order(
             break
         match event:
             case "quick":
-                begun += 1
+                begun += count
                 list(docket.begin(begun))
-                _, _, number, ends_unit = docket.settle_one()
-                ended += [number] if ends_unit else []
+                while count:
+                    task, at, done, ends_units = docket.settle_row(count)
+                    ended += range(task.unit + at, task.unit + at + done) if ends_units else []
+                    count -= done
                 continue
             case "several":
                 begun += count

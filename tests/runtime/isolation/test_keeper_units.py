@@ -113,10 +113,15 @@ class Runner:
     def is_gone(self) -> bool:
         return self.status is not None
 
-    def confirm(self) -> None:
+    def confirm(self, _count: int = 1) -> None:
         """It needs no arrays."""
 
-    took = wake = close = confirm
+    took = confirm
+
+    def wake(self) -> None:
+        """It never sleeps."""
+
+    close = wake
 
     # -- what it does
 

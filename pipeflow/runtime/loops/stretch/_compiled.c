@@ -460,8 +460,9 @@ call_only(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
         }
         Py_DECREF(result);
     }
-    return Py_BuildValue("nnniN", at, empty, unread, (int)why,
-                         value != NULL ? value : Py_NewRef(Py_None));
+    int alone = why == OTHER && Py_REFCNT(value) == 1;
+    return Py_BuildValue("nnniNO", at, empty, unread, (int)why,
+                         value != NULL ? value : Py_NewRef(Py_None), alone ? Py_True : Py_False);
 }
 
 /* -- the module */
@@ -476,7 +477,7 @@ static const struct {
     {"UNSEEN", UNSEEN},
     {"STOPPING", STOPPING},
     /* What was compiled from an older source has another number, and is not used. */
-    {"FORM_1", 0},
+    {"FORM_2", 0},
 };
 
 static PyMethodDef functions[] = {

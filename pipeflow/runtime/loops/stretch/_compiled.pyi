@@ -3,7 +3,7 @@ from typing import Any
 
 from pipeflow.runtime.board import Marks
 
-FORM_1: int
+FORM_2: int
 WHOLE: int
 OTHER: int
 RAISED: int
@@ -41,4 +41,4 @@ def call_only(
     stop: int,
     marks: Marks,
     /,
-) -> tuple[int, int, int, int, Any]: ...
+) -> tuple[int, int, int, int, Any, bool]: ...

@@ -158,7 +158,7 @@ def call(
 
 def call_only(
     function: Callable[[Any], Any], payloads: list[Any], at: int, stop: int, marks: Marks, /
-) -> tuple[int, int, int, int, Any]:
+) -> tuple[int, int, int, int, Any, bool]:
     """Call a function with items of a row; nobody reads what it gives.
 
     What may be more than one result ends it.
@@ -172,7 +172,8 @@ def call_only(
 
     Returns:
         The place of the item that ended it, or of the next, how many gave ``None``, how many gave
-        a result, why it is over, and the result or the error that ended it.
+        a result, why it is over, the result or the error that ended it, and whether nobody else
+        holds that result.
     """
     row, last, begun, start, ordinals = marks
     counts_on = type(ordinals) is range
@@ -188,11 +189,12 @@ def call_only(
             elif type(result) in ONE:
                 unread += 1
             else:
-                return at, empty, unread, OTHER, result
+                alone = getrefcount(result) == OURS
+                return at, empty, unread, OTHER, result, alone
             at += 1
     except BaseException as error:  # the user's code, sys.exit too: a boundary
-        return at, empty, unread, RAISED, error
-    return stop, empty, unread, WHOLE, None
+        return at, empty, unread, RAISED, error, False
+    return stop, empty, unread, WHOLE, None, False
 
 
 def _may_be_searched(item: Any) -> bool:
