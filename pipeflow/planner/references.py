@@ -196,6 +196,8 @@ def _circles(stages: Mapping[str, Stage]) -> Iterator[list[str]]:
     links = [(edge.source.stage, stage.name) for stage in stages.values() for edge in stage.edges]
     graph: nx.DiGraph[str] = nx.DiGraph()
     graph.add_edges_from(links)
+    if nx.is_directed_acyclic_graph(graph):
+        return  # as nearly all are: what follows is loaded for the others
     knots = [
         sorted(knot, key=place.__getitem__) for knot in nx.strongly_connected_components(graph)
     ]
