@@ -12,7 +12,7 @@ from typing import Final
 from pipeflow.errors import Finding, Location, MemoryLimitReached
 from pipeflow.planner.plan import Plan, StagePlan
 from pipeflow.spec.policies import OnError
-from pipeflow.spec.stage_type import Role, Shape
+from pipeflow.spec.shapes import Role, Shape
 from pipeflow.telemetry.masking import escape_controls, masker
 from pipeflow.telemetry.report import ErrorFacts
 from pipeflow.values import dataclass

@@ -6,7 +6,8 @@ from pipeflow.config.cursor import Cursor
 from pipeflow.config.nodes import Map, Scalar, Seq
 from pipeflow.errors import Location
 from pipeflow.spec.language import ROOT
-from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED, InPort, OutPort, PortRef
+from pipeflow.spec.pipeline import InPort, OutPort, PortRef
+from pipeflow.spec.ports import ERRORS, OUT, UNMATCHED
 from pipeflow.values import dataclass
 
 #: Ports that come of themselves, and why nobody writes them.

@@ -9,8 +9,8 @@ from pipeflow.planner.drawing import graph_dot, graph_mermaid, graph_text
 from pipeflow.planner.memory import size
 from pipeflow.planner.plan import EdgePlan, Join, Pairing, Plan, Route, StagePlan
 from pipeflow.spec.policies import ArrayMode, Batching, Budget, ErrorPolicy, OnError, Overflow
+from pipeflow.spec.shapes import Shape
 from pipeflow.spec.shared import Shared, SharedKind, names_of
-from pipeflow.spec.stage_type import Shape
 
 __all__ = ["graph_dot", "graph_mermaid", "graph_text", "plan_json", "plan_text"]
 

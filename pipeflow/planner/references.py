@@ -11,7 +11,8 @@ from pipeflow.errors import Finding
 from pipeflow.planner.graphs import nx
 from pipeflow.planner.listing import listed
 from pipeflow.planner.traits import AN_INPUT, is_known, ports_of
-from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED, Call, Edge, Pipeline, PortRef, Stage
+from pipeflow.spec.pipeline import Call, Edge, Pipeline, PortRef, Stage
+from pipeflow.spec.ports import ERRORS, OUT, UNMATCHED
 from pipeflow.suggest import did_you_mean
 from pipeflow.values import dataclass, replace
 

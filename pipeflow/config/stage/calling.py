@@ -7,7 +7,7 @@ from pipeflow.config.nodes import Map, Scalar
 from pipeflow.spec.pipeline import Call, Stage, Use
 from pipeflow.spec.policies import DEFAULT_CONCURRENCY, Batching
 from pipeflow.spec.program import Program
-from pipeflow.spec.stage_type import Role, Shape
+from pipeflow.spec.shapes import Role, Shape
 from pipeflow.values import replace
 
 

@@ -7,7 +7,8 @@ import re
 from pipeflow.config.cursor import Cursor
 from pipeflow.config.nodes import Map, Scalar, Seq
 from pipeflow.spec.language import ERROR_POLICY, NAME_PATTERN, STAGE
-from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED, Call, Use
+from pipeflow.spec.pipeline import Call, Use
+from pipeflow.spec.ports import ERRORS, OUT, UNMATCHED
 from pipeflow.spec.program import Program
 
 

@@ -49,10 +49,18 @@ def preload() -> None:
 
 
 def preload_for(plan: Plan) -> None:
-    """Import what the workers of some plans need as well."""
+    """Import what the workers of some plans need as well.
+
+    Before any of them looks into the folder of the file: a json.py of the author's must not stand
+    in the way of our own imports.
+    """
     joined = any(stage.join is Join.BY_KEY for stage in plan.stages)
     if joined or any(edge.route is Route.KEY for edge in plan.edges):
         importlib.import_module("pipeflow.stages.keys")
+        importlib.import_module("pipeflow.stages.expression")
+    if any(stage.operator for stage in plan.stages):
+        importlib.import_module("pipeflow.stages.registry")
+        importlib.import_module("pipeflow.stages.declare")
 
 
 def start(told: tuple[WorkerBrief, ...], channels: tuple[ChannelPlan, ...], layout: Layout) -> int:
@@ -189,6 +197,7 @@ def main(arguments: list[str]) -> int:
     # Armed before the exec as well; said again because a loader with privileges would drop it.
     if not ties.die_with_parent(told[0].supervisor_pid):
         return 1
+    preload_for(told[0].plan)
     channels = wire(told[0].plan)
     return start(told, channels, lay_out(told[0].plan, channels))
 

@@ -63,10 +63,10 @@ def descendants(parent: int) -> tuple[int, ...]:
 
 def _children_of(process: int, thread: int) -> tuple[int, ...]:
     try:
-        text = Path(f"/proc/{process}/task/{thread}/children").read_text(encoding="ascii")
+        found = Path(f"/proc/{process}/task/{thread}/children").read_bytes()
     except OSError:  # not Linux, or a kernel without this file
         return ()
-    return tuple(int(pid) for pid in text.split())
+    return tuple(int(pid) for pid in found.split())
 
 
 def reap(pid: int) -> None:

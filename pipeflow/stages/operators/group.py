@@ -6,7 +6,8 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from pipeflow.spec.options import Option, OptionType
-from pipeflow.spec.stage_type import Misuse, Role
+from pipeflow.spec.shapes import Role
+from pipeflow.spec.stage_type import Misuse
 from pipeflow.stages.declare import operator
 from pipeflow.stages.expression import Expression
 from pipeflow.values import dataclass

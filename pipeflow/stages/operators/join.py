@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from pipeflow.spec.options import REQUIRED, Option, OptionType
-from pipeflow.spec.pipeline import UNMATCHED
-from pipeflow.spec.stage_type import Misuse, Role
+from pipeflow.spec.ports import UNMATCHED
+from pipeflow.spec.shapes import Role
+from pipeflow.spec.stage_type import Misuse
 from pipeflow.stages.declare import declaration_of, operator
 from pipeflow.stages.expression import Expression
 from pipeflow.stages.registry import load_operator

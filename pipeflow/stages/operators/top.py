@@ -7,7 +7,8 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeflow.spec.options import REQUIRED, Option, OptionType
-from pipeflow.spec.stage_type import Misuse, Role
+from pipeflow.spec.shapes import Role
+from pipeflow.spec.stage_type import Misuse
 from pipeflow.stages.declare import operator
 from pipeflow.stages.expression import Expression
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeflow.spec.options import Option, OptionType
-from pipeflow.spec.stage_type import Misuse, Role
+from pipeflow.spec.shapes import Role
+from pipeflow.spec.stage_type import Misuse
 from pipeflow.stages.declare import operator
 from pipeflow.stages.expression import Expression
 from pipeflow.stages.seconds import PER_SECOND, like, microseconds

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pipeflow.spec.options import Option, OptionType
-from pipeflow.spec.stage_type import Role
+from pipeflow.spec.shapes import Role
 from pipeflow.stages.declare import operator
 from pipeflow.stages.extras import needed
 from pipeflow.stages.sinks.columns import Columns, types_of
