@@ -21,6 +21,7 @@ import select
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from typing import Final, NoReturn
 
 from pipeflow.runtime.framing import Unframing, frame
@@ -118,13 +119,14 @@ class LaunchServer:
             self._arrived += arrived
             if not data:
                 return
-            # Read before the first fork: what is touched between two of them is copied each time.
-            for request in [*requests.feed(data)]:
+            came = [*requests.feed(data)]
+            self._read(came)
+            for request in came:
                 match request:
                     case Launch():
                         self._reply(self._launch(request))
-                    case Planned(plan):
-                        self._plan = SharedPlan(plan)
+                    case Planned():
+                        pass  # read by now
                     case Preload():
                         self._reply(image.load(request))
                     case Lend(numbers=numbers, limit=limit):
@@ -135,6 +137,16 @@ class LaunchServer:
                         self._signal(worker, number, whole_group)
                     case _:
                         raise AssertionError(f"not a request: {request!r}")
+
+    def _read(self, requests: Sequence[object]) -> None:
+        """Read what workers are told before the first fork.
+
+        What is touched between two of them is copied each time.
+        """
+        for request in requests:
+            if isinstance(request, Planned):
+                self._plan = SharedPlan(request.plan)
+        self._plan.read(request for request in requests if isinstance(request, Launch))
 
     def _take(self, numbers: tuple[int, ...], limit: int) -> Reply:
         """Give the descriptors that have come the numbers by which the supervisor calls them."""
