@@ -14,6 +14,7 @@ import importlib
 import os
 import sys
 import threading
+from collections.abc import Callable
 from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
@@ -31,7 +32,7 @@ _PACKAGES: Final = (
 #: Modules whose public names are put where the whole networkx has them: all that a file without
 #: circles needs, each behind those that it asks for such names.
 _USED: Final = (
-    *("exception", "utils.misc", "classes.graph", "classes.digraph"),
+    *("exception", "classes.graph", "classes.digraph"),
     *("algorithms.traversal.breadth_first_search", "algorithms.dag"),
 )
 
@@ -60,7 +61,8 @@ def _in_part() -> ModuleType:
         sys.modules[name] = empty
     part = sys.modules["networkx"]
     vars(part).update(_dispatchable=_as_it_is, _clear_cache=_keep)
-    vars(sys.modules["networkx.utils"])["not_implemented_for"] = lambda *_: _as_it_is
+    helpers = vars(sys.modules["networkx.utils"])
+    helpers.update(not_implemented_for=lambda *_: _as_it_is, __getattr__=_helper)
     for name in _USED:
         module = importlib.import_module(f"networkx.{name}")
         public = {each: getattr(module, each) for each in module.__all__}
@@ -74,6 +76,15 @@ def _in_part() -> ModuleType:
 def _as_it_is(function: Any = None, **_: object) -> Any:
     """Decorates a function by nothing: our graphs are directed, and of no other library."""
     return _as_it_is if function is None else function
+
+
+def _helper(name: str) -> Callable[..., Any]:
+    """One of networkx's own helpers, which is loaded when it is called: seldom."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return getattr(importlib.import_module("networkx.utils"), name)(*args, **kwargs)
+
+    return call
 
 
 def _keep(_graph: object) -> None:

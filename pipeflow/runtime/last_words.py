@@ -12,7 +12,6 @@ import os
 import re
 import signal
 import sys
-from traceback import FrameSummary, format_list
 from typing import Final
 
 from pipeflow.runtime.failures import is_ours
@@ -89,6 +88,8 @@ def stack_of(words: str) -> str:
 
     Empty when there is none.
     """
+    from traceback import FrameSummary, format_list  # few processes leave any
+
     before, head, dump = words.rpartition(_HEAD)
     if not head:
         return ""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeflow.errors import ProgramFailed
-from pipeflow.planner.plan import Plan, StagePlan
+from pipeflow.planner.plan import Join, Plan, Route, StagePlan
 from pipeflow.runtime.board import SINCE_NS, STATE, Board, State, Words
 from pipeflow.runtime.brief import WorkerBrief
 from pipeflow.runtime.failures import kind_of, message_of, traceback_of
@@ -19,6 +20,20 @@ from pipeflow.telemetry.masking import masker
 
 if TYPE_CHECKING:
     from pipeflow.runtime.shared.give import ProcessShares
+
+
+def load_for(plan: Plan) -> None:
+    """Load what only some plans need of our own, before any code of the author's.
+
+    A module beside the file, such as a json.py, must not stand in the way of our own imports.
+    """
+    joined = any(stage.join is Join.BY_KEY for stage in plan.stages)
+    if joined or any(edge.route is Route.KEY for edge in plan.edges):
+        importlib.import_module("pipeflow.stages.expression")
+        importlib.import_module("pipeflow.stages.keys")
+    if any(stage.operator for stage in plan.stages):
+        importlib.import_module("pipeflow.stages.declare")
+        importlib.import_module("pipeflow.stages.registry")
 
 
 def shares_of(briefs: Sequence[WorkerBrief]) -> ProcessShares | None:

@@ -16,9 +16,12 @@ from collections.abc import Sequence
 from itertools import takewhile
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 from pipeflow.suggest import did_you_mean
+
+#: What is used when something fails, and is not to be a module of that name in the folder.
+_FOR_LATER: Final = ("traceback",)
 
 #: The folders that are first on the path by our doing, and the modules that were loaded from each.
 _folders: list[str] = []
@@ -74,6 +77,8 @@ def import_target(call: str, folder: str, folders: Sequence[str] = ()) -> Any:
 def put_first(folder: str, folders: Sequence[str] = ()) -> None:
     """Look for modules in the folder before anywhere else, and in the others right behind it."""
     ours = [folder, *(each for each in folders if each != folder)]
+    for name in _FOR_LATER:
+        importlib.import_module(name)
     if {*_folders} != {*ours}:
         forget()
     _folders[:] = ours
@@ -133,7 +138,7 @@ def _lies_in(name: str, folder: str) -> bool:
     file = getattr(sys.modules.get(name), "__file__", None)
     if not isinstance(file, str) or not file.startswith(folder.rstrip(os.sep) + os.sep):
         return False
-    return "site-packages" not in file.split(os.sep)
+    return "site-packages" not in Path(file).parts
 
 
 def _member(owner: Any, name: str) -> Any:

@@ -14,7 +14,6 @@ How they are built follows from what ``yaml-language-server`` does with them, re
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
@@ -299,4 +298,6 @@ def _flow(value: object) -> str:
         case str() if '"' in value and "'" not in value:
             return f"'{value}'"
         case _:
+            import json  # slow to load, and nothing that a file is judged by needs it
+
             return json.dumps(value, ensure_ascii=False)

@@ -15,11 +15,9 @@ import resource
 import signal
 import sys
 import threading
-import traceback
 from typing import TYPE_CHECKING, Final
 
 from pipeflow import values
-from pipeflow.planner.plan import Join, Plan, Route
 from pipeflow.runtime.framing import frame
 from pipeflow.runtime.last_words import leave_last_words
 from pipeflow.runtime.launch import image, ties
@@ -45,22 +43,8 @@ _MADE_HERE: Final = (
 def preload() -> None:
     """Import what every worker needs, so that forked ones need not; no code of the user's."""
     importlib.import_module("pipeflow.runtime.worker")
+    importlib.import_module("traceback")  # for when something fails
     values.complete(*_MADE_HERE)
-
-
-def preload_for(plan: Plan) -> None:
-    """Import what the workers of some plans need as well.
-
-    Before any of them looks into the folder of the file: a json.py of the author's must not stand
-    in the way of our own imports.
-    """
-    joined = any(stage.join is Join.BY_KEY for stage in plan.stages)
-    if joined or any(edge.route is Route.KEY for edge in plan.edges):
-        importlib.import_module("pipeflow.stages.keys")
-        importlib.import_module("pipeflow.stages.expression")
-    if any(stage.operator for stage in plan.stages):
-        importlib.import_module("pipeflow.stages.registry")
-        importlib.import_module("pipeflow.stages.declare")
 
 
 def start(told: tuple[WorkerBrief, ...], channels: tuple[ChannelPlan, ...], layout: Layout) -> int:
@@ -93,6 +77,8 @@ def start(told: tuple[WorkerBrief, ...], channels: tuple[ChannelPlan, ...], layo
 
 def print_last_words() -> None:
     """Show what ended this process unexpectedly, where the supervisor can see it."""
+    import traceback
+
     traceback.print_exc()
     _flush()
 
@@ -191,13 +177,14 @@ def main(arguments: list[str]) -> int:
     from pipeflow.runtime.board import lay_out
     from pipeflow.runtime.brief import unpack
     from pipeflow.runtime.flow.wiring import wire
+    from pipeflow.runtime.loading import load_for
 
     ties.close_on_exec()  # what was handed to us is not for the programs that the stage starts
     told = unpack(briefs, pickle.loads(plan))
     # Armed before the exec as well; said again because a loader with privileges would drop it.
     if not ties.die_with_parent(told[0].supervisor_pid):
         return 1
-    preload_for(told[0].plan)
+    load_for(told[0].plan)
     channels = wire(told[0].plan)
     return start(told, channels, lay_out(told[0].plan, channels))
 

@@ -19,6 +19,7 @@ from pipeflow.runtime.brief import WorkerBrief, unpack
 from pipeflow.runtime.flow.wiring import wire
 from pipeflow.runtime.launch import boot, ties
 from pipeflow.runtime.launch.messages import Launch
+from pipeflow.runtime.loading import load_for
 
 
 class SharedPlan:
@@ -34,7 +35,7 @@ class SharedPlan:
         self.layout = lay_out(self.plan, self.channels) if self.plan is not None else None
         self._told: dict[int, tuple[WorkerBrief, ...]] = {}
         if self.plan is not None:
-            boot.preload_for(self.plan)
+            load_for(self.plan)
 
     def read(self, orders: Iterable[Launch]) -> None:
         """Read what these workers are told, if it is not for a fresh interpreter to read."""
