@@ -297,7 +297,11 @@ def _flow(value: object) -> str:
             return value
         case str() if '"' in value and "'" not in value:
             return f"'{value}'"
+        case bool() | None:
+            return {True: "true", False: "false", None: "null"}[value]
+        case int():
+            return str(value)
         case _:
-            import json  # slow to load, and nothing that a file is judged by needs it
+            import json  # slow to load, and only few values need it
 
             return json.dumps(value, ensure_ascii=False)
