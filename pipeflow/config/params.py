@@ -220,7 +220,9 @@ def _value_of(
         problem = replace(read, problem=f"parameter '{name}': {read.problem}")
         if secret:
             problem = Problem(
-                code=read.code, problem=f"parameter '{name}' must be {declared.kind.words}"
+                code=read.code,
+                problem=f"parameter '{name}' must be {declared.kind.words}",
+                hint=f"such as {declared.kind.example}; what is given is a secret, and not shown",
             )
         findings.append(problem.found_at(raw.at, raw.length))
         return None

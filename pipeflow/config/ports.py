@@ -69,7 +69,9 @@ def _inputs(root: Cursor) -> tuple[InPort, ...]:
                 "give one of them another name: stages read both in the same way",
             )
         elif name.casefold() in made:
-            root.findings.error(item, "duplicate-name", f"input '{name}' is listed twice")
+            problem = f"input '{name}' is listed twice"
+            hint = "take one of them out: any number of stages may read it"
+            root.findings.error(item, "duplicate-name", problem, hint)
         else:
             made[name.casefold()] = InPort(name=name, at=item.at)
     return tuple(made.values())

@@ -239,6 +239,7 @@ def doubts(network: Network, whole: Network, maybe_read: frozenset[str]) -> Iter
                 at=stage.on_error_at,
                 code="unread-errors",
                 problem=f"the reader of '{stage.name}.errors' is disabled: dead letters are lost",
+                hint=f"enable it, or let another stage read '{stage.name}.errors'",
                 severity=Severity.WARNING,
             )
 

@@ -42,7 +42,9 @@ def read_outputs(cursor: Cursor, work: Call | Use | Program) -> tuple[str, ...]:
                 "'unmatched' with named inputs",
             )
         elif name in names:
-            cursor.findings.error(item, "duplicate-name", f"output port '{name}' is listed twice")
+            problem = f"output port '{name}' is listed twice"
+            hint = "take one of them out: any number of stages may read it"
+            cursor.findings.error(item, "duplicate-name", problem, hint)
         else:
             names.append(name)
     return tuple(names)
