@@ -89,6 +89,7 @@ def _settle(brief: WorkerBrief) -> None:
     stage = brief.plan.stages[worker.stage]
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN)  # the supervisor decides what they mean
+    ties.call_myself(stage.name, worker.replica if stage.replicas > 1 else None)
     _open_standard_streams()
     leave_last_words(brief.words_fd, brief.worker)
     os.environ.update(stage_environment(stage, worker.replica))

@@ -90,6 +90,7 @@ class LaunchServer:
             self._end_all()
 
     def _tie(self) -> None:
+        ties.call_myself("pipeflow-launch")
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
             signal.signal(number, signal.SIG_IGN)  # the supervisor decides what they mean
         signal.signal(signal.SIGTERM, self._on_term)
