@@ -122,12 +122,11 @@ class LaunchServer:
                 return
             came = [*requests.feed(data)]
             self._read(came)
+            self._launch_all([each for each in came if isinstance(each, Launch)])
             for request in came:
                 match request:
-                    case Launch():
-                        self._reply(self._launch(request))
-                    case Planned():
-                        pass  # read by now
+                    case Launch() | Planned():
+                        pass  # done by now
                     case Preload():
                         self._reply(image.load(request))
                     case Lend(numbers=numbers, limit=limit):
@@ -166,20 +165,28 @@ class LaunchServer:
         self._control, self._wake_r, self._wake_w = own
         return Taken()
 
-    def _launch(self, order: Launch) -> Reply:
-        server = os.getpid()
+    def _launch_all(self, orders: Sequence[Launch]) -> None:
+        """Start workers one after the other, and tell of all: between two forks little is done."""
+        if not orders:
+            return
         if self._highest is None:
             self._highest = ties.highest_open()
-        # Our handler must never run in the new process: it would end its siblings.
+        server = os.getpid()
+        # Our handler must never run in a new process: it would end its siblings.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        try:
+            replies = [self._launch(order, server) for order in orders]
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        self._reply(*replies)
+
+    def _launch(self, order: Launch, server: int) -> Reply:
         try:
             pid = os.fork()
             if pid == 0:
                 become_worker(order, self._plan, server, self._highest)
         except OSError as error:
             return NotLaunched(order.worker, error.errno or 0)
-        finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         if order.group == 0:
             ties.quietly(lambda: os.setpgid(pid, pid))  # the child does so too: whoever comes first
         self._children[pid] = _Child(order.worker, order.group == 0)
@@ -222,8 +229,8 @@ class LaunchServer:
                     )
                 )
 
-    def _reply(self, reply: Reply) -> None:
-        data = memoryview(frame(reply))
+    def _reply(self, *replies: Reply) -> None:
+        data = memoryview(b"".join(map(frame, replies)))
         try:
             while data:
                 data = data[os.write(self._control, data) :]

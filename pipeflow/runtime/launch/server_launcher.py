@@ -55,7 +55,7 @@ _PRELOAD_DEADLINE_S: Final = 20.0
 
 #: So many workers are asked for before the first answer is read: the server forks one after the
 #: other, without waiting for us between them. What waits to be read has a bound all the same.
-_MOST_UNANSWERED: Final = 16
+_MOST_UNANSWERED: Final = 64
 
 
 class StartMethod(Enum):
