@@ -12,6 +12,7 @@ from pipeflow.planner.plan import Join, Plan, Route, StagePlan
 from pipeflow.runtime.board import SINCE_NS, STATE, Board, State, Words
 from pipeflow.runtime.brief import WorkerBrief
 from pipeflow.runtime.failures import kind_of, message_of, traceback_of
+from pipeflow.runtime.late import late_modules
 from pipeflow.runtime.messages import Failure
 from pipeflow.stages.context import StageContext
 from pipeflow.stages.loading import load_work
@@ -23,17 +24,12 @@ if TYPE_CHECKING:
 
 
 def load_for(plan: Plan) -> None:
-    """Load what only some plans need of our own, before any code of the author's.
-
-    A module beside the file, such as a json.py, must not stand in the way of our own imports.
-    """
+    """Load what this plan needs of what only some need, before any code of the author's."""
     joined = any(stage.join is Join.BY_KEY for stage in plan.stages)
-    if joined or any(edge.route is Route.KEY for edge in plan.edges):
-        importlib.import_module("pipeflow.stages.expression")
-        importlib.import_module("pipeflow.stages.keys")
-    if any(stage.operator for stage in plan.stages):
-        importlib.import_module("pipeflow.stages.declare")
-        importlib.import_module("pipeflow.stages.registry")
+    keys = joined or any(edge.route is Route.KEY for edge in plan.edges)
+    operators = any(stage.operator for stage in plan.stages)
+    for name in late_modules(operators=operators, keys=keys):
+        importlib.import_module(name)
 
 
 def shares_of(briefs: Sequence[WorkerBrief]) -> ProcessShares | None:

@@ -89,7 +89,7 @@ def put_first(folder: str, folders: Sequence[str] = ()) -> None:
     below, on_path = tuple(ours), {*sys.path}
     for place in list(sys.path_importer_cache):
         if place in on_path or place.startswith(below):
-            finder = sys.path_importer_cache[place]
+            finder = sys.path_importer_cache.get(place)
             if finder is not None and hasattr(finder, "invalidate_caches"):
                 finder.invalidate_caches()
 

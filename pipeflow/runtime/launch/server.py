@@ -16,6 +16,7 @@ socket, the kernel's signal at the supervisor's death says the same.
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 import select
 import signal
@@ -33,6 +34,7 @@ from pipeflow.runtime.launch.messages import (
     Launch,
     Launched,
     Lend,
+    LoadOurs,
     NotLaunched,
     Planned,
     Preload,
@@ -127,6 +129,9 @@ class LaunchServer:
                 match request:
                     case Launch() | Planned():
                         pass  # done by now
+                    case LoadOurs(modules):
+                        for name in modules:
+                            importlib.import_module(name)
                     case Preload():
                         self._reply(image.load(request))
                     case Lend(numbers=numbers, limit=limit):

@@ -32,6 +32,7 @@ from pipeflow.runtime.launch.messages import (
     Launch,
     Launched,
     Lend,
+    LoadOurs,
     NotLaunched,
     Planned,
     Preload,
@@ -93,9 +94,18 @@ class ServerLauncher:
     def parent(self) -> int:
         return self._link.pid
 
-    def expect(self, preload: Preload) -> None:
-        """Have the server import what the workers will most likely share: there is no plan yet."""
-        if self.method is StartMethod.FORKSERVER:
+    def expect(self, ours: tuple[str, ...], preload: Preload | None) -> None:
+        """Have the server import what the workers will most likely share: there is no plan yet.
+
+        Args:
+            ours: Modules of our own.
+            preload: What else; ``None``: nothing, or that cannot be told.
+        """
+        if self.method is not StartMethod.FORKSERVER:
+            return
+        if ours:
+            self._link.send(LoadOurs(ours))
+        if preload is not None:
             self._expected = preload
             self._link.send(preload)
 
