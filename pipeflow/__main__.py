@@ -16,16 +16,26 @@ def main() -> None:
     # What is loaded at the start stays: looking through it again and again finds nothing.
     # A command that lasts switches it on again.
     gc.disable()
+    ours = _is_our_program()
+    arguments = sys.argv[1:]
     try:
+        # Before all that the command itself loads: it takes as long.
+        from pipeflow.cli.early import begin
+
+        early = begin(arguments) if ours else None
         from pipeflow.cli.main import main as run_command
-        from pipeflow.cli.world import World
+        from pipeflow.cli.world import World, with_executor
     except KeyboardInterrupt:  # nothing has begun: there is nothing to say
         sys.exit(128 + signal.SIGINT)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A terminal that cannot show a character gets it spelt out, as stderr does.
         sys.stdout.reconfigure(errors="backslashreplace")
-    ours = _is_our_program()
-    code = run_command(sys.argv[1:], World(pristine=ours))
+    world = World(pristine=ours)
+    try:
+        code = run_command(arguments, world if early is None else with_executor(world, early))
+    finally:
+        if early is not None:
+            early.close()
     # Stages that ran in this process may hold files that the interpreter's own end closes.
     if ours and "pipeflow.executors.inline" not in sys.modules:
         _leave(code)

@@ -12,7 +12,7 @@ from typing import Final
 from pipeflow.errors import Finding, Location, MemoryLimitReached
 from pipeflow.planner.plan import Plan, StagePlan
 from pipeflow.spec.policies import OnError
-from pipeflow.spec.stage_type import Role, Shape
+from pipeflow.spec.shapes import Role, Shape
 from pipeflow.telemetry.masking import escape_controls, masker
 from pipeflow.telemetry.report import ErrorFacts
 from pipeflow.values import dataclass
@@ -154,6 +154,9 @@ def _hint(error: ErrorFacts, stage: StagePlan | None, *, beside: bool) -> str:
             "raise `limits.memory`, or have fewer arrays at a time: each worker has one in hand and"
             " one under way to each reader, so lower `replicas`; or hold fewer in your code"
         )
+    refused = _refused_by_machine(error.message)
+    if refused is not None and error.phase in {"constructor", "finish", "close"}:
+        return f"{refused}, and run again"
     if error.phase == "join":
         return "`join: {key: …}` pairs by a key; a zip by id looks through one-to-one stages only"
     if stage is None or stage.on_error.then is not OnError.STOP or not error.item:
@@ -165,7 +168,6 @@ def _hint(error: ErrorFacts, stage: StagePlan | None, *, beside: bool) -> str:
         covered.add("death")  # another process could go on where this one stopped
     if error.phase not in covered:
         return ""
-    refused = _refused_by_machine(error.message)
     if refused is not None:
         return f"no item is to blame: {refused}, and run again"
     key = "on_error" if stage.on_error.is_short else "then"

@@ -9,7 +9,7 @@ from typing import Final
 
 from pipeflow.cli.wording import plural
 from pipeflow.planner.plan import Plan, StagePlan
-from pipeflow.spec.stage_type import Role
+from pipeflow.spec.shapes import Role
 from pipeflow.stages.registry import find
 from pipeflow.telemetry.report import Report, StageFacts, Status
 

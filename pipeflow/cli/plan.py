@@ -27,7 +27,10 @@ def _execute(arguments: argparse.Namespace, world: World) -> int:
         decided = make_plan(reading.require(), world.machine(), fusion=arguments.fuse)
     warnings = doubts(reading, decided)
     if arguments.format == "json":
-        world.answer(json.dumps(plan_json(decided, warnings), indent=2))
+        from pipeflow.config.render import finding_json
+
+        shown = {**plan_json(decided), "warnings": [finding_json(each) for each in warnings]}
+        world.answer(json.dumps(shown, indent=2))
         return Exit.DONE
     world.answer(plan_text(decided))
     if warnings:

@@ -118,7 +118,6 @@ def _run(arguments: argparse.Namespace, world: World, executor: Executor) -> int
     _prepare(executor, plan)
     # Imported while the launch server imports what the stages share.
     from pipeflow.cli.displays import Quiet
-    from pipeflow.cli.records import EventFile
     from pipeflow.cli.signals import signals_passed_over
     from pipeflow.executors.base import RunOptions
 
@@ -128,6 +127,8 @@ def _run(arguments: argparse.Namespace, world: World, executor: Executor) -> int
     with ExitStack() as owned:
         events = None
         if arguments.events is not None:
+            from pipeflow.cli.records import EventFile
+
             events = EventFile(arguments.events, world.clock, plan.secrets)
             owned.callback(events.close)
         display = _display(plan, arguments.quiet, world)
@@ -248,10 +249,11 @@ def _narrator(display: Display, plan: Plan, sources: Mapping[str, str], world: W
     from pipeflow.cli.failure import FailureTeller
     from pipeflow.cli.narrator import Narrator
     from pipeflow.cli.reading import wants_color
-    from pipeflow.config.render import render_text
     from pipeflow.telemetry.masking import masker
 
     def render(finding: Finding, texts: Mapping[str, str]) -> str:
+        from pipeflow.config.render import render_text
+
         return render_text((finding,), texts, color=wants_color(world.stderr, world))
 
     teller = FailureTeller(plan=plan, sources=sources, render=render)
@@ -268,8 +270,6 @@ def _narrator(display: Display, plan: Plan, sources: Mapping[str, str], world: W
 def _stdout_fd(display: Display, plan: Plan, world: World) -> Iterator[int]:
     """Where stages print: standard output, or a way around a live table on the same terminal."""
     from pipeflow.cli.displays import Quiet
-    from pipeflow.cli.pump import Pump
-    from pipeflow.telemetry.masking import escape_but_looks
 
     direct = _descriptor(world.stdout)
     live = not isinstance(display, Quiet)
@@ -281,6 +281,9 @@ def _stdout_fd(display: Display, plan: Plan, world: World) -> Iterator[int]:
     if not (live and _prints(plan) and _same_terminal(direct, _descriptor(world.stderr))):
         yield direct
         return
+    from pipeflow.cli.pump import Pump
+    from pipeflow.telemetry.masking import escape_but_looks
+
     # A worker sees a pipe here, and does not know that a terminal comes next.
     pump = Pump(lambda text: display.say(escape_but_looks(text)))
     try:

@@ -9,7 +9,8 @@ from typing import Final
 from pipeflow.cli.arguments import Command
 from pipeflow.cli.world import Exit, World
 from pipeflow.errors import UsageError
-from pipeflow.spec.stage_type import BUILT_IN, Role, StageType
+from pipeflow.spec.shapes import Role
+from pipeflow.spec.stage_type import BUILT_IN, StageType
 from pipeflow.suggest import meant_names, spell_choice
 
 _HEADINGS: Final = {

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pipeflow.cli.wording import in_one_line, plural, rate, seconds
 from pipeflow.planner.listing import listed
 from pipeflow.planner.plan import Join, Plan, StagePlan
-from pipeflow.spec.pipeline import UNMATCHED
+from pipeflow.spec.ports import UNMATCHED
 from pipeflow.telemetry.report import Report, Status
 
 

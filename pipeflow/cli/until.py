@@ -7,8 +7,10 @@ from collections.abc import Collection, Mapping
 from pipeflow.errors import UsageError
 from pipeflow.planner.make import only_to
 from pipeflow.planner.traits import ports_of
-from pipeflow.spec.pipeline import ERRORS, OUT, Edge, Pipeline, PortRef, Stage, Use
-from pipeflow.spec.stage_type import Role, StageType
+from pipeflow.spec.pipeline import Edge, Pipeline, PortRef, Stage, Use
+from pipeflow.spec.ports import ERRORS, OUT
+from pipeflow.spec.shapes import Role
+from pipeflow.spec.stage_type import StageType
 from pipeflow.values import replace
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from pipeflow.api import make_executor
 from pipeflow.clock import Clock, RealClock
-from pipeflow.values import dataclass, field
+from pipeflow.values import dataclass, field, replace
 
 if TYPE_CHECKING:
     from pipeflow.executors.base import Executor
@@ -75,3 +75,12 @@ class World:
     def answer(self, text: str) -> None:
         """Print what was asked for, with a newline at its end."""
         print(text.removesuffix("\n"), file=self.stdout, flush=True)
+
+
+def with_executor(world: World, executor: Executor) -> World:
+    """The same with an executor that has been made for it already."""
+
+    def give(name: str) -> Executor:
+        return executor if name == executor.name else world.executor(name)
+
+    return replace(world, executor=give)

@@ -131,6 +131,7 @@ class Cursor:
             self.findings.add(read, node.at, node.length)
             return None
         if read < 1:
-            self.findings.error(node, "out-of-range", f"'{key}' must be more than nothing")
+            problem = f"'{key}' must be more than nothing"
+            self.findings.error(node, "out-of-range", problem, f"{key}: 64MiB")
             return None
         return int(read)

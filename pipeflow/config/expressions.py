@@ -49,7 +49,11 @@ def check_expression(
         return problem, node.at, node.length
     if not text.strip():
         return (
-            Problem(code="bad-expression", problem=f"the expression of '{key}' is empty"),
+            Problem(
+                code="bad-expression",
+                problem=f"the expression of '{key}' is empty",
+                hint=f"Python over 'item', in quotes: {_quoted(key, 'item[0]')}",
+            ),
             node.at,
             node.length,
         )

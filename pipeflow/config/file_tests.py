@@ -10,7 +10,8 @@ from pipeflow.config.interpolate import Scope
 from pipeflow.config.nodes import FROM_PARAM, Map, Node, Scalar, Seq, plain
 from pipeflow.config.params import read_params
 from pipeflow.errors import Finding
-from pipeflow.spec.pipeline import OUT, Expected, FileTest, Given, PortRef
+from pipeflow.spec.pipeline import Expected, FileTest, Given, PortRef
+from pipeflow.spec.ports import OUT
 from pipeflow.values import replace
 
 

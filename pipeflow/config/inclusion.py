@@ -181,7 +181,11 @@ class Below:
             )
         if os.path.exists(file) and not os.path.isfile(file):  # noqa: PTH110, PTH113 - as above
             # A pipe or a terminal would be waited for.
-            return Problem(code="unreadable", problem=f"'{file}' is no regular file")
+            return Problem(
+                code="unreadable",
+                problem=f"'{file}' is no regular file",
+                hint="a pipe or a device would be waited for: name a file on a disk",
+            )
         real = os.path.realpath(file)
         circle = [level.shown for level in self.levels]
         if any(level.real == real for level in self.levels):

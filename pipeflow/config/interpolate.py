@@ -233,7 +233,8 @@ def _replica(path: TreePath, at: Location) -> Scalar | Problem:
             return Scalar(at=at, value="${replica}", text="${replica}")
         case _:
             problem = "${replica} is known under 'env' only"
-            return Problem(code="bad-reference", problem=problem)
+            hint = """env: {REPLICA: "${replica}"}, and the code reads os.environ["REPLICA"]"""
+            return Problem(code="bad-reference", problem=problem, hint=hint)
 
 
 def _parameter(name: str, scope: Scope) -> Node | Problem:

@@ -12,7 +12,8 @@ from pipeflow.config.definitions import bindings, binds_in_the_dark, star_import
 from pipeflow.config.modules import find_module, modules_beside, parse
 from pipeflow.config.problem import Problem
 from pipeflow.config.source import inspect_call
-from pipeflow.spec.stage_type import CallFacts, Shape
+from pipeflow.spec.shapes import Shape
+from pipeflow.spec.stage_type import CallFacts
 from pipeflow.values import dataclass, field
 
 #: Modules beside the file that hold no stages.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pipeflow.config.docstrings import documented
-from pipeflow.spec.stage_type import CallFacts, Parameter, Shape
+from pipeflow.spec.shapes import Shape
+from pipeflow.spec.stage_type import CallFacts, Parameter
 
 _KINDS = {
     Shape.STREAM: "A stream function: it takes the whole stream.",

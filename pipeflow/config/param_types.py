@@ -103,7 +103,8 @@ def _number(kind: ParamType, node: Scalar) -> tuple[Node, object] | Problem:
         return _wrong(kind, node)
     if isinstance(value, float):
         if not math.isfinite(value):
-            return Problem(code="param-value", problem=f"must be finite, got {node.text}")
+            problem = f"must be finite, got {node.text}"
+            return Problem(code="param-value", problem=problem, hint=f"such as {kind.example}")
         if kind is ParamType.INTEGER:
             # 1e3 and 2.0 are whole numbers, as in JSON Schema.
             if not value.is_integer():

@@ -81,9 +81,14 @@ class Params:
         return "\n".join(lines)
 
     def as_given(self, given: Mapping[str, object]) -> str:
-        """What ``--param`` says, a line each; what may be a secret is hidden."""
+        """What ``--param`` says, a line each; what may be a secret is hidden.
+
+        Of a name that is not declared nothing else is told: it may be a slip in the name of one.
+        """
         return "\n".join(
-            f"{name}={MASK if self.declared.get(name, True) else _on_one_line(value)}"
+            f"{name}={MASK if self.declared[name] else _on_one_line(value)}"
+            if name in self.declared
+            else name
             for name, value in given.items()
         )
 
@@ -215,7 +220,9 @@ def _value_of(
         problem = replace(read, problem=f"parameter '{name}': {read.problem}")
         if secret:
             problem = Problem(
-                code=read.code, problem=f"parameter '{name}' must be {declared.kind.words}"
+                code=read.code,
+                problem=f"parameter '{name}' must be {declared.kind.words}",
+                hint=f"such as {declared.kind.example}; what is given is a secret, and not shown",
             )
         findings.append(problem.found_at(raw.at, raw.length))
         return None

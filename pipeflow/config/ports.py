@@ -6,7 +6,8 @@ from pipeflow.config.cursor import Cursor
 from pipeflow.config.nodes import Map, Scalar, Seq
 from pipeflow.errors import Location
 from pipeflow.spec.language import ROOT
-from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED, InPort, OutPort, PortRef
+from pipeflow.spec.pipeline import InPort, OutPort, PortRef
+from pipeflow.spec.ports import ERRORS, OUT, UNMATCHED
 from pipeflow.values import dataclass
 
 #: Ports that come of themselves, and why nobody writes them.
@@ -68,7 +69,9 @@ def _inputs(root: Cursor) -> tuple[InPort, ...]:
                 "give one of them another name: stages read both in the same way",
             )
         elif name.casefold() in made:
-            root.findings.error(item, "duplicate-name", f"input '{name}' is listed twice")
+            problem = f"input '{name}' is listed twice"
+            hint = "take one of them out: any number of stages may read it"
+            root.findings.error(item, "duplicate-name", problem, hint)
         else:
             made[name.casefold()] = InPort(name=name, at=item.at)
     return tuple(made.values())

@@ -118,7 +118,8 @@ def from_mapping(mapping: Mapping[str, object], file: str = FROM_MAPPING) -> Doc
 def _node_of(value: object, at: Location, findings: list[Finding], path: tuple[str, ...]) -> Node:
     if len(path) >= MAX_DEPTH:
         problem = f"nested deeper than {MAX_DEPTH} levels"
-        findings.append(Finding(at=at, code="too-deep", problem=problem))
+        hint = "a mapping that holds itself has no end"
+        findings.append(Finding(at=at, code="too-deep", problem=problem, hint=hint))
         return Scalar(at=at, value=None, text="", broken=True)
     match value:
         case Mapping():
@@ -130,7 +131,8 @@ def _node_of(value: object, at: Location, findings: list[Finding], path: tuple[s
                     continue
                 where = ".".join(path) or "the mapping"
                 problem = f"keys must be text, got {key!r} in {where}"
-                findings.append(Finding(at=at, code="key-not-text", problem=problem))
+                finding = Finding(at=at, code="key-not-text", problem=problem, hint=f"'{key}'")
+                findings.append(finding)
             return Map(at=at, entries=tuple(entries))
         case str():
             return Scalar(at=at, value=value, text=value, quoted=True)
@@ -194,7 +196,8 @@ def _forbidden(path: Path, file: str) -> Problem:
         status = path.stat()
     except OSError:
         # The folder itself may not be looked into.
-        return Problem(code="unreadable", problem=f"cannot read {file}: permission denied")
+        problem = f"cannot read {file}: permission denied"
+        return Problem(code="unreadable", problem=problem, hint=f"chmod u+x {path.parent}")
     about = f"owner {_owner(path, status)}, mode {stat.S_IMODE(status.st_mode):04o}"
     problem = f"cannot read {file}: permission denied ({about})"
     return Problem(code="unreadable", problem=problem, hint=f"chmod u+r {file}")

@@ -44,21 +44,22 @@ def render_text(
 
 def render_json(findings: Sequence[Finding]) -> str:
     """The findings as a JSON list; every one, in the order given."""
-    rows = [
-        {
-            "path": finding.at.file,
-            "line": finding.at.line,
-            "column": finding.at.column,
-            "length": finding.length,
-            "severity": finding.severity.value,
-            "code": finding.code,
-            "message": finding.problem,
-            "hint": finding.hint,
-            **_included(finding),
-        }
-        for finding in findings
-    ]
-    return json.dumps(rows, indent=2) + "\n"
+    return json.dumps([finding_json(finding) for finding in findings], indent=2) + "\n"
+
+
+def finding_json(finding: Finding) -> dict[str, object]:
+    """One finding, in the form that all commands give it."""
+    return {
+        "path": finding.at.file,
+        "line": finding.at.line,
+        "column": finding.at.column,
+        "length": finding.length,
+        "severity": finding.severity.value,
+        "code": finding.code,
+        "message": finding.problem,
+        "hint": finding.hint,
+        **_included(finding),
+    }
 
 
 def _included(finding: Finding) -> Mapping[str, object]:

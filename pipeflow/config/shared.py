@@ -101,7 +101,10 @@ def _with_shape(cursor: Cursor, shared: Shared) -> Shared:
     made = replace(shared, shape=shape)
     if node is not None and made.nbytes > _MOST_ELEMENTS:
         cursor.findings.error(
-            node, "out-of-range", f"shared array '{shared.name}' has more elements than memory"
+            node,
+            "out-of-range",
+            f"shared array '{shared.name}' has more elements than memory",
+            "the 'shape' counts elements: [480, 640] are 307200",
         )
         return shared
     return made
@@ -114,7 +117,10 @@ def _with_start(cursor: Cursor, shared: Shared) -> Shared:
     why = misfit(node.value, shared.dtype)
     if why:
         cursor.findings.error(
-            node, "bad-value", f"'value' must be of type {shared.dtype}, got {node.text}: {why}"
+            node,
+            "bad-value",
+            f"'value' must be of type {shared.dtype}, got {node.text}: {why}",
+            "begin with a value that fits, or say another 'dtype'",
         )
         return shared
     assert isinstance(node.value, bool | int | float)

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from pipeflow.config.definitions import Function, dotted
-from pipeflow.spec.stage_type import CallFacts, Parameter, Shape
+from pipeflow.spec.shapes import Shape
+from pipeflow.spec.stage_type import CallFacts, Parameter
 from pipeflow.values import dataclass
 
 #: Decorators that leave a function's parameters and results as they are.

@@ -61,11 +61,10 @@ class LocalExecutor:
         or if a stage is to stand apart, nothing is begun.
         """
         if self._warm is not None and sys.platform == "linux":
-            from pipeflow.runtime.launch.sharing import expected_preload
+            from pipeflow.runtime.launch.sharing import expected_modules, expected_preload
 
             preload = expected_preload(pipeline, self._imports_of(pipeline.folder))
-            if preload is not None:
-                self._warm.expect(preload)
+            self._warm.expect(expected_modules(pipeline), preload)
 
     def prepare(self, plan: Plan) -> None:
         """Have what the stages of a plan share imported, while the rest of its run is got ready.

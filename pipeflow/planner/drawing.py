@@ -6,7 +6,8 @@ from pipeflow.planner.expand import alone, expand
 from pipeflow.planner.graph import without_disabled
 from pipeflow.planner.plan import Plan
 from pipeflow.planner.traits import title, wanted_replicas
-from pipeflow.spec.pipeline import OUT, Pipeline
+from pipeflow.spec.pipeline import Pipeline
+from pipeflow.spec.ports import OUT
 from pipeflow.values import dataclass
 
 

@@ -16,8 +16,6 @@ from pipeflow.errors import Finding, UsageError
 from pipeflow.planner.listing import listed
 from pipeflow.planner.traits import AN_INPUT, open_letters
 from pipeflow.spec.pipeline import (
-    ERRORS,
-    OUT,
     Call,
     Edge,
     FileTest,
@@ -29,8 +27,10 @@ from pipeflow.spec.pipeline import (
     Stage,
 )
 from pipeflow.spec.policies import ArrayMode, Capacity, Overflow, TransportKind
+from pipeflow.spec.ports import ERRORS, OUT
+from pipeflow.spec.shapes import Shape
 from pipeflow.spec.shared import Shared, renamed
-from pipeflow.spec.stage_type import CallFacts, Shape
+from pipeflow.spec.stage_type import CallFacts
 from pipeflow.values import dataclass, field, replace
 
 #: Port of a stage that runs a file to the ports of the stages that give its items.

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pipeflow.errors import Finding
 from pipeflow.planner.drawing import graph_dot, graph_mermaid, graph_text
 from pipeflow.planner.memory import size
 from pipeflow.planner.plan import EdgePlan, Join, Pairing, Plan, Route, StagePlan
 from pipeflow.spec.policies import ArrayMode, Batching, Budget, ErrorPolicy, OnError, Overflow
+from pipeflow.spec.shapes import Shape
 from pipeflow.spec.shared import Shared, SharedKind, names_of
-from pipeflow.spec.stage_type import Shape
 
 __all__ = ["graph_dot", "graph_mermaid", "graph_text", "plan_json", "plan_text"]
 
@@ -51,12 +50,10 @@ def edge_bytes(plan: Plan) -> int:
     return sum(edge.capacity_bytes * plan.stages[edge.target].replicas for edge in plan.edges)
 
 
-def plan_json(plan: Plan, warnings: Sequence[Finding]) -> dict[str, object]:
-    """What would run, as lists, dicts, texts and numbers; stages and edges go by name.
+def plan_json(plan: Plan) -> dict[str, object]:
+    """What would run, as lists, dicts, texts and numbers, without the warnings.
 
-    Args:
-        plan: What is planned.
-        warnings: Those of the plan, and what else is doubtful about its file.
+    Stages and edges go by name.
     """
     name = [stage.name for stage in plan.stages]
     return {
@@ -73,7 +70,6 @@ def plan_json(plan: Plan, warnings: Sequence[Finding]) -> dict[str, object]:
         "start_order": [name[index] for index in plan.start_order],
         "stop_order": [name[index] for index in plan.stop_order],
         "notes": list(plan.notes),
-        "warnings": [_finding_json(warning) for warning in warnings],
     }
 
 
@@ -276,14 +272,4 @@ def _edge_json(plan: Plan, edge: EdgePlan) -> dict[str, object]:
         "arrays": edge.arrays.value,
         "ordered": edge.ordered,
         "at": str(edge.at),
-    }
-
-
-def _finding_json(finding: Finding) -> dict[str, object]:
-    return {
-        "at": str(finding.at),
-        "code": finding.code,
-        "severity": finding.severity.value,
-        "problem": finding.problem,
-        "hint": finding.hint,
     }

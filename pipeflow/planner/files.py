@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from pipeflow.errors import Finding, Severity
 from pipeflow.planner.listing import listed
 from pipeflow.planner.traits import operator_role, ports_of, title
-from pipeflow.spec.pipeline import ERRORS, OUT, OutPort, Pipeline, PortRef, Stage
-from pipeflow.spec.stage_type import Role
+from pipeflow.spec.pipeline import OutPort, Pipeline, PortRef, Stage
+from pipeflow.spec.ports import ERRORS, OUT
+from pipeflow.spec.shapes import Role
 from pipeflow.suggest import did_you_mean
 
 

@@ -10,9 +10,9 @@ from typing import Final
 
 from pipeflow.planner.listing import listed
 from pipeflow.planner.plan import EdgePlan, Join, Plan, Route, StagePlan
-from pipeflow.spec.pipeline import OUT
 from pipeflow.spec.policies import Overflow
-from pipeflow.spec.stage_type import Role, Shape
+from pipeflow.spec.ports import OUT
+from pipeflow.spec.shapes import Role, Shape
 from pipeflow.values import replace
 
 #: Code that is called with each item, as far as reading tells.

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from pipeflow.planner.graphs import nx
-from pipeflow.spec.pipeline import OUT, Edge, Pipeline, PortRef, Stage
+from pipeflow.spec.pipeline import Edge, Pipeline, PortRef, Stage
+from pipeflow.spec.ports import OUT
 from pipeflow.values import dataclass, replace
 
 

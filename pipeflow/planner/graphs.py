@@ -1,8 +1,9 @@
 """networkx as the planner uses it: the graph and a few algorithms, without loading all the rest.
 
 ``import networkx`` loads some 300 modules, which takes as long as the rest of a small run. Here
-its own ``__init__`` runs, with empty packages in the place of those that hold the algorithms; then
-the few that are used are loaded into it. The result is ours alone: who imports networkx afterwards
+empty packages stand in the place of its own, and the few modules that are used are loaded into
+them. What hands its functions over to other libraries, and compiles each when it is first called,
+stays away: none of those plans for us. The result is ours alone: who imports networkx afterwards
 gets it whole. Where anything is unusual - another version that is built otherwise, a name that was
 not foreseen, networkx loaded or configured already - the whole of it is loaded.
 """
@@ -13,26 +14,26 @@ import importlib
 import os
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib.util import find_spec
+from collections.abc import Callable
+from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 __all__ = ["nx"]
 
-#: Packages that stay empty.
-_LEFT_OUT: Final = ("algorithms", "drawing", "generators", "linalg", "readwrite")
-_PACKAGES_INSIDE: Final = ("algorithms.components", "algorithms.traversal")
+#: What stands in the place of networkx and of the packages in it.
+_PACKAGES: Final = (
+    "networkx",
+    *("networkx.algorithms", "networkx.algorithms.traversal"),
+    *("networkx.classes", "networkx.utils"),
+)
 
-#: Modules whose public names are put where the whole networkx has them.
+#: Modules whose public names are put where the whole networkx has them: all that a file without
+#: circles needs, each behind those that it asks for such names.
 _USED: Final = (
-    "algorithms.traversal.breadth_first_search",
-    "algorithms.traversal.edgedfs",
-    "algorithms.components.strongly_connected",
-    "algorithms.dag",
-    "algorithms.cycles",
+    *("exception", "classes.graph", "classes.digraph"),
+    *("algorithms.traversal.breadth_first_search", "algorithms.dag"),
 )
 
 
@@ -50,38 +51,44 @@ def load() -> ModuleType:
 
 
 def _in_part() -> ModuleType:
-    found = find_spec("networkx")
+    found = PathFinder.find_spec("networkx")
     if found is None or not found.submodule_search_locations:
         raise ModuleNotFoundError("networkx is not installed", name="networkx")
-    root = Path(found.submodule_search_locations[0])
-    for name in (*_LEFT_OUT, *_PACKAGES_INSIDE):
-        empty = ModuleType(f"networkx.{name}")
-        empty.__path__ = [str(root / name.replace(".", "/"))]
-        sys.modules[empty.__name__] = empty
-    with _no_plugins():
-        part = importlib.import_module("networkx")
+    above = Path(found.submodule_search_locations[0]).parent
+    for name in _PACKAGES:
+        empty = ModuleType(name)
+        empty.__path__ = [str(above / name.replace(".", "/"))]
+        sys.modules[name] = empty
+    part = sys.modules["networkx"]
+    vars(part).update(_dispatchable=_as_it_is, _clear_cache=_keep)
+    helpers = vars(sys.modules["networkx.utils"])
+    helpers.update(not_implemented_for=lambda *_: _as_it_is, __getattr__=_helper)
     for name in _USED:
         module = importlib.import_module(f"networkx.{name}")
-        vars(part).update({each: getattr(module, each) for each in module.__all__})
+        public = {each: getattr(module, each) for each in module.__all__}
+        vars(part).update(public)
+        vars(sys.modules[module.__name__.rpartition(".")[0]]).update(public)
     vars(part)["__getattr__"] = _of_the_whole
     _forget()
     return part
 
 
-@contextmanager
-def _no_plugins() -> Iterator[None]:
-    """Spare networkx the search for its plug-ins, which is slow; none of them plans for us."""
-    name = "importlib.metadata"
-    if name in sys.modules:
-        yield
-        return
-    stand_in = ModuleType(name)
-    vars(stand_in)["entry_points"] = lambda **_: ()
-    sys.modules[name] = stand_in
-    try:
-        yield
-    finally:
-        del sys.modules[name]
+def _as_it_is(function: Any = None, **_: object) -> Any:
+    """Decorates a function by nothing: our graphs are directed, and of no other library."""
+    return _as_it_is if function is None else function
+
+
+def _helper(name: str) -> Callable[..., Any]:
+    """One of networkx's own helpers, which is loaded when it is called: seldom."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return getattr(importlib.import_module("networkx.utils"), name)(*args, **kwargs)
+
+    return call
+
+
+def _keep(_graph: object) -> None:
+    """No copy of our graphs in another library is out of date."""
 
 
 def _forget() -> None:

@@ -11,9 +11,11 @@ from typing import Final
 
 from pipeflow.errors import Finding, Severity
 from pipeflow.planner.graph import Network
-from pipeflow.spec.pipeline import ERRORS, OUT, Call, Edge, Stage, Use
+from pipeflow.spec.pipeline import Call, Edge, Stage, Use
+from pipeflow.spec.ports import ERRORS, OUT
 from pipeflow.spec.program import ItemFormat, Program, ProgramMode
-from pipeflow.spec.stage_type import CallFacts, Parameter, Shape
+from pipeflow.spec.shapes import Shape
+from pipeflow.spec.stage_type import CallFacts, Parameter
 from pipeflow.values import dataclass
 
 _STREAMS: Final = frozenset(

@@ -28,7 +28,7 @@ from pipeflow.planner.traits import (
 )
 from pipeflow.spec.pipeline import Edge, Stage
 from pipeflow.spec.policies import ByKey, OnError, Overflow
-from pipeflow.spec.stage_type import Shape
+from pipeflow.spec.shapes import Shape
 from pipeflow.values import dataclass
 
 #: Ends every hint on a join that needs a key.

@@ -11,8 +11,10 @@ from pipeflow.planner.graph import without_disabled
 from pipeflow.planner.listing import listed
 from pipeflow.planner.make import only_to
 from pipeflow.planner.traits import answers, operator_role, ports_of
-from pipeflow.spec.pipeline import ERRORS, OUT, Call, Edge, Pipeline, PortRef, Stage
-from pipeflow.spec.stage_type import CallFacts, Role, Shape
+from pipeflow.spec.pipeline import Call, Edge, Pipeline, PortRef, Stage
+from pipeflow.spec.ports import ERRORS, OUT
+from pipeflow.spec.shapes import Role, Shape
+from pipeflow.spec.stage_type import CallFacts
 from pipeflow.suggest import did_you_mean
 from pipeflow.values import replace
 

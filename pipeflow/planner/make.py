@@ -50,10 +50,11 @@ from pipeflow.planner.traits import (
     shape_of,
     without_letters,
 )
-from pipeflow.spec.pipeline import ERRORS, Call, Edge, Pipeline, Stage, Use
+from pipeflow.spec.pipeline import Call, Edge, Pipeline, Stage, Use
 from pipeflow.spec.policies import DEFAULT_CAPACITY_ITEMS, ByKey, KeyedInputs
+from pipeflow.spec.ports import ERRORS
 from pipeflow.spec.program import Program
-from pipeflow.spec.stage_type import Role
+from pipeflow.spec.shapes import Role
 from pipeflow.suggest import did_you_mean
 from pipeflow.values import replace
 

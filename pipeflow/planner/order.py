@@ -13,7 +13,7 @@ def start_order(graph: nx.DiGraph[str]) -> tuple[str, ...]:
     Ties go by name: one pipeline file always gives one plan. The graph has no cycle: ``checks``
     has refused it.
     """
-    return tuple(nx.lexicographical_topological_sort(graph.reverse(copy=False)))
+    return tuple(nx.lexicographical_topological_sort(graph.reverse()))
 
 
 def stop_order(graph: nx.DiGraph[str]) -> tuple[str, ...]:

@@ -21,8 +21,9 @@ from pipeflow.planner.graph import Network
 from pipeflow.planner.graphs import nx
 from pipeflow.planner.plan import Pairing
 from pipeflow.planner.traits import joins_by_key, joins_latest
-from pipeflow.spec.pipeline import UNMATCHED, PortRef, Stage
+from pipeflow.spec.pipeline import PortRef, Stage
 from pipeflow.spec.policies import DEFAULT_WITHIN_ITEMS, KeyedInputs, Overflow
+from pipeflow.spec.ports import UNMATCHED
 
 
 def pairing_of(network: Network, stage: Stage, replicas: int) -> Pairing | None:

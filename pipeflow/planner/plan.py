@@ -13,10 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pipeflow.errors import Finding, Location
-from pipeflow.spec.pipeline import Home
 from pipeflow.spec.policies import (
     DEFAULT_CONCURRENCY,
     STOP,
@@ -26,10 +25,14 @@ from pipeflow.spec.policies import (
     Overflow,
     TransportKind,
 )
-from pipeflow.spec.program import Program
-from pipeflow.spec.shared import Shared
-from pipeflow.spec.stage_type import Role, Shape
+from pipeflow.spec.shapes import Role, Shape
 from pipeflow.values import dataclass, field
+
+# Parts of few plans: who unpickles one that has them loads them then.
+if TYPE_CHECKING:
+    from pipeflow.spec.pipeline import Home
+    from pipeflow.spec.program import Program
+    from pipeflow.spec.shared import Shared
 
 
 class Join(Enum):

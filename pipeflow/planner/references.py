@@ -11,7 +11,8 @@ from pipeflow.errors import Finding
 from pipeflow.planner.graphs import nx
 from pipeflow.planner.listing import listed
 from pipeflow.planner.traits import AN_INPUT, is_known, ports_of
-from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED, Call, Edge, Pipeline, PortRef, Stage
+from pipeflow.spec.pipeline import Call, Edge, Pipeline, PortRef, Stage
+from pipeflow.spec.ports import ERRORS, OUT, UNMATCHED
 from pipeflow.suggest import did_you_mean
 from pipeflow.values import dataclass, replace
 
@@ -196,6 +197,8 @@ def _circles(stages: Mapping[str, Stage]) -> Iterator[list[str]]:
     links = [(edge.source.stage, stage.name) for stage in stages.values() for edge in stage.edges]
     graph: nx.DiGraph[str] = nx.DiGraph()
     graph.add_edges_from(links)
+    if nx.is_directed_acyclic_graph(graph):
+        return  # as nearly all are: what follows is loaded for the others
     knots = [
         sorted(knot, key=place.__getitem__) for knot in nx.strongly_connected_components(graph)
     ]

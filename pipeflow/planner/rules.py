@@ -24,10 +24,11 @@ from pipeflow.planner.traits import (
     share_a_database,
     title,
 )
-from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED, Pipeline, PortRef, Stage, Use
+from pipeflow.spec.pipeline import Pipeline, PortRef, Stage, Use
 from pipeflow.spec.policies import Balance, OnError
+from pipeflow.spec.ports import ERRORS, OUT, UNMATCHED
 from pipeflow.spec.program import Program
-from pipeflow.spec.stage_type import Role, Shape
+from pipeflow.spec.shapes import Role, Shape
 
 
 def stage_rules(stage: Stage, *, incomplete: bool) -> Iterator[Finding]:
@@ -238,6 +239,7 @@ def doubts(network: Network, whole: Network, maybe_read: frozenset[str]) -> Iter
                 at=stage.on_error_at,
                 code="unread-errors",
                 problem=f"the reader of '{stage.name}.errors' is disabled: dead letters are lost",
+                hint=f"enable it, or let another stage read '{stage.name}.errors'",
                 severity=Severity.WARNING,
             )
 

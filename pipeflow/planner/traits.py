@@ -9,7 +9,7 @@ import posixpath
 from enum import Enum
 from typing import Final
 
-from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED, Call, Pipeline, PortRef, Stage, Use
+from pipeflow.spec.pipeline import Call, Pipeline, PortRef, Stage, Use
 from pipeflow.spec.policies import (
     Balance,
     Broadcast,
@@ -18,8 +18,9 @@ from pipeflow.spec.policies import (
     OnError,
     ZipInputs,
 )
+from pipeflow.spec.ports import ERRORS, OUT, UNMATCHED
 from pipeflow.spec.program import Program, ProgramMode
-from pipeflow.spec.stage_type import Role, Shape
+from pipeflow.spec.shapes import Role, Shape
 from pipeflow.values import replace
 
 #: Stands for the module of what stands in for an input of a file; it is never imported.

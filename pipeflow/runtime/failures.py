@@ -9,19 +9,23 @@ from __future__ import annotations
 import builtins
 import errno
 import importlib
+import os
 import reprlib
 import resource
 import sys
-import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pipeflow.errors import ProgramFailed, ProgramTimeout
 
+# Loaded when something has failed, and by workers before their folder is on the path.
+if TYPE_CHECKING:
+    import traceback
+
 _OURS: Final = str(Path(__file__).resolve().parent.parent)
 #: Python's own library, and the folders in it that hold what others wrote.
-_PYTHONS: Final = str(Path(traceback.__file__).parent)
+_PYTHONS: Final = str(Path(os.__file__).parent)
 _INSTALLED: Final = frozenset({"site-packages", "dist-packages"})
 _VIEW_CHARS: Final = 200
 
@@ -65,6 +69,8 @@ def _address_space() -> str:
 
 def traceback_of(error: BaseException) -> str:
     """The traceback without our own frames; the causes and contexts too."""
+    import traceback
+
     try:
         told = traceback.TracebackException.from_exception(error, compact=True)
         _strip(told, seen=set())
@@ -92,6 +98,8 @@ def _strip(told: traceback.TracebackException, seen: set[int]) -> None:
     if id(told) in seen:
         return
     seen.add(id(told))
+    import traceback
+
     kept = [frame for frame in told.stack if not is_ours(frame.filename)]
     if all(_is_of_python(frame.filename) for frame in kept):
         kept = []  # an operator of ours called it: nothing in there is for the user to mend

@@ -12,7 +12,6 @@ import os
 import re
 import signal
 import sys
-from traceback import FrameSummary, format_list
 from typing import Final
 
 from pipeflow.runtime.failures import is_ours
@@ -24,8 +23,8 @@ ROOM: Final = 1 << 18
 WHERE_SIGNAL: Final = signal.SIGRTMIN + 7 if sys.platform == "linux" else signal.SIGUSR2
 
 _HEAD: Final = "(most recent call first):"
-_FRAME: Final = re.compile(r'  File "(?P<file>.*)", line (?P<line>\d+) in (?P<name>.*)')
-_FATAL: Final = re.compile(r"Fatal Python error: .*")
+_FRAME: Final = r'  File "(?P<file>.*)", line (?P<line>\d+) in (?P<name>.*)'
+_FATAL: Final = r"Fatal Python error: .*"
 
 #: What lies below it on the stack is how the worker came to be, and nobody's business.
 _BOOT: Final = os.path.join("runtime", "launch", "boot.py")  # noqa: PTH118 - an end of a path
@@ -89,15 +88,17 @@ def stack_of(words: str) -> str:
 
     Empty when there is none.
     """
+    from traceback import FrameSummary, format_list  # few processes leave any
+
     before, head, dump = words.rpartition(_HEAD)
     if not head:
         return ""
-    found = [match for line in dump.splitlines()[1:] if (match := _FRAME.fullmatch(line))]
+    found = [match for line in dump.splitlines()[1:] if (match := re.fullmatch(_FRAME, line))]
     frames = [FrameSummary(m["file"], int(m["line"]), m["name"]) for m in found]
     inner = next((n for n, each in enumerate(frames) if each.filename.endswith(_BOOT)), len(frames))
     above = frames[:inner]
     # Where none is the user's, ours are better than nothing.
     kept = [each for each in above if not is_ours(each.filename)] or above
-    fatal = _FATAL.findall(before)
+    fatal = re.findall(_FATAL, before)
     last = f"{fatal[-1]}\n" if fatal else ""
     return "Stack (most recent call last):\n" + "".join(format_list(kept[::-1])) + last

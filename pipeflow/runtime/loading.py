@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeflow.errors import ProgramFailed
-from pipeflow.planner.plan import Plan, StagePlan
+from pipeflow.planner.plan import Join, Plan, Route, StagePlan
 from pipeflow.runtime.board import SINCE_NS, STATE, Board, State, Words
 from pipeflow.runtime.brief import WorkerBrief
 from pipeflow.runtime.failures import kind_of, message_of, traceback_of
+from pipeflow.runtime.late import late_modules
 from pipeflow.runtime.messages import Failure
 from pipeflow.stages.context import StageContext
 from pipeflow.stages.loading import load_work
@@ -19,6 +21,15 @@ from pipeflow.telemetry.masking import masker
 
 if TYPE_CHECKING:
     from pipeflow.runtime.shared.give import ProcessShares
+
+
+def load_for(plan: Plan) -> None:
+    """Load what this plan needs of what only some need, before any code of the author's."""
+    joined = any(stage.join is Join.BY_KEY for stage in plan.stages)
+    keys = joined or any(edge.route is Route.KEY for edge in plan.edges)
+    operators = any(stage.operator for stage in plan.stages)
+    for name in late_modules(operators=operators, keys=keys):
+        importlib.import_module(name)
 
 
 def shares_of(briefs: Sequence[WorkerBrief]) -> ProcessShares | None:

@@ -197,7 +197,7 @@ def _folders(roots: Roots, controller: str) -> Iterator[Path]:
 
 
 def _text(file: Path) -> str:
-    return _read(lambda: file.read_text(encoding="ascii", errors="replace"), "")
+    return _read(lambda: file.read_bytes().decode("ascii", "replace"), "")
 
 
 def _listing(folder: Path) -> list[Path]:

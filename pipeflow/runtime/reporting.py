@@ -10,7 +10,7 @@ from pipeflow.runtime.account import WorkerRecord, edge_facts, stage_facts
 from pipeflow.runtime.board import Board
 from pipeflow.runtime.flow.wiring import ChannelPlan
 from pipeflow.runtime.watch.root_cause import Cause, root_cause
-from pipeflow.spec.pipeline import ERRORS, OUT
+from pipeflow.spec.ports import ERRORS, OUT
 from pipeflow.telemetry.bottleneck import find_bottleneck
 from pipeflow.telemetry.events import LogLine
 from pipeflow.telemetry.ledger import check_ledger

@@ -16,13 +16,15 @@ DURATION_UNITS: Final = {
     "h": 3600.0,
     "d": 86400.0,
 }
-_PART: Final = re.compile(r"([0-9]+(?:\.[0-9]*)?)(ns|us|ms|s|m|h|d)")
-_WHOLE: Final = re.compile(rf"(?:{_PART.pattern})+")
+#: Compiled when the first one is read: many files have none.
+_PART: Final = r"([0-9]+(?:\.[0-9]*)?)(ns|us|ms|s|m|h|d)"
+_WHOLE: Final = rf"(?:{_PART})+"
 
 
 def seconds(text: str) -> float | None:
     """Seconds in ``50ms``, ``2s``, ``5m``, ``1h`` or ``1h30m``; ``None`` when it is no duration."""
     text = text.strip()
-    if not _WHOLE.fullmatch(text):
+    if not re.fullmatch(_WHOLE, text):
         return None
-    return math.fsum(float(number) * DURATION_UNITS[unit] for number, unit in _PART.findall(text))
+    parts = re.findall(_PART, text)
+    return math.fsum(float(number) * DURATION_UNITS[unit] for number, unit in parts)

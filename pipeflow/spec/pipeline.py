@@ -7,7 +7,6 @@ together (unknown stages, cycles, joins) is the planner's to judge.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
 from pipeflow.errors import Finding, Location
 from pipeflow.spec.options import Option
@@ -27,15 +26,11 @@ from pipeflow.spec.policies import (
     TransportKind,
     ZipInputs,
 )
+from pipeflow.spec.ports import OUT
 from pipeflow.spec.program import Program
 from pipeflow.spec.shared import Shared
 from pipeflow.spec.stage_type import CallFacts, StageType
 from pipeflow.values import dataclass, field
-
-#: Ports that belong to pipeflow; a stage's own ``outputs`` may not bear these names.
-OUT: Final = "out"
-ERRORS: Final = "errors"
-UNMATCHED: Final = "unmatched"
 
 
 @dataclass(frozen=True, slots=True)

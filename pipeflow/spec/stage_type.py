@@ -7,33 +7,14 @@ The registry makes a ``StageType`` from an operator's declaration; ``config.sour
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from enum import Enum
 from typing import Final, TypeAlias
 
 from pipeflow.spec.options import Option
+from pipeflow.spec.shapes import Role, Shape
 from pipeflow.values import dataclass
 
 #: Where our own operators come from.
 BUILT_IN: Final = "built in"
-
-
-class Role(Enum):
-    """Where a stage may stand."""
-
-    SOURCE = "source"
-    OPERATOR = "operator"
-    SINK = "sink"
-
-
-class Shape(Enum):
-    """How the user's code meets the items."""
-
-    FUNCTION = "function"  #: one call an item
-    GENERATOR = "generator"  #: one call an item, any number of results
-    ASYNC = "async"  #: ``async def``, or a class whose ``__call__`` is
-    STREAM = "stream"  #: ``@pipeflow.stream``: one call, the whole stream
-    CLASS = "class"  #: an object per worker, called with each item
-    UNKNOWN = "unknown"  #: decorated, re-exported or conditional: seen only when it runs
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ R = TypeVar("R", bound=Iterable[Any])
 
 #: The attribute by which a stream function is known, in the source and in the loaded code.
 STREAM_MARK: Final = "__pipeflow_stream__"
+#: The attribute that holds an operator's declaration.
+DECLARATION: Final = "__pipeflow_operator__"
 
 
 def stream(function: Callable[P, R]) -> Callable[P, R]:
@@ -172,6 +174,7 @@ def stopping() -> bool:
 
 
 __all__ = [
+    "DECLARATION",
     "STREAM_MARK",
     "Log",
     "Metric",

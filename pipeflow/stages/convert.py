@@ -15,21 +15,23 @@ import types
 import typing
 from collections import abc
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 from enum import Enum
 from pathlib import Path, PurePath
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pipeflow.spec.durations import seconds
-from pipeflow.stages.uuids import is_uuid_type
+from pipeflow.stages.rare_types import is_decimal_type, is_uuid_type
 from pipeflow.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 _PLAIN: Final = (str, bool, int, float, list, dict, type(None))
 _LISTS: Final = (list, abc.Sequence, abc.MutableSequence, abc.Collection, abc.Iterable)
 _SETS: Final = (set, abc.Set, abc.MutableSet)
 _MAPPINGS: Final = (dict, abc.Mapping, abc.MutableMapping)
 #: The modules in front of the names of an annotation.
-_MODULES: Final = re.compile(r"\b(?:[A-Za-z_]\w*\.)+(?=[A-Za-z_])")
+_MODULES: Final = r"\b(?:[A-Za-z_]\w*\.)+(?=[A-Za-z_])"
 _WORDS: Final[Mapping[type, str]] = {
     str: "text",
     bool: "boolean",
@@ -70,6 +72,8 @@ def convert(value: object, annotation: Any, name: str) -> Any:
     kind = origin or annotation
     if is_uuid_type(kind):
         return _parsed(kind, "UUID")(value, name)
+    if is_decimal_type(kind):
+        return _decimal(value, kind, name)
     if kind in _SCALARS:
         return _SCALARS[kind](value, name)
     if kind in {*_LISTS, *_SETS, *_MAPPINGS, tuple, frozenset}:
@@ -105,7 +109,7 @@ def type_name(annotation: Any) -> str:
     if isinstance(annotation, type) and not typing.get_args(annotation):
         return annotation.__name__
     # "pathlib.Path | None": the modules only make it longer.
-    return _MODULES.sub("", str(annotation))
+    return re.sub(_MODULES, "", str(annotation))
 
 
 def _bare(annotation: Any) -> Any:
@@ -207,10 +211,10 @@ def _parsed(parse: Callable[[str], Any], wanted: str) -> Callable[[object, str],
     return scalar
 
 
-def _decimal(value: object, name: str) -> Decimal:
+def _decimal(value: object, kind: type[Decimal], name: str) -> Decimal:
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return Decimal(str(value))
-    result: Decimal = _parsed(Decimal, "Decimal")(value, name)
+        return kind(str(value))
+    result: Decimal = _parsed(kind, "Decimal")(value, name)
     return result
 
 
@@ -227,7 +231,6 @@ _SCALARS: Final[Mapping[Any, Callable[[object, str], Any]]] = {
     dt.datetime: _parsed(dt.datetime.fromisoformat, "datetime (as 2024-05-01T12:30)"),
     dt.date: _parsed(dt.date.fromisoformat, "date (as 2024-05-01)"),
     dt.time: _parsed(dt.time.fromisoformat, "time (as 12:30)"),
-    Decimal: _decimal,
     re.Pattern: _parsed(lambda text: re.compile(text), "re.Pattern"),
 }
 

@@ -14,17 +14,15 @@ from typing import Any, Final, TypeVar
 
 from pipeflow.spec.durations import seconds
 from pipeflow.spec.options import Option, OptionType
-from pipeflow.spec.stage_type import BUILT_IN, Judge, Misuse, Role, Shape, StageType, nothing_wrong
-from pipeflow.stages.author import STREAM_MARK
+from pipeflow.spec.shapes import Role, Shape
+from pipeflow.spec.stage_type import BUILT_IN, Judge, Misuse, StageType, nothing_wrong
+from pipeflow.stages.author import DECLARATION, STREAM_MARK
 from pipeflow.stages.convert import Misfit, convert
 from pipeflow.stages.expression import Expression, compile_expression
 from pipeflow.suggest import did_you_mean
 from pipeflow.values import dataclass, field, replace
 
 T = TypeVar("T", bound=Callable[..., Any])
-
-#: The attribute that holds an operator's declaration.
-DECLARATION: Final = "__pipeflow_operator__"
 
 #: The text of a file, or what makes its bytes, in the library that will read them.
 ExampleFile = str | Callable[[], bytes]

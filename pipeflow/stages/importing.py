@@ -10,14 +10,18 @@ come to any stage.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from itertools import takewhile
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 from pipeflow.suggest import did_you_mean
+
+#: What is used when something fails, and is not to be a module of that name in the folder.
+_FOR_LATER: Final = ("traceback",)
 
 #: The folders that are first on the path by our doing, and the modules that were loaded from each.
 _folders: list[str] = []
@@ -73,15 +77,21 @@ def import_target(call: str, folder: str, folders: Sequence[str] = ()) -> Any:
 def put_first(folder: str, folders: Sequence[str] = ()) -> None:
     """Look for modules in the folder before anywhere else, and in the others right behind it."""
     ours = [folder, *(each for each in folders if each != folder)]
+    for name in _FOR_LATER:
+        importlib.import_module(name)
     if {*_folders} != {*ours}:
         forget()
     _folders[:] = ours
     _put_on_path(ours)
-    # A file written a moment ago may be missing in the finder's listing of its folder.
-    # As ``importlib.invalidate_caches`` does, which from Python 3.12 on loads importlib.metadata.
-    for finder in list(sys.path_importer_cache.values()):
-        if finder is not None and hasattr(finder, "invalidate_caches"):
-            finder.invalidate_caches()
+    # A file written a moment ago may be missing in the finder's listing of its folder. All that
+    # ``importlib.invalidate_caches`` does would touch what is shared with other workers, and loads
+    # importlib.metadata from Python 3.12 on.
+    below, on_path = tuple(ours), {*sys.path}
+    for place in list(sys.path_importer_cache):
+        if place in on_path or place.startswith(below):
+            finder = sys.path_importer_cache.get(place)
+            if finder is not None and hasattr(finder, "invalidate_caches"):
+                finder.invalidate_caches()
 
 
 def forget() -> None:
@@ -126,10 +136,9 @@ def _newer_than(module: str) -> list[str]:
 def _lies_in(name: str, folder: str) -> bool:
     """Whether a module is the author's own: in the folder, but not installed below it."""
     file = getattr(sys.modules.get(name), "__file__", None)
-    if not isinstance(file, str):
+    if not isinstance(file, str) or not file.startswith(folder.rstrip(os.sep) + os.sep):
         return False
-    path = Path(file)
-    return path.is_relative_to(folder) and "site-packages" not in path.parts
+    return "site-packages" not in Path(file).parts
 
 
 def _member(owner: Any, name: str) -> Any:

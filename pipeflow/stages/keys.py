@@ -16,7 +16,7 @@ from numbers import Number
 from pathlib import PurePath, PureWindowsPath
 from typing import Any, Final
 
-from pipeflow.stages.uuids import is_uuid
+from pipeflow.stages.rare_types import is_uuid
 
 _NAN: Final = b"nan"
 #: So many keys are remembered, and of texts those that are no longer than that.

@@ -9,16 +9,17 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from pipeflow.stages.author import STREAM_MARK
+from pipeflow.stages.author import DECLARATION, STREAM_MARK
 from pipeflow.stages.context import current
 from pipeflow.stages.convert import convert, hints_of, type_name
-from pipeflow.stages.declare import declaration_of
 from pipeflow.stages.importing import import_target, put_first
-from pipeflow.stages.registry import load_operator
 from pipeflow.stages.work import Work
 from pipeflow.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from pipeflow.stages.declare import Declaration
 
 _NAMED: Final = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
@@ -53,6 +54,8 @@ def load_work(
         ValueError: A parameter's value is not of the annotated type.
     """
     if operator:
+        from pipeflow.stages.registry import load_operator
+
         target = load_operator(operator)
         # Items of the author's own classes come here too, and unpickling imports their modules.
         # Only now: a csv.py of the author's must not stand in the way of our own imports.
@@ -101,7 +104,7 @@ def _class_work(
     instance = kind(**_arguments(kind, name, parameters, 0, ()))
     if source:
         work = _source_work(instance if callable_objects else lambda: instance, name)
-        if declaration_of(kind) is not None:
+        if _declaration(kind) is not None:
             work.total = getattr(instance, "total", work.total)
     else:
         _check_items(instance.__call__, name, inputs)
@@ -109,11 +112,20 @@ def _class_work(
         work = Work(call=_per_item(instance.__call__, {}, inputs), awaits=awaits)
         if hasattr(instance, "finish"):
             work.finish = partial(_results, instance.finish, f"{name}: finish()")
-    if declaration_of(kind) is not None and getattr(instance, "timed", False):
+    if _declaration(kind) is not None and getattr(instance, "timed", False):
         work.due, work.tick = instance.due, instance.tick
     work.close = getattr(instance, "close", None)
     work.keeps_state = not source and (hasattr(kind, "finish") or hasattr(kind, "snapshot"))
     return work
+
+
+def _declaration(target: object) -> Declaration | None:
+    """The declaration of an operator's code; for others nothing is loaded."""
+    if DECLARATION not in getattr(target, "__dict__", {}):
+        return None
+    from pipeflow.stages.declare import declaration_of
+
+    return declaration_of(target)
 
 
 def _stream_work(
@@ -202,7 +214,7 @@ def _arguments(
     target: Any, name: str, given: Mapping[str, object], items: int, inputs: tuple[str, ...]
 ) -> dict[str, object]:
     """The parameters, checked against the signature and converted."""
-    declaration = declaration_of(target)
+    declaration = _declaration(target)
     if declaration is not None:
         context = current()
         return declaration.arguments(given, context.parameters if context else {})

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pipeflow.spec.options import Option, OptionType
-from pipeflow.spec.stage_type import BUILT_IN, Role, StageType
+from pipeflow.spec.shapes import Role
+from pipeflow.spec.stage_type import BUILT_IN, StageType
 
 _WORDS = {
     OptionType.STRING: "text",

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from pipeflow.spec.options import Option
-from pipeflow.spec.stage_type import Role, Shape, StageType
+from pipeflow.spec.shapes import Role, Shape
+from pipeflow.spec.stage_type import StageType
 from pipeflow.stages.declare import Declaration, operator
 from pipeflow.values import replace
 

@@ -12,7 +12,7 @@ from fractions import Fraction
 from pathlib import PurePath
 from typing import Any, Final
 
-from pipeflow.stages.uuids import is_uuid
+from pipeflow.stages.rare_types import is_uuid
 
 #: Elements of an array that are worth showing; numpy's own threshold.
 LONG_ARRAY: Final = 1000

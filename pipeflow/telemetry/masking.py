@@ -16,7 +16,7 @@ _SHORTEST_LINE: Final = 4
 _CONTROLS: Final = "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 
 #: Colours and other looks of text, as terminals know them.
-_LOOKS: Final = re.compile(r"\x1b\[[0-9;]*m")
+_LOOKS: Final = r"\x1b\[[0-9;]*m"
 
 
 def masker(secrets: Iterable[str]) -> Callable[[str], str]:
@@ -66,14 +66,14 @@ def escape_controls(text: str) -> str:
 
 def escape_but_looks(text: str) -> str:
     """The same, with colours and other looks of text left as they are: for a terminal."""
-    plain = _LOOKS.split(text)
-    looks = [*_LOOKS.findall(text), ""]
+    plain = re.split(_LOOKS, text)
+    looks = [*re.findall(_LOOKS, text), ""]
     return "".join(escape_controls(part) + look for part, look in zip(plain, looks, strict=True))
 
 
 def without_looks(text: str) -> str:
     """Control characters escaped, colours and other looks taken out."""
-    return escape_controls(_LOOKS.sub("", text))
+    return escape_controls(re.sub(_LOOKS, "", text))
 
 
 def _escaped(found: re.Match[str]) -> str:

@@ -18,7 +18,7 @@ from pipeflow.planner.graph import without_disabled
 from pipeflow.planner.make import only_to
 from pipeflow.planner.traits import answers, operator_role, ports_of
 from pipeflow.spec.pipeline import Pipeline, PortRef, Stage
-from pipeflow.spec.stage_type import Role
+from pipeflow.spec.shapes import Role
 from pipeflow.testing.file_tests import Outcome, try_test
 from pipeflow.testing.inserting import inserted
 from pipeflow.testing.sampling import sampled

@@ -17,10 +17,12 @@ from pipeflow.planner.expand import expand
 from pipeflow.planner.graph import without_disabled
 from pipeflow.planner.shared import with_stages
 from pipeflow.planner.traits import answers, operator_role
-from pipeflow.spec.pipeline import ERRORS, OUT, Call, Edge, Pipeline, PortRef, Stage
+from pipeflow.spec.pipeline import Call, Edge, Pipeline, PortRef, Stage
 from pipeflow.spec.policies import Overflow
+from pipeflow.spec.ports import ERRORS, OUT
+from pipeflow.spec.shapes import Role, Shape
 from pipeflow.spec.shared import names_of
-from pipeflow.spec.stage_type import CallFacts, Role, Shape
+from pipeflow.spec.stage_type import CallFacts
 from pipeflow.testing.stand_ins import Record, recorded
 from pipeflow.values import dataclass, replace
 

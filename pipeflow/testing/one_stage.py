@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pipeflow.errors import Location, PipeflowError, StageFailed
 from pipeflow.spec.language import NAME_PATTERN
-from pipeflow.spec.pipeline import ERRORS, OUT, Call, Edge, Pipeline, PortRef, Stage
+from pipeflow.spec.pipeline import Call, Edge, Pipeline, PortRef, Stage
+from pipeflow.spec.ports import ERRORS, OUT
+from pipeflow.spec.shapes import Shape
 from pipeflow.spec.shared import DTYPES, Shared, SharedKind
-from pipeflow.spec.stage_type import CallFacts, Shape
+from pipeflow.spec.stage_type import CallFacts
 from pipeflow.stages.author import STREAM_MARK
 from pipeflow.values import replace
 

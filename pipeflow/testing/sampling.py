@@ -9,7 +9,8 @@ from pipeflow.errors import UsageError
 from pipeflow.planner.shared import with_stages
 from pipeflow.planner.traits import without_letters
 from pipeflow.spec.pipeline import Call, Edge, Expected, FileTest, Given, Pipeline, PortRef, Stage
-from pipeflow.spec.stage_type import CallFacts, Shape
+from pipeflow.spec.shapes import Shape
+from pipeflow.spec.stage_type import CallFacts
 from pipeflow.testing.file_tests import try_test
 from pipeflow.testing.silent_run import heed_interrupt, run_silently
 

@@ -19,8 +19,8 @@ _SEALS: Final = 0x0001 | 0x0002 | 0x0004  # F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_G
 def _cache_bytes() -> int:
     """What the arrays of a run may take of the last cache, in bytes: it is not theirs alone."""
     try:
-        text = Path("/sys/devices/system/cpu/cpu0/cache/index3/size").read_text("ascii").strip()
-        found = int(text.removesuffix("K")) * 1024
+        size = Path("/sys/devices/system/cpu/cpu0/cache/index3/size").read_bytes().strip()
+        found = int(size.removesuffix(b"K")) * 1024
     except (OSError, ValueError):
         return 24 * 2**20  # no such file in many containers and systems
     return found * 3 // 4

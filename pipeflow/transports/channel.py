@@ -9,25 +9,10 @@ from pipeflow.transports.base import ChannelSpec, Kind, Receiver, Sender
 from pipeflow.transports.bell import Bell
 from pipeflow.transports.counters import ChannelCounters
 from pipeflow.transports.ends import Ends
-from pipeflow.transports.pipe import PipeReceiver, PipeSender, create_pipe
-from pipeflow.transports.queue import QueueReceiver, QueueSender, create_queue
+from pipeflow.transports.pipe import PipeReceiver, PipeSender
+from pipeflow.transports.queue import QueueReceiver, QueueSender
 from pipeflow.transports.slots import SlotPool
 from pipeflow.transports.views import Views
-
-
-def create_ends(spec: ChannelSpec) -> Ends:
-    """Make the descriptors of a channel, before its processes are started.
-
-    Raises:
-        OSError: No descriptors are left.
-    """
-    match spec.kind:
-        case Kind.PIPE:
-            return create_pipe(spec)
-        case Kind.QUEUE:
-            return create_queue(spec)
-        case _:
-            assert_never(spec.kind)
 
 
 def open_sender(

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import mmap
 import os
-import sys
 from typing import Final
 
 from pipeflow.errors import ChannelClosed, PeerLost
 from pipeflow.transports.base import (
     NOTHING,
-    ChannelSpec,
     Frame,
     FrameKind,
     Nothing,
@@ -39,8 +37,6 @@ from pipeflow.transports.frames import (
 )
 from pipeflow.transports.outgoing import Incoming, Outgoing
 
-_PIPE_BYTES: Final = 2**20
-_F_SETPIPE_SZ: Final = 1031
 #: The block that a reader reads into; larger frames get one of their own.
 _BLOCK_BYTES: Final = 256 * 1024
 _IOV_MAX: Final = 512
@@ -50,25 +46,6 @@ _pack_plain: Final = PLAIN_HEADER.pack
 _unpack_plain: Final = PLAIN_HEADER.unpack_from
 #: Frames with bodies below this, in bytes, are joined before they are written.
 _JOINED_BELOW: Final = 64 * 1024
-
-
-def create_pipe(spec: ChannelSpec) -> Ends:
-    """Make the pipe. Its ends do not block, and programs that are started do not inherit them.
-
-    Raises:
-        OSError: No descriptors are left.
-    """
-    read, write = os.pipe()
-    os.set_blocking(read, False)
-    os.set_blocking(write, False)
-    if sys.platform == "linux":
-        import fcntl
-
-        try:
-            fcntl.fcntl(write, _F_SETPIPE_SZ, _PIPE_BYTES)
-        except OSError:
-            pass  # the user has used up what pipes may take: 64 KiB work as well, more slowly
-    return Ends(spec=spec, read=read, write=write)
 
 
 class PipeSender(Outgoing):

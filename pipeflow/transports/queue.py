@@ -9,16 +9,14 @@ frame too large for a message has its body in a slot of its writer's pool.
 from __future__ import annotations
 
 import os
-import socket
-import sys
 from collections.abc import Sequence
 from typing import Final
 
 from pipeflow.errors import ChannelClosed, PeerLost, ProtocolError
-from pipeflow.transports.base import ChannelSpec, Frame, FrameKind, Packet
+from pipeflow.transports.base import Frame, FrameKind, Packet
 from pipeflow.transports.bell import Bell
 from pipeflow.transports.counters import ChannelCounters, WriterCell
-from pipeflow.transports.ends import Ends
+from pipeflow.transports.ends import SEQPACKET, Ends
 from pipeflow.transports.frames import (
     HEADER,
     Flag,
@@ -35,26 +33,9 @@ from pipeflow.transports.outgoing import Incoming, Outgoing
 from pipeflow.transports.slots import SlotPool
 from pipeflow.transports.views import Views
 
-_SEQPACKET: Final = sys.platform == "linux"
 #: The longest message; where there are only datagrams the kernel takes far less (not tested).
-MESSAGE_BYTES: Final = 64 * 1024 if _SEQPACKET else 2048
-_BUFFER_BYTES: Final = 2**20
+MESSAGE_BYTES: Final = 64 * 1024 if SEQPACKET else 2048
 _MOST_PARTS: Final = 512
-
-
-def create_queue(spec: ChannelSpec) -> Ends:
-    """Make the socket pair; each process that writes or reads inherits its side.
-
-    Raises:
-        OSError: No descriptors are left.
-    """
-    kind = socket.SOCK_SEQPACKET if _SEQPACKET else socket.SOCK_DGRAM
-    reader, writer = socket.socketpair(socket.AF_UNIX, kind)
-    for end in (reader, writer):
-        end.setblocking(False)
-        # The kernel grants as much of it as the machine's limits allow.
-        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
-    return Ends(spec=spec, read=reader.detach(), write=writer.detach())
 
 
 class QueueSender(Outgoing):

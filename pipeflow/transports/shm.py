@@ -8,13 +8,16 @@ so what it holds outlives any worker; each worker lends out the slots of its own
 from __future__ import annotations
 
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from pipeflow.transports.backing import Backing, create_backing
 from pipeflow.transports.holdings import Holdings
 from pipeflow.transports.layout import MAX_SLOTS, ArenaHandle, Maps, Usage, fitted
-from pipeflow.transports.slots import SlotPool
-from pipeflow.transports.views import Views
 from pipeflow.values import dataclass, replace
+
+if TYPE_CHECKING:
+    from pipeflow.transports.slots import SlotPool
+    from pipeflow.transports.views import Views
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,11 +147,15 @@ class Share:
     @cached_property
     def pool(self) -> SlotPool:
         """What this worker lends out."""
+        from pipeflow.transports.slots import SlotPool  # the supervisor lends nothing
+
         return SlotPool(self._maps, self._holdings, self._worker)
 
     @cached_property
     def views(self) -> Views:
         """What this worker gets to see."""
+        from pipeflow.transports.views import Views  # nor does it look into anything
+
         return Views(self._maps, self._holdings)
 
     def is_pinched(self, worker: int) -> bool:

@@ -15,7 +15,8 @@ from pipeflow.errors import Finding, Location, MachineError, Severity
 from pipeflow.executors.base import Listener, RunOptions
 from pipeflow.planner.plan import Machine, Plan
 from pipeflow.spec.pipeline import Call, Edge, Pipeline, PortRef, Stage
-from pipeflow.spec.stage_type import CallFacts, Shape
+from pipeflow.spec.shapes import Shape
+from pipeflow.spec.stage_type import CallFacts
 from pipeflow.telemetry.events import Event, RunFinished, RunStarted
 from pipeflow.telemetry.report import Ledger, Report, RunFacts, StageFacts, Status
 

@@ -115,6 +115,13 @@ def test_a_full_disk_is_no_reason_to_go_on_past_items(message: str) -> None:
     assert lines[-1] == ("  hint: no item is to blame: make room on that disk, and run again")
 
 
+@pytest.mark.parametrize("phase", ["constructor", "finish", "close"])
+def test_a_full_disk_has_its_hint_where_no_item_is_in_hand(phase: str) -> None:
+    full = replace(ERROR, phase=phase, item="", message="[Errno 28] No space left on device: 'x'")
+
+    assert told(full)[-1] == "  hint: make room on that disk, and run again"
+
+
 @pytest.mark.parametrize(("file", "hinted"), [(f"sub/{FILE}", True), (FILE, False)])
 def test_what_is_missing_where_the_command_was_started_may_lie_beside_the_file(
     file: str, hinted: bool

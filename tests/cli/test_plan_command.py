@@ -59,6 +59,15 @@ def test_the_json_holds_each_warning_once_and_nothing_else_is_said() -> None:
     assert (codes, err) == (["unread-output", "capacity-lowered"], "")
 
 
+def test_a_warning_has_one_form_in_the_json_of_all_commands() -> None:
+    _, planned, _ = play("plan", "--format", "json", "doubtful.yaml")
+    _, validated, _ = play("validate", "--format", "json", "doubtful.yaml")
+
+    rows = json.loads(validated)
+    assert [row["code"] for row in rows] == ["unread-output"]
+    assert rows[0] in json.loads(planned)["warnings"]
+
+
 @pytest.mark.parametrize("command", ["plan", "validate"])
 @pytest.mark.parametrize(
     ("environ", "colored"),

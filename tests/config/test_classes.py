@@ -9,7 +9,7 @@ import pytest
 from pipeflow.config.nodes import Map, Node
 from pipeflow.config.reader import read_text
 from pipeflow.config.stage.call_check import check_parameters
-from pipeflow.spec.stage_type import Shape
+from pipeflow.spec.shapes import Shape
 from tests.config.parts import facts
 
 SHAPES = """

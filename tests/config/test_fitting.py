@@ -12,6 +12,10 @@ SHARE = Option(name="share", types=(OptionType.NUMBER,), minimum=0.5)
 LEVEL = Option(name="level", types=(OptionType.STRING,), choices=("low", "high"), default="high")
 LIVE = Option(name="live", types=(OptionType.BOOLEAN,))
 WIDTH = Option(name="width", types=(OptionType.INTEGER,), default=None, examples=([1], 256))
+CUTS = Option(name="cuts", types=(OptionType.EXPRESSIONS,))
+KEY = Option(name="key", types=(OptionType.EXPRESSION,))
+FILE = Option(name="file", types=(OptionType.PATH,))
+REST = Option(name="rest", types=(OptionType.MAPPING,))
 NAMES = Option(name="names", types=(OptionType.LIST,), examples=(["a"],))
 
 
@@ -26,7 +30,11 @@ NAMES = Option(name="names", types=(OptionType.LIST,), examples=(["a"],))
         (LEVEL, "loud", "level: high"),
         (LIVE, 7, "live: true"),
         (WIDTH, None, "width: 256"),
-        (NAMES, 3, ""),
+        (NAMES, 3, "names: [a]"),
+        (CUTS, "item > 2", "cuts: {name: 'item[\"id\"]'}"),
+        (KEY, [1], "key: 'item[\"id\"]'"),
+        (FILE, 3, "file: data/file"),
+        (REST, 3, ""),
     ],
 )
 def test_the_hint_is_as_near_as_can_be_told(option: Option, value: object, hint: str) -> None:

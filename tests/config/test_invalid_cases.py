@@ -125,3 +125,12 @@ def test_mistakes_in_scalar_key_edge_call_and_parameter_show_all_at_once() -> No
         "unknown-parameter",
         "unknown-key",
     ]
+
+
+@pytest.mark.parametrize("path", INVALID, ids=lambda path: path.stem)
+def test_every_mistake_has_a_hint(path: Path) -> None:
+    lines = head(path)
+
+    following = zip(lines, [*lines[1:], ""], strict=True)
+    without = [one for one, two in following if not (one + two).count("  hint: ")]
+    assert without == []

@@ -98,7 +98,7 @@ def test_what_the_command_line_says_is_shown_under_its_mistakes_but_for_secrets(
     told = render_text(loaded.findings, loaded.sources)
     assert "stages.load.replicas=many\n      |                      ^^^^" in told
     assert "size=big\n      |      ^^^" in told
-    assert "sise=***" in told
+    assert "    2 | sise\n      | ^^^^\n  hint: did you mean 'size'?" in told
     assert "key=***" in told
     assert "hunter" not in told
 

@@ -15,7 +15,7 @@ from pipeflow.config.stage.program import judge_program
 from pipeflow.errors import Finding
 from pipeflow.spec.pipeline import Stage
 from pipeflow.spec.program import ItemFormat, Program, ProgramMode
-from pipeflow.spec.stage_type import Shape
+from pipeflow.spec.shapes import Shape
 from pipeflow.stages.registry import stage_types
 
 

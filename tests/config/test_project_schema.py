@@ -12,7 +12,8 @@ from jsonschema import Draft7Validator
 from pipeflow.config.load import load
 from pipeflow.config.own_project import read_project
 from pipeflow.config.schema.project import ports_of, project_schema
-from pipeflow.spec.stage_type import Role, Shape, StageType
+from pipeflow.spec.shapes import Role, Shape
+from pipeflow.spec.stage_type import StageType
 from pipeflow.stages.registry import stage_types
 
 PROJECT = Path(__file__).parents[1] / "editor/project"

@@ -11,8 +11,9 @@ from pipeflow.config.nodes import Map
 from pipeflow.config.reader import read_text
 from pipeflow.config.shape import Shape, check_shape
 from pipeflow.spec.options import Option, OptionType
-from pipeflow.spec.stage_type import Role, StageType
-from pipeflow.spec.stage_type import Shape as WorkShape
+from pipeflow.spec.shapes import Role
+from pipeflow.spec.shapes import Shape as WorkShape
+from pipeflow.spec.stage_type import StageType
 
 TYPES = {
     "pick": StageType(

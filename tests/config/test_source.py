@@ -12,7 +12,7 @@ from pipeflow.config.problem import Problem
 from pipeflow.config.source import Inspected, hidden_modules, inspect_call
 from pipeflow.config.stage.call_check import check_parameters
 from pipeflow.errors import Location
-from pipeflow.spec.stage_type import Shape
+from pipeflow.spec.shapes import Shape
 from tests.config.parts import facts
 
 IMAGING = """\

@@ -10,7 +10,8 @@ from pipeflow.errors import Location
 from pipeflow.planner.plan import EdgePlan, Machine, Plan, StagePlan
 from pipeflow.spec.pipeline import Call, Edge, Pipeline, PortRef, Stage, Use
 from pipeflow.spec.policies import ErrorPolicy, Limits, OnError
-from pipeflow.spec.stage_type import CallFacts, Role, Shape, StageType
+from pipeflow.spec.shapes import Role, Shape
+from pipeflow.spec.stage_type import CallFacts, StageType
 
 MACHINE = Machine(cores=4, memory=8 * 2**30, processes=1000, descriptors=4096)
 

@@ -10,8 +10,9 @@ from pipeflow.errors import Severity
 from pipeflow.planner.checks import check
 from pipeflow.spec.pipeline import Call, Pipeline
 from pipeflow.spec.policies import Broadcast, ByKey, OnError
+from pipeflow.spec.shapes import Shape
 from pipeflow.spec.shared import Shared, SharedKind, SharedRef
-from pipeflow.spec.stage_type import CallFacts, Shape, StageType
+from pipeflow.spec.stage_type import CallFacts, StageType
 from tests.planner.building import (
     FILES,
     FLAT_MAP,

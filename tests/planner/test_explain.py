@@ -79,7 +79,7 @@ stages
 
 def test_the_json_goes_by_names_and_can_be_written() -> None:
     plan = make_plan(photos(), MACHINE)
-    shown = plan_json(plan, plan.warnings)
+    shown = plan_json(plan)
 
     again = json.loads(json.dumps(shown))
     assert again["processes"] == 13
@@ -120,7 +120,6 @@ def test_the_json_goes_by_names_and_can_be_written() -> None:
         "ordered": True,
         "at": "p.yaml:6:52",
     }
-    assert [warning["code"] for warning in again["warnings"]] == ["unread-output"]
     assert [note.split(":")[0] for note in again["notes"]] == [
         "stage 'off' is disabled",
         "replicas of 'load'",
@@ -208,7 +207,7 @@ def test_a_long_policy_is_told_in_full() -> None:
     plan = make_plan(pipeline(stage("find"), stage("load", "find", on_error=policy)), MACHINE)
 
     assert "on error: skip after 3 retries from 0.2 s on, at most 0.5%" in plan_text(plan)
-    told = plan_json(plan, ())["stages"]
+    told = plan_json(plan)["stages"]
     assert isinstance(told, list)
     assert {key: told[1][key] for key in ("on_error", "retries", "backoff_s", "budget")} == {
         "on_error": "skip",
@@ -231,6 +230,6 @@ def test_shared_state_is_shown_with_who_uses_it_and_the_manager_is_counted() -> 
     assert "seen  dict                       in the manager process" in text
     assert "grid  array of float32, 2 x 256  in shared memory" in text
     assert plan.memory == MACHINE.memory // 2 - 2048
-    shown: Any = plan_json(plan, ())
+    shown: Any = plan_json(plan)
     assert [each["stages"] for each in shown["shared"]] == [["load"], ["load"]]
     assert (shown["processes"], shown["shared"][1]["bytes"]) == (3, 2048)

@@ -12,7 +12,7 @@ from pipeflow.planner.make import make_plan, only_to
 from pipeflow.planner.plan import Machine, Plan
 from pipeflow.spec.pipeline import Pipeline
 from pipeflow.spec.policies import Batching, Capacity, OnError, Resources
-from pipeflow.spec.stage_type import Role
+from pipeflow.spec.shapes import Role
 from tests.planner.building import (
     FILES,
     FILTER,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeflow.spec.options import Option, OptionType
-from pipeflow.spec.stage_type import Role, Shape
+from pipeflow.spec.shapes import Role, Shape
 from pipeflow.stages.author import stream
 from pipeflow.stages.declare import Declaration, declaration_of, operator
 

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from pipeflow.spec.stage_type import Role, Shape
+from pipeflow.spec.shapes import Role, Shape
 from pipeflow.stages import registry
 from pipeflow.stages.author import STREAM_MARK
 from pipeflow.stages.manual import manual_page

@@ -13,7 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeflow.runtime.failures import traceback_of
 from pipeflow.stages.sinks import files as files_module
+from pipeflow.stages.work import Work
 from tests.stages.working import feed, given, sink, source, until_true
 
 ROWS = [{"n": n, "text": f"row {n}", "half": n / 2} for n in range(10)]
@@ -42,6 +44,30 @@ def test_a_parquet_file_that_a_full_disk_cut_short_is_closed_without_a_second_fa
     refused = feed(sink("parquet.write", path=path, row_group=10), ROWS, whole=False)
 
     assert refused == ["[Errno 28] No space left on device"]
+
+
+def _write_all(work: Work, rows: list[Any]) -> None:
+    """Give the rows as one item; ``close`` has nothing to add to what fails."""
+    assert work.call is not None
+    assert work.finish is not None
+    assert work.close is not None
+    try:
+        work.call(rows)
+        work.finish()
+    except OSError:
+        work.close()
+        raise
+    work.close()
+
+
+@pytest.mark.parametrize("row_group", [3, 100])
+def test_a_full_disk_is_told_in_one_line_without_the_frames_of_arrow(row_group: int) -> None:
+    # A list is packed as it comes; the rest when the input ends.
+    with pytest.raises(OSError, match="No space left on device: '/dev/full'") as caught:
+        _write_all(sink("parquet.write", path="/dev/full", row_group=row_group), ROWS)
+
+    assert '  File "pyarrow' not in (told := traceback_of(caught.value))
+    assert "site-packages" not in told
 
 
 def test_parquet_gives_columns_and_tables_of_any_size(path: str) -> None:

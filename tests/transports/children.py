@@ -14,10 +14,10 @@ from typing import Any, Final, NoReturn
 
 from pipeflow.transports.base import ChannelSpec, Frame, FrameKind, Kind, Receiver, Sender
 from pipeflow.transports.bell import Bell
-from pipeflow.transports.channel import create_ends, open_receiver, open_sender
+from pipeflow.transports.channel import open_receiver, open_sender
 from pipeflow.transports.codec import Decoder, Encoder
 from pipeflow.transports.counters import ChannelCounters
-from pipeflow.transports.ends import Ends
+from pipeflow.transports.ends import Ends, create_ends
 from pipeflow.transports.shm import Arena, Share
 from pipeflow.transports.waiting import await_frames, await_room
 

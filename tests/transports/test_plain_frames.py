@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from pipeflow.errors import PeerLost, ProtocolError
 from pipeflow.transports.base import NOTHING, ChannelSpec, FrameKind, Kind, Packet
 from pipeflow.transports.counters import ChannelCounters
-from pipeflow.transports.pipe import PipeReceiver, PipeSender, create_pipe
+from pipeflow.transports.ends import create_ends
+from pipeflow.transports.pipe import PipeReceiver, PipeSender
 
 SPEC = ChannelSpec(number=5, kind=Kind.PIPE, capacity=1000)
 #: How a frame came, its meta, its items and their cost.
@@ -26,7 +27,7 @@ LONG = "x" * 70_000
 @contextmanager
 def channel(*, attempt: int = 1) -> Iterator[tuple[PipeSender, PipeReceiver, ChannelCounters, int]]:
     """Both ends, their counters, and what the writer writes to; the reader is of attempt 1."""
-    ends, counters = create_pipe(SPEC), ChannelCounters.private(SPEC)
+    ends, counters = create_ends(SPEC), ChannelCounters.private(SPEC)
     sender = PipeSender(ends, counters, attempt)
     receiver = PipeReceiver(ends, counters, 1, None)
     try:

@@ -18,7 +18,7 @@ from pipeflow.config.schema.nodes import (
 )
 from pipeflow.config.schema.snippets import NEW_INPUTS
 from pipeflow.spec.language import ARGUMENT_PATTERN, EDGE, NAME_PATTERN, STAGE
-from pipeflow.spec.pipeline import OUT
+from pipeflow.spec.ports import OUT
 
 _PORT_PATTERN: Final = rf"^{NAME_PATTERN}(\.{NAME_PATTERN})?$"
 #: What names an output.

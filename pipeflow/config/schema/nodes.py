@@ -14,7 +14,6 @@ How they are built follows from what ``yaml-language-server`` does with them, re
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
@@ -298,5 +297,11 @@ def _flow(value: object) -> str:
             return value
         case str() if '"' in value and "'" not in value:
             return f"'{value}'"
+        case bool() | None:
+            return {True: "true", False: "false", None: "null"}[value]
+        case int():
+            return str(value)
         case _:
+            import json  # slow to load, and only few values need it
+
             return json.dumps(value, ensure_ascii=False)

@@ -14,7 +14,8 @@ from pipeflow.config.schema.nodes import (
     plain_text,
 )
 from pipeflow.spec.language import STAGE
-from pipeflow.spec.stage_type import Shape, StageType
+from pipeflow.spec.shapes import Shape
+from pipeflow.spec.stage_type import StageType
 
 
 def use_schema(stage_types: Mapping[str, StageType]) -> Schema:

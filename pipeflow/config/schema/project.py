@@ -19,8 +19,9 @@ from pipeflow.config.schema.operators import with_schema
 from pipeflow.config.schema.own import Own
 from pipeflow.config.schema.root import pipeline_schema
 from pipeflow.spec.language import STAGE
-from pipeflow.spec.pipeline import ERRORS, UNMATCHED, Pipeline, PortRef
+from pipeflow.spec.pipeline import Pipeline, PortRef
 from pipeflow.spec.policies import OnError
+from pipeflow.spec.ports import ERRORS, UNMATCHED
 from pipeflow.spec.stage_type import CallFacts, Parameter, StageType
 from pipeflow.values import replace
 

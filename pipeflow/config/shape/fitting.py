@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from pipeflow.spec.options import Option, OptionType
 
 _NUMBERS: Final = frozenset({OptionType.INTEGER, OptionType.NUMBER})
+
+#: For options without an example of their own.
+_EXAMPLES: Final[Mapping[OptionType, object]] = {
+    OptionType.EXPRESSION: """'item["id"]'""",
+    OptionType.EXPRESSIONS: {"name": """'item["id"]'"""},
+    OptionType.PATH: "data/file",
+}
 
 
 def fitting(option: Option, value: object) -> str:
@@ -36,6 +43,8 @@ def _candidates(option: Option, value: object) -> Iterator[object]:
         yield 1 if option.minimum is None else max(1, _whole(option.minimum))
     if OptionType.BOOLEAN in option.types:
         yield True
+    yield from option.examples
+    yield from (example for kind, example in _EXAMPLES.items() if kind in option.types)
 
 
 def _whole(bound: float) -> float:
@@ -43,4 +52,12 @@ def _whole(bound: float) -> float:
 
 
 def _spelled(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    match value:
+        case str():
+            return value
+        case list() | tuple():
+            return f"[{', '.join(map(_spelled, value))}]"
+        case dict():
+            return f"{{{', '.join(f'{key}: {_spelled(each)}' for key, each in value.items())}}}"
+        case _:
+            return json.dumps(value)

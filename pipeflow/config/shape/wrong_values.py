@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from pipeflow.config.nodes import Map, Node, Scalar, Seq, TreePath
@@ -10,7 +11,7 @@ from pipeflow.config.shape.declared import Declared
 from pipeflow.config.shape.fitting import fitting
 from pipeflow.config.shape.wording import got, mended, special_case, subject, wrong_quantity
 from pipeflow.errors import Finding
-from pipeflow.spec.options import Option
+from pipeflow.spec.options import Option, OptionType
 from pipeflow.spec.table import expected
 
 if TYPE_CHECKING:
@@ -64,13 +65,26 @@ def _problem(declared: Declared, path: TreePath, node: Node, error: ValidationEr
     return Problem(
         code=_CODES.get(str(error.validator), "bad-value"),
         problem=f"{name} {due}, got {got(node)}",
-        hint=mended(node, option) or _fitting(node, option),
+        hint=mended(node, option) or _fitting(declared, path, node, schema),
     )
 
 
-def _fitting(node: Node, option: Option | None) -> str:
+def _fitting(declared: Declared, path: TreePath, node: Node, schema: Mapping[str, object]) -> str:
+    """A value that would fit, behind its key."""
+    option, around = declared.option_at(path), declared.option_at(path[:-1])
     value = node.value if isinstance(node, Scalar) else None
-    return "" if option is None else fitting(option, value)
+    if option is not None:
+        return fitting(option, value)
+    if around is not None and OptionType.EXPRESSIONS in around.types:
+        return fitting(Option(name=str(path[-1]), types=(OptionType.EXPRESSION,)), value)
+    match path[-1], schema:
+        case str(key), {"type": str() | list() as kinds} if "array" in kinds and value is not None:
+            assert isinstance(node, Scalar)
+            return f"{key}: [{node.text}]"
+        case int(), {"minimum": int() | float() as least}:
+            return f"a number such as {least:g}"
+        case _:
+            return ""
 
 
 def _filled(option: Option | None) -> str:

@@ -9,7 +9,8 @@ from pipeflow.config.annotations import Misfit, fitted
 from pipeflow.config.nodes import Node
 from pipeflow.config.problem import Problem
 from pipeflow.errors import Location
-from pipeflow.spec.stage_type import CallFacts, Parameter, Shape
+from pipeflow.spec.shapes import Shape
+from pipeflow.spec.stage_type import CallFacts, Parameter
 from pipeflow.suggest import did_you_mean
 from pipeflow.values import dataclass
 

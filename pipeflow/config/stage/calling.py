@@ -12,7 +12,7 @@ from pipeflow.errors import Severity
 from pipeflow.spec.pipeline import Call, Stage, Use
 from pipeflow.spec.policies import DEFAULT_CONCURRENCY, Batching
 from pipeflow.spec.program import Program
-from pipeflow.spec.stage_type import Role, Shape
+from pipeflow.spec.shapes import Role, Shape
 from pipeflow.values import replace
 
 #: Annotations of what stream functions take, and no item is.

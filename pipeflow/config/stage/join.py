@@ -58,7 +58,8 @@ def _within(cursor: Cursor) -> tuple[int | None, float | None]:
         return cursor.integer("within"), None
     seconds = cursor.duration("within")
     if seconds is not None and seconds <= 0:
-        cursor.findings.error(node, "out-of-range", "'within' must be more than nothing")
+        problem = "'within' must be more than nothing"
+        cursor.findings.error(node, "out-of-range", problem, "within: 5s, or a number of items")
         return DEFAULT_WITHIN_ITEMS, None
     return (DEFAULT_WITHIN_ITEMS, None) if seconds is None else (None, seconds)
 

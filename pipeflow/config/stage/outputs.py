@@ -7,7 +7,8 @@ import re
 from pipeflow.config.cursor import Cursor
 from pipeflow.config.nodes import Map, Scalar, Seq
 from pipeflow.spec.language import ERROR_POLICY, NAME_PATTERN, STAGE
-from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED, Call, Use
+from pipeflow.spec.pipeline import Call, Use
+from pipeflow.spec.ports import ERRORS, OUT, UNMATCHED
 from pipeflow.spec.program import Program
 
 
@@ -41,7 +42,9 @@ def read_outputs(cursor: Cursor, work: Call | Use | Program) -> tuple[str, ...]:
                 "'unmatched' with named inputs",
             )
         elif name in names:
-            cursor.findings.error(item, "duplicate-name", f"output port '{name}' is listed twice")
+            problem = f"output port '{name}' is listed twice"
+            hint = "take one of them out: any number of stages may read it"
+            cursor.findings.error(item, "duplicate-name", problem, hint)
         else:
             names.append(name)
     return tuple(names)

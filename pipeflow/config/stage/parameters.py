@@ -107,7 +107,8 @@ def _option_value(option: Option, node: Node, findings: Findings) -> object:
         if OptionType.EXPRESSION in kinds:
             _check_expression(option.name, node, option, findings)
     if isinstance(value, float) and not math.isfinite(value):
-        findings.error(node, "out-of-range", f"'{option.name}' must be finite, got {node.text}")
+        problem = f"'{option.name}' must be finite, got {node.text}"
+        findings.error(node, "out-of-range", problem, f"a number: {option.name}: 1.5")
     elif (
         OptionType.INTEGER in kinds and OptionType.NUMBER not in kinds and isinstance(value, float)
     ):
@@ -129,9 +130,11 @@ def _quantity(
         findings.add(quantity, node.at, node.length)
         return node.value
     if option.minimum is not None and quantity < option.minimum:
-        least = f"{option.minimum:g} bytes"
+        least, written = f"{option.minimum:g} bytes", f"{option.minimum:g}B"
         if kind is OptionType.DURATION:
-            least = f"{option.minimum:g}s" if option.minimum >= 1 else f"{option.minimum * 1e3:g}ms"
+            in_seconds = option.minimum >= 1
+            written = f"{option.minimum:g}s" if in_seconds else f"{option.minimum * 1e3:g}ms"
+            least = written
         problem = f"'{option.name}' must be at least {least}, got {node.text}"
-        findings.error(node, "out-of-range", problem)
+        findings.error(node, "out-of-range", problem, f"{option.name}: {written}")
     return quantity

@@ -37,7 +37,9 @@ def read_program(cursor: Cursor, search_path: str) -> Program | None:
     command = tuple(_spelled(word) for word in words.items)
     first = words.items[0]
     if not command[0]:
-        cursor.findings.error(first, "bad-run", "the name of the program is empty")
+        problem = "the name of the program is empty"
+        hint = "the program comes first, its arguments behind it: run: [sort, -n]"
+        cursor.findings.error(first, "bad-run", problem, hint)
         return None
     for word, text in zip(words.items, command, strict=True):
         _judge_argument(cursor, word, text)
@@ -146,7 +148,9 @@ def _spelled(node: Node) -> str:
 
 def _judge_argument(cursor: Cursor, node: Node, text: str) -> None:
     if "\0" in text:
-        cursor.findings.error(node, "bad-run", "an argument of a program cannot hold a NUL")
+        problem = "an argument of a program cannot hold a NUL"
+        hint = "no program could get it: its arguments end at one"
+        cursor.findings.error(node, "bad-run", problem, hint)
     if any(one in text for one in _FILLED_IN):
         doubt = Problem(
             code="bad-run",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipeflow.spec.pipeline import Stage, Use
 from pipeflow.spec.program import Program, ProgramMode
-from pipeflow.spec.stage_type import Role, Shape
+from pipeflow.spec.shapes import Role, Shape
 
 
 def operator_without_items(stage: Stage) -> str:

@@ -23,6 +23,7 @@ from pipeflow.planner.plan import Plan
 from pipeflow.runtime.board import BUSY_NS
 from pipeflow.runtime.flow.mailbox import Mailbox
 from pipeflow.runtime.flow.refused import ReadersGone
+from pipeflow.runtime.loading import load_for
 from pipeflow.runtime.loops.base import GOES_ON, WAITS, StageLoop
 from pipeflow.runtime.loops.pick import make_loop
 from pipeflow.runtime.loops.stopped import failure_of
@@ -106,6 +107,7 @@ class _InlineRun:
 
     def _load_all(self) -> bool:
         """Load every replica's code, readers first; whether all of it could be."""
+        load_for(self._plan)
         if any(turn.stage.program is not None for turn in self._turns):
             from pipeflow.runtime.programs.missing import missing_program
 

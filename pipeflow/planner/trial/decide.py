@@ -12,18 +12,10 @@ from pipeflow.planner.shared import with_stages
 from pipeflow.planner.traits import without_letters
 from pipeflow.planner.trial.findings import disabled, trial_findings
 from pipeflow.planner.trial.way import Way, find_way
-from pipeflow.spec.pipeline import (
-    OUT,
-    Call,
-    Edge,
-    Expected,
-    FileTest,
-    Given,
-    Pipeline,
-    PortRef,
-    Stage,
-)
-from pipeflow.spec.stage_type import CallFacts, Shape
+from pipeflow.spec.pipeline import Call, Edge, Expected, FileTest, Given, Pipeline, PortRef, Stage
+from pipeflow.spec.ports import OUT
+from pipeflow.spec.shapes import Shape
+from pipeflow.spec.stage_type import CallFacts
 from pipeflow.values import dataclass, replace
 
 #: The module whose ``given`` and ``Collector`` stand in for stages; nothing here imports it.

@@ -8,7 +8,8 @@ from pipeflow.errors import Finding, Location
 from pipeflow.planner.listing import listed
 from pipeflow.planner.traits import ports_of
 from pipeflow.planner.trial.way import Way, find_way, sources_of, upstream
-from pipeflow.spec.pipeline import ERRORS, Expected, FileTest, Given, Pipeline, PortRef, Stage
+from pipeflow.spec.pipeline import Expected, FileTest, Given, Pipeline, PortRef, Stage
+from pipeflow.spec.ports import ERRORS
 from pipeflow.suggest import did_you_mean
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pipeflow.planner.traits import answers
-from pipeflow.spec.pipeline import OUT, Call, Edge, FileTest, Given, Pipeline, PortRef, Stage, Use
+from pipeflow.spec.pipeline import Call, Edge, FileTest, Given, Pipeline, PortRef, Stage, Use
+from pipeflow.spec.ports import OUT
 from pipeflow.spec.program import Program
-from pipeflow.spec.stage_type import Role
+from pipeflow.spec.shapes import Role
 from pipeflow.values import dataclass
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeflow.planner.plan import (
     NAMED_JOINS,
@@ -28,19 +28,19 @@ from pipeflow.runtime.flow.inlets import LOT_MOST, LOT_SHARE, InChannel, InPort,
 from pipeflow.runtime.flow.joins import Join as Joiner
 from pipeflow.runtime.flow.keyed import KeyJoin, PickKey, UnopenedKeys
 from pipeflow.runtime.flow.latest import Latest
-from pipeflow.runtime.flow.mailbox import DropEdge, Mailbox
 from pipeflow.runtime.flow.merging import Merge, Straight
 from pipeflow.runtime.flow.outbox import Outbox
 from pipeflow.runtime.flow.ports import OutPort
-from pipeflow.runtime.flow.recounting import Recounter
 from pipeflow.runtime.flow.targets import BATCH_ITEMS, OutChannel, Spread, Target
 from pipeflow.runtime.flow.unit_order import in_one_order
 from pipeflow.runtime.flow.wiring import ChannelPlan
 from pipeflow.runtime.flow.zipping import ZipById, ZipByPosition
 from pipeflow.spec.policies import ArrayMode, OnError, Overflow
-from pipeflow.stages.expression import compile_expression
 from pipeflow.transports.base import Kind, Receiver, Sender
 from pipeflow.transports.unloadable import Unloadable
+
+if TYPE_CHECKING:
+    from pipeflow.runtime.flow.mailbox import DropEdge
 
 #: Opens the reading end of a channel for its reader of that number.
 OpenReceiver = Callable[[ChannelPlan, int], Receiver]
@@ -119,7 +119,11 @@ def _collector(plan: Plan, edge: EdgePlan, replica: int, board: Board) -> Collec
         for worker in plan.workers_of(stage)
     ]
     by_unit = edge.route is Route.BY_UNIT
-    kind = Recounter if edge.recounted else Collector
+    kind = Collector
+    if edge.recounted:
+        from pipeflow.runtime.flow.recounting import Recounter  # few edges are
+
+        kind = Recounter
     return kind(
         writers=_writers(plan, edge),
         lanes=edge.lanes,
@@ -205,6 +209,8 @@ def _join(
 
 def join_key(plan: Plan, edge: EdgePlan) -> PickKey:
     """What gives the key of a joined input's items; who made a mistake is told which input."""
+    from pipeflow.stages.expression import compile_expression
+
     evaluate = compile_expression(edge.key, plan.parameters)
 
     def key_of(payload: Any) -> Any:
@@ -276,6 +282,8 @@ def _drop_edge(
     ends: Sequence[Sender],
     row: memoryview,
 ) -> DropEdge:
+    from pipeflow.runtime.flow.mailbox import DropEdge, Mailbox  # few edges drop
+
     newest = edge.overflow is Overflow.DROP_NEWEST
     if edge.route in {Route.KEY, Route.BROADCAST, Route.BY_UNIT}:
         boxes = [
@@ -303,7 +311,9 @@ def _pick_key(plan: Plan, edge: EdgePlan) -> Callable[[Any], int] | None:
     """Which replica an item's key belongs to."""
     if edge.route is not Route.KEY:
         return None
-    from pipeflow.stages.keys import KnownKeys  # it loads much that other edges do not need
+    # They load much that other edges do not need.
+    from pipeflow.stages.expression import compile_expression
+    from pipeflow.stages.keys import KnownKeys
 
     reader = plan.stages[edge.target]
     evaluate = compile_expression(edge.key, plan.values_for(reader))

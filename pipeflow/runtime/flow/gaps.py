@@ -11,7 +11,7 @@ kept from there on, one may have passed units that another will never end.
 from __future__ import annotations
 
 from pipeflow.planner.plan import EdgePlan, Join, Numbering, Parts, Plan, StagePlan
-from pipeflow.spec.pipeline import ERRORS
+from pipeflow.spec.ports import ERRORS
 
 
 def leave_gaps(plan: Plan, edge: EdgePlan) -> frozenset[int]:

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeflow.errors import PipeflowError
 from pipeflow.planner.plan import Numbering
@@ -24,7 +24,6 @@ from pipeflow.runtime.flow.dealing import Dealing
 from pipeflow.runtime.flow.express import Encoder, Express
 from pipeflow.runtime.flow.joins import ends_around
 from pipeflow.runtime.flow.keeping import Keeping
-from pipeflow.runtime.flow.mailbox import Mailbox
 from pipeflow.runtime.flow.outlets import Outlets, end_target
 from pipeflow.runtime.flow.placing import Placing
 from pipeflow.runtime.flow.ports import OutPort, Place
@@ -32,8 +31,11 @@ from pipeflow.runtime.flow.refused import ReadersGone
 from pipeflow.runtime.flow.scattering import Scattering
 from pipeflow.runtime.flow.targets import BATCH_ITEMS, Target
 from pipeflow.runtime.messages import ItemId
-from pipeflow.spec.pipeline import ERRORS
+from pipeflow.spec.ports import ERRORS
 from pipeflow.transports.base import Sender
+
+if TYPE_CHECKING:
+    from pipeflow.runtime.flow.mailbox import Mailbox
 
 #: Longest time that a finished result stays in a batch while its reader could have it.
 LINGER_S = 0.001

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from pipeflow.errors import PeerClosed
-from pipeflow.runtime.flow.mailbox import Mailbox
 from pipeflow.runtime.flow.ports import OutPort
 from pipeflow.runtime.flow.refused import ReadersGone
 from pipeflow.runtime.flow.targets import OutChannel, Target
-from pipeflow.spec.pipeline import ERRORS
+from pipeflow.spec.ports import ERRORS
 from pipeflow.transports.base import Sender
+
+if TYPE_CHECKING:
+    from pipeflow.runtime.flow.mailbox import Mailbox
 
 
 class Outlets:

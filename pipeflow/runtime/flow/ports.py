@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pipeflow.planner.plan import Route
 from pipeflow.runtime.flow.express import Express
 from pipeflow.runtime.flow.keeping import Keeping
-from pipeflow.runtime.flow.mailbox import DropEdge
 from pipeflow.runtime.flow.targets import Spread, Target
 from pipeflow.runtime.messages import ItemId
+
+if TYPE_CHECKING:
+    from pipeflow.runtime.flow.mailbox import DropEdge
 
 
 class Place(NamedTuple):

@@ -7,13 +7,16 @@ import threading
 from collections.abc import Sequence
 from functools import partial
 from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
 
 from pipeflow.errors import PipeflowError
-from pipeflow.runtime.flow.mailbox import Mailbox
 from pipeflow.runtime.flow.outbox import Outbox
 from pipeflow.runtime.flow.placing import LINGER_S
 from pipeflow.runtime.flow.refused import ReadersGone
 from pipeflow.transports.bell import Bell
+
+if TYPE_CHECKING:
+    from pipeflow.runtime.flow.mailbox import Mailbox
 
 #: Seconds between the second thread's looks at what waits; after the last it sends in any case.
 PATIENCE_S = (LINGER_S, LINGER_S, 2 * LINGER_S, 4 * LINGER_S)

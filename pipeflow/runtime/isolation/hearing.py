@@ -59,7 +59,7 @@ from pipeflow.runtime.messages import (
     RunnerReady,
     RunnerStarted,
 )
-from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED
+from pipeflow.spec.ports import ERRORS, OUT, UNMATCHED
 from pipeflow.transports.codec import half_opened, passed_on
 from pipeflow.values import dataclass, field
 

@@ -10,7 +10,7 @@ from pipeflow.runtime.flow.joins import Calls
 from pipeflow.runtime.flow.keeping import Keeping
 from pipeflow.runtime.flow.outbox import Outbox
 from pipeflow.runtime.isolation.messages import is_quick
-from pipeflow.spec.pipeline import OUT
+from pipeflow.spec.ports import OUT
 
 
 def together(records: Sequence[bytes]) -> Iterator[Sequence[bytes]]:

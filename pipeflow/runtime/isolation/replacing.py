@@ -44,7 +44,7 @@ from pipeflow.runtime.messages import (
     Failure,
     RunnerDied,
 )
-from pipeflow.spec.stage_type import Role
+from pipeflow.spec.shapes import Role
 from pipeflow.values import dataclass
 
 #: For a process that was killed to be gone, in seconds; only the kernel can delay it.

@@ -20,7 +20,7 @@ from pipeflow.runtime.loops.calls import CallLoop, is_many
 from pipeflow.runtime.loops.copies import AsItCame
 from pipeflow.runtime.loops.rows import Halt
 from pipeflow.runtime.loops.tries import Tries
-from pipeflow.spec.pipeline import OUT
+from pipeflow.spec.ports import OUT
 from pipeflow.stages.work import Routed
 from pipeflow.values import dataclass
 

@@ -34,7 +34,7 @@ from pipeflow.runtime.isolation.messages import (
     pack_record,
 )
 from pipeflow.runtime.messages import ItemId, Logged, WorkerReport
-from pipeflow.spec.pipeline import ERRORS, OUT
+from pipeflow.spec.ports import ERRORS, OUT
 from pipeflow.stages.context import StageContext
 from pipeflow.transports.codec import Encoder, Pile
 from pipeflow.transports.slots import SlotPool

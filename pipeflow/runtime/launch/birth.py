@@ -55,6 +55,8 @@ def fork_server(control: socket.socket, descriptors: set[int], *, fresh: bool) -
             _be_server(control.fileno(), descriptors, supervisor, before, fresh=fresh)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    # The copy does so too, whoever comes first: it may be ended by its group at once.
+    ties.quietly(lambda: os.setpgid(pid, pid))
     return pid
 
 

@@ -15,11 +15,9 @@ import resource
 import signal
 import sys
 import threading
-import traceback
 from typing import TYPE_CHECKING, Final
 
 from pipeflow import values
-from pipeflow.planner.plan import Join, Plan, Route
 from pipeflow.runtime.framing import frame
 from pipeflow.runtime.last_words import leave_last_words
 from pipeflow.runtime.launch import image, ties
@@ -45,14 +43,8 @@ _MADE_HERE: Final = (
 def preload() -> None:
     """Import what every worker needs, so that forked ones need not; no code of the user's."""
     importlib.import_module("pipeflow.runtime.worker")
+    importlib.import_module("traceback")  # for when something fails
     values.complete(*_MADE_HERE)
-
-
-def preload_for(plan: Plan) -> None:
-    """Import what the workers of some plans need as well."""
-    joined = any(stage.join is Join.BY_KEY for stage in plan.stages)
-    if joined or any(edge.route is Route.KEY for edge in plan.edges):
-        importlib.import_module("pipeflow.stages.keys")
 
 
 def start(told: tuple[WorkerBrief, ...], channels: tuple[ChannelPlan, ...], layout: Layout) -> int:
@@ -85,6 +77,8 @@ def start(told: tuple[WorkerBrief, ...], channels: tuple[ChannelPlan, ...], layo
 
 def print_last_words() -> None:
     """Show what ended this process unexpectedly, where the supervisor can see it."""
+    import traceback
+
     traceback.print_exc()
     _flush()
 
@@ -95,6 +89,7 @@ def _settle(brief: WorkerBrief) -> None:
     stage = brief.plan.stages[worker.stage]
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN)  # the supervisor decides what they mean
+    ties.call_myself(stage.name, worker.replica if stage.replicas > 1 else None)
     _open_standard_streams()
     leave_last_words(brief.words_fd, brief.worker)
     os.environ.update(stage_environment(stage, worker.replica))
@@ -183,12 +178,14 @@ def main(arguments: list[str]) -> int:
     from pipeflow.runtime.board import lay_out
     from pipeflow.runtime.brief import unpack
     from pipeflow.runtime.flow.wiring import wire
+    from pipeflow.runtime.loading import load_for
 
     ties.close_on_exec()  # what was handed to us is not for the programs that the stage starts
     told = unpack(briefs, pickle.loads(plan))
     # Armed before the exec as well; said again because a loader with privileges would drop it.
     if not ties.die_with_parent(told[0].supervisor_pid):
         return 1
+    load_for(told[0].plan)
     channels = wire(told[0].plan)
     return start(told, channels, lay_out(told[0].plan, channels))
 

@@ -10,26 +10,43 @@ import os
 import pickle
 import signal
 import sys
+from collections.abc import Iterable
 from typing import NoReturn
 
 from pipeflow.planner.plan import Plan
 from pipeflow.runtime.board import lay_out
-from pipeflow.runtime.brief import unpack
+from pipeflow.runtime.brief import WorkerBrief, unpack
 from pipeflow.runtime.flow.wiring import wire
 from pipeflow.runtime.launch import boot, ties
 from pipeflow.runtime.launch.messages import Launch
+from pipeflow.runtime.loading import load_for
 
 
 class SharedPlan:
-    """The plan of the run: read once, before the workers that need it are forked."""
+    """The plan of the run, and what its workers are told: read before these are forked.
+
+    What is read in a copy touches pages that it shares, each of which is copied for it first.
+    """
 
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.plan: Plan | None = pickle.loads(data) if data else None
         self.channels = wire(self.plan) if self.plan is not None else ()
         self.layout = lay_out(self.plan, self.channels) if self.plan is not None else None
+        self._told: dict[int, tuple[WorkerBrief, ...]] = {}
         if self.plan is not None:
-            boot.preload_for(self.plan)
+            load_for(self.plan)
+
+    def read(self, orders: Iterable[Launch]) -> None:
+        """Read what these workers are told, if it is not for a fresh interpreter to read."""
+        for order in orders:
+            if not (order.replace or order.manager):
+                assert self.plan is not None, "the plan comes before the first worker"
+                self._told[order.worker] = unpack(order.brief, self.plan)
+
+    def told(self, order: Launch) -> tuple[WorkerBrief, ...]:
+        """What the workers of an order are told that was read."""
+        return self._told[order.worker]
 
 
 def become_worker(order: Launch, shared: SharedPlan, parent: int, highest: int | None) -> NoReturn:
@@ -50,9 +67,8 @@ def become_worker(order: Launch, shared: SharedPlan, parent: int, highest: int |
             from pipeflow.runtime.shared.manager import run_manager  # few runs have one
 
             os._exit(run_manager(pickle.loads(order.brief)))
-        assert shared.plan is not None, "the plan comes before the first worker"
         assert shared.layout is not None
-        status = boot.start(unpack(order.brief, shared.plan), shared.channels, shared.layout)
+        status = boot.start(shared.told(order), shared.channels, shared.layout)
     except BaseException:  # the boundary of the process: nothing may reach the server
         boot.print_last_words()
     finally:

@@ -45,6 +45,13 @@ class Planned:
     plan: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class LoadOurs:
+    """Import modules of ours that the workers will most likely need; not answered."""
+
+    modules: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preload:
     """Import installed packages, for the workers that come to share. Answered by ``Preloaded``.
@@ -155,5 +162,5 @@ class Taken:
     number: int = 0
 
 
-Request = Planned | Preload | Lend | Launch | AllLaunched | Signal
+Request = Planned | LoadOurs | Preload | Lend | Launch | AllLaunched | Signal
 Reply = Preloaded | Taken | Launched | NotLaunched | Exited

@@ -16,11 +16,13 @@ socket, the kernel's signal at the supervisor's death says the same.
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 import select
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from typing import Final, NoReturn
 
 from pipeflow.runtime.framing import Unframing, frame
@@ -32,6 +34,7 @@ from pipeflow.runtime.launch.messages import (
     Launch,
     Launched,
     Lend,
+    LoadOurs,
     NotLaunched,
     Planned,
     Preload,
@@ -89,6 +92,7 @@ class LaunchServer:
             self._end_all()
 
     def _tie(self) -> None:
+        ties.call_myself("pipeflow-launch")
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
             signal.signal(number, signal.SIG_IGN)  # the supervisor decides what they mean
         signal.signal(signal.SIGTERM, self._on_term)
@@ -118,13 +122,16 @@ class LaunchServer:
             self._arrived += arrived
             if not data:
                 return
-            # Read before the first fork: what is touched between two of them is copied each time.
-            for request in [*requests.feed(data)]:
+            came = [*requests.feed(data)]
+            self._read(came)
+            self._launch_all([each for each in came if isinstance(each, Launch)])
+            for request in came:
                 match request:
-                    case Launch():
-                        self._reply(self._launch(request))
-                    case Planned(plan):
-                        self._plan = SharedPlan(plan)
+                    case Launch() | Planned():
+                        pass  # done by now
+                    case LoadOurs(modules):
+                        for name in modules:
+                            importlib.import_module(name)
                     case Preload():
                         self._reply(image.load(request))
                     case Lend(numbers=numbers, limit=limit):
@@ -135,6 +142,16 @@ class LaunchServer:
                         self._signal(worker, number, whole_group)
                     case _:
                         raise AssertionError(f"not a request: {request!r}")
+
+    def _read(self, requests: Sequence[object]) -> None:
+        """Read what workers are told before the first fork.
+
+        What is touched between two of them is copied each time.
+        """
+        for request in requests:
+            if isinstance(request, Planned):
+                self._plan = SharedPlan(request.plan)
+        self._plan.read(request for request in requests if isinstance(request, Launch))
 
     def _take(self, numbers: tuple[int, ...], limit: int) -> Reply:
         """Give the descriptors that have come the numbers by which the supervisor calls them."""
@@ -153,20 +170,28 @@ class LaunchServer:
         self._control, self._wake_r, self._wake_w = own
         return Taken()
 
-    def _launch(self, order: Launch) -> Reply:
-        server = os.getpid()
+    def _launch_all(self, orders: Sequence[Launch]) -> None:
+        """Start workers one after the other, and tell of all: between two forks little is done."""
+        if not orders:
+            return
         if self._highest is None:
             self._highest = ties.highest_open()
-        # Our handler must never run in the new process: it would end its siblings.
+        server = os.getpid()
+        # Our handler must never run in a new process: it would end its siblings.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        try:
+            replies = [self._launch(order, server) for order in orders]
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        self._reply(*replies)
+
+    def _launch(self, order: Launch, server: int) -> Reply:
         try:
             pid = os.fork()
             if pid == 0:
                 become_worker(order, self._plan, server, self._highest)
         except OSError as error:
             return NotLaunched(order.worker, error.errno or 0)
-        finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         if order.group == 0:
             ties.quietly(lambda: os.setpgid(pid, pid))  # the child does so too: whoever comes first
         self._children[pid] = _Child(order.worker, order.group == 0)
@@ -209,8 +234,8 @@ class LaunchServer:
                     )
                 )
 
-    def _reply(self, reply: Reply) -> None:
-        data = memoryview(frame(reply))
+    def _reply(self, *replies: Reply) -> None:
+        data = memoryview(b"".join(map(frame, replies)))
         try:
             while data:
                 data = data[os.write(self._control, data) :]

@@ -32,6 +32,7 @@ from pipeflow.runtime.launch.messages import (
     Launch,
     Launched,
     Lend,
+    LoadOurs,
     NotLaunched,
     Planned,
     Preload,
@@ -55,7 +56,7 @@ _PRELOAD_DEADLINE_S: Final = 20.0
 
 #: So many workers are asked for before the first answer is read: the server forks one after the
 #: other, without waiting for us between them. What waits to be read has a bound all the same.
-_MOST_UNANSWERED: Final = 16
+_MOST_UNANSWERED: Final = 64
 
 
 class StartMethod(Enum):
@@ -93,9 +94,18 @@ class ServerLauncher:
     def parent(self) -> int:
         return self._link.pid
 
-    def expect(self, preload: Preload) -> None:
-        """Have the server import what the workers will most likely share: there is no plan yet."""
-        if self.method is StartMethod.FORKSERVER:
+    def expect(self, ours: tuple[str, ...], preload: Preload | None) -> None:
+        """Have the server import what the workers will most likely share: there is no plan yet.
+
+        Args:
+            ours: Modules of our own.
+            preload: What else; ``None``: nothing, or that cannot be told.
+        """
+        if self.method is not StartMethod.FORKSERVER:
+            return
+        if ours:
+            self._link.send(LoadOurs(ours))
+        if preload is not None:
             self._expected = preload
             self._link.send(preload)
 

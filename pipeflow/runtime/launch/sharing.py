@@ -6,10 +6,12 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from pipeflow.planner.plan import Plan, StagePlan
+from pipeflow.runtime.late import late_modules
 from pipeflow.runtime.launch.environment import THREAD_VARIABLES
 from pipeflow.runtime.launch.imports import Import, ImportsOf, StageImports, modules_beside
 from pipeflow.runtime.launch.messages import Preload
-from pipeflow.spec.pipeline import Call, Pipeline, Stage
+from pipeflow.spec.pipeline import Call, Pipeline, Stage, Use
+from pipeflow.spec.policies import ByKey, KeyedInputs
 from pipeflow.values import dataclass, field
 
 #: A library that starts no thread when it is loaded leaves a process that may be forked.
@@ -43,6 +45,18 @@ def expected_preload(pipeline: Pipeline, imports_of: ImportsOf) -> Preload | Non
     if not all(each.settled for each in read):
         return None
     return _preload(_imports(read, all_share=True), [pipeline.folder])
+
+
+def expected_modules(pipeline: Pipeline) -> tuple[str, ...]:
+    """What of ours the workers will need that only some pipelines need; see ``late``."""
+    stages = [stage for stage in pipeline.stages if stage.enabled]
+    return late_modules(
+        operators=any(isinstance(stage.work, Use) for stage in stages),
+        keys=any(
+            isinstance(stage.partition, ByKey) or isinstance(stage.join, KeyedInputs)
+            for stage in stages
+        ),
+    )
 
 
 def plan_sharing(plan: Plan, imports_of: ImportsOf) -> Sharing:

@@ -12,6 +12,9 @@ from typing import Final
 
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_CHILD_SUBREAPER: Final = 36
+_PR_SET_NAME: Final = 15
+#: Bytes of a name that the kernel keeps.
+_NAME_BYTES: Final = 15
 
 #: Highest descriptor looked at where the open ones cannot be listed.
 _MANY_DESCRIPTORS: Final = 65536
@@ -36,6 +39,17 @@ def prepare() -> None:
 def adopt_orphans() -> None:
     """Have processes whose parent died become our children, not init's; Linux only."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def call_myself(stage: str, replica: int | None = None) -> None:
+    """The name of this process in ``ps -e`` and ``top``; Linux only.
+
+    Args:
+        stage: Cut short if need be.
+        replica: Its number, where there are several; it stays.
+    """
+    end = "" if replica is None else f"[{replica}]"
+    _prctl(_PR_SET_NAME, (stage[: _NAME_BYTES - len(end)] + end).encode())
 
 
 def children() -> tuple[int, ...]:
@@ -63,10 +77,10 @@ def descendants(parent: int) -> tuple[int, ...]:
 
 def _children_of(process: int, thread: int) -> tuple[int, ...]:
     try:
-        text = Path(f"/proc/{process}/task/{thread}/children").read_text(encoding="ascii")
+        found = Path(f"/proc/{process}/task/{thread}/children").read_bytes()
     except OSError:  # not Linux, or a kernel without this file
         return ()
-    return tuple(int(pid) for pid in text.split())
+    return tuple(int(pid) for pid in found.split())
 
 
 def reap(pid: int) -> None:
@@ -129,19 +143,19 @@ def highest_open() -> int:
         return _MANY_DESCRIPTORS
 
 
-def _prctl(option: int, value: int) -> None:
+def _prctl(option: int, value: int | bytes) -> None:
     if sys.platform == "linux" and (number := _prctl_of_libc()(option, value)):
         raise OSError(number, os.strerror(number), "prctl")
 
 
 @cache
-def _prctl_of_libc() -> Callable[[int, int], int]:
+def _prctl_of_libc() -> Callable[[int, int | bytes], int]:
     """The call, which gives the ``errno``; found once, for copies of this process as well."""
     import ctypes  # slow to load, and only processes that are tied need it
 
     libc = ctypes.CDLL(None, use_errno=True)
 
-    def call(option: int, value: int) -> int:
+    def call(option: int, value: int | bytes) -> int:
         return 0 if libc.prctl(option, value, 0, 0, 0) == 0 else ctypes.get_errno()
 
     return call

@@ -30,8 +30,7 @@ from pipeflow.runtime.machine import address_space
 from pipeflow.spec.policies import Overflow
 from pipeflow.spec.shared import names_of
 from pipeflow.transports.bell import Bell
-from pipeflow.transports.channel import create_ends
-from pipeflow.transports.ends import Ends
+from pipeflow.transports.ends import Ends, create_ends
 from pipeflow.transports.shm import Arena, PoolUsage
 
 _WORD_BYTES = 8

@@ -38,7 +38,6 @@ from pipeflow.runtime.flow.joins import Lone
 from pipeflow.runtime.flow.outbox import Outbox
 from pipeflow.runtime.flow.refused import ReadersGone, ResultNotSerializable, Unplaced
 from pipeflow.runtime.loops.forgotten import FORGOTTEN, refuse_forgotten
-from pipeflow.runtime.loops.outside import Outside
 from pipeflow.runtime.loops.rows import NEVER, Gathered, append_from
 from pipeflow.runtime.loops.stopped import Cancelled, StageStopped
 from pipeflow.runtime.messages import (
@@ -49,13 +48,14 @@ from pipeflow.runtime.messages import (
     WorkerReport,
 )
 from pipeflow.runtime.spending import Spending
-from pipeflow.spec.pipeline import ERRORS, OUT, UNMATCHED
 from pipeflow.spec.policies import OnError
+from pipeflow.spec.ports import ERRORS, OUT, UNMATCHED
 from pipeflow.stages.work import DrainInterrupt, OutputClosed, Routed, Work
 from pipeflow.values import dataclass, field, replace
 
 if TYPE_CHECKING:
     from pipeflow.runtime.loops.events import Events
+    from pipeflow.runtime.loops.outside import Outside
 
 #: How long what the longer inputs of a zip still bring is counted, after the shortest has ended.
 REST_S: Final = 1.0

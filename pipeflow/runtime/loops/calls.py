@@ -34,8 +34,8 @@ from pipeflow.runtime.loops.forgotten import FORGOTTEN, refuse_forgotten
 from pipeflow.runtime.loops.rows import Halt, call_into, call_only
 from pipeflow.runtime.loops.stopped import CONTROL, Cancelled
 from pipeflow.runtime.messages import Barrier, EndOfInput, Failure, ItemId
-from pipeflow.spec.pipeline import OUT
 from pipeflow.spec.policies import OnError
+from pipeflow.spec.ports import OUT
 from pipeflow.stages.work import DrainInterrupt, OutputClosed, Routed
 from pipeflow.values import dataclass, field
 

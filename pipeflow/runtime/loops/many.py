@@ -32,7 +32,7 @@ from pipeflow.runtime.loops.calls import CallLoop
 from pipeflow.runtime.loops.copies import AsItCame
 from pipeflow.runtime.loops.leaving import InOrder, Leaving
 from pipeflow.runtime.messages import Barrier, EndOfInput, Failure, ItemId
-from pipeflow.spec.pipeline import UNMATCHED
+from pipeflow.spec.ports import UNMATCHED
 from pipeflow.stages.work import OutputClosed
 from pipeflow.values import dataclass, field
 

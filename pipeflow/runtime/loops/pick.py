@@ -8,10 +8,7 @@ from typing import Any
 from pipeflow.planner.plan import StagePlan
 from pipeflow.runtime.loops.base import StageLoop
 from pipeflow.runtime.loops.calls import CallLoop
-from pipeflow.runtime.loops.program import ProgramLoop
 from pipeflow.runtime.loops.source import SourceLoop
-from pipeflow.runtime.loops.stream import StreamLoop
-from pipeflow.runtime.loops.tries import TryLoop
 from pipeflow.stages.work import Work
 
 
@@ -32,17 +29,25 @@ def make_loop(
     """
     if work.source is not None:
         return SourceLoop(work=work, stage=stage, **settings)
+    # Few stages need the others, and one of them asyncio.
     if work.talk is not None:
+        from pipeflow.runtime.loops.program import ProgramLoop
+
         return ProgramLoop(work=work, stage=stage, **settings)
     if work.stream is not None:
+        from pipeflow.runtime.loops.stream import StreamLoop
+
         return StreamLoop(work=work, stage=stage, **settings)
     if work.awaits:
-        from pipeflow.runtime.loops.tasks import TaskLoop  # few stages need it, and asyncio
+        from pipeflow.runtime.loops.tasks import TaskLoop
 
         return TaskLoop(work=work, stage=stage, starved=starved, **settings)
     if stage.batch is not None:
-        from pipeflow.runtime.loops.batches import BatchLoop  # few stages need it
+        from pipeflow.runtime.loops.batches import BatchLoop
 
         return BatchLoop(work=work, stage=stage, starved=starved, **settings)
-    kind = TryLoop if stage.on_error.retries else CallLoop
-    return kind(work=work, stage=stage, **settings)
+    if stage.on_error.retries:
+        from pipeflow.runtime.loops.tries import TryLoop
+
+        return TryLoop(work=work, stage=stage, **settings)
+    return CallLoop(work=work, stage=stage, **settings)

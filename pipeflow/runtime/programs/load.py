@@ -9,8 +9,8 @@ from pipeflow.runtime.launch.environment import stage_environment
 from pipeflow.runtime.programs.one_by_one import EachProgram, ItemProgram, Terms
 from pipeflow.runtime.programs.spawn import find_program
 from pipeflow.runtime.programs.talk import Talk
-from pipeflow.spec.pipeline import OUT
 from pipeflow.spec.policies import OnError
+from pipeflow.spec.ports import OUT
 from pipeflow.spec.program import ProgramMode
 from pipeflow.stages.context import StageContext
 from pipeflow.stages.importing import put_first

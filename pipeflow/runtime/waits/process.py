@@ -10,7 +10,7 @@ import math
 import select
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Final
 
 from pipeflow.runtime.board import (
@@ -26,8 +26,6 @@ from pipeflow.runtime.flow.inbox import Inbox
 from pipeflow.runtime.flow.outbox import Outbox
 from pipeflow.runtime.flow.targets import OutChannel, Target
 from pipeflow.runtime.loops.base import DAY_S
-from pipeflow.runtime.loops.outside import Outside
-from pipeflow.runtime.waits.beside import BesideWaits
 from pipeflow.runtime.waits.polls import TIDY_S, Polls
 from pipeflow.runtime.waits.shown import Shown
 from pipeflow.transports.bell import Bell
@@ -37,6 +35,8 @@ from pipeflow.transports.waiting import await_kernel, await_room
 
 if TYPE_CHECKING:
     from pipeflow.runtime.loops.events import Events
+    from pipeflow.runtime.loops.outside import Outside
+    from pipeflow.runtime.waits.beside import BesideWaits
 
 #: How often a zip whose shortest input has ended looks at the rest, in seconds.
 REST_LOOK_S: Final = 0.1
@@ -57,14 +57,12 @@ class ProcessWaits:
 
     Attributes:
         shown: What the worker does, on the board.
-        beside: Its waits for another process that belongs to it; once it is connected.
         outside: What may let the loop go on beside its inputs; see ``StageLoop.outside``.
         before_room: Called before it waits for room: what others in this process hold back must
             leave first.
         in_second_thread: Whether it is not the loop that waits, but who sends what that left.
     """
 
-    beside: BesideWaits
     _inbox: Inbox | None
     _outbox: Outbox
     _polls: Polls
@@ -97,14 +95,21 @@ class ProcessWaits:
         """
         self._inbox, self._outbox = inbox, outbox
         self._polls = Polls(self._bell, inbox, outbox)
-        self.beside = BesideWaits(
+
+    @cached_property
+    def beside(self) -> BesideWaits:
+        """Its waits for another process that belongs to it; once it is connected."""
+        from pipeflow.runtime.waits.beside import BesideWaits  # few workers have such a process
+
+        assert self._outbox is not None
+        return BesideWaits(
             self._row,
             self.shown,
             self._bell,
             self._draining,
             self._pool,
-            inbox=inbox,
-            outbox=outbox,
+            inbox=self._inbox,
+            outbox=self._outbox,
             polls=self._polls,
         )
 

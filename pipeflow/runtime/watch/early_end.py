@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from pipeflow.planner.plan import Plan
 from pipeflow.runtime.flow.wiring import ChannelPlan
-from pipeflow.spec.pipeline import ERRORS
+from pipeflow.spec.ports import ERRORS
 
 
 def unneeded(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeflow.planner.plan import Plan
-from pipeflow.spec.pipeline import ERRORS
+from pipeflow.spec.ports import ERRORS
 
 
 def heirs(plan: Plan, worker: int) -> frozenset[int]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pipeflow.spec.options import REQUIRED, Option, OptionType
-from pipeflow.spec.stage_type import Role
+from pipeflow.spec.shapes import Role
 from pipeflow.stages.declare import operator
 
 

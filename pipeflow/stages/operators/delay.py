@@ -6,7 +6,7 @@ import time as clock
 from typing import Any
 
 from pipeflow.spec.options import REQUIRED, Option, OptionType
-from pipeflow.spec.stage_type import Role
+from pipeflow.spec.shapes import Role
 from pipeflow.stages.declare import operator
 from pipeflow.stages.expression import Expression
 from pipeflow.stages.seconds import PER_SECOND, microseconds

@@ -6,7 +6,8 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from pipeflow.spec.options import Option, OptionType
-from pipeflow.spec.stage_type import Misuse, Role
+from pipeflow.spec.shapes import Role
+from pipeflow.spec.stage_type import Misuse
 from pipeflow.stages.declare import operator
 from pipeflow.stages.expression import Expression
 from pipeflow.values import dataclass
@@ -38,7 +39,8 @@ def _judge(given: Mapping[str, object]) -> Sequence[Misuse]:
     """Two fields of the result may not have one name."""
     by = given.get("by")
     if given.get("sorted") and by is None:
-        return [Misuse("sorted", "'sorted' is for groups by key, and there is no 'by'")]
+        problem = "'sorted' is for groups by key, and there is no 'by'"
+        return [Misuse("sorted", problem, """by: 'item["user"]', or take 'sorted' out""")]
     taken = dict.fromkeys(by if isinstance(by, Mapping) else ("key",) if by is not None else ())
     for name in ("count", *_WORDS):
         value = given.get(name, "count" if name == "count" else None)

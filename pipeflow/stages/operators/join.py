@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from pipeflow.spec.options import REQUIRED, Option, OptionType
-from pipeflow.spec.pipeline import UNMATCHED
-from pipeflow.spec.stage_type import Misuse, Role
+from pipeflow.spec.ports import UNMATCHED
+from pipeflow.spec.shapes import Role
+from pipeflow.spec.stage_type import Misuse
 from pipeflow.stages.declare import declaration_of, operator
 from pipeflow.stages.expression import Expression
 from pipeflow.stages.registry import load_operator
@@ -40,7 +41,8 @@ def _judge(given: Mapping[str, object]) -> Sequence[Misuse]:
             what = "is no mapping" if not isinstance(row, dict) else f"has no '{given.get('key')}'"
             return [Misuse("table", f"row {number} of 'table' {what}", "- {id: 1, name: Ada}")]
     if isinstance(table, list) and given.get("types") is not None:
-        return [Misuse("types", "'types' is for a .csv file: other tables have types already")]
+        problem = "'types' is for a .csv file: other tables have types already"
+        return [Misuse("types", problem, "take 'types' out, or write the table to a .csv file")]
     return []
 
 

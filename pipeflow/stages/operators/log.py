@@ -6,7 +6,7 @@ import reprlib
 from typing import Any, Final
 
 from pipeflow.spec.options import Option, OptionType
-from pipeflow.spec.stage_type import Role
+from pipeflow.spec.shapes import Role
 from pipeflow.stages.author import log
 from pipeflow.stages.declare import operator
 from pipeflow.stages.expression import Expression

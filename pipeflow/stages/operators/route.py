@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from pipeflow.spec.options import REQUIRED, Option, OptionType
-from pipeflow.spec.pipeline import UNMATCHED
-from pipeflow.spec.stage_type import Role
+from pipeflow.spec.ports import UNMATCHED
+from pipeflow.spec.shapes import Role
 from pipeflow.stages.declare import operator
 from pipeflow.stages.expression import Expression
 from pipeflow.stages.work import Routed

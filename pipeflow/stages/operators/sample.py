@@ -6,7 +6,7 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from pipeflow.spec.options import REQUIRED, Option, OptionType
-from pipeflow.spec.stage_type import Role
+from pipeflow.spec.shapes import Role
 from pipeflow.stages.context import current
 from pipeflow.stages.declare import operator
 from pipeflow.stages.expression import Expression

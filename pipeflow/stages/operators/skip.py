@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pipeflow.spec.options import REQUIRED, Option, OptionType
-from pipeflow.spec.stage_type import Role
+from pipeflow.spec.shapes import Role
 from pipeflow.stages.declare import operator
 
 

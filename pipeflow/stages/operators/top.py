@@ -7,7 +7,8 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeflow.spec.options import REQUIRED, Option, OptionType
-from pipeflow.spec.stage_type import Misuse, Role
+from pipeflow.spec.shapes import Role
+from pipeflow.spec.stage_type import Misuse
 from pipeflow.stages.declare import operator
 from pipeflow.stages.expression import Expression
 
@@ -16,7 +17,8 @@ def _judge(given: Mapping[str, object]) -> Sequence[Misuse]:
     """What is counted already has its values and its numbers."""
     if not given.get("counts") or (given.get("by") is None and given.get("value") is None):
         return []
-    return [Misuse("counts", "parameter 'counts' goes with neither 'by' nor 'value'")]
+    problem = "parameter 'counts' goes with neither 'by' nor 'value'"
+    return [Misuse("counts", problem, "its items have both already: [value, how often]")]
 
 
 @operator(

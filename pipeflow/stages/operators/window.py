@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeflow.spec.options import Option, OptionType
-from pipeflow.spec.stage_type import Misuse, Role
+from pipeflow.spec.shapes import Role
+from pipeflow.spec.stage_type import Misuse
 from pipeflow.stages.declare import operator
 from pipeflow.stages.expression import Expression
 from pipeflow.stages.seconds import PER_SECOND, like, microseconds
@@ -30,9 +31,11 @@ def _judge(given: Mapping[str, object]) -> Sequence[Misuse]:
     which = "a window of so much time: 'every'" if counts else "a window of so many items: 'size'"
     for name in others:
         if given.get(name) is not None:
-            return [Misuse(name, f"'{name}' is for {which}")]
+            other = "every: 10s in place of 'size'" if counts else "size: 100 in place of 'every'"
+            return [Misuse(name, f"'{name}' is for {which}", f"{other}, or take '{name}' out")]
     if given.get("lateness") and given.get("time") is None:
-        return [Misuse("lateness", "'lateness' needs 'time': by arrival nothing is late")]
+        problem = "'lateness' needs 'time': by arrival nothing is late"
+        return [Misuse("lateness", problem, """time: 'item["time"]', or take 'lateness' out""")]
     return []
 
 

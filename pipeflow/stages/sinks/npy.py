@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeflow.spec.options import Option, OptionType
-from pipeflow.spec.stage_type import Role
+from pipeflow.spec.shapes import Role
 from pipeflow.stages.declare import operator
 from pipeflow.stages.sinks.files import EverySecond, FileOutput
 from pipeflow.stages.sinks.output import FILE, LIVE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeflow.spec.stage_type import Role
+from pipeflow.spec.shapes import Role
 from pipeflow.stages.declare import operator
 
 

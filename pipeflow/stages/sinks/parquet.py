@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 from pipeflow.spec.options import Option, OptionType
-from pipeflow.spec.stage_type import Role
+from pipeflow.spec.shapes import Role
 from pipeflow.stages.declare import operator
 from pipeflow.stages.extras import needed
 from pipeflow.stages.sinks.columns import Columns, types_of
@@ -200,21 +201,32 @@ class WriteParquet:
             self._tables = [held.slice(whole)] if self._held else []
 
     def _write(self, table: Any) -> None:
-        self._torn = True
+        self._as_a_whole(lambda: self._write_table(table))
+        self._output.write_bytes(b"", records=table.num_rows)
+
+    def _write_table(self, table: Any) -> None:
         if self._writer is None:
             self._writer = self._parquet.ParquetWriter(
                 _Sink(self._output), self._settled(), compression=self._compression
             )
         self._writer.write_table(table, row_group_size=self._row_group)
+
+    def _as_a_whole(self, write: Callable[[], None]) -> None:
+        """Write what is of use as a whole only."""
+        self._torn = True
+        try:
+            write()
+        except OSError as error:
+            # What the disk says is all there is to say: Arrow's own frames help nobody.
+            raise error.with_traceback(None) from None
         self._torn = False
-        self._output.write_bytes(b"", records=table.num_rows)
 
     def _end(self) -> None:
         """Write what is held and the end of the file; once."""
         if self._row_group:
             self._pack()
             self._write(self._arrow.concat_tables([*self._tables, self._settled().empty_table()]))
-            self._writer.close()
+            self._as_a_whole(self._writer.close)
             self._tables, self._row_group = [], 0
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pipeflow.spec.options import REQUIRED, Option, OptionType
-from pipeflow.spec.stage_type import Role
+from pipeflow.spec.shapes import Role
 from pipeflow.stages.author import metric
 from pipeflow.stages.declare import operator
 from pipeflow.stages.rendering import json_text, plain

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from pipeflow.spec.options import Option, OptionType
-from pipeflow.spec.stage_type import Misuse, Role
+from pipeflow.spec.shapes import Role
+from pipeflow.spec.stage_type import Misuse
 from pipeflow.stages.declare import operator, refused
 from pipeflow.stages.sources.opening import COMPRESSION, ENCODING, PATH, Input
 from pipeflow.stages.tables import DELIMITER, HEADER, column_names

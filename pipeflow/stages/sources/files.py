@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from pipeflow.spec.options import REQUIRED, Option, OptionType
-from pipeflow.spec.stage_type import Misuse, Role
+from pipeflow.spec.shapes import Role
+from pipeflow.spec.stage_type import Misuse
 from pipeflow.stages.declare import operator, refused
 from pipeflow.stages.sources.opening import where
 from pipeflow.stages.work import BadRecord

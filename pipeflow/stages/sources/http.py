@@ -9,7 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeflow.spec.options import REQUIRED, Option, OptionType
-from pipeflow.spec.stage_type import Misuse, Role
+from pipeflow.spec.shapes import Role
+from pipeflow.spec.stage_type import Misuse
 from pipeflow.stages.declare import operator, refused
 from pipeflow.stages.sources.opening import lines_of
 from pipeflow.stages.sources.waiting import ticks

@@ -6,7 +6,7 @@ import codecs
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeflow.spec.stage_type import Role
+from pipeflow.spec.shapes import Role
 from pipeflow.stages.declare import operator
 from pipeflow.stages.sources.opening import COMPRESSION, ENCODING, PATH, Input, lines_of
 from pipeflow.stages.work import BadRecord

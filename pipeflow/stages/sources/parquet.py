@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pipeflow.spec.options import Option, OptionType
-from pipeflow.spec.stage_type import Role
+from pipeflow.spec.shapes import Role
 from pipeflow.stages.declare import operator
 from pipeflow.stages.extras import needed
 from pipeflow.stages.sources.opening import FILE, check_is_file

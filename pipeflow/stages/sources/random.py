@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeflow.spec.options import Option, OptionType
-from pipeflow.spec.stage_type import Misuse, Role
+from pipeflow.spec.shapes import Role
+from pipeflow.spec.stage_type import Misuse
 from pipeflow.stages.author import rng
 from pipeflow.stages.declare import operator
 

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from pipeflow.spec.options import REQUIRED, Option, OptionType
-from pipeflow.spec.stage_type import Role
+from pipeflow.spec.shapes import Role
 from pipeflow.stages.declare import operator
 from pipeflow.stages.sources.opening import FILE, check_is_file
 from pipeflow.stages.work import BadRecord

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeflow.spec.stage_type import Role
+from pipeflow.spec.shapes import Role
 from pipeflow.stages.declare import operator
 from pipeflow.stages.sources.lines import Lines
 from pipeflow.stages.sources.opening import COMPRESSION, ENCODING, STDIN

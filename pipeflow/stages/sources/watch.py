@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from pipeflow.spec.options import REQUIRED, Option, OptionType
-from pipeflow.spec.stage_type import Role
+from pipeflow.spec.shapes import Role
 from pipeflow.stages.declare import operator
 from pipeflow.stages.extras import needed
 from pipeflow.stages.sources.opening import where
