@@ -284,7 +284,8 @@ def _drop_edge(
         ]
     else:
         capacity = sum(channel.spec.capacity for channel in channels)
-        boxes = [Mailbox(ends, row, capacity=capacity, newest=newest)]
+        whole = edge.route is Route.BALANCE
+        boxes = [Mailbox(ends, row, capacity=capacity, newest=newest, whole=whole)]
     return DropEdge(edge.route, boxes, _pick_key(plan, edge))
 
 

@@ -431,6 +431,8 @@ class Outbox:
                 send()
             except ReadersGone as error:
                 gone = error  # told once the rest has left: letters have readers of their own
+        for mailbox in self._outlets.mailboxes:
+            mailbox.tell()
         if gone is not None and not quiet:
             raise gone
 

@@ -79,6 +79,8 @@ class Placing:
         for drop in port.drops:
             assert packet is not None
             drop.offer(place, payload, packet, whole=whole)
+            if drop.untold():
+                self._wake()
         for spread in port.spreads:
             target = self._acquire(spread, place.lane, place.unit, payload)
             if piece is None and packet is not None:
@@ -99,6 +101,8 @@ class Placing:
         """A unit is complete on a port, maybe with nothing in it."""
         for drop in port.drops:
             drop.end_unit(lane, unit)
+            if drop.untold():
+                self._wake()
         for spread in port.spreads:
             parts = [target for target in spread.targets if target.has_part(lane, unit)]
             for target in parts:

@@ -87,6 +87,13 @@ def stall_on_first(item: int, folder: Path) -> int:
     return item
 
 
+def stall_on_each(item: int, folder: Path) -> int:
+    """Keep every item in hand until all have been sent."""
+    (folder / "in hand").touch()
+    await_file(folder / "all sent")
+    return item
+
+
 def texts(count: int, size: int) -> Iterator[str]:
     for number in range(count):
         yield f"{number} ".ljust(size, "x")
