@@ -249,6 +249,25 @@ def test_a_replica_behind_an_edge_that_drops_gets_an_item_and_the_end_of_its_uni
     assert len(pairs) == outcome.edge("odd.out", "same").delivered
 
 
+@pytest.mark.parametrize("overflow", ["drop_oldest", "drop_newest"])
+@pytest.mark.parametrize("transport", ["pipe", "queue"])
+def test_a_source_whose_reader_needs_no_more_is_told_by_an_edge_that_drops_too(
+    tmp_path: Path, transport: str, overflow: str
+) -> None:
+    edge = {"from": "source", "transport": transport, "overflow": overflow}
+    stages = {
+        "source": {"call": "hard:until_closed", "with": {"folder": str(tmp_path)}},
+        "first": {"use": "take", "inputs": edge, "with": {"n": 3}},
+        "sink": {"keep": "first"},
+    }
+
+    outcome = run(tmp_path, stages, "local")
+
+    succeeded(outcome)
+    assert len(outcome.items("sink")) == 3
+    assert (tmp_path / "closed").exists()
+
+
 @pytest.mark.parametrize("transport", ["pipe", "queue"])
 def test_order_is_kept_in_flat_memory_with_one_replica_a_hundred_times_slower(
     tmp_path: Path, transport: str

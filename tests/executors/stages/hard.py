@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import select
 import time
 from collections.abc import Iterator
@@ -77,6 +78,15 @@ def first_and_rest(folder: Path, count: int) -> Iterator[int]:
     await_file(folder / "in hand")
     yield from range(1, count)
     (folder / "all sent").touch()
+
+
+def until_closed(folder: Path) -> Iterator[int]:
+    """Numbers without end; says so when it is closed."""
+    try:
+        yield from itertools.count()
+    except GeneratorExit:
+        (folder / "closed").touch()
+        raise
 
 
 def stall_on_first(item: int, folder: Path) -> int:
