@@ -344,6 +344,7 @@ def test_until_may_name_a_port(monkeypatch: pytest.MonkeyPatch) -> None:
         ("errors", 2),
         ("out", 3),
     ]
+    assert all(edge.needed for edge in plan.edges)  # who wants the letters is who it runs for
 
 
 def test_until_an_unknown_stage_is_a_bad_command_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -258,7 +258,8 @@ def make_outbox(
                 )
         if whole:
             spreads.insert(0, Spread(Route.SINGLE, [Target(whole)]))
-        ports[name] = OutPort(name, spreads, drops)
+        needed = any(plan.edges[number].needed for number in edges)
+        ports[name] = OutPort(name, spreads, drops, needed=needed)
     return Outbox(
         ports,
         numbering=stage.numbering,

@@ -206,6 +206,8 @@ class Outbox:
             for port in self._ports.values() if not letters_only else ():
                 if port is not letters:
                     self._end_units(port, lane, unit, span, free=free)
+            if not letters_only:
+                self._see_letters()
 
     def flush(self) -> None:
         """Send all that waits. Called before every wait."""
@@ -213,6 +215,7 @@ class Outbox:
             if self._refused is not None:
                 raise self._refused
             self._flush()
+            self._see_letters()
 
     def flush_quietly(self) -> None:
         """Send all that waits, whoever is gone: what that means is found out by the loop."""
@@ -366,6 +369,12 @@ class Outbox:
         if all(target.look() <= 0 for target in targets):
             self._wait_for_room(targets)
         self._outlets.raise_if_unread()
+
+    def _see_letters(self) -> None:
+        """Of letters that decide no single one tells that nobody needs more: it is seen here."""
+        letters = self._ports.get(ERRORS)
+        if letters is not None and letters.needed and letters.closed():
+            self._outlets.raise_if_unread()
 
     def _emit_to(self, port: OutPort, payload: Any, place: Place) -> None:
         """Send a result the longer way, as or in the unit where it belongs."""
