@@ -268,6 +268,23 @@ def test_a_source_whose_reader_needs_no_more_is_told_by_an_edge_that_drops_too(
     assert (tmp_path / "closed").exists()
 
 
+@pytest.mark.parametrize("more", [{}, {"timeout": "1m"}], ids=["worker", "isolated"])
+@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+def test_a_process_that_is_asked_where_it_is_before_it_can_answer_goes_on(
+    tmp_path: Path, method: str, more: dict[str, Any]
+) -> None:
+    stages = {
+        "source": {"call": "shapes:numbers", "with": {"stop": 3}},
+        "asked": {"call": "hard:asked_too_early", "inputs": "source", **more},
+        "sink": {"keep": "asked"},
+    }
+
+    outcome = run(tmp_path, stages, "local", start_method=method)
+
+    succeeded(outcome)
+    assert outcome.items("sink") == [0, 1, 2]
+
+
 @pytest.mark.parametrize("transport", ["pipe", "queue"])
 def test_order_is_kept_in_flat_memory_with_one_replica_a_hundred_times_slower(
     tmp_path: Path, transport: str

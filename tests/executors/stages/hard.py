@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import faulthandler
 import itertools
+import os
 import select
 import time
 from collections.abc import Iterator
@@ -11,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeflow.runtime.last_words import WHERE_SIGNAL
 from pipeflow.stages.context import current
 
 #: For what will surely come; a test that waits so long has failed.
@@ -87,6 +90,13 @@ def until_closed(folder: Path) -> Iterator[int]:
     except GeneratorExit:
         (folder / "closed").touch()
         raise
+
+
+def asked_too_early(item: int) -> int:
+    """As if this process were asked where it is before it can answer."""
+    faulthandler.unregister(WHERE_SIGNAL)
+    os.kill(os.getpid(), WHERE_SIGNAL)
+    return item
 
 
 def stall_on_first(item: int, folder: Path) -> int:
