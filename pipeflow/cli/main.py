@@ -85,8 +85,11 @@ def _dispatch(arguments: Sequence[str], world: World) -> int:
         return Exit.DONE
     if name in {"-V", "--version", "version"}:
         from pipeflow.api import __version__
+        from pipeflow.runtime.loops.stretch import COMPILED
 
         world.answer(f"pipeflow {__version__}")
+        if not COMPILED:
+            world.say("its loops are not compiled: no C compiler was found when it was installed")
         return Exit.DONE
     if name in LATER:
         raise refuse_command(name)

@@ -14,8 +14,10 @@ follows from the plan alone, so nothing has to be told beside the block itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import IntEnum
+from functools import partial
+from typing import Any, Final, NamedTuple
 
 from pipeflow.planner.plan import Plan
 from pipeflow.runtime.flow.wiring import ChannelPlan
@@ -176,9 +178,31 @@ class Board:
         self.words[DRAIN] = 1
 
 
+class Marks(NamedTuple):
+    """What is noted of each item of a row of calls before it is called.
+
+    Attributes:
+        row: The worker's row.
+        last: The cell that takes its ordinal.
+        begun: The cell that takes how many were begun, where ordinals do not count on.
+        start: Place of the first item of the row.
+        ordinals: Last parts of the ids, of which that of the first stands at ``start``.
+    """
+
+    row: Words
+    last: int
+    begun: int
+    start: int
+    ordinals: Sequence[int]
+
+
+#: One is made for each frame, and this is the shortest way.
+_make_marks: Final[Callable[[tuple[Any, ...]], Marks]] = partial(tuple.__new__, Marks)
+
+
 def begin_row(
-    row: Words, edge: int, prefix: ItemId, ordinals: Sequence[int]
-) -> tuple[int, Iterable[int]]:
+    row: Words, edge: int, prefix: ItemId, ordinals: Sequence[int], start: int = 0
+) -> Marks:
     """Note that a row of calls begins.
 
     Within the row one store is made for each item: what was begun is counted from it. At the end
@@ -188,12 +212,10 @@ def begin_row(
         row: The worker's row.
         edge: Number of the edge that the items came over.
         prefix: What their ids begin with; shorter than ``HAND_DEPTH_MAX``.
-        ordinals: Last parts of their ids.
-
-    Returns:
-        The cell that takes each item's ordinal before it is called, and the ordinals to go by.
+        ordinals: Last parts of their ids, a range or a list.
+        start: Place of the first of the row.
     """
-    depth, first = len(prefix), ordinals[0]
+    depth, first = len(prefix), ordinals[start]
     if depth == 1:  # most are: what a stage has made
         row[HAND] = prefix[0]
     else:
@@ -201,13 +223,12 @@ def begin_row(
             row[HAND + place] = part
     last = HAND + depth
     row[last], row[HAND_DEPTH], row[ROW_BASE] = first, depth + 1, row[RECEIVED]
-    counts_on = type(ordinals) is range
-    if counts_on:
+    if type(ordinals) is range:
         row[ROW_FIRST] = first + 1
     else:
         row[ROW_FIRST], row[ROW_BEGUN] = 0, 1
     row[IN_ROW] = _IN_EDGE * (edge + 1) + last
-    return last, ordinals if counts_on else _counted(row, ordinals)
+    return _make_marks((row, last, ROW_BEGUN, start, ordinals))
 
 
 def end_row(row: Words) -> None:
@@ -218,13 +239,6 @@ def end_row(row: Words) -> None:
 def note_edge(row: Words, edge: int) -> None:
     """An item of this edge comes into hand: if we are killed, so the counts are to be read."""
     row[IN_ROW] = _IN_EDGE * (edge + 1)
-
-
-def _counted(row: Words, ordinals: Sequence[int]) -> Iterator[int]:
-    """Ordinals with gaps: how many were begun cannot be told from the one in hand."""
-    for begun, ordinal in enumerate(ordinals, 1):
-        row[ROW_BEGUN] = begun
-        yield ordinal
 
 
 def have_ended(rows: Iterable[Words]) -> bool:

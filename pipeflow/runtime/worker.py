@@ -210,7 +210,7 @@ def _leave_blocking_calls_on_signal(loop: StageLoop) -> None:
     """A drained source whose grace is over leaves its blocking call, and nothing else is cut."""
 
     def leave(_number: int, _frame: FrameType | None) -> None:
-        if isinstance(loop, SourceLoop) and loop.asking:
+        if isinstance(loop, SourceLoop) and loop.asking[0]:
             raise DrainInterrupt
 
     if threading.current_thread() is threading.main_thread():

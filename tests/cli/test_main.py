@@ -3,9 +3,11 @@ import sys
 
 import pytest
 
+import pipeflow
 from pipeflow.__main__ import main as entry
 from pipeflow.cli import later
 from pipeflow.cli.main import COMMANDS, main
+from pipeflow.runtime.loops import stretch
 from tests.cli.fakes import Theatre
 
 
@@ -112,6 +114,18 @@ def test_help_and_version_are_answers(capsys: pytest.CaptureFixture[str]) -> Non
     assert codes == [0, 0, 0]
     assert "pipeflow COMMAND" in theatre.out
     assert "--resume" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_the_version_says_if_the_loops_could_not_be_compiled(
+    compiled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stretch, "COMPILED", compiled)
+    theatre = Theatre()
+
+    assert main(["--version"], theatre.world) == 0
+    assert theatre.out == f"pipeflow {pipeflow.__version__}\n"
+    assert ("not compiled" in theatre.err) is not compiled
 
 
 def test_operators_are_listed_and_each_has_a_page() -> None:

@@ -14,6 +14,7 @@ HARD = "tests/executors/test_hard_cases.py"
 ISOLATION = "tests/executors/test_isolation.py"
 POLICIES = "tests/executors/test_policies.py"
 UNLOADABLE = "tests/executors/test_unloadable_items.py"
+STRETCH = "tests/runtime/test_stretch.py"
 TRANSPORTS = "tests/transports/test_conformance.py"
 ARENA = "tests/transports/test_arena.py"
 CRASHES = "tests/faults/test_crash_matrix.py"
@@ -77,6 +78,34 @@ ITEMS = (
         "or seq != check.due[0]\n",
         "or seq < 0\n",
         ["tests/transports/test_plain_frames.py"],
+    ),
+    Mutation(
+        "what lies in an item may be kept by others",
+        "runtime/flow/runs.py",
+        "own = alone and (held == 1 or (held == 2 and _holds(item, each)))",
+        "own = alone",
+        [STRETCH],
+    ),
+    Mutation(
+        "an item that its function keeps waits as it is",
+        "runtime/loops/stretch/interpreted.py",
+        "(OURS if result is not payload else _ITEM + 1)",
+        "OURS or result is payload",
+        [STRETCH],
+    ),
+    Mutation(
+        "the board is not told what is in hand",
+        "runtime/loops/stretch/interpreted.py",
+        "            row[last] = ordinal\n            result = function(payload)\n            kind",
+        "            result = function(payload)\n            kind",
+        [STRETCH],
+    ),
+    Mutation(
+        "the first item after a wait leaves alone",
+        "runtime/flow/express.py",
+        "self._began += self._now() - came",
+        "",
+        ["tests/runtime/test_rows.py"],
     ),
     Mutation(
         "what was sent can be written again",

@@ -242,8 +242,8 @@ def test_what_a_worker_has_received_is_no_nonsense_whatever_it_does_while_one_lo
 ) -> None:
     row: Any = Meanwhile(worker, look)
     row[RECEIVED] = 1000
-    last, _ = begin_row(row, 0, (0,), range(5000, 5040))
-    row[last] = 5039
+    marks = begin_row(row, 0, (0,), range(5000, 5040))
+    row[marks.last] = 5039
     row.looks = 0
 
     assert cells.received(row) in {1040, 1041}

@@ -61,8 +61,8 @@ def test_items_that_are_appended_in_the_middle_of_a_cut_keep_their_ids_and_units
         steps += 1
         if steps % 2:
             given.append(next(ordinals))
-            if (note := run.listing()) is not None:
-                note(given[-1])
+            if run.listed is not None:
+                run.listed.append(given[-1])
         else:
             run.payloads.append(given[-1])
 

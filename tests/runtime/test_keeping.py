@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 from hypothesis import given
@@ -37,6 +38,8 @@ Seen = dict[int, list[Any]]
 
 class Inbox(loop_fakes.Inbox):
     """Rows of calls from a list."""
+
+    arrivals = SimpleNamespace(is_sent_more=bool)
 
     def lot(self, _calls: Calls) -> int:
         return 3

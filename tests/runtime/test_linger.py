@@ -101,10 +101,6 @@ def test_ending_twice_is_harmless() -> None:
     linger.stop()
 
 
-class Asks:
-    asking = False
-
-
 def outbox_to(channel: InlineChannel) -> RealOutbox:
     words: Words = memoryview(bytearray(128)).cast("Q")
     target = Target([OutChannel(channel.senders[0], 0, words[:8])])
@@ -124,13 +120,13 @@ def test_a_source_whose_reader_left_is_asked_no_more_whoever_found_out() -> None
     assert express is not None
     items = iter(range(10))
     express.room((0,), 0)
-    append_from(items, (0, 1, 2), express=express, asking=Asks())
+    append_from(items, (0, 1, 2), express=express, asking=bytearray(1))
     channel.receivers[0].close()
 
     with pytest.raises(ReadersGone) as left:
         outbox.flush_old()
     outbox.refuse(left.value)
-    got = append_from(items, (2, 1, 1), express=express, asking=Asks())
+    got = append_from(items, (2, 1, 1), express=express, asking=bytearray(1))
 
     assert isinstance(got.error, ReadersGone)
     assert next(items) == 3  # one was asked for in between

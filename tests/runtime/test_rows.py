@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import itertools
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from time import perf_counter
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,11 +19,13 @@ from pipeflow.runtime.flow.refused import ResultNotSerializable
 from pipeflow.runtime.flow.runs import Run
 from pipeflow.runtime.flow.targets import OutChannel, Target
 from pipeflow.runtime.flow.units import Part, parts_of
+from pipeflow.runtime.loops import rows
 from pipeflow.runtime.loops.rows import append_from, call_into, call_only
 from pipeflow.runtime.messages import ItemId
 from pipeflow.stages.work import Routed
 from pipeflow.transports.base import Packet
 from pipeflow.transports.codec import Decoder, Encoder
+from tests.runtime import stretches
 from tests.runtime.loop_fakes import PlainAsPackets
 
 ROOM_BYTES = 64 * 2**20
@@ -62,8 +66,11 @@ class Reader(PlainAsPackets):
 class Way:
     """An express way to one reader, with what is counted of it."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(
+        self, reader: Reader, *, now: Callable[[], float] = perf_counter, waits_s: float = 0
+    ) -> None:
         self.reader = reader
+        self.waited_s, self._waits_s = 0.0, waits_s
         self.edge: Words = memoryview(bytearray(64)).cast("Q")
         self.cells: Words = memoryview(bytearray(8)).cast("Q")
         self.waits = 0
@@ -75,23 +82,45 @@ class Way:
             wait_for_room=self._wait,
             reader_left=lambda: None,
             batch_items=64,
+            now=lambda: now() + self.waited_s,
         )
 
     def _wait(self, _targets: Sequence[Target]) -> None:
         self.waits += 1
+        self.waited_s += self._waits_s
         self.express.flush()
         self.reader.free += 1
 
     def call(
-        self, function: Callable[[Any], Any], payloads: list[Any], *, wait: bool = False
+        self,
+        function: Callable[[Any], Any],
+        payloads: list[Any],
+        *,
+        wait: bool = False,
+        more: bool = False,
     ) -> Any:
         calls = Calls((3,), range(len(payloads)), payloads, 0, 0, Origin(0, 0, None))
         self.express.room(calls.prefix, 0)
         row: Words = memoryview(bytearray(8 * WORKER_WORDS)).cast("Q")
         span = (0, len(payloads))
-        halt = call_into(function, calls, span, row=row, edge=0, express=self.express, wait=wait)
+        halt = call_into(
+            function,
+            calls,
+            span,
+            row=row,
+            edge=0,
+            express=self.express,
+            wait=wait,
+            more=lambda: more,
+        )
         assert received(row) == halt.at + (halt.at < len(payloads))
         return halt
+
+
+@pytest.fixture(autouse=True, params=stretches.ALL)
+def _loops(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All holds of the compiled loops and of those in Python."""
+    monkeypatch.setattr(rows, "stretch", stretches.load(request.param))
 
 
 def records(count: int) -> list[Any]:
@@ -169,7 +198,7 @@ def test_a_source_that_refills_its_dict_gives_what_it_was() -> None:
             yield record
 
     way.express.room((7,), 0)
-    got = append_from(refill(), (5, 1, 10), express=way.express, asking=Asks())
+    got = append_from(refill(), (5, 1, 10), express=way.express, asking=bytearray(1))
     way.express.flush()
 
     assert (got.appended, type(got.error)) == (3, StopIteration)
@@ -245,23 +274,23 @@ def test_a_run_is_cut_between_any_two_items_and_its_ids_go_on() -> None:
 def test_after_a_gap_ordinals_are_listed_until_nothing_waits() -> None:
     run = Run()
     run.begin((1,), 7)
-    assert run.listing() is None
+    assert run.listed is None
     run.payloads += ["a", "b"]
     run.begin((1,), 9)
-    assert run.listing() is None, "it counts on"
+    assert run.listed is None, "it counts on"
     listed = run.list_ordinals()
     for ordinal, payload in [(10, "c"), (13, "d")]:
-        listed(ordinal)
+        listed.append(ordinal)
         run.payloads.append(payload)
-    listed(14)
+    listed.append(14)
     cut = run.cut()  # the sending thread came between the two
     run.payloads.append("e")
 
     run.begin((1,), 20)
-    assert run.listing() is not None, "one that is listed waits"
+    assert run.listed is not None, "one that is listed waits"
     last = run.cut()
     run.begin((1,), 20)
-    assert run.listing() is None
+    assert run.listed is None
 
     ids = [
         item
@@ -298,10 +327,6 @@ def test_a_frame_is_as_old_as_its_first_item_though_the_loop_goes_on_meanwhile(
     assert express.born > born
 
 
-class Asks:
-    asking = False
-
-
 def test_in_a_row_with_gaps_the_board_knows_what_was_begun_and_which_is_in_hand() -> None:
     row: Words = memoryview(bytearray(8 * WORKER_WORDS)).cast("Q")
     row[RECEIVED] = 10
@@ -322,7 +347,8 @@ def test_a_source_that_gives_none_in_between_loses_no_ordinal() -> None:
     way = Way(Reader())
 
     way.express.room((7,), 0)
-    got = append_from(iter([1, None, None, 2]), (0, 3, 10), express=way.express, asking=Asks())
+    items = iter([1, None, None, 2])
+    got = append_from(items, (0, 3, 10), express=way.express, asking=bytearray(1))
     way.express.flush()
 
     assert (got.appended, type(got.error)) == (2, StopIteration)
@@ -333,10 +359,48 @@ def test_a_source_is_asked_for_no_more_than_there_is_room_for() -> None:
     way, items = Way(Reader(room=3)), iter(range(10))
 
     room = way.express.room((7,), 0)
-    got = append_from(items, (0, 1, room), express=way.express, asking=Asks())
+    got = append_from(items, (0, 1, room), express=way.express, asking=bytearray(1))
 
     assert (room, got.appended, got.error) == (3, 3, None)
     assert next(items) == 3
+
+
+@pytest.mark.parametrize("more", [False, True])
+def test_what_a_frame_has_made_leaves_for_an_idle_reader_unless_another_frame_has_come(
+    more: bool,
+) -> None:
+    way = Way(Reader(), now=itertools.count(step=1e-6).__next__)
+    way.express.least, way.reader.busy = 16, False
+
+    way.call(lambda item: item, records(8), more=more)
+
+    assert len(way.express.run.payloads) == (8 if more else 0)
+
+
+def test_slow_items_at_the_end_of_a_frame_make_frames_small_again() -> None:
+    way = Way(Reader(), now=itertools.count(step=1).__next__)
+    way.express.least, way.reader.busy = 16, False
+
+    way.call(lambda item: item, records(8), more=True)
+
+    assert way.express.least == 1
+    assert not way.express.run.payloads
+
+
+def test_a_wait_for_room_does_not_make_quick_items_look_slow() -> None:
+    """Else the first one after each wait would leave alone, to a reader that has just got idle."""
+    way = Way(Reader(room=40), now=itertools.count(step=1e-6).__next__, waits_s=1)
+    items = iter(range(100))
+
+    append_from(items, (0, 1, way.express.room((7,), 0)), express=way.express, asking=bytearray(1))
+    before = way.express.least
+    way.reader.busy = False
+    room = way.express.room((7,), 40)
+    append_from(items, (40, 1, room), express=way.express, asking=bytearray(1))
+
+    assert (room, way.waits) == (0, 1)
+    assert way.express.least >= before > 1
+    assert way.express.run.payloads == [40]
 
 
 def test_a_row_halts_at_the_right_item_though_two_of_its_items_have_one_id() -> None:
@@ -345,7 +409,7 @@ def test_a_row_halts_at_the_right_item_though_two_of_its_items_have_one_id() -> 
     way, payloads = Way(Reader()), [1, 2, 3, 0]
     way.express.room((3,), 0)
     calls = Calls((3,), [4, 5, 4, 5], payloads, 0, 0, Origin(0, 0, None))
-    into = partial(call_into, lambda n: 1 // n, calls, express=way.express, wait=False)
+    into = partial(call_into, lambda n: 1 // n, calls, express=way.express, wait=False, more=bool)
     only = partial(call_only, lambda n: 1 // n, calls)
 
     halts = [call(span, row=row, edge=0) for call in (into, only) for span in ((0, 4), (1, 4))]
@@ -379,7 +443,7 @@ def test_who_looks_at_all_objects_and_keeps_them_may_fill_a_dict_again_all_the_s
 
     way.express.room((7,), 0)
     way.express.least = 10
-    append_from(refill(), (0, 1, 10), express=way.express, asking=Asks())
+    append_from(refill(), (0, 1, 10), express=way.express, asking=bytearray(1))
     way.express.flush()
 
     assert [item["n"] for _, item in way.reader.items()] == [*range(6)]

@@ -71,6 +71,6 @@ class Interrupts:
 
     def _leave(self) -> None:
         loop = self._loop
-        in_source = isinstance(loop, SourceLoop) and loop.asking
+        in_source = isinstance(loop, SourceLoop) and bool(loop.asking[0])
         if loop is not None and (self.insisted or in_source):
             raise DrainInterrupt

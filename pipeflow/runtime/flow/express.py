@@ -73,7 +73,7 @@ class Express:
         run: What waits to be sent.
         frames: How many were sent.
         least: Items that are worth a frame while a reader is idle: 1 where they come slowly.
-        woken: The second thread knows that something waits, or will not be needed.
+        woken: Its one byte says that the second thread knows that something waits.
         refused: What the second thread met when it sent; whoever comes next raises it.
     """
 
@@ -95,7 +95,7 @@ class Express:
         self.least = 1
         self._began = self._waits_since = now()
         self._now = now
-        self.woken = False
+        self.woken = bytearray(1)
         self.refused: PipeflowError | None = None
         self.batch_items = batch_items
         self._encoder = encoder
@@ -134,7 +134,7 @@ class Express:
 
         Args:
             prefix: What their ids begin with.
-            ordinal: The last part of the first; see ``Run.listing`` for the others.
+            ordinal: The last part of the first; see ``Run.listed`` for the others.
 
         Raises:
             ReadersGone: Nobody needs any more results of this stage.
@@ -153,7 +153,7 @@ class Express:
                     return known
             return self._look()
 
-    def list_ordinals(self) -> Callable[[int], None]:
+    def list_ordinals(self) -> list[int]:
         """See ``Run.list_ordinals``."""
         with self._lock:
             return self.run.list_ordinals()
@@ -176,7 +176,7 @@ class Express:
             if not run.payloads:
                 self.born = next(births)
             run.append(payload, ordinal)
-            if wake and not self.woken:
+            if wake and not self.woken[0]:
                 self.wake()
 
     def hold(self) -> int:
@@ -187,33 +187,33 @@ class Express:
             self.born, self._waits_since = next(births), began
         return least - waiting if least > waiting else max(1, least // LOOKS)
 
-    def send_if_idle(self, count: int, *, rest: bool = False) -> None:
+    def send_if_idle(self, count: int, *, more: Callable[[], bool] | None = None) -> None:
         """Send what was appended if it is worth a frame and a reader has nothing left to do.
 
         What has waited for long is sent in any case.
 
         Args:
             count: Items since ``hold`` was called, by which is known how quickly they come.
-            rest: They were the last of a frame: whether more will come as quickly is not known, so
-                any number is worth a frame.
+            more: They were the last of a frame, and this says whether another has come. If not,
+                nobody knows when more will, so any number is worth a frame.
 
         Raises:
             ReadersGone: Nobody needs any more results of this stage.
         """
         if self.refused is not None:
             raise self.refused
-        now, enough = self._now(), 1
-        if not rest:
-            before, most = self.least, self.batch_items // 2
+        now, waiting, before = self._now(), len(self.run.payloads), self.least
+        rest = more is not None and not more()
+        if not rest or before > 1:
+            most = before if rest else self.batch_items // 2
             self.least = worth_a_frame(count, now - self._began, before=before, most=most)
-            enough = min(before, self.least)
-        waiting = len(self.run.payloads)
+        enough = 1 if rest else min(before, self.least)
         if waiting >= enough and (
             now - self._waits_since >= LATE_S or waiting >= self.batch_items or self.is_awaited()
         ):
             with self._lock:
                 self.flush()
-        elif waiting and not self.woken:
+        elif waiting and not self.woken[0]:
             self.wake_up()
 
     def wake_up(self) -> None:
@@ -282,7 +282,7 @@ class Express:
             or (not more and waiting >= self.least and self.is_awaited())
         ):
             self.flush()
-        elif wake and not self.woken:
+        elif wake and not self.woken[0]:
             self.wake()
 
     def flush(self) -> None:
@@ -319,12 +319,13 @@ class Express:
     def _await_room(self) -> None:
         """Wait until one item more has room, in the edge and in the frame."""
         self._raise_refused()
-        run = self.run
+        run, came = self.run, self._now()
         while run.first + len(run.payloads) >= self._until:
             if len(run.payloads) >= self.batch_items:
                 self.flush()
             elif self._look() <= 0:
                 self._wait_for_room(self._wanted())
+        self._began += self._now() - came  # that says nothing of how quickly items come
 
     def is_awaited(self) -> bool:
         """Whether a reader has nothing left to do."""

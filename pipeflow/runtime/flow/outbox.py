@@ -424,7 +424,7 @@ class Outbox:
     def _note_woken(self, *, woken: bool) -> None:
         self._woken = woken
         for express in self._expresses:
-            express.woken = woken
+            express.woken[0] = woken
 
     def _sent_so_far(self) -> tuple[float, int]:
         """Something that changes with each frame."""

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import pickle
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from sys import getrefcount
 from typing import Any, Final, NamedTuple
 
 from pipeflow.runtime.messages import ItemId
@@ -23,6 +24,12 @@ from pipeflow.transports.codec import Pile
 
 #: Types whose objects nobody can change, and which can always be pickled.
 UNCHANGING: Final = frozenset({int, float, str, bytes, bool, type(None)})
+#: Types of results that are surely one item, and no iterator of many.
+ONE: Final = UNCHANGING | {dict, list, tuple}
+#: So many values an item may have to be searched for what its result has taken over.
+WIDTH: Final = 32
+#: How deep the containers of an item may lie in one another to be looked at; records are flat.
+DEPTH: Final = 8
 #: References to an object that nobody else holds: our name for it, and ``getrefcount``'s.
 OURS: Final = 2
 
@@ -107,18 +114,16 @@ class Run:
         if self._listed is None and ordinal != self._next + waiting:
             self.list_ordinals()
 
-    def listing(self) -> Callable[[int], None] | None:
-        """What each ordinal must be given to, before its item is appended; ``None``: nothing.
+    @property
+    def listed(self) -> list[int] | None:
+        """What each ordinal must be appended to, before its item is; ``None``: they count on."""
+        return self._listed
 
-        So it is while they count on.
-        """
-        return None if self._listed is None else self._listed.append
-
-    def list_ordinals(self) -> Callable[[int], None]:
-        """They do not count on: what each must be given to, before its item is appended."""
+    def list_ordinals(self) -> list[int]:
+        """They do not count on: what each must be appended to, before its item is."""
         if self._listed is None:
             self._listed = [*range(self._next, self._next + len(self.payloads))]
-        return self._listed.append
+        return self._listed
 
     def append(self, payload: Any, ordinal: int) -> None:
         """Append an item that nobody can change any more."""
@@ -127,7 +132,7 @@ class Run:
         elif not self.payloads:
             self._next = ordinal
         elif ordinal != self._next + len(self.payloads):
-            self.list_ordinals()(ordinal)
+            self.list_ordinals().append(ordinal)
         self.payloads.append(payload)
 
     def add(
@@ -257,25 +262,50 @@ def plain_run(meta: bytes, count: int) -> tuple[int, ItemId, range]:
     return unit, tuple(prefix), range(first, first + count)
 
 
-def is_settled(value: object, *, alone: bool) -> bool:
+def is_settled(
+    value: object, *, alone: bool, item: dict[Any, Any] | None = None, depth: int = DEPTH
+) -> bool:
     """Whether nobody can change a value any more, so that it may be pickled later.
+
+    A record as JSON has them is settled as a whole: what only it holds is nobody else's either, nor
+    what it has taken over from the item that it was made of.
 
     Args:
         value: Any object.
         alone: Nobody else holds it.
+        item: What it was made of, if nobody else holds that either and it has few values.
+        depth: So many levels of dicts, lists and tuples in one another are looked at.
     """
     kind = type(value)
     if kind in UNCHANGING:
         return True
-    if not alone:
+    inner: Iterable[object]
+    if kind is tuple:
+        inner = value  # type: ignore[assignment]
+    elif not alone:
         return False
-    if kind is dict:
-        return _all_unchanging(value) and _all_unchanging(value.values())  # type: ignore[attr-defined]
-    return kind in {list, tuple} and _all_unchanging(value)
+    elif kind is list:
+        inner = value  # type: ignore[assignment]
+    elif kind is dict and UNCHANGING.issuperset(map(type, value)):  # type: ignore[call-overload]
+        inner = value.values()  # type: ignore[attr-defined]
+    else:
+        return False
+    if UNCHANGING.issuperset(map(type, inner)):
+        return True
+    if not depth:
+        return False
+    for each in inner:
+        if type(each) not in UNCHANGING:
+            held = getrefcount(each) - OURS  # ``value`` has it once
+            own = alone and (held == 1 or (held == 2 and _holds(item, each)))
+            if not is_settled(each, alone=own, item=item, depth=depth - 1):
+                return False
+    return True
 
 
-def _all_unchanging(values: Any) -> bool:
-    return all(type(value) in UNCHANGING for value in values)
+def _holds(item: dict[Any, Any] | None, value: object) -> bool:
+    """Whether an item has this very object as a value."""
+    return item is not None and any(each is value for each in item.values())
 
 
 def _pack_ordinals(ordinals: Sequence[int]) -> object:

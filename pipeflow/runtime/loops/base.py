@@ -122,7 +122,7 @@ class StageLoop(ABC):
         alone: Whether it goes to the function by itself: it was one of a list in such a process.
         mask: Takes secrets out of a text that others get to see.
         unneeded: It is being ended because all its readers have closed, not because of a failure.
-        asking: The user's code is being asked for its next item.
+        asking: Its one byte says that the user's code is being asked for its next item.
         hand: Id of the item in hand; in a row of calls it is in the board alone.
         alarm: It has more to do at this time (``time.monotonic``) though nothing has come.
     """
@@ -143,7 +143,7 @@ class StageLoop(ABC):
     alone: Callable[[], bool] = bool
     mask: Callable[[str], str] = str
     unneeded: bool = False
-    asking: bool = False
+    asking: bytearray = field(default_factory=lambda: bytearray(1))
     hand: ItemId = ()
     alarm: float | None = None
     _payload: Any = None
@@ -282,14 +282,16 @@ class StageLoop(ABC):
         express = self.outbox.express(OUT)
         if express is not None:
             numbers = (first, step, express.room(prefix, first))
-            return append_from(items, numbers, express=express, asking=self, stopping=stopping)
+            return append_from(
+                items, numbers, express=express, asking=self.asking, stopping=stopping
+            )
         try:
-            self.asking = True
+            self.asking[0] = True
             return Gathered(0, next(items))
         except BaseException as error:  # the user's code: a boundary
             return Gathered(0, error=error)
         finally:
-            self.asking = False
+            self.asking[0] = False
 
     def _lone(self, lone: Lone) -> None:
         assert self.inbox is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final, assert_never
+from typing import Any, assert_never
 
 from pipeflow.errors import ItemNotSerializable, PipeflowError, ProgramFailed, ProgramGivenUp
 from pipeflow.planner.plan import NAMED_JOINS, Numbering
@@ -25,6 +25,7 @@ from pipeflow.runtime.flow.inbox import Message
 from pipeflow.runtime.flow.joins import Call, Calls, Lone, UnitEnd, Unjoinable
 from pipeflow.runtime.flow.keeping import Keeping
 from pipeflow.runtime.flow.refused import ReadersGone, ResultNotSerializable
+from pipeflow.runtime.flow.runs import ONE
 from pipeflow.runtime.loops.base import GOES_ON, REST_S, WAITS, StageLoop
 from pipeflow.runtime.loops.copies import as_it_is
 from pipeflow.runtime.loops.forgotten import FORGOTTEN, refuse_forgotten
@@ -36,13 +37,10 @@ from pipeflow.spec.policies import OnError
 from pipeflow.stages.work import DrainInterrupt, OutputClosed, Routed
 from pipeflow.values import dataclass, field
 
-#: Types of results that are surely no iterators.
-PLAIN: Final = frozenset({dict, list, tuple, str, int, float, bool, bytes, type(None)})
-
 
 def is_many(result: object) -> bool:
     """Whether the answer to a call is an iterator of results, and no result itself."""
-    return type(result) not in PLAIN and hasattr(type(result), "__next__")
+    return type(result) not in ONE and hasattr(type(result), "__next__")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -148,7 +146,7 @@ class CallLoop(StageLoop):
         assert inbox is not None
         assert call is not None
         prefix, ordinals, count = calls.prefix, calls.ordinals, len(calls.payloads)
-        port, lot = inbox.port_of(calls), inbox.lot(calls)
+        port, lot, more = inbox.port_of(calls), inbox.lot(calls), inbox.arrivals.is_sent_more
         self.hand = ()
         while at < count:
             if express is None:
@@ -164,7 +162,9 @@ class CallLoop(StageLoop):
             span, edge = (at, end), port.edge
             if express is not None:
                 wait = not most
-                halt = call_into(call, calls, span, row=row, edge=edge, express=express, wait=wait)
+                halt = call_into(
+                    call, calls, span, row=row, edge=edge, express=express, wait=wait, more=more
+                )
             else:
                 halt = call_only(call, calls, span, row=row, edge=edge)
                 if halt.unread:

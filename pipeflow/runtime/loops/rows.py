@@ -1,33 +1,30 @@
-"""The tight loops: many calls in a row, with nothing in them that the stage does not use.
+"""The tight loops: many items in a row, with nothing in them that the stage does not use.
+
+    row      one look at the credit:   as many items as have room
+    stretch  one look at the reader:   as many of them as come before the next (``stretch``)
 
 They count and note in the board what a killed worker must be known by, append what can travel as
 it is, and stop at the first thing that is more than that: the loop of the stage's kind takes over.
-
-Most records are flat dicts, so these are looked at right here; ``runs.is_settled`` has the rule. Of
-keys only text is passed: not all that can be hashed can be pickled.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import islice
-from sys import getrefcount
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 
 from pipeflow.runtime.board import Words, begin_row, begun
 from pipeflow.runtime.flow.express import Express
 from pipeflow.runtime.flow.joins import Calls
-from pipeflow.runtime.flow.runs import OURS, UNCHANGING, is_settled
+from pipeflow.runtime.flow.runs import ONE, is_settled
+from pipeflow.runtime.loops import stretch
 from pipeflow.runtime.loops.forgotten import FORGOTTEN
 from pipeflow.stages.work import BadRecord, Routed
 
-#: References to a result that is the item, and that nobody else holds. The pair it came in is in
-#: our hands when they are counted: ``zip`` keeps it only as long as no one else, such as a memory
-#: profiler, does. There is a list as well, or two of them for a part of a row, and its own name.
-_ITEM: Final = OURS + 3
 #: Its first cell never says to go no further.
 NEVER: Final = bytes(1)
+#: The second thread need not know: of the one item of a stretch ``send_if_idle`` tells it.
+_NO_NEED: Final = b"\1"
 #: What a source or a function gives that is more than an item.
 MORE: Final = frozenset({Routed, BadRecord})
 #: What a function gives that is looked at once more, beside what is many.
@@ -71,22 +68,12 @@ _make_halt: Final[Callable[[tuple[Any, ...]], Halt]] = partial(tuple.__new__, Ha
 _make_gathered: Final[Callable[[tuple[Any, ...]], Gathered]] = partial(tuple.__new__, Gathered)
 
 
-class Asking(Protocol):
-    """Who asks the user's iterator.
-
-    Attributes:
-        asking: The user's code is being asked: only then may a drain cut it short.
-    """
-
-    asking: bool
-
-
 def append_from(
     items: Iterator[Any],
     numbers: tuple[int, int, int],
     *,
     express: Express,
-    asking: Asking,
+    asking: bytearray,
     stopping: Sequence[int] = NEVER,
 ) -> Gathered:
     """Append what an iterator gives, as ``call_into`` does.
@@ -96,62 +83,44 @@ def append_from(
         numbers: Ordinal of the first item, how much each is greater than the one before, and how
             many there is room for; with 0 one is taken, and room for it waited for.
         express: Where they go.
-        asking: Who asks.
+        asking: Its one byte says that the user's code is being asked.
         stopping: Its first cell says to go no further; looked at after each item.
     """
     first, step, most = numbers
-    run, waiting = express.run, express.run.payloads
-    append = waiting.append
-    append_ordinal = _listing(express, counts_on=step == 1)
-    quick = run.pile is None and most > 0
     ordinal, last = first, first + step * max(1, most)  # of the next item, and one too many
+    run, waiting = express.run, express.run.payloads
+    listed = _listing(express, counts_on=step == 1)
+    quick = run.pile is None and most > 0
     try:
         while ordinal != last:
             together = min((last - ordinal) // step, express.hold())
-            end = ordinal + together * step
-            asking.asking = True
-            for result in islice(items, together):
-                asking.asking = False
-                kind, alone = type(result), getrefcount(result) == OURS
-                settled = False
-                if kind is dict:
-                    if alone and quick:
-                        for key, value in result.items():
-                            if type(key) is not str or type(value) not in UNCHANGING:
-                                break
-                        else:
-                            settled = True
-                elif result is None:
-                    break
-                elif kind in MORE:
-                    return _gathered(numbers, ordinal, result=result)
-                else:
-                    settled = kind in UNCHANGING and quick
-                if settled:
-                    if append_ordinal is not None:
-                        append_ordinal(ordinal)
-                    append(result)
-                    if not express.woken and together > 1:
-                        express.wake_up()
-                else:
+            end, woken = ordinal + together * step, express.woken if together > 1 else _NO_NEED
+            while ordinal != end:
+                left, onto = (end - ordinal) // step, waiting if quick else None
+                taken, why, result, alone = stretch.take(
+                    items, left, onto, listed, ordinal, step, woken, stopping, asking
+                )
+                ordinal += step * taken
+                if why == stretch.RAISED:
+                    return _gathered(numbers, ordinal, error=result)
+                if why == stretch.UNSEEN:
+                    express.wake_up()
+                elif why == stretch.OTHER:
+                    if result is None:
+                        break
+                    if type(result) in MORE:
+                        return _gathered(numbers, ordinal, result=result)
                     _pass(express, result, ordinal, alone=alone, wake=together > 1)
+                    ordinal += step
+                    listed = _listing(express, counts_on=step == 1)
                     quick = run.pile is None and most > 0
-                    append_ordinal = _listing(express, counts_on=step == 1)
-                ordinal += step
                 if stopping[0]:
                     return _gathered(numbers, ordinal)
-                asking.asking = True
-            else:
-                if ordinal != end:
-                    return _gathered(numbers, ordinal, error=StopIteration())
-            asking.asking = False
             express.send_if_idle(together)
             if stopping[0]:
                 break
     except BaseException as error:  # the user's code, sys.exit too: a boundary
         return _gathered(numbers, ordinal, error=error)
-    finally:
-        asking.asking = False
     return _gathered(numbers, ordinal)
 
 
@@ -165,14 +134,14 @@ def _gathered(
     return _make_gathered(((ordinal - first) // step, result, error))
 
 
-def _listing(express: Express, *, counts_on: bool) -> Callable[[int], None] | None:
-    """See ``Run.listing``.
+def _listing(express: Express, *, counts_on: bool) -> list[int] | None:
+    """See ``Run.listed``.
 
     Args:
         express: Where items go.
         counts_on: Each ordinal is one more than the last.
     """
-    return express.run.listing() if counts_on else express.list_ordinals()
+    return express.run.listed if counts_on else express.list_ordinals()
 
 
 def _pass(express: Express, result: Any, ordinal: int, *, alone: bool, wake: bool) -> None:
@@ -200,6 +169,7 @@ def call_into(
     edge: int,
     express: Express,
     wait: bool,
+    more: Callable[[], bool],
 ) -> Halt:
     """Call a function with each item of a span, and append what it gives.
 
@@ -215,60 +185,46 @@ def call_into(
         edge: Number of the edge that the items came over.
         express: Where results go.
         wait: There is no room yet for the one result; else there is for all.
+        more: Whether more items have come than those of the row.
     """
     start, stop = span
-    ordinals, payloads, of_item = calls.ordinals, calls.payloads, _ITEM
-    if stop - start < len(payloads):
-        ordinals, payloads, of_item = ordinals[start:stop], payloads[start:stop], _ITEM + 1
-    last, numbers = begin_row(row, edge, calls.prefix, ordinals)
-    pairs = zip(numbers, payloads, strict=True)
+    payloads, passes_none = calls.payloads, not calls.end_units
+    marks = begin_row(row, edge, calls.prefix, calls.ordinals, start)
     run, waiting = express.run, express.run.payloads
-    append = waiting.append
-    counts_on = type(ordinals) is range
-    append_ordinal = _listing(express, counts_on=counts_on)
+    counts_on = type(calls.ordinals) is range
+    listed = _listing(express, counts_on=counts_on)
     quick = run.pile is None and not wait
-    empty, left = 0, stop - start
+    at, empty = start, 0
     try:
-        while left > 0:
-            together = express.hold()
-            left -= together
-            for pair in islice(pairs, together):
-                ordinal, payload = pair
-                row[last] = ordinal
-                result = call(payload)
-                kind = type(result)
-                alone = getrefcount(result) == (OURS if result is not payload else of_item)
-                settled = False
-                if kind is dict:
-                    if alone and quick:
-                        for key, value in result.items():
-                            if type(key) is not str or type(value) not in UNCHANGING:
-                                break
-                        else:
-                            settled = True
-                elif result is None:
-                    if calls.end_units:
-                        return Halt(start + begun(row) - 1, empty)
-                    empty += 1
-                    if append_ordinal is None:
-                        append_ordinal = express.list_ordinals()
-                    continue
-                elif kind in UNCHANGING:
-                    settled = quick
-                elif kind in ANSWERS or hasattr(kind, "__next__"):
-                    return Halt(start + begun(row) - 1, empty, result=result)
-                if settled:
-                    if append_ordinal is not None:
-                        append_ordinal(ordinal)
-                    append(result)
-                    if not express.woken and together > 1:
-                        express.wake_up()
-                    del pair  # so that ``zip`` need not make another
-                else:
-                    _pass(express, result, ordinal, alone=alone, wake=together > 1)
-                    quick = run.pile is None and not wait
-                    append_ordinal = _listing(express, counts_on=counts_on)
-            express.send_if_idle(together, rest=not left and stop == len(calls.payloads))
+        while at < stop:
+            together = min(express.hold(), stop - at)
+            end, woken = at + together, express.woken if together > 1 else _NO_NEED
+            while at < end:
+                onto = waiting if quick else None
+                at, none, why, result, alone = stretch.call(
+                    call, payloads, at, end, marks, onto, listed, woken, passes_none
+                )
+                empty += none
+                if why == stretch.RAISED:
+                    return Halt(at, empty, error=result)
+                if why == stretch.UNSEEN:
+                    express.wake_up()
+                elif why == stretch.OTHER:
+                    kind = type(result)
+                    if result is None and passes_none:
+                        empty += 1
+                        listed = express.list_ordinals()
+                    elif kind not in ONE and (kind in ANSWERS or hasattr(kind, "__next__")):
+                        return Halt(at, empty, result=result)
+                    elif result is None:
+                        return Halt(at, empty)
+                    else:
+                        ordinal = calls.ordinals[at]
+                        _pass(express, result, ordinal, alone=alone, wake=together > 1)
+                        listed = _listing(express, counts_on=counts_on)
+                        quick = run.pile is None and not wait
+                    at += 1
+            express.send_if_idle(together, more=more if at == len(payloads) else None)
     except BaseException as error:  # the user's code, sys.exit too: a boundary
         return Halt(start + begun(row) - 1, empty, error=error)
     return _make_halt((stop, empty, 0, None, None))
@@ -286,23 +242,19 @@ def call_only(
         row: The worker's row of the board.
         edge: Number of the edge that the items came over.
     """
-    start, stop = span
-    ordinals, payloads = calls.ordinals, calls.payloads
-    if stop - start < len(payloads):
-        ordinals, payloads = ordinals[start:stop], payloads[start:stop]
-    last, numbers = begin_row(row, edge, calls.prefix, ordinals)
-    empty, unread = 0, 0
-    try:
-        for ordinal, payload in zip(numbers, payloads, strict=True):
-            row[last] = ordinal
-            result = call(payload)
-            if result is None:
-                empty += 1
-                continue
+    at, stop = span
+    marks = begin_row(row, edge, calls.prefix, calls.ordinals, at)
+    empty = unread = 0
+    while at < stop:
+        at, none, some, why, result = stretch.call_only(call, calls.payloads, at, stop, marks)
+        empty += none
+        unread += some
+        if why == stretch.RAISED:
+            return Halt(at, empty, unread, error=result)
+        if why == stretch.OTHER:
             kind = type(result)
             if kind in ANSWERS or hasattr(kind, "__next__"):
-                return Halt(start + begun(row) - 1, empty, unread, result=result)
+                return Halt(at, empty, unread, result=result)
             unread += 1
-    except BaseException as error:  # the user's code, sys.exit too: a boundary
-        return Halt(start + begun(row) - 1, empty, unread, error=error)
+            at += 1
     return _make_halt((stop, empty, unread, None, None))

@@ -24,7 +24,7 @@ class SourceLoop(StageLoop):
         items: Iterator[Any] = iter(())
         try:
             try:
-                self.asking = True
+                self.asking[0] = True
                 items = iter(self._items_of(start()))
                 self._note_total()
             except DrainInterrupt:
@@ -34,7 +34,7 @@ class SourceLoop(StageLoop):
             except BaseException as error:  # the user's code, sys.exit too: a boundary
                 raise self._stopped(error, "item") from None
             finally:
-                self.asking = False
+                self.asking[0] = False
             yield from self._pump(items)
             self._judge_at_end()
         finally:

@@ -1,0 +1,44 @@
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from pipeflow.runtime.board import Marks
+
+FORM_1: int
+WHOLE: int
+OTHER: int
+RAISED: int
+UNSEEN: int
+STOPPING: int
+
+def take(
+    items: Iterator[Any],
+    most: int,
+    waiting: list[Any] | None,
+    listed: list[int] | None,
+    ordinal: int,
+    step: int,
+    woken: Sequence[int],
+    stopping: Sequence[int],
+    asking: bytearray,
+    /,
+) -> tuple[int, int, Any, bool]: ...
+def call(
+    function: Callable[[Any], Any],
+    payloads: list[Any],
+    at: int,
+    stop: int,
+    marks: Marks,
+    waiting: list[Any] | None,
+    listed: list[int] | None,
+    woken: Sequence[int],
+    passes_none: bool,
+    /,
+) -> tuple[int, int, int, Any, bool]: ...
+def call_only(
+    function: Callable[[Any], Any],
+    payloads: list[Any],
+    at: int,
+    stop: int,
+    marks: Marks,
+    /,
+) -> tuple[int, int, int, int, Any]: ...
