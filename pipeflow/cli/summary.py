@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from pipeflow.cli.wording import in_one_line, plural, rate, seconds
 from pipeflow.planner.listing import listed
 from pipeflow.planner.plan import Join, Plan, StagePlan
-from pipeflow.spec.ports import UNMATCHED
+from pipeflow.spec.ports import ERRORS, UNMATCHED
 from pipeflow.telemetry.report import Report, Status
 
 
@@ -48,17 +49,23 @@ def doubts(report: Report, plan: Plan) -> Iterator[str]:
             yield f"stage '{stage.name}' has found no files: look at its `root` and `pattern`"
         edges = [edge for edge in report.edges if edge.target == stage.name]
         nothing = bool(edges) and all(edge.sent and not edge.delivered for edge in edges)
-        if stage.join is Join.BY_KEY and nothing:
+        if nothing and stage.join in _UNJOINED:
             inputs = listed(f"'{edge.input}'" for edge in edges)
-            yield (
-                f"stage '{stage.name}' has joined nothing: no items of {inputs} had equal keys in "
-                "time; text is never equal to a number"
-            )
+            why = f"no items of {inputs} had {_UNJOINED[stage.join]}"
+            yield f"stage '{stage.name}' has joined nothing: {why}"
+
+
+#: What items lack that found no partner at all.
+_UNJOINED: Final = {
+    Join.BY_KEY: "equal keys in time; text is never equal to a number",
+    Join.ZIP_BY_ID: "the same id; results of an iterator bear ids of their own (`n:7.0`, `n:7.1`)",
+}
 
 
 def _losses(report: Report, plan: Plan) -> Iterator[str]:
     counts = (
-        (sum(stage.dead_lettered for stage in report.stages), "dead letter"),
+        # Of a pair that failed there is one letter, though two items.
+        (sum(stage.emitted.get(ERRORS, 0) for stage in report.stages), "dead letter"),
         (sum(edge.dropped for edge in report.edges), "dropped item"),
     )
     # Who joins by key and does not read what is left over may not know that there is any.

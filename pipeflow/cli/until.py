@@ -41,10 +41,10 @@ def until(
         _require_port(stage, port or OUT)
     if _is_sink(stage) and not stage.named_inputs:
         kept = tuple(each for each in cut.stages if each.name != name)
-        edges = stage.edges
+        edges = next(each for each in cut.stages if each.name == name).edges
     else:
         kept = cut.stages
-        edges = (Edge(source=PortRef(name, port or OUT), at=stage.at),)
+        edges = (Edge(source=PortRef(name, port or OUT), at=stage.at, decides=True),)
     taken = {each.name.casefold() for each in pipeline.stages}
     take = _operator(stage, _free("take", taken), stage_types["take"], edges, {"n": count})
     shown = _operator(

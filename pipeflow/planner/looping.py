@@ -85,7 +85,7 @@ def _loop(beside: Stage, port: PortRef, name: str) -> Stage:
         at=beside.at,
         work=Call(module="builtins", attribute="iter", facts=facts),
         work_at=beside.at,
-        edges=(Edge(source=port, at=beside.at),),
+        edges=(Edge(source=port, at=beside.at, decides=True),),
         replicas_at=beside.at,
         partition_at=beside.at,
         on_error_at=beside.at,

@@ -167,7 +167,25 @@ def only_to(pipeline: Pipeline, stage: str, *, with_letters: bool = False) -> Pi
         each if with_letters and each.name == stage else without_letters(each, read)
         for each in stages
     )
-    return replace(with_stages(running, stages), tests=())
+    return replace(with_stages(running, _deciding(stages)), tests=())
+
+
+def _deciding(stages: Sequence[Stage]) -> tuple[Stage, ...]:
+    """Where nobody is left but who reads dead letters, the stage runs for him."""
+    read = {edge.source for stage in stages for edge in stage.edges}
+    needed = {port.stage for port in read if port.port != ERRORS}
+    return tuple(
+        replace(
+            stage,
+            edges=tuple(
+                replace(edge, decides=True)
+                if edge.source.port == ERRORS and edge.source.stage not in needed
+                else edge
+                for edge in stage.edges
+            ),
+        )
+        for stage in stages
+    )
 
 
 def _leading_to(stage: str, pipeline: Pipeline) -> set[str]:
@@ -241,6 +259,7 @@ def _edges(
                     lanes=lanes,
                     lane_base=lane_base,
                     ordered=way.ordered,
+                    decides=edge.decides,
                     at=edge.at,
                 )
             )

@@ -25,6 +25,7 @@ from pipeflow.spec.policies import (
     Overflow,
     TransportKind,
 )
+from pipeflow.spec.ports import ERRORS
 from pipeflow.spec.shapes import Role, Shape
 from pipeflow.values import dataclass, field
 
@@ -129,6 +130,7 @@ class EdgePlan:
         ordered: Whether the reader waits for the units in their order (on each lane), or takes
             them as they come. One writer's units are in order anyway.
         fused: Whether its ends are in one process, worker by worker.
+        decides: Its reader is one for whom the writer runs, though it reads dead letters.
         at: Where the file has it.
     """
 
@@ -150,7 +152,13 @@ class EdgePlan:
     lane_base: int = 0
     ordered: bool = True
     fused: bool = False
+    decides: bool = False
     at: Location
+
+    @property
+    def needed(self) -> bool:
+        """Whether its writer needs this reader: one of dead letters counts only if it decides."""
+        return self.port != ERRORS or self.decides
 
     @property
     def way(self) -> str:

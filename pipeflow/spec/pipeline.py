@@ -61,6 +61,8 @@ class Edge:
         capacity: As asked for.
         overflow: What a full edge does.
         arrays: Shared views, or private copies.
+        decides: For its reader the whole runs, so that one counts where others would not: when it
+            has enough of the dead letters, their stage ends.
     """
 
     source: PortRef
@@ -70,6 +72,7 @@ class Edge:
     capacity: Capacity = field(default_factory=Capacity)
     overflow: Overflow = Overflow.BLOCK
     arrays: ArrayMode = ArrayMode.SHARED
+    decides: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,8 @@ _WORDS = {
     OptionType.ANY: "anything",
 }
 
+_SIZES = {"GiB": 2**30, "MiB": 2**20, "KiB": 2**10}
+
 
 def manual_page(stage_type: StageType) -> str:
     """The manual page of an operator, Markdown that also reads well as plain text."""
@@ -102,14 +104,35 @@ def _kind(option: Option) -> str:
     if option.choices and not option.choice_docs:
         parts.append("one of " + ", ".join(f"`{choice}`" for choice in option.choices))
     if option.minimum is not None:
-        parts.append(f"at least {option.minimum:g}")
+        parts.append(f"at least {_number(option, option.minimum)}")
     if option.maximum is not None:
-        parts.append(f"at most {option.maximum:g}")
+        parts.append(f"at most {_number(option, option.maximum)}")
     if option.required:
         parts.append("required")
     elif option.default is not None and option.default != "":
-        parts.append(f"default `{_yaml(option.default)}`")
+        parts.append(f"default `{_default(option)}`")
     return ", ".join(parts)
+
+
+def _default(option: Option) -> str:
+    match option.default:
+        case bool() as truth:
+            return _yaml(truth)
+        case int() | float() as number:
+            return _number(option, number)
+        case value:
+            return _yaml(value)
+
+
+def _number(option: Option, number: float) -> str:
+    """A bound or a default as it would stand in a file: durations and sizes bear units."""
+    if OptionType.DURATION in option.types and OptionType.INTEGER not in option.types:
+        return min(f"{number:g}s", f"{number * 1e3:g}ms", key=len)
+    if OptionType.SIZE in option.types:
+        names = (name for name, unit in _SIZES.items() if number >= unit and not number % unit)
+        name = next(names, "B")
+        return f"{number / _SIZES.get(name, 1):.0f}{name}"
+    return str(number) if isinstance(number, int) else f"{number:g}"
 
 
 def _yaml(value: object) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import pipeflow
 from pipeflow.api import Reading
 from pipeflow.cli.main import main
 from pipeflow.cli.summary import doubts
@@ -344,6 +345,7 @@ def test_until_may_name_a_port(monkeypatch: pytest.MonkeyPatch) -> None:
         ("errors", 2),
         ("out", 3),
     ]
+    assert all(edge.needed for edge in plan.edges)  # who wants the letters is who it runs for
 
 
 def test_until_an_unknown_stage_is_a_bad_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -435,6 +437,25 @@ def test_a_join_by_key_that_joins_nothing_is_a_doubt(
     assert f"{2 * (3 - paired)} unmatched" in theatre.err
 
 
+def test_a_zip_by_id_that_joins_nothing_is_a_doubt() -> None:
+    spec = {
+        "all": {"use": "range", "with": {"stop": 3}},
+        "even": {"use": "filter", "with": {"where": "item % 2 == 0"}, "inputs": "all"},
+        "odd": {"use": "filter", "with": {"where": "item % 2"}, "inputs": "all"},
+        "both": {"call": "random:randint", "inputs": {"a": "even", "b": "odd"}},
+        "sink": {"use": "null", "inputs": "both"},
+    }
+
+    said = list(
+        doubts(pipeflow.run({"stages": spec}, executor="inline"), pipeflow.plan({"stages": spec}))
+    )
+
+    assert len(said) == 1
+    assert said[0].startswith(
+        "stage 'both' has joined nothing: no items of 'a', 'b' had the same id;"
+    )
+
+
 @pytest.mark.parametrize(("count", "early"), [(0, False), (0, True), (1, False)])
 def test_a_pattern_that_no_file_matches_is_a_doubt(count: int, early: bool) -> None:
     find, save = report().stages
@@ -471,7 +492,7 @@ def test_losses_and_an_early_end_are_in_the_summary(monkeypatch: pytest.MonkeyPa
     ended = report(
         stages=(
             replace(find, skipped=1, ended_early=True),
-            replace(save, dead_lettered=1200, ended_early=True),
+            replace(save, dead_lettered=2400, emitted={"errors": 1200}, ended_early=True),
         ),
         edges=(edge,),
     )

@@ -83,6 +83,27 @@ def stray(x):
     return x
 """
 
+UNEVEN = """\
+stages:
+  tick:
+    call: clockwork:tick
+  half:
+    use: map
+    with: {expr: "1 / (item % 2)"}
+    inputs: tick
+    on_error: dead_letter
+  whole:
+    use: print
+    inputs: half
+  id:
+    use: map
+    with: {expr: 'item["id"]'}
+    inputs: half.errors
+  broken:
+    use: print
+    inputs: id
+"""
+
 COMMAND = [sys.executable, "-m", "pipeflow", "run", "a.yaml", "--executor", "inline"]
 DEADLINE_S = 30.0
 
@@ -97,6 +118,19 @@ def run(folder: Path, text: str, *more: str) -> subprocess.CompletedProcess[str]
         timeout=DEADLINE_S,
         check=False,
     )
+
+
+@pytest.mark.parametrize("executor", ["inline", "local"])
+@pytest.mark.parametrize("target", ["id", "broken"])
+def test_until_a_stage_that_reads_dead_letters_ends_when_it_has_its_items(
+    tmp_path: Path, executor: str, target: str
+) -> None:
+    (tmp_path / "clockwork.py").write_text(CLOCKWORK)
+
+    done = run(tmp_path, UNEVEN, "--until", target, "--take", "2", "--executor", executor)
+
+    assert (done.returncode, done.stdout) == (0, "tick:0\ntick:2\n")
+    assert "ended early by 'take'" in done.stderr
 
 
 def read_terminal(descriptor: int) -> str:

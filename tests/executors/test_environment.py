@@ -99,3 +99,41 @@ def test_variables_are_put_back_after_a_run_in_one_process_that_failed(tmp_path:
     assert outcome.report.run.exit_code == 1
     assert os.environ["PLACE"] == "outside"
     assert "ONLY_WITHIN" not in os.environ
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_a_replica_that_goes_to_another_folder_goes_there_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, executor: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    stages = {
+        "source": SOURCE,
+        "goes": {"call": "places:Goes", "inputs": "source", "with": {"folder": "/"}},
+        "stays": {"call": "places:where", "inputs": "goes"},
+        "both": {"keep": "stays"},
+        "file": {"use": "jsonl.write", "inputs": "stays", "with": {"path": "out.jsonl"}},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    assert outcome.items("both") == [["/", str(tmp_path)]] * 3
+    assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 3
+    assert Path.cwd() == tmp_path
+
+
+def test_a_folder_that_is_gone_at_the_next_turn_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    away = tmp_path / "away"
+    away.mkdir()
+    stages = {
+        "source": SOURCE,
+        "goes": {"call": "places:Goes", "inputs": "source", "with": {"folder": str(away)}},
+        "removes": {"call": "places:remove", "inputs": "goes"},
+        "sink": {"keep": "removes"},
+    }
+
+    outcome = run(tmp_path, stages, "inline")
+
+    assert outcome.items("sink") == [str(away), str(tmp_path), str(tmp_path)]

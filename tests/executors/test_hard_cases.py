@@ -189,6 +189,103 @@ def test_after_a_stall_the_reader_sees_what_the_file_says_and_the_drops_are_coun
 
 
 @pytest.mark.parametrize("transport", ["pipe", "queue"])
+def test_what_is_dropped_in_the_end_is_heard_of_by_one_of_the_replicas(
+    tmp_path: Path, transport: str
+) -> None:
+    edge = {"from": "source", "capacity": 4, "transport": transport, "overflow": "drop_newest"}
+    folder = {"folder": str(tmp_path)}
+    stages = {
+        "source": {"call": "hard:first_and_rest", "with": {**folder, "count": 100}},
+        "stall": {"call": "hard:stall_on_each", "inputs": edge, "with": folder, "replicas": 2},
+        "sink": {"keep": "stall"},
+    }
+
+    outcome = run(tmp_path, stages, "local")
+
+    succeeded(outcome)
+    facts = outcome.edge("source.out", "stall")
+    assert facts.dropped >= 88  # two in hand, and room for four more behind each
+    assert outcome.items("sink") == list(range(facts.delivered))
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_a_zip_hears_of_empty_units_behind_an_edge_that_drops_while_no_item_comes(
+    tmp_path: Path, executor: str
+) -> None:
+    stages = {
+        "source": {"call": "shapes:numbers", "with": {"stop": 1000}},
+        "last": {"use": "filter", "inputs": "source", "with": {"where": "item == 999"}},
+        "same": {"call": "shapes:as_it_is", "inputs": {"from": "last", "overflow": "drop_oldest"}},
+        "pair": {"call": "shapes:pair", "inputs": {"left": "source", "right": "same"}},
+        "sink": {"keep": "pair"},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    succeeded(outcome)
+    assert outcome.items("sink") == [[999, 999]]
+    assert outcome.edge("source.out", "pair").unmatched == 999
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_a_replica_behind_an_edge_that_drops_gets_an_item_and_the_end_of_its_unit(
+    tmp_path: Path, executor: str
+) -> None:
+    edge = {"from": "odd", "capacity": 4, "overflow": "drop_oldest"}
+    stages = {
+        "source": {"call": "shapes:numbers", "with": {"stop": 3000}},
+        "odd": {"use": "filter", "inputs": "source", "with": {"where": "item % 3"}},
+        "same": {"call": "shapes:as_it_is", "inputs": edge, "replicas": 2},
+        "pair": {"call": "shapes:pair", "inputs": {"left": "source", "right": "same"}},
+        "sink": {"keep": "pair"},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    succeeded(outcome)
+    pairs = outcome.items("sink")
+    assert pairs == sorted(pairs)
+    assert all(left == right for left, right in pairs)
+    assert len(pairs) == outcome.edge("odd.out", "same").delivered
+
+
+@pytest.mark.parametrize("overflow", ["drop_oldest", "drop_newest"])
+@pytest.mark.parametrize("transport", ["pipe", "queue"])
+def test_a_source_whose_reader_needs_no_more_is_told_by_an_edge_that_drops_too(
+    tmp_path: Path, transport: str, overflow: str
+) -> None:
+    edge = {"from": "source", "transport": transport, "overflow": overflow}
+    stages = {
+        "source": {"call": "hard:until_closed", "with": {"folder": str(tmp_path)}},
+        "first": {"use": "take", "inputs": edge, "with": {"n": 3}},
+        "sink": {"keep": "first"},
+    }
+
+    outcome = run(tmp_path, stages, "local")
+
+    succeeded(outcome)
+    assert len(outcome.items("sink")) == 3
+    assert (tmp_path / "closed").exists()
+
+
+@pytest.mark.parametrize("more", [{}, {"timeout": "1m"}], ids=["worker", "isolated"])
+@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+def test_a_process_that_is_asked_where_it_is_before_it_can_answer_goes_on(
+    tmp_path: Path, method: str, more: dict[str, Any]
+) -> None:
+    stages = {
+        "source": {"call": "shapes:numbers", "with": {"stop": 3}},
+        "asked": {"call": "hard:asked_too_early", "inputs": "source", **more},
+        "sink": {"keep": "asked"},
+    }
+
+    outcome = run(tmp_path, stages, "local", start_method=method)
+
+    succeeded(outcome)
+    assert outcome.items("sink") == [0, 1, 2]
+
+
+@pytest.mark.parametrize("transport", ["pipe", "queue"])
 def test_order_is_kept_in_flat_memory_with_one_replica_a_hundred_times_slower(
     tmp_path: Path, transport: str
 ) -> None:

@@ -1,4 +1,4 @@
-"""Joins by key and of the latest, on every executor."""
+"""Joins by key, by position and of the latest, on every executor."""
 
 from __future__ import annotations
 
@@ -258,6 +258,49 @@ def test_within_a_time_partners_meet(tmp_path: Path, executor: str) -> None:
 
     succeeded(outcome)
     assert sorted(row[0] for row in outcome.items("settled")) == [n for n in range(300) if n % 5]
+
+
+def by_position(left: int, right: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {
+        "left": {"call": "shapes:numbers", "with": {"stop": left}},
+        "right": right,
+        "pair": {"call": "shapes:pair", "inputs": {"left": "left", "right": "right"}, **more},
+        "pairs": {"keep": "pair"},
+        "same": {"call": "shapes:as_it_is", "inputs": "pair.unmatched", "replicas": 3},
+        "lone": {"keep": "same"},
+    }
+
+
+@each_executor
+@pytest.mark.parametrize("count", [6, 400])
+@pytest.mark.parametrize("replicas", [1, 2, 3])
+@beside
+def test_what_has_no_partner_by_position_comes_in_order_of_any_number_of_replicas(
+    tmp_path: Path, executor: str, count: int, replicas: int, more: dict[str, Any]
+) -> None:
+    right = {"call": "shapes:numbers", "with": {"stop": count}}
+
+    outcome = run(tmp_path, by_position(3, right, replicas=replicas, **more), executor)
+
+    succeeded(outcome)
+    assert outcome.items("pairs") == [[0, 0], [1, 1], [2, 2]]
+    assert outcome.kept["lone"] == [((1, number), number) for number in range(3, count)]
+
+
+@each_executor
+@beside
+def test_replicas_that_have_enough_of_an_input_without_partners_end_each_at_its_place(
+    tmp_path: Path, executor: str, more: dict[str, Any]
+) -> None:
+    right = {"call": "shapes:without_end"}
+
+    outcome = run(tmp_path, by_position(3, right, replicas=2, **more), executor)
+
+    succeeded(outcome)
+    assert outcome.items("pairs") == [[0, 0], [1, 1], [2, 2]]
+    lone = outcome.items("lone")
+    assert lone == sorted(lone)
+    assert len(lone) == outcome.edge("right.out", "pair").unmatched
 
 
 @each_executor

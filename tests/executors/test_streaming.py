@@ -45,6 +45,11 @@ def fails(x, at=5):
         raise ValueError("on purpose")
     return x
 
+def refuses_odd(x):
+    if x % 2:
+        raise ValueError("odd")
+    return x
+
 def fails_late(x, flag):
     while x == 5 and not os.path.exists(flag):
         time.sleep(0.01)
@@ -122,6 +127,23 @@ def test_arrays_are_not_copied_and_outlive_the_run(tmp_path: Path) -> None:
     edge = items.report.edges[-1]
     assert edge.bytes_shared == 6 * kept[0].nbytes
     whole(items.report)
+
+
+@pytest.mark.parametrize("replicas", [1, 3])
+def test_leaving_a_loop_over_dead_letters_early_ends_the_run_too(
+    tmp_path: Path, replicas: int
+) -> None:
+    file = write(tmp_path, "refuses_odd", 10**9, replicas=replicas, on_error="dead_letter")
+    text = json.loads(file.read_text())
+    text["stages"]["broken"] = {"use": "null", "inputs": "work.errors"}
+    file.write_text(json.dumps(text))
+
+    with pipeflow.stream(file, stage="work.errors") as letters:
+        got = [next(letters)["item"] for _ in range(3)]
+
+    assert got == [1, 3, 5]
+    assert letters.report.run.status is Status.SUCCEEDED
+    whole(letters.report)
 
 
 @pytest.mark.parametrize("stop", [10**9, 3])

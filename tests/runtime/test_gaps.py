@@ -40,6 +40,21 @@ def test_letters_of_replicas_may_have_gaps_as_far_as_their_units_are_kept() -> N
     }
 
 
+def test_replicas_that_zip_by_position_may_leave_gaps_on_every_port() -> None:
+    stages = {
+        "others": NUMBERS,
+        "pair": {
+            "call": "builtins:complex",
+            "inputs": {"real": "all", "imag": "others"},
+            "replicas": 2,
+        },
+        "sink": {"use": "null", "inputs": "pair"},
+        "lone": {"use": "null", "inputs": "pair.unmatched"},
+    }
+
+    assert gaps_behind(stages) == {"pair.out > sink": ["pair"], "pair.unmatched > lone": ["pair"]}
+
+
 def test_letters_of_one_worker_have_none() -> None:
     stages = {
         "work": mapped("all", on_error="dead_letter"),

@@ -108,6 +108,37 @@ def test_a_zip_by_position_ends_with_its_shortest_input() -> None:
     assert zipped.cut_short
 
 
+def test_a_replica_of_a_zip_by_position_ends_each_unit_of_items_without_partner() -> None:
+    ports = [one_writer() for _ in range(3)]
+    zipped = ZipByPosition(ports, first=1, step=2)
+    for collector, count in zip(ports, (1, 3, 2), strict=True):
+        for number in range(count):
+            collector.feed(0, unit(number, number), None)
+        collector.end(0)
+
+    told = [
+        (each.unit, each.origin.port if isinstance(each, Lone) else type(each))
+        for each in iter(zipped.take, None)
+        if isinstance(each, Call | Lone | UnitEnd)
+    ]
+
+    assert told == [(1, Call), (1, UnitEnd), (3, 1), (3, 2), (3, UnitEnd), (5, 1), (5, UnitEnd)]
+
+
+def test_what_has_no_partner_by_position_comes_in_one_order_however_it_arrives() -> None:
+    ports = [one_writer() for _ in range(3)]
+    zipped = ZipByPosition(ports)
+    ports[0].end(0)
+
+    ports[2].feed(0, unit(0, "c0"), None)
+    before = calls(zipped)
+    ports[1].feed(0, unit(0, "b0"), None)
+
+    assert zipped.waits_for() == 1
+    assert before == []
+    assert calls(zipped) == [("lone", 1, "b0"), ("lone", 2, "c0")]
+
+
 def test_a_merge_starves_no_input() -> None:
     busy, calm = one_writer(), one_writer()
     merged = Merge([busy, calm], [0, 1])

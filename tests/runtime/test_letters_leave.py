@@ -51,7 +51,8 @@ class Sender(PlainAsPackets):
 def outbox_to(results: Sender, letters: Sender, numbering: Numbering = Numbering.KEEP) -> Outbox:
     def port(name: str, sender: Sender) -> OutPort:
         channel = OutChannel(sender, 0, memoryview(bytearray(256)).cast("Q"))  # type: ignore[arg-type]  # only what it uses
-        return OutPort(name, [Spread(Route.SINGLE, [Target([channel])])])
+        spread = Spread(Route.SINGLE, [Target([channel])])
+        return OutPort(name, [spread], needed=name != "errors")
 
     def wait(_targets: Any) -> None:
         letters.free += 1

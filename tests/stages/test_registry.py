@@ -77,6 +77,10 @@ def test_a_manual_page_gives_types_units_bounds_and_defaults() -> None:
 
     assert "- `n` (whole number, in items, at least 0, required): How many." in page
     assert "- `header` (true or false, default `true`): Whether" in page
+    waits = manual_page(stage_types()["http.get"]) + manual_page(stage_types()["watch"])
+    assert "`timeout` (duration, at least 1ms, default `30s`)" in waits
+    assert "`settle` (duration, at least 0s, default `0.5s`)" in waits
+    assert "default `64MiB`" in manual_page(stage_types()["sort"])
     assert '- `delimiter` (text, default `","`): The character' in page
     assert "    - `gzip`: gzip, whatever its name\n" in page
 

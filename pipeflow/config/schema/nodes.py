@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from pipeflow.config.units import DURATION_PATTERN, SIZE_PATTERN
+from pipeflow.config.units import DURATION_PATTERN, SIZE_PATTERN, duration_text, size_text
 from pipeflow.spec.options import Option, OptionType
 from pipeflow.spec.table import Table, expected
 
@@ -273,7 +273,22 @@ def _facts(option: Option) -> Iterable[str]:
     if option.required:
         yield "Required."
     elif option.default is not None and option.default != "":
-        yield f"Default: `{_flow(option.default)}`."
+        yield f"Default: `{_default(option)}`."
+
+
+def _default(option: Option) -> str:
+    """What would stand in a file: durations and sizes bear units there."""
+    match option.default:
+        case bool():
+            return _flow(option.default)
+        case int() if OptionType.INTEGER in option.types:
+            return str(option.default)  # without a unit it is a number of something else
+        case int() | float() as seconds if OptionType.DURATION in option.types:
+            return duration_text(seconds)
+        case int() as number if OptionType.SIZE in option.types:
+            return size_text(number)
+        case other:
+            return _flow(other)
 
 
 def _all_scalars(option: Option) -> bool:

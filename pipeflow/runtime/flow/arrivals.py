@@ -181,7 +181,7 @@ class Arrivals:
             payloads = self._load(port, packet, frame.meta)
         channel.receiver.confirm()
         if channel.on_demand:
-            channel.wanted = max(0, channel.wanted - packet.items)
+            channel.wanted = max(0, channel.wanted - frame.credits)
         note = FrameNote(channel, frame.writer, packet.items, packet.shared_bytes, frame.credits)
         self._feed(port, frame.meta, payloads, note)
 

@@ -264,7 +264,8 @@ def make_outbox(
                 )
         if whole:
             spreads.insert(0, Spread(Route.SINGLE, [Target(whole)]))
-        ports[name] = OutPort(name, spreads, drops)
+        needed = any(plan.edges[number].needed for number in edges)
+        ports[name] = OutPort(name, spreads, drops, needed=needed)
     return Outbox(
         ports,
         numbering=stage.numbering,
@@ -292,7 +293,8 @@ def _drop_edge(
         ]
     else:
         capacity = sum(channel.spec.capacity for channel in channels)
-        boxes = [Mailbox(ends, row, capacity=capacity, newest=newest)]
+        whole = edge.route is Route.BALANCE
+        boxes = [Mailbox(ends, row, capacity=capacity, newest=newest, whole=whole)]
     return DropEdge(edge.route, boxes, _pick_key(plan, edge))
 
 

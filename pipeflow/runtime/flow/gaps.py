@@ -6,6 +6,9 @@ kept from there on, one may have passed units that another will never end.
 
     split[0]   17       21 end          errors: 17 18 20 21 22, and then the end of all
     split[1]      18 20    22 end       19 was with split[0], which ended before it came to that
+
+A zip by position ends with its shortest input. What the others bring has no partner then; if that
+goes on, each of its replicas has enough of it at its place.
 """
 
 from __future__ import annotations
@@ -31,7 +34,8 @@ def leave_gaps(plan: Plan, edge: EdgePlan) -> frozenset[int]:
         stage = plan.stages[way.source]
         if stage.numbering is not Numbering.KEEP or stage.join is Join.BY_KEY:
             continue  # it numbers its results anew
-        if way.port == ERRORS and stage.replicas > 1:
+        by_position = stage.join is Join.ZIP_BY_POSITION
+        if stage.replicas > 1 and (by_position or way.port == ERRORS):
             found.add(stage.index)
         ways += [plan.edges[number] for number in _deciding(stage)]
     return frozenset(found)

@@ -5,8 +5,12 @@
 The newest (or the first) items stay at the writer's side, where they can still be thrown away; one
 leaves only when the reader asks for it. So after a stall the reader sees exactly what the file
 promises: the newest items, the gap before them, and the number of those dropped. A thread hands
-over what the reader asks for while the user's function is busy. Dropped items leave empty units
-behind.
+over what the reader asks for while the user's function is busy.
+
+Dropped items leave empty units behind, which go with the next item, to whoever gets that. A zip may
+wait for them in order to go on, and its writer for the zip: so they leave without an item if none
+comes soon (``tell``). Then they take the place of the item that was asked for: so little is handed
+over that was not looked at, and nobody ever waits for the kernel.
 """
 
 from __future__ import annotations
@@ -52,18 +56,29 @@ class Mailbox:
         row: The edge's row of the board.
         capacity: Items on offer at most.
         newest: Whether a full mailbox drops the newest item, else the oldest.
+        whole: An item leaves with the end of its unit, which else another reader would get; a unit
+            has no more than one then.
     """
 
     def __init__(
-        self, senders: Sequence[Sender], row: Words, *, capacity: int, newest: bool
+        self,
+        senders: Sequence[Sender],
+        row: Words,
+        *,
+        capacity: int,
+        newest: bool,
+        whole: bool = False,
     ) -> None:
         self._senders = list(senders)
         self._row = row
         self._capacity = capacity
         self._newest = newest
+        self._whole = whole
         self._entries: deque[_Entry] = deque()
         #: Runs of units without items behind the last entry: (lane, first, how many).
         self._marks: list[tuple[int, int, int]] = []
+        #: They were told of, and leave as soon as a reader asks for anything.
+        self._due = False
         self._lock = threading.RLock()
         self._gone = False
         self._ended = False
@@ -97,7 +112,7 @@ class Mailbox:
                     return
                 self._drop_oldest()
             entry = _Entry(self._marks, (lane, unit), item, packet, whole)
-            self._marks = []
+            self._marks, self._due = [], False
             self._entries.append(entry)
             self._row[OFFERED] = max(self._row[OFFERED], len(self._entries))
             self.serve()
@@ -115,11 +130,22 @@ class Mailbox:
     def serve(self) -> None:
         """Hand over as many items as the reader has asked for."""
         with self._lock:
-            while self._entries:
-                sender = next((one for one in self._senders if one.demand() > 0), None)
-                if sender is None:
+            while self._entries and (sender := self._asking()) is not None:
+                if self._whole and not self._entries[0].closed:
                     return
                 self._hand_over(sender, self._entries.popleft())
+            while self._due and not self._entries and (sender := self._asking()) is not None:
+                self._send_marks(sender, credits=1)
+
+    def untold(self) -> bool:
+        """Whether empty units lie behind the last item."""
+        return bool(self._marks)
+
+    def tell(self) -> None:
+        """No item comes soon: the empty units leave without one when a reader asks."""
+        with self._lock:
+            self._due = bool(self._marks)
+            self.serve()
 
     def end(self) -> None:
         """No more will be offered: what is here waits for the reader; see ``finished``."""
@@ -134,8 +160,8 @@ class Mailbox:
                 return True
             if self._entries or not self._ended:
                 return False
-            for sender in list(self._senders):
-                self._send_marks(sender, self._marks)
+            while self._marks and self._senders:
+                self._send_marks(self._senders[0], credits=0)
             for sender in list(self._senders):
                 try:
                     sender.end()
@@ -161,6 +187,10 @@ class Mailbox:
         with self._lock:
             for sender in [one for one in self._senders if one in gone]:
                 self._lose(sender)
+
+    def _asking(self) -> Sender | None:
+        """The channel of a reader that has asked for an item."""
+        return next((one for one in self._senders if one.demand() > 0), None)
 
     def _lose(self, sender: Sender) -> None:
         self._senders.remove(sender)
@@ -193,21 +223,34 @@ class Mailbox:
             batch.close(lane, unit)
         self._send(sender, batch, entry.packet, 1)
 
-    def _send_marks(self, sender: Sender, marks: list[tuple[int, int, int]]) -> None:
-        batch = Batch()
-        for lane, unit, span in marks:
-            batch.skip_run(lane, unit, span)
-        if batch:
-            self._send(sender, batch, Packet(pickled=_EMPTY_LIST, buffers=(), items=0), 0)
+    def _send_marks(self, sender: Sender, *, credits: int) -> None:
+        """Send the empty units to one reader: each of them is heard of once.
 
-    def _send(self, sender: Sender, batch: Batch, packet: Packet, credits: int) -> None:
+        Args:
+            sender: Its channel.
+            credits: 1: they take the place of an item that was asked for.
+        """
+        batch = Batch()
+        for lane, unit, span in self._marks[:-1]:
+            batch.skip_run(lane, unit, span)
+        lane, unit, span = self._marks[-1]
+        if span > credits:
+            batch.skip_run(lane, unit, span - credits)
+        if credits:
+            batch.close(lane, unit + span - 1)
+        if self._send(sender, batch, Packet(pickled=_EMPTY_LIST, buffers=(), items=0), credits):
+            self._marks, self._due = [], False
+
+    def _send(self, sender: Sender, batch: Batch, packet: Packet, credits: int) -> bool:
+        """Send a frame; ``False``: its reader is gone."""
         try:
             sender.send(batch.meta(), packet, credits)
         except PeerClosed:
             self._lose(sender)
-            return
+            return False
         self._row[COPIED_BYTES] += packet.moved_bytes
         self._row[SHARED_BYTES] += packet.shared_bytes
+        return True
 
 
 class DropEdge:
@@ -256,6 +299,10 @@ class DropEdge:
     def closed(self) -> bool:
         """Whether every reader is gone."""
         return all(mailbox.closed() for mailbox in self.mailboxes)
+
+    def untold(self) -> bool:
+        """Whether empty units lie behind the last item of one of them."""
+        return any(mailbox.untold() for mailbox in self.mailboxes)
 
     def _takers(self, unit: int, payload: Any) -> Sequence[Mailbox]:
         match self._route:

@@ -248,6 +248,8 @@ class Outbox:
             for port in self._ports.values() if not letters_only else ():
                 if port is not letters and port.name != but:
                     self._end_units(port, lane, unit, span, free=free)
+            if not letters_only:
+                self._see_letters()
 
     def flush(self) -> None:
         """Send all that waits. Called before every wait."""
@@ -255,6 +257,7 @@ class Outbox:
             if self._refused is not None:
                 raise self._refused
             self._flush()
+            self._see_letters()
 
     def flush_quietly(self) -> None:
         """Send all that waits, whoever is gone: what that means is found out by the loop."""
@@ -422,6 +425,12 @@ class Outbox:
             self._wait_for_room(targets)
         self._outlets.raise_if_unread()
 
+    def _see_letters(self) -> None:
+        """Of letters that decide no single one tells that nobody needs more: it is seen here."""
+        letters = self._ports.get(ERRORS)
+        if letters is not None and letters.needed and letters.closed():
+            self._outlets.raise_if_unread()
+
     def _emit_to(self, port: OutPort, payload: Any, place: Place) -> None:
         """Send a result the longer way, as or in the unit where it belongs."""
         if self._numbering is Numbering.KEEP:
@@ -493,6 +502,8 @@ class Outbox:
                 send()
             except ReadersGone as error:
                 gone = error  # told once the rest has left: letters have readers of their own
+        for mailbox in self._outlets.mailboxes:
+            mailbox.tell()
         if gone is not None and not quiet:
             raise gone
 

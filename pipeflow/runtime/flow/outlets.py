@@ -9,7 +9,6 @@ from pipeflow.errors import PeerClosed
 from pipeflow.runtime.flow.ports import OutPort
 from pipeflow.runtime.flow.refused import ReadersGone
 from pipeflow.runtime.flow.targets import OutChannel, Target
-from pipeflow.spec.ports import ERRORS
 from pipeflow.transports.base import Sender
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ class Outlets:
             mailbox for port in ports.values() for drop in port.drops for mailbox in drop.mailboxes
         ]
         self.at_letter = False
-        self._needed = [port for name, port in ports.items() if name != ERRORS]
+        self._needed = [port for port in ports.values() if port.needed]
 
     def channels(self) -> list[OutChannel]:
         """Those that still have a reader."""

@@ -72,6 +72,7 @@ class Placing:
             ReadersGone: Nobody needs any more results of this stage.
             ResultNotSerializable: It cannot be pickled.
         """
+        self._see_mailboxes(port)
         piece: bytes | None = None
         packet: Packet | None = None
         if port.mixed:
@@ -79,6 +80,8 @@ class Placing:
         for drop in port.drops:
             assert packet is not None
             drop.offer(place, payload, packet, whole=whole)
+            if drop.untold():
+                self._wake()
         for spread in port.spreads:
             target = self._acquire(spread, place.lane, place.unit, payload)
             if piece is None and packet is not None:
@@ -96,9 +99,12 @@ class Placing:
                 self._wake()
 
     def end_unit(self, port: OutPort, lane: int, unit: int, *, free: bool) -> None:
-        """A unit is complete on a port, maybe with nothing in it."""
+        """A unit is complete on a port, maybe with nothing in it; raises what ``emit`` does."""
+        self._see_mailboxes(port)
         for drop in port.drops:
             drop.end_unit(lane, unit)
+            if drop.untold():
+                self._wake()
         for spread in port.spreads:
             parts = [target for target in spread.targets if target.has_part(lane, unit)]
             for target in parts:
@@ -145,6 +151,11 @@ class Placing:
         else:
             target.open_units.add((place.lane, place.unit))
             self._wake()
+
+    def _see_mailboxes(self, port: OutPort) -> None:
+        """Who reads by a mailbox is sent nothing here, so only a look tells that he is gone."""
+        if any(drop.closed() for drop in port.drops):
+            self._outlets.raise_if_unread()
 
     def _skip_others(self, spread: Spread, target: Target, place: Place) -> None:
         """Of a keyed edge every replica hears of every unit."""

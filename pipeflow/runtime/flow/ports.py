@@ -30,12 +30,19 @@ class OutPort:
         name: Its name.
         spreads: Where its items go.
         drops: Its edges that drop instead of waiting.
+        needed: Whether the stage ends early when all its readers have closed.
     """
 
     def __init__(
-        self, name: str, spreads: Sequence[Spread], drops: Sequence[DropEdge] = ()
+        self,
+        name: str,
+        spreads: Sequence[Spread],
+        drops: Sequence[DropEdge] = (),
+        *,
+        needed: bool = True,
     ) -> None:
         self.name = name
+        self.needed = needed
         self.spreads = spreads
         self.drops = drops
         self.units = 0

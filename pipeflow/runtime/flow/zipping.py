@@ -240,7 +240,8 @@ class ZipById:
 class ZipByPosition:
     """Ports from different sources: the first of each, the second of each, and so on.
 
-    Ends with its shortest input; what the others still bring is lone.
+    Ends with its shortest input; what the others still bring is lone. Each position is a unit then
+    as before, so that readers of several replicas know the order.
 
     Args:
         collectors: One for each port, in the order of the arguments.
@@ -283,20 +284,17 @@ class ZipByPosition:
         return moved
 
     def _find_end(self) -> None:
-        """Once one port has ended, what the others hold has no partner."""
-        ended = [
-            not queue and collector.exhausted()
-            for queue, collector in zip(self._items, self._collectors, strict=True)
-        ]
-        if not any(ended):
+        """Once one port has ended, what the others hold has no partner: position by position."""
+        over = [collector.exhausted() for collector in self._collectors]
+        ports = list(zip(self._items, over, strict=True))
+        if not any(ended and not queue for queue, ended in ports):
             return
-        for queue in self._items:
-            if queue:
-                self.cut_short = True
-            self._ready.extend(
-                Lone(payload, item, 0, self._position, origin) for item, payload, origin in queue
-            )
-            queue.clear()
+        while any(self._items) and all(queue or ended for queue, ended in ports):
+            self.cut_short = True
+            for item, payload, origin in [queue.popleft() for queue in self._items if queue]:
+                self._ready.append(Lone(payload, item, 0, self._position, origin))
+            self._ready.append(UnitEnd(0, self._position, 1, free=True))
+            self._position += self._step
 
     def shortest_ended(self) -> bool:
         """Whether an input has ended, so that no more calls will come."""
@@ -315,6 +313,6 @@ class ZipByPosition:
 
     def waits_for(self) -> int | None:
         for port, queue in enumerate(self._items):
-            if not queue:
+            if not queue and not self._collectors[port].exhausted():
                 return port
         return None

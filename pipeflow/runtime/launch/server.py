@@ -26,6 +26,7 @@ from collections.abc import Sequence
 from typing import Final, NoReturn
 
 from pipeflow.runtime.framing import Unframing, frame
+from pipeflow.runtime.last_words import WHERE_SIGNAL
 from pipeflow.runtime.launch import boot, image, lending, ties
 from pipeflow.runtime.launch.forked import SharedPlan, become_worker
 from pipeflow.runtime.launch.messages import (
@@ -95,6 +96,8 @@ class LaunchServer:
         ties.call_myself("pipeflow-launch")
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
             signal.signal(number, signal.SIG_IGN)  # the supervisor decides what they mean
+        # Who is asked where it is before it can answer goes on; a new program inherits that too.
+        signal.signal(WHERE_SIGNAL, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, self._on_term)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._wake_w, warn_on_full_buffer=False)

@@ -6,7 +6,6 @@ from collections.abc import Collection, Sequence
 
 from pipeflow.planner.plan import Plan
 from pipeflow.runtime.flow.wiring import ChannelPlan
-from pipeflow.spec.ports import ERRORS
 
 
 def unneeded(
@@ -18,7 +17,8 @@ def unneeded(
 ) -> frozenset[int]:
     """Numbers of the workers whose readers are all gone, some of them before their input ended.
 
-    Readers of ``errors`` do not count. Who has no readers at all is a sink, and always needed.
+    Readers of ``errors`` do not count, but the one for whom the whole runs. Who has no
+    readers at all is a sink, and always needed.
 
     Args:
         plan: What runs.
@@ -28,7 +28,7 @@ def unneeded(
     """
     readers: dict[int, set[int]] = {}
     for channel in channels:
-        if plan.edges[channel.edge].port != ERRORS:
+        if plan.edges[channel.edge].needed:
             for writer in channel.writers:
                 readers.setdefault(writer, set()).update(channel.readers)
     gone = {*early, *ended}

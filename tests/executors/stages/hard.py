@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import faulthandler
+import itertools
+import os
 import select
 import time
 from collections.abc import Iterator
@@ -10,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeflow.runtime.last_words import WHERE_SIGNAL
 from pipeflow.stages.context import current
 
 #: For what will surely come; a test that waits so long has failed.
@@ -79,11 +83,34 @@ def first_and_rest(folder: Path, count: int) -> Iterator[int]:
     (folder / "all sent").touch()
 
 
+def until_closed(folder: Path) -> Iterator[int]:
+    """Numbers without end; says so when it is closed."""
+    try:
+        yield from itertools.count()
+    except GeneratorExit:
+        (folder / "closed").touch()
+        raise
+
+
+def asked_too_early(item: int) -> int:
+    """As if this process were asked where it is before it can answer."""
+    faulthandler.unregister(WHERE_SIGNAL)
+    os.kill(os.getpid(), WHERE_SIGNAL)
+    return item
+
+
 def stall_on_first(item: int, folder: Path) -> int:
     """Keep item 0 in hand until all the others have been sent."""
     if item == 0:
         (folder / "in hand").touch()
         await_file(folder / "all sent")
+    return item
+
+
+def stall_on_each(item: int, folder: Path) -> int:
+    """Keep every item in hand until all have been sent."""
+    (folder / "in hand").touch()
+    await_file(folder / "all sent")
     return item
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pipeflow
 
@@ -37,3 +38,27 @@ class NamedEachTime:
 
     def finish(self) -> Iterator[list[str | None]]:
         yield [*self.seen, os.environ.get("PLACE")]
+
+
+class Goes:
+    """Goes to a folder with its first item, and says from then on where it is."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+
+    def __call__(self, item: int) -> str:
+        if item == 0:
+            os.chdir(self._folder)
+        return str(Path.cwd())
+
+
+def where(item: str) -> list[str]:
+    """Where another is, and where we are."""
+    return [item, str(Path.cwd())]
+
+
+def remove(folder: str) -> str:
+    """Removes a folder that is empty and not ours."""
+    if Path(folder) != Path.cwd():
+        Path(folder).rmdir()
+    return folder
