@@ -15,7 +15,6 @@ from pipeflow.runtime.flow.gapped import GAPPED_FORM, GappedItems
 from pipeflow.runtime.flow.joins import Call, Calls, Origin, Output, Passed, UnitEnd
 from pipeflow.runtime.flow.runs import PLAIN_FORM, Items, plain_run
 from pipeflow.runtime.flow.units import Part, parts_of, parts_with_gaps, row_of
-from pipeflow.runtime.flow.weaving import weave
 
 #: The shortest way to make what is made for each frame.
 _make_origin: Final[Callable[[tuple[Any, ...]], Origin]] = partial(tuple.__new__, Origin)
@@ -194,6 +193,8 @@ class Merge:
             pieces = collector.take_rows()
             arrived = None if pieces else collector.take()
             if pieces:
+                from pipeflow.runtime.flow.weaving import weave  # few stages have several writers
+
                 lane = pieces[0][0].lane + self._bases[port]
                 self._ready.extend(weave(pieces, port, lane))
             elif arrived is not None:

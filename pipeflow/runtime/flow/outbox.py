@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 from pipeflow.errors import PipeflowError
 from pipeflow.planner.plan import Numbering
 from pipeflow.runtime.board import Words
-from pipeflow.runtime.flow.dealing import Dealing
 from pipeflow.runtime.flow.express import Encoder, Express
 from pipeflow.runtime.flow.joins import ends_around
 from pipeflow.runtime.flow.keeping import Keeping
@@ -28,7 +27,6 @@ from pipeflow.runtime.flow.outlets import Outlets, end_target
 from pipeflow.runtime.flow.placing import Placing
 from pipeflow.runtime.flow.ports import OutPort, Place
 from pipeflow.runtime.flow.refused import ReadersGone
-from pipeflow.runtime.flow.scattering import Scattering
 from pipeflow.runtime.flow.targets import BATCH_ITEMS, Target
 from pipeflow.runtime.messages import ItemId
 from pipeflow.spec.ports import ERRORS
@@ -36,6 +34,7 @@ from pipeflow.transports.base import Sender
 
 if TYPE_CHECKING:
     from pipeflow.runtime.flow.mailbox import Mailbox
+    from pipeflow.runtime.flow.scattering import Scattering
 
 #: Longest time that a finished result stays in a batch while its reader could have it.
 LINGER_S = 0.001
@@ -373,6 +372,8 @@ class Outbox:
             self._open_scattering(port, keyed.targets, keyed.pick_key)
             return
         elif replicas:
+            from pipeflow.runtime.flow.dealing import Dealing  # most stages have one reader
+
             port.express = Dealing(replicas, **self._settings(port))
         if port.express is not None:
             port.express.wake = self._wake_once
@@ -382,6 +383,8 @@ class Outbox:
         self, port: OutPort, targets: Sequence[Target], pick: Callable[[Any], int]
     ) -> None:
         """Take the short way by keys: what waits to be sent waits in its parts."""
+        from pipeflow.runtime.flow.scattering import Scattering  # few stages have them
+
         port.express = scattering = Scattering(targets, pick=pick, **self._settings(port))
         self._expresses += scattering.parts
         self._scatterings.append(scattering)
