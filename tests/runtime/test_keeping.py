@@ -93,6 +93,7 @@ class Replica:
         *,
         ports: tuple[str, ...] = ("out",),
         wait_for_room: Callable[[Sequence[Target]], None] = lambda _: None,
+        numbering: Numbering = Numbering.KEEP,
     ) -> None:
         self.senders = {port: Sender() for port in ports}
         self.row: Words = memoryview(bytearray(8 * WORKER_WORDS)).cast("Q")
@@ -105,7 +106,7 @@ class Replica:
                 )
                 for port, sender in self.senders.items()
             },
-            numbering=Numbering.KEEP,
+            numbering=numbering,
             encoder=Encoder(),
             wait_for_room=wait_for_room,
             counters=(
@@ -119,7 +120,7 @@ class Replica:
             name="step",
             at=Location("pipeline.yaml", 3, 3),
             ports=("out", "errors", "more"),
-            numbering=Numbering.KEEP,
+            numbering=numbering,
         )
         self.loop = CallLoop(
             stage=stage,
@@ -315,6 +316,17 @@ def test_a_stage_with_several_read_ports_ends_its_units_on_each() -> None:
 
     assert seen == {0: [{"value": 1}], 1: [2, 2], 2: [{"value": 3}]}
     assert seen_of(replica.senders["more"].parts) == {0: [], 1: [], 2: []}
+
+
+def test_a_split_of_which_one_port_is_read_sends_units_in_a_row() -> None:
+    replica = Replica(give, numbering=Numbering.PER_STAGE)
+    sender = replica.senders["out"]
+    sender.is_idle = False
+
+    seen = replica.work_on({0: [("one", 1), ("none", 2), ("many", 3), ("one", 4)]})
+
+    assert seen == {0: [{"value": 1}], 1: [3], 2: [3], 3: [3], 4: [{"value": 4}]}
+    assert [(part.unit, part.span) for part in sender.parts] == [(0, 5)]
 
 
 def frame(unit: int, count: int) -> tuple[bytes, list[Any]]:
