@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pickle import loads
 from typing import TypeAlias
 
-from pipeflow.runtime.board import DELIVERED, EARLY, UNMATCHED
+from pipeflow.runtime.board import DELIVERED, EARLY, UNMATCHED, WIDTH_MAX
 from pipeflow.runtime.flow.arrivals import Arrivals
 from pipeflow.runtime.flow.inlets import FrameNote, InPort, has_room
 from pipeflow.runtime.flow.joins import (
@@ -31,7 +31,8 @@ from pipeflow.runtime.flow.joins import (
 from pipeflow.runtime.flow.keyed import KeyJoin
 from pipeflow.runtime.flow.latest import Latest
 from pipeflow.runtime.flow.merging import Merge, Straight
-from pipeflow.runtime.flow.zipping import ZipByPosition
+from pipeflow.runtime.flow.positions import ZipByPosition
+from pipeflow.runtime.flow.zipping import ZipById
 from pipeflow.runtime.messages import Barrier, EndOfInput
 from pipeflow.transports.base import NOTHING
 from pipeflow.values import dataclass, field
@@ -131,10 +132,17 @@ class Inbox:
                 case _:
                     return output
 
-    def give_rows(self) -> None:
-        """Its reader knows ``Calls`` that end their units."""
-        if isinstance(self.join, Merge):
-            self.join.give_rows()
+    def give_rows(self, *, pairs: bool = False) -> None:
+        """Its reader knows ``Calls`` that end their units.
+
+        Args:
+            pairs: And such with an item of each of several edges.
+        """
+        join = self.join
+        if isinstance(join, Merge):
+            join.give_rows()
+        elif isinstance(join, ZipById | ZipByPosition) and pairs and len(self.ports) <= WIDTH_MAX:
+            join.give_rows()
 
     def _take_sifted(self) -> Output | None:
         """What the join gives, where some items could not be loaded."""
@@ -176,17 +184,27 @@ class Inbox:
     def lot(self, calls: Calls) -> int:
         """How many calls may be made before the writer is told."""
         note: FrameNote = calls.origin.frame
-        return note.channel.lot
+        lot = note.channel.lot
+        for origin in calls.partners:
+            lot = min(lot, origin.frame.channel.lot)
+        return lot
 
     def delivered_in(self, calls: Calls, count: int) -> None:
         """The user's function was called with so many more of these items."""
         self.ports[calls.origin.port].row[DELIVERED] += count
+        for origin in calls.partners:
+            self.ports[origin.port].row[DELIVERED] += count
 
     def pay(self, calls: Calls, count: int) -> None:
         """Give the credit of so many of these items back."""
         if not count:
             return
-        note: FrameNote = calls.origin.frame
+        self._pay_in(calls.origin.frame, count)
+        for origin in calls.partners:
+            self._pay_in(origin.frame, count)
+
+    def _pay_in(self, note: FrameNote, count: int) -> None:
+        """Give the credit of so many items of a frame back, once they are worth it."""
         note.items -= count
         if not note.items and count == note.left:  # all at once, as where items come slowly
             nbytes, note.nbytes, note.left = note.nbytes, 0, 0

@@ -47,16 +47,17 @@ class Call(NamedTuple):
 
 
 class Calls(NamedTuple):
-    """Calls in a row, each with one item of one edge, that is a unit of its own.
+    """Calls in a row, each with one item of one edge, or a pair of items, in a unit of its own.
 
     Attributes:
         prefix: What the items' ids begin with.
         ordinals: Last part of their ids.
-        payloads: The items.
+        payloads: The items; of pairs: tuples with one item for each port.
         lane: Lane of their units, counted over all inputs.
         unit: Unit of the first; they count on.
-        origin: Where all of them came from.
+        origin: Where all of them came from; of pairs: those of the first port.
         end_units: Each ends its unit: no ``UnitEnd`` follows, though the stage keeps units.
+        partners: Of pairs: where those of the other ports came from.
     """
 
     prefix: ItemId
@@ -66,11 +67,13 @@ class Calls(NamedTuple):
     unit: int
     origin: Origin
     end_units: bool = False
+    partners: tuple[Origin, ...] = ()
 
     def single(self, index: int) -> Call:
         """One of them by itself."""
         item = (*self.prefix, self.ordinals[index])
-        return Call(self.payloads[index], item, self.lane, self.unit + index, (self.origin,))
+        origins = (self.origin, *self.partners)
+        return Call(self.payloads[index], item, self.lane, self.unit + index, origins)
 
 
 class Lone(NamedTuple):

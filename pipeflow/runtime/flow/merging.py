@@ -61,7 +61,7 @@ class Straight:
         unit, prefix, ordinals = plain_run(meta, count)
         self.frontier[0] = max(self.frontier[0], unit + count)
         origin = _make_origin((0, writer, frame))
-        return _make_calls((prefix, ordinals, payloads, self._base, unit, origin, False))
+        return _make_calls((prefix, ordinals, payloads, self._base, unit, origin, False, ()))
 
     def feed(self, writer: int, part: Part, frame: object) -> None:
         """A part has come."""

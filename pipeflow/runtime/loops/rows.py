@@ -161,7 +161,7 @@ def _pass(express: Express, result: Any, ordinal: int, *, alone: bool, wake: boo
 
 
 def call_into(
-    call: Callable[[Any], Any],
+    call: Callable[..., Any],
     calls: Calls,
     span: tuple[int, int],
     *,
@@ -170,6 +170,7 @@ def call_into(
     express: Express,
     wait: bool,
     more: Callable[[], bool],
+    joined: bool = False,
 ) -> Halt:
     """Call a function with each item of a span, and append what it gives.
 
@@ -186,10 +187,12 @@ def call_into(
         express: Where results go.
         wait: There is no room yet for the one result; else there is for all.
         more: Whether more items have come than those of the row.
+        joined: The items are pairs, of which the function gets each as an argument of its own.
     """
     start, stop = span
     payloads, passes_none = calls.payloads, not calls.end_units
-    marks = begin_row(row, edge, calls.prefix, calls.ordinals, start)
+    width = 1 + len(calls.partners)
+    marks = begin_row(row, edge, calls.prefix, calls.ordinals, start, width=width)
     run, waiting = express.run, express.run.payloads
     counts_on = type(calls.ordinals) is range
     listed = _listing(express, counts_on=counts_on)
@@ -202,7 +205,7 @@ def call_into(
             while at < end:
                 onto = waiting if quick else None
                 at, none, why, result, alone = stretch.call(
-                    call, payloads, at, end, marks, onto, listed, woken, passes_none
+                    call, payloads, at, end, marks, onto, listed, woken, passes_none, joined
                 )
                 empty += none
                 if why == stretch.RAISED:
@@ -231,7 +234,13 @@ def call_into(
 
 
 def call_only(
-    call: Callable[[Any], Any], calls: Calls, span: tuple[int, int], *, row: Words, edge: int
+    call: Callable[..., Any],
+    calls: Calls,
+    span: tuple[int, int],
+    *,
+    row: Words,
+    edge: int,
+    joined: bool = False,
 ) -> Halt:
     """Call a function with each item of a span; nobody reads what it gives.
 
@@ -241,12 +250,16 @@ def call_only(
         span: First item, and the one after the last.
         row: The worker's row of the board.
         edge: Number of the edge that the items came over.
+        joined: See ``call_into``.
     """
     at, stop = span
-    marks = begin_row(row, edge, calls.prefix, calls.ordinals, at)
+    width = 1 + len(calls.partners)
+    marks = begin_row(row, edge, calls.prefix, calls.ordinals, at, width=width)
     empty = unread = 0
     while at < stop:
-        at, none, some, why, result = stretch.call_only(call, calls.payloads, at, stop, marks)
+        at, none, some, why, result = stretch.call_only(
+            call, calls.payloads, at, stop, marks, joined
+        )
         empty += none
         unread += some
         if why == stretch.RAISED:
