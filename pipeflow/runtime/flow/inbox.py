@@ -139,9 +139,10 @@ class Inbox:
             pairs: And such with an item of each of several edges.
         """
         join = self.join
-        if isinstance(join, Merge):
-            join.give_rows()
-        elif isinstance(join, ZipById | ZipByPosition) and pairs and len(self.ports) <= WIDTH_MAX:
+        of_pairs = isinstance(join, ZipById | ZipByPosition)
+        if of_pairs and not (pairs and len(self.ports) <= WIDTH_MAX):
+            return
+        if isinstance(join, Merge | ZipById | ZipByPosition):
             join.give_rows()
 
     def _take_sifted(self) -> Output | None:
