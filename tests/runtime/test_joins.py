@@ -253,9 +253,11 @@ def test_a_zip_by_position_pairs_runs_in_rows_with_the_ids_of_its_first_port() -
     assert [each.payload for each in told if isinstance(each, Lone)] == ["b2", "b3", "b4", "b5"]
 
 
-#: What one port has of a unit: one item of the unit's own id, none at a cost, none for free, or
-#: several, of which some lack a partner, in one part or in two.
-_KINDS = st.sampled_from(["one", "one", "one", "one", "empty", "free", "several", "in parts"])
+#: What one port has of a unit: one item of the unit's own id, in a run or not, none at a cost, none
+#: for free, or several, of which some lack a partner, in one part or in two.
+_KINDS = st.sampled_from(
+    ["one", "one", "one", "one", "alone", "alone", "empty", "free", "several", "in parts"]
+)
 
 
 def parts_for(port: str, kinds: list[str], cuts: set[int]) -> list[Part]:
@@ -270,6 +272,8 @@ def parts_for(port: str, kinds: list[str], cuts: set[int]) -> list[Part]:
                     parts[-1] = run(last.unit, last.span + 1, name=port)
                 else:
                     parts.append(run(number, 1, name=port))
+            case "alone":
+                parts.append(Part(0, number, 1, [((0, number), f"{port}{number}")], True, 0))
             case "empty":
                 parts.append(Part(0, number, 1, [], closed=True, cost=1))
             case "free":

@@ -47,17 +47,21 @@ class Row(NamedTuple):
 
 
 def rows_of(part: Part, origin: Origin) -> Iterator[Row]:
-    """The rows of a part that is a run."""
-    unit = part.unit
-    assert type(part.items) is Items
-    for prefix, ordinals, payloads in part.items.stretches():
+    """The rows of a part that ``is_run``."""
+    unit, items = part.unit, part.items
+    if type(items) is not Items:
+        ((item, payload),) = items
+        yield Row(unit, item[:-1], [item[-1]], [payload], origin)
+        return
+    for prefix, ordinals, payloads in items.stretches():
         yield Row(unit, prefix, ordinals, payloads, origin)
         unit += len(payloads)
 
 
 def is_run(part: Part) -> bool:
     """Whether a part is of whole units with one item each."""
-    return type(part.items) is Items and part.closed
+    _, _, span, items, closed, cost, _ = part
+    return closed and (type(items) is Items or (span == len(items) == 1 and not cost))
 
 
 def cut(rows: deque[Any], count: int) -> Row:
