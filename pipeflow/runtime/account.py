@@ -258,7 +258,8 @@ def _delivered(edge: EdgePlan, plan: Plan, board: Board) -> int:
 def _delivered_in_row(edge: EdgePlan, plan: Plan, board: Board, worker: int) -> int:
     edges = plan.stages[edge.target].edges_in
     counted = sum(board.edge(worker, each)[cells.DELIVERED] for each in edges)
-    return cells.delivered_in_row(board.worker(worker), edge.index, counted)
+    behind = len(edges) - 1 - edges.index(edge.index)
+    return cells.delivered_in_row(board.worker(worker), edge.index, counted, behind=behind)
 
 
 def _torn(worker: int, records: Mapping[int, WorkerRecord]) -> bool:

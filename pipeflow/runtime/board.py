@@ -60,9 +60,12 @@ CUT = LOAD + HAND_DEPTH_MAX  # the supervisor writes: nobody needs it, so it end
 LEFT = CUT + 1  # its readers had all gone before it came to its own end
 WORKER_WORDS = LEFT + 1
 
-#: In ``IN_ROW``: the number of the edge, plus 1, in these; below them which cell of the row has the
-#: ordinal of the call in hand, or 0.
-_IN_EDGE = 256
+#: In ``IN_ROW``: the number of the edge, plus 1, in these; below them how many items a call takes,
+#: one of each of so many edges; and below these which cell of the row has the ordinal of the call
+#: in hand, or 0.
+_IN_EDGE, _IN_WIDTH = 65536, 256
+#: Items that a call of a row may take.
+WIDTH_MAX = 255
 
 # Cells of an edge's row, as one worker sees it.
 SENT, DROPPED, COPIED_BYTES, SHARED_BYTES, DELIVERED, UNMATCHED, DISCARDED = 0, 1, 2, 3, 4, 5, 6
@@ -201,7 +204,13 @@ _make_marks: Final[Callable[[tuple[Any, ...]], Marks]] = partial(tuple.__new__, 
 
 
 def begin_row(
-    row: Words, edge: int, prefix: ItemId, ordinals: Sequence[int], start: int = 0
+    row: Words,
+    edge: int,
+    prefix: ItemId,
+    ordinals: Sequence[int],
+    start: int = 0,
+    *,
+    width: int = 1,
 ) -> Marks:
     """Note that a row of calls begins.
 
@@ -210,10 +219,11 @@ def begin_row(
 
     Args:
         row: The worker's row.
-        edge: Number of the edge that the items came over.
+        edge: Number of the edge that the items came over; of pairs: any of theirs.
         prefix: What their ids begin with; shorter than ``HAND_DEPTH_MAX``.
         ordinals: Last parts of their ids, a range or a list.
         start: Place of the first of the row.
+        width: How many items each call takes, one of each of so many edges.
     """
     depth, first = len(prefix), ordinals[start]
     if depth == 1:  # most are: what a stage has made
@@ -227,7 +237,7 @@ def begin_row(
         row[ROW_FIRST] = first + 1
     else:
         row[ROW_FIRST], row[ROW_BEGUN] = 0, 1
-    row[IN_ROW] = _IN_EDGE * (edge + 1) + last
+    row[IN_ROW] = _IN_EDGE * (edge + 1) + _IN_WIDTH * width + last
     return _make_marks((row, last, ROW_BEGUN, start, ordinals))
 
 
@@ -282,7 +292,7 @@ def received(row: Words) -> int:
     """
     mark, base = row[IN_ROW], row[ROW_BASE]
     while mark % _IN_EDGE:
-        count = base + _begun(row, mark)
+        count = base + _begun(row, mark) * _width(mark)
         before, (mark, base) = (mark, base), (row[IN_ROW], row[ROW_BASE])
         if before == (mark, base):  # each row has another base
             return count
@@ -290,13 +300,18 @@ def received(row: Words) -> int:
 
 
 def begun(row: Words) -> int:
-    """Items of the row of calls that we are in the middle of, the one in hand included."""
+    """Calls of the row that we are in the middle of, the one in hand included."""
     return _begun(row, row[IN_ROW])
 
 
 def _begun(row: Words, mark: int) -> int:
     first = row[ROW_FIRST]
-    return row[mark % _IN_EDGE] - first + 2 if first else row[ROW_BEGUN]
+    return row[mark % _IN_WIDTH] - first + 2 if first else row[ROW_BEGUN]
+
+
+def _width(mark: int) -> int:
+    """How many items each call of the row takes."""
+    return mark % _IN_EDGE // _IN_WIDTH
 
 
 def processed(row: Words) -> int:
@@ -304,18 +319,24 @@ def processed(row: Words) -> int:
     if not row[IN_ROW]:
         return row[PROCESSED]
     others = row[SKIPPED] + row[DEAD_LETTERED] + row[FAILED]
-    return max(row[PROCESSED], received(row) - others - 1)
+    return max(row[PROCESSED], received(row) - others - max(1, _width(row[IN_ROW])))
 
 
-def delivered_in_row(row: Words, edge: int, counted: int) -> int:
+def delivered_in_row(row: Words, edge: int, counted: int, *, behind: int = 0) -> int:
     """Items of an edge that a worker in the middle of a row has not counted there yet.
 
     Args:
         row: The worker's row.
         edge: Number of the edge.
         counted: What it has counted on all edges that it reads.
+        behind: How many of these it counts after this one.
     """
-    return max(0, received(row) - counted) if row[IN_ROW] // _IN_EDGE == edge + 1 else 0
+    mark = row[IN_ROW]
+    missing = received(row) - counted
+    if _width(mark) > 1:
+        calls = _begun(row, mark)
+        return min(calls, max(0, missing - calls * behind))
+    return max(0, missing) if mark // _IN_EDGE == edge + 1 else 0
 
 
 def hand(row: Words) -> ItemId:

@@ -123,3 +123,25 @@ def test_what_breaks_a_row_up_changes_nothing_of_what_comes(tmp_path: Path) -> N
 
     each()
     assert set(rows) == {"whole", "none", "more"}
+
+
+@pytest.mark.parametrize("one_source", [True, False], ids=["by id", "by position"])
+def test_of_a_worker_killed_in_a_row_of_pairs_each_edge_is_told_to_the_last_item(
+    tmp_path: Path, *, one_source: bool
+) -> None:
+    numbers = {"call": "deadly:numbers", "with": {"stop": 2000}}
+    right = {"call": "mixed:number", "inputs": "source"} if one_source else numbers
+    stages = {
+        "source": numbers,
+        "right": right,
+        "pair": {"call": "deadly:pair", "inputs": {"left": "source", "right": "right"}},
+        "sink": {"keep": "pair"},
+    }
+
+    report = run(tmp_path, stages, "local").report
+
+    assert report.ledger.balanced, report.ledger.findings
+    (pair,) = (stage for stage in report.stages if stage.name == "pair")
+    assert (pair.received, pair.processed, pair.failed) == (2036, 2034, 2)
+    assert [edge.delivered for edge in report.edges if edge.target == "pair"] == [1018, 1018]
+    assert [error.item for error in report.errors] == ["source:1017"]

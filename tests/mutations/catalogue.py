@@ -138,8 +138,11 @@ ITEMS = (
     Mutation(
         "the board is not told what is in hand",
         "runtime/loops/stretch/interpreted.py",
-        "            row[last] = ordinal\n            result = function(payload)\n            kind",
-        "            result = function(payload)\n            kind",
+        "            row[last] = ordinal\n"
+        "            result = function(*payload) if joined else function(payload)\n"
+        "            kind",
+        "            result = function(*payload) if joined else function(payload)\n"
+        "            kind",
         [STRETCH],
     ),
     Mutation(
@@ -208,8 +211,8 @@ ITEMS = (
     Mutation(
         "items of a row not counted as delivered",
         "runtime/loops/calls.py",
-        "port.row[DELIVERED] += called",
-        "port.row[DELIVERED] += 0",
+        "inbox.delivered_in(calls, called)",
+        "inbox.delivered_in(calls, 0)",
         [f"{CONFORMANCE}::test_a_chain_maps_filters_and_keeps_ids"],
     ),
     Mutation(

@@ -63,7 +63,7 @@ class Inbox:
     def take(self) -> Any:
         return self.messages.pop(0) if self.messages else EndOfInput({0: 0})
 
-    def give_rows(self, *, woven: bool) -> None:
+    def give_rows(self, *, woven: bool, pairs: bool = False) -> None:
         """It gives what the test has written."""
 
     def delivered(self, call: Call) -> None:

@@ -209,6 +209,23 @@ def test_a_worker_killed_in_a_row_of_calls_has_one_item_in_hand_and_done_the_oth
     assert delivered_in_row(row, 1, counted=102) == 0
 
 
+@pytest.mark.parametrize("counted", [(100, 100), (107, 100), (107, 107)])
+def test_a_worker_killed_in_a_row_of_pairs_has_one_item_of_each_edge_in_hand(
+    counted: tuple[int, int],
+) -> None:
+    row: Words = memoryview(bytearray(8 * WORKER_WORDS)).cast("Q")
+    row[PROCESSED] = row[RECEIVED] = 200
+    marks = begin_row(row, 4, (0,), range(50, 60), width=2)
+    row[marks.last] = 56  # the seventh
+
+    assert cells.received(row) == 214
+    assert processed(row) == 212
+    # Edges are counted one after the other, the first of the stage first.
+    total = sum(counted)
+    assert counted[0] + delivered_in_row(row, 4, total, behind=1) == 107
+    assert counted[1] + delivered_in_row(row, 5, total, behind=0) == 107
+
+
 class Meanwhile(list[int]):
     """A row of the board whose worker does something just before one of the looks at it."""
 

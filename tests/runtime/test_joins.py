@@ -3,13 +3,17 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeflow.runtime.flow.collector import Collector
-from pipeflow.runtime.flow.joins import Call, Join, Kept, Lone, UnitEnd
+from pipeflow.runtime.flow.joins import Call, Calls, Join, Kept, Lone, Output, Passed, UnitEnd
 from pipeflow.runtime.flow.merging import Merge
+from pipeflow.runtime.flow.positions import ZipByPosition
 from pipeflow.runtime.flow.refused import NotOneToOne
+from pipeflow.runtime.flow.runs import Items
 from pipeflow.runtime.flow.units import Part
-from pipeflow.runtime.flow.zipping import ZipById, ZipByPosition
+from pipeflow.runtime.flow.zipping import ZipById
 from pipeflow.runtime.messages import ItemId
 
 
@@ -222,3 +226,168 @@ def test_a_zip_refuses_items_that_began_as_the_partner_that_they_lack(*, in_orde
         zipped.take()
 
     assert why.value.item == (0, 0)
+
+
+# -- in rows
+
+
+def run(first: int, count: int, *, name: str = "", prefix: ItemId = (0,)) -> Part:
+    """Units of one item each, as most frames have them."""
+    ordinals = range(first, first + count)
+    items = Items(((0, prefix),), ordinals, [f"{name}{number}" for number in ordinals])
+    return Part(0, first, count, items, closed=True, cost=0)
+
+
+def test_a_zip_pairs_runs_in_rows_wherever_their_frames_begin_and_end() -> None:
+    left, right = one_writer(), one_writer()
+    zipped = ZipById([left, right], lanes=1)
+    zipped.give_rows()
+    left.feed(0, run(0, 7, name="a"), "whole")
+    right.feed(0, run(0, 4, name="b"), "one")
+    right.feed(0, run(4, 2, name="b"), "two")
+
+    rows = list(iter(zipped.take, None))
+
+    assert all(isinstance(row, Calls) and row.end_units for row in rows)
+    assert [(row.unit, row.ordinals, row.payloads[0]) for row in rows] == [
+        (0, range(4), ("a0", "b0")),
+        (4, range(4, 6), ("a4", "b4")),
+    ]
+    assert [row.single(1).origins for row in rows] == [
+        ((0, 0, "whole"), (1, 0, "one")),
+        ((0, 0, "whole"), (1, 0, "two")),
+    ]
+    assert zipped.waits_for() == 1
+    assert not zipped.over()
+
+
+def test_a_zip_by_position_pairs_runs_in_rows_with_the_ids_of_its_first_port() -> None:
+    left, right = one_writer(), one_writer()
+    zipped = ZipByPosition([left, right], unit_ends=False)
+    zipped.give_rows()
+    left.feed(0, run(0, 3, name="a", prefix=(7,)), None)
+    right.feed(0, unit(0, "x", "y"), None)
+    right.feed(0, run(1, 5, name="b"), None)
+    left.end(0)
+
+    told = list(iter(zipped.take, None))
+
+    rows = [each for each in told if isinstance(each, Calls)]
+    assert [pair for row in rows for pair in row.payloads] == [
+        ("a0", "x"),
+        ("a1", "y"),
+        ("a2", "b1"),
+    ]
+    assert [row.single(0).id for row in rows] == [(7, 0), (7, 1), (7, 2)]
+    assert [row.single(0).unit for row in rows] == [0, 1, 2]
+    assert not any(row.end_units for row in rows)
+    assert [each.payload for each in told if isinstance(each, Lone)] == ["b2", "b3", "b4", "b5"]
+
+
+#: What one port has of a unit: one item of the unit's own id, in a run or not, none at a cost, none
+#: for free, or several, of which some lack a partner, in one part or in two.
+_KINDS = st.sampled_from(
+    ["one", "one", "one", "one", "alone", "alone", "empty", "free", "several", "in parts"]
+)
+
+
+def parts_for(port: str, kinds: list[str], cuts: set[int]) -> list[Part]:
+    """What a port brings of units of these kinds; runs end at the cuts too."""
+    parts: list[Part] = []
+    for number, kind in enumerate(kinds):
+        match kind:
+            case "one":
+                last = parts[-1] if parts else None
+                grows = last is not None and type(last.items) is Items and number not in cuts
+                if last is not None and grows:
+                    parts[-1] = run(last.unit, last.span + 1, name=port)
+                else:
+                    parts.append(run(number, 1, name=port))
+            case "alone":
+                parts.append(Part(0, number, 1, [((0, number), f"{port}{number}")], True, 0))
+            case "empty":
+                parts.append(Part(0, number, 1, [], closed=True, cost=1))
+            case "free":
+                parts.append(Part(0, number, 1, [], closed=True, cost=0))
+            case _:
+                ids: list[ItemId] = [(0, number), (9, number)] if port == "a" else [(0, number)]
+                items = [(item, f"{port}{number}") for item in ids]
+                parts.append(Part(0, number, 1, items, closed=kind == "several", cost=0))
+                if kind == "in parts":
+                    parts.append(Part(0, number, 1, [], closed=True, cost=1))
+    return parts
+
+
+def one_by_one(outputs: list[Output]) -> list[Any]:
+    """What a join has told, call by call, but for whose credit went back before its turn."""
+    told: list[Any] = []
+    for output in outputs:
+        match output:
+            case Calls():
+                for at in range(len(output.payloads)):
+                    call = output.single(at)
+                    told += [call[:-1], UnitEnd(call.lane, call.unit, 1, free=False)]
+            case Call():
+                told.append(output[:-1])
+            case Lone():
+                told.append((*output[:-1], output.origin.port))
+            case UnitEnd(lane, first, span, free):
+                told += [UnitEnd(lane, first + at, 1, free) for at in range(span)]
+            case _:
+                pass
+    return told
+
+
+def paid(outputs: list[Output]) -> int:
+    """Credit that goes back, sooner or later."""
+    count = 0
+    for output in outputs:
+        match output:
+            case Calls():
+                count += len(output.payloads) * (1 + len(output.partners))
+            case Call():
+                count += sum(origin.frame is not None for origin in output.origins)
+            case Lone():
+                count += output.origin.frame is not None
+            case Kept():
+                count += 1
+            case Passed():
+                count += output.cost
+            case _:
+                pass
+    return count
+
+
+@given(
+    kinds=st.lists(st.tuples(_KINDS, _KINDS), max_size=14),
+    cuts=st.sets(st.integers(0, 13)),
+    order=st.lists(st.integers(0, 1), max_size=30),
+    in_order=st.booleans(),
+)
+def test_a_zip_in_rows_tells_what_one_without_them_does(
+    kinds: list[tuple[str, str]], cuts: set[int], order: list[int], in_order: bool
+) -> None:
+    ways = [
+        parts_for("a", [left for left, _ in kinds], cuts),
+        parts_for("b", [right for _, right in kinds], {cut + 1 for cut in cuts}),
+    ]
+    told: list[list[Output]] = []
+    for gives_rows in (False, True):
+        ports = [one_writer(), one_writer()]
+        zipped = ZipById(ports, lanes=1, in_order=in_order)
+        if gives_rows:
+            zipped.give_rows()
+        outputs: list[Output] = []
+        left = [list(way) for way in ways]
+        for port in [*order, *[0, 1] * 40]:
+            if left[port]:
+                ports[port].feed(0, left[port].pop(0), f"frame of {port}")
+                outputs += list(iter(zipped.take, None))
+        for collector in ports:
+            collector.end(0)
+        told.append(outputs + list(iter(zipped.take, None)))
+        assert zipped.over()
+
+    plain, rows = told
+    assert one_by_one(rows) == one_by_one(plain)
+    assert paid(rows) == paid(plain)

@@ -20,7 +20,7 @@ from pipeflow.runtime.flow.joins import Call, Calls, Origin, UnitEnd, Unjoinable
 from pipeflow.runtime.flow.merging import Merge, Straight
 from pipeflow.runtime.flow.outbox import Outbox
 from pipeflow.runtime.flow.ports import OutPort
-from pipeflow.runtime.flow.runs import Run
+from pipeflow.runtime.flow.runs import Items, Run
 from pipeflow.runtime.flow.targets import OutChannel, Spread, Target
 from pipeflow.runtime.flow.units import Part, first_id, parts_of
 from pipeflow.runtime.flow.unloaded import without_unloadable
@@ -49,6 +49,9 @@ class Inbox(loop_fakes.Inbox):
         intake = Straight(writers=1, lanes=1, lane_base=0)
         row = memoryview(bytearray(64)).cast("Q")
         return InPort(edge=0, row=row, private=False, intake=intake, channels=[])
+
+    def delivered_in(self, calls: Calls, count: int) -> None:
+        """Nobody counts it."""
 
     def pay(self, calls: Calls, count: int, *, at: int = 0) -> None:
         """Nobody waits for it."""
@@ -319,6 +322,17 @@ def test_a_stage_with_several_read_ports_ends_its_units_on_each() -> None:
 
     assert seen == {0: [{"value": 1}], 1: [2, 2], 2: [{"value": 3}]}
     assert seen_of(replica.senders["more"].parts) == {0: [], 1: [], 2: []}
+
+
+def test_a_split_of_which_one_port_is_read_sends_units_in_a_row() -> None:
+    replica = Replica(give, numbering=Numbering.PER_STAGE)
+    sender = replica.senders["out"]
+    sender.is_idle = False
+
+    seen = replica.work_on({0: [("one", 1), ("none", 2), ("many", 3), ("one", 4)]})
+
+    assert seen == {0: [{"value": 1}], 1: [3], 2: [3], 3: [3], 4: [{"value": 4}]}
+    assert all(type(part.items) is Items for part in sender.parts)
 
 
 def frame(unit: int, count: int) -> tuple[bytes, list[Any]]:

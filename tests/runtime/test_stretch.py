@@ -50,7 +50,7 @@ def marks_of(ordinals: range | list[int], start: int = 0) -> Marks:
 
 
 def call(
-    loops: Any, function: Callable[[Any], Any], payloads: list[Any], **settings: Any
+    loops: Any, function: Callable[..., Any], payloads: list[Any], **settings: Any
 ) -> tuple[Any, ...]:
     """``call`` with what most tests have no eye for."""
     told: tuple[Any, ...] = loops.call(
@@ -63,6 +63,7 @@ def call(
         settings.get("listed"),
         settings.get("woken", AWAKE),
         settings.get("passes_none", True),
+        settings.get("joined", False),
     )
     return told
 
@@ -306,6 +307,76 @@ def test_an_item_with_very_many_values_is_not_searched(loops: Any) -> None:
     assert call(loops, dict, items)[:3] == (0, 0, loops.OTHER)
 
 
+# -- pairs
+
+
+def test_of_a_pair_each_item_is_an_argument_of_its_own(loops: Any) -> None:
+    waiting: list[Any] = []
+    seen: list[Any] = []
+
+    told = call(loops, lambda a, b: a + b, [(1, 2), (3, 4)], waiting=waiting, joined=True)
+    loops.call_only(lambda *pair: seen.append(pair), [(5, 6)], 0, 1, marks_of(range(1)), True)
+
+    assert (told[:3], waiting) == ((2, 0, loops.WHOLE), [3, 7])
+    assert seen == [(5, 6)]
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda _, b: b,
+        lambda a, b: (a, b),
+        lambda a, b: {"a": a, "b": b},
+        lambda a, b: {**a, "deep": b["deep"]},
+        lambda a, b: [a["n"], {"it": b}],
+    ],
+)
+def test_what_a_result_has_taken_over_from_a_pair_is_nobody_elses(
+    loops: Any, made: Callable[[Any, Any], Any]
+) -> None:
+    def pairs() -> list[Any]:
+        return [(fresh(n), {"n": n, "deep": {"x": [1]}}) for n in range(3)]
+
+    def made_slow(a: Any, b: Any) -> Any:
+        return made({"n": a["id"]}, b)
+
+    waiting: list[Any] = []
+
+    assert call(loops, made_slow, pairs(), waiting=waiting, joined=True)[2] == loops.WHOLE
+    assert waiting == [made_slow(*pair) for pair in pairs()]
+
+
+@pytest.mark.parametrize("keeps", ["an item", "a part of it", "a part of a part", "the result"])
+@pytest.mark.parametrize(
+    "made", [lambda a, b: {"a": a, "b": b}, lambda _, b: {"it": b["deep"]}, lambda _, b: b]
+)
+def test_what_is_kept_of_a_pair_or_of_its_result_may_still_be_changed(
+    loops: Any, keeps: str, made: Callable[[Any, Any], Any]
+) -> None:
+    kept: list[Any] = []
+
+    def make(a: Any, b: Any) -> Any:
+        result = made(a, b)
+        parts = {
+            "an item": b,
+            "a part of it": b["deep"],
+            "a part of a part": b["deep"]["x"],
+            "the result": result,
+        }
+        kept.append(parts[keeps])
+        return result
+
+    answered = call(loops, make, [(fresh(0), {"deep": {"x": [1]}})], joined=True)
+
+    assert answered[:3] == (0, 0, loops.OTHER)
+
+
+def test_the_same_object_on_both_sides_of_a_pair_is_left_alone(loops: Any) -> None:
+    item = [bytearray(1)]
+
+    assert call(loops, lambda a, _: a, [(item, item)], joined=True)[4] is False
+
+
 # -- call
 
 
@@ -328,7 +399,7 @@ def test_in_a_row_with_gaps_what_was_begun_is_counted(loops: Any) -> None:
         return item
 
     call(loops, note, [1, 2, 3], at=1, marks=marks, listed=listed)
-    loops.call_only(note, [1, 2, 3], 1, 3, marks)
+    loops.call_only(note, [1, 2, 3], 1, 3, marks, False)
 
     assert seen == [(9, 1), (11, 2)] * 2
     assert listed == [0, 9, 11]
@@ -352,7 +423,7 @@ def test_a_call_that_fails_is_told_by_its_place(loops: Any) -> None:
     items = [1, 2, 0, 3]
 
     at, empty, why, error, _ = call(loops, lambda item: 1 // item, items)
-    only = loops.call_only(lambda item: 1 // item, items, 0, 4, marks_of(range(4)))
+    only = loops.call_only(lambda item: 1 // item, items, 0, 4, marks_of(range(4)), False)
 
     assert (at, empty, why, type(error)) == (2, 0, loops.RAISED, ZeroDivisionError)
     assert (*only[:4], type(only[4])) == (2, 0, 2, loops.RAISED, ZeroDivisionError)
@@ -366,7 +437,7 @@ def test_the_second_thread_is_told_once_and_the_row_goes_on_behind(loops: Any) -
 def test_where_nobody_reads_results_are_counted(loops: Any) -> None:
     given = [None, 1, {"a": object()}, (), "text"]
 
-    whole = loops.call_only(given.__getitem__, [0, 1, 2, 3, 4], 0, 5, marks_of(range(5)))
+    whole = loops.call_only(given.__getitem__, [0, 1, 2, 3, 4], 0, 5, marks_of(range(5)), False)
 
     assert whole == (5, 1, 4, loops.WHOLE, None, False)
 
@@ -375,12 +446,12 @@ def test_where_nobody_reads_what_may_be_many_ends_the_stretch(loops: Any) -> Non
     given: list[Any] = [1, iter(())]
 
     at, empty, unread, why, result, alone = loops.call_only(
-        given.__getitem__, [0, 1], 0, 2, marks_of(range(2))
+        given.__getitem__, [0, 1], 0, 2, marks_of(range(2)), False
     )
 
     assert (at, empty, unread, why, alone) == (1, 0, 1, loops.OTHER, False)
     assert result is given[1]
-    assert loops.call_only(lambda _: iter(()), [0], 0, 1, marks_of(range(1)))[5] is True
+    assert loops.call_only(lambda _: iter(()), [0], 0, 1, marks_of(range(1)), False)[5] is True
 
 
 def test_nothing_is_held_and_nothing_is_let_go_of_too_often(loops: Any) -> None:
@@ -394,8 +465,8 @@ def test_nothing_is_held_and_nothing_is_let_go_of_too_often(loops: Any) -> None:
         payloads = [item, item, item]
         call(loops, lambda it: it, payloads)
         call(loops, fail, payloads)
-        loops.call_only(lambda it: it, payloads, 0, 3, row)
-        loops.call_only(fail, payloads, 0, 3, row)
+        loops.call_only(lambda it: it, payloads, 0, 3, row, False)
+        loops.call_only(fail, payloads, 0, 3, row, False)
         take(loops, iter(payloads))
         take(loops, map(fail, payloads))
 
@@ -452,7 +523,9 @@ def _played(
         at += why in {loops.OTHER, loops.RAISED}
     at = 0
     while at < len(script):
-        at, empty, unread, why, value, alone = loops.call_only(play, script, at, len(script), marks)
+        at, empty, unread, why, value, alone = loops.call_only(
+            play, script, at, len(script), marks, False
+        )
         told.append((at, empty, unread, why, type(value), alone, list(marks.row)))
         at += why in {loops.OTHER, loops.RAISED}
     items = map(play, script)
@@ -522,10 +595,11 @@ def test_what_waits_holds_nothing_that_the_user_could_still_change(
 @pytest.mark.parametrize(
     "wrong",
     [
-        lambda loops: loops.call_only(fresh, (1,), 0, 1, marks_of(range(1))),
-        lambda loops: loops.call_only(fresh, [1], 0, 1, (new_row(), 10**9, 0, 0, range(1))),
-        lambda loops: loops.call_only(fresh, [1], 0, 1, (b"", 0, 0, 0, range(1))),
-        lambda loops: loops.call_only(fresh, [1, 2], 0, 2, marks_of([4])),
+        lambda loops: loops.call_only(fresh, (1,), 0, 1, marks_of(range(1)), False),
+        lambda loops: loops.call_only(fresh, [1], 0, 1, (new_row(), 10**9, 0, 0, range(1)), False),
+        lambda loops: loops.call_only(fresh, [1], 0, 1, (b"", 0, 0, 0, range(1)), False),
+        lambda loops: loops.call_only(fresh, [1, 2], 0, 2, marks_of([4]), False),
+        lambda loops: loops.call_only(fresh, [1], 0, 1, marks_of(range(1)), True),
         lambda loops: loops.call_only(fresh, [1]),
         lambda loops: loops.take(5, 1, [], None, 0, 1, AWAKE, GO_ON, bytearray(1)),
         lambda loops: loops.take(iter("a"), 1, [], None, 0, 1, AWAKE, GO_ON, b""),

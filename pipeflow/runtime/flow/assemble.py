@@ -31,10 +31,11 @@ from pipeflow.runtime.flow.latest import Latest
 from pipeflow.runtime.flow.merging import Merge, Straight
 from pipeflow.runtime.flow.outbox import Outbox
 from pipeflow.runtime.flow.ports import OutPort
+from pipeflow.runtime.flow.positions import ZipByPosition
 from pipeflow.runtime.flow.targets import BATCH_ITEMS, OutChannel, Spread, Target
 from pipeflow.runtime.flow.unit_order import in_one_order
 from pipeflow.runtime.flow.wiring import ChannelPlan
-from pipeflow.runtime.flow.zipping import ZipById, ZipByPosition
+from pipeflow.runtime.flow.zipping import ZipById
 from pipeflow.spec.policies import ArrayMode, OnError, Overflow
 from pipeflow.transports.base import Kind, Receiver, Sender
 from pipeflow.transports.unloadable import Unloadable
@@ -187,9 +188,10 @@ def _join(
                 step=stage.replicas,
                 in_order=in_one_order(plan, edges),
                 inputs=[edge.input for edge in edges],
+                unit_ends=keeps,
             )
         case Join.ZIP_BY_POSITION, _:
-            return ZipByPosition(collectors, first=replica, step=stage.replicas)
+            return ZipByPosition(collectors, first=replica, step=stage.replicas, unit_ends=keeps)
         case Join.BY_KEY, Pairing() as pairing:
             return KeyJoin(
                 collectors,

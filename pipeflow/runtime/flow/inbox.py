@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pickle import loads
 from typing import TypeAlias
 
-from pipeflow.runtime.board import DELIVERED, EARLY, UNMATCHED
+from pipeflow.runtime.board import DELIVERED, EARLY, UNMATCHED, WIDTH_MAX
 from pipeflow.runtime.flow.arrivals import Arrivals
 from pipeflow.runtime.flow.inlets import FrameNote, InPort, has_room
 from pipeflow.runtime.flow.joins import (
@@ -31,7 +31,8 @@ from pipeflow.runtime.flow.joins import (
 from pipeflow.runtime.flow.keyed import KeyJoin
 from pipeflow.runtime.flow.latest import Latest
 from pipeflow.runtime.flow.merging import Merge, Straight
-from pipeflow.runtime.flow.zipping import ZipByPosition
+from pipeflow.runtime.flow.positions import ZipByPosition
+from pipeflow.runtime.flow.zipping import ZipById
 from pipeflow.runtime.messages import Barrier, EndOfInput
 from pipeflow.transports.base import NOTHING
 from pipeflow.values import dataclass, field
@@ -131,14 +132,18 @@ class Inbox:
                 case _:
                     return output
 
-    def give_rows(self, *, woven: bool) -> None:
+    def give_rows(self, *, woven: bool, pairs: bool = False) -> None:
         """Its reader knows ``Calls`` that end their units.
 
         Args:
             woven: And those that are of several frames.
+            pairs: And such with an item of each of several edges.
         """
-        if isinstance(self.join, Merge):
-            self.join.give_rows(woven=woven)
+        join = self.join
+        if isinstance(join, Merge):
+            join.give_rows(woven=woven)
+        elif pairs and len(self.ports) <= WIDTH_MAX and isinstance(join, ZipById | ZipByPosition):
+            join.give_rows()
 
     def _take_sifted(self) -> Output | None:
         """What the join gives, where some items could not be loaded."""
@@ -180,11 +185,16 @@ class Inbox:
     def lot(self, calls: Calls) -> int:
         """How many calls may be made before the writer is told."""
         note: FrameNote = calls.origin.frame
-        return note.channel.lot
+        lot = note.channel.lot
+        for origin in calls.partners:
+            lot = min(lot, origin.frame.channel.lot)
+        return lot
 
     def delivered_in(self, calls: Calls, count: int) -> None:
         """The user's function was called with so many more of these items."""
         self.ports[calls.origin.port].row[DELIVERED] += count
+        for origin in calls.partners:
+            self.ports[origin.port].row[DELIVERED] += count
 
     def pay(self, calls: Calls, count: int, *, at: int = 0) -> None:
         """Give the credit of so many of these items back, from this one on."""
@@ -196,6 +206,8 @@ class Inbox:
                 self._pay_some(origin.frame, froms.count(number))
         else:
             self._pay_some(calls.origin.frame, count)
+            for origin in calls.partners:
+                self._pay_some(origin.frame, count)
 
     def _pay_some(self, note: FrameNote, count: int) -> None:
         if not count:

@@ -47,20 +47,22 @@ class Call(NamedTuple):
 
 
 class Calls(NamedTuple):
-    """Calls in a row, each with one item of one edge, that is a unit of its own.
+    """Calls in a row, each with one item of one edge, or a pair of items, in a unit of its own.
 
     Attributes:
         prefix: What the items' ids begin with.
         ordinals: Last part of their ids.
-        payloads: The items.
+        payloads: The items; of pairs: tuples with one item for each port.
         lane: Lane of their units, counted over all inputs.
         unit: Unit of the first; they count on. With gaps: the first that the row tells of.
-        origin: Where all of them came from; where they differ, one of the edge's.
+        origin: Where all of them came from; where they differ, one of the edge's; of pairs: where
+            those of the first port came from.
         end_units: Each ends its unit: no ``UnitEnd`` follows, though the stage keeps units.
         units: With gaps, their units: all others of the row had nothing here, at no cost.
         end: With gaps, the unit after the last that the row tells of.
         origins: Where they came from, if not all from one frame.
         froms: Then, of each of them, which of these.
+        partners: Of pairs: where those of the other ports came from.
     """
 
     prefix: ItemId
@@ -74,13 +76,14 @@ class Calls(NamedTuple):
     end: int = 0
     origins: tuple[Origin, ...] = ()
     froms: Sequence[int] = ()
+    partners: tuple[Origin, ...] = ()
 
     def single(self, index: int) -> Call:
         """One of them by itself."""
         item = (*self.prefix, self.ordinals[index])
         unit = self.unit + index if self.units is None else self.units[index]
         origin = self.origins[self.froms[index]] if self.origins else self.origin
-        return Call(self.payloads[index], item, self.lane, unit, (origin,))
+        return Call(self.payloads[index], item, self.lane, unit, (origin, *self.partners))
 
     def units_of(self, start: int, stop: int) -> Sequence[int]:
         """Units of some of them."""

@@ -92,7 +92,8 @@ class Outbox:
         #: Called when something waits to be sent, once until ``flush_old``.
         self.wake: Callable[[], None] = lambda: None
         self.lock = threading.Lock()
-        if numbering is Numbering.PER_PORT:
+        alone = len(ports) == 1  # no other port has to hear of its units
+        if numbering is Numbering.PER_PORT or (numbering is Numbering.PER_STAGE and alone):
             for port in ports.values():
                 self._open_express(port)
         elif numbering is Numbering.KEEP:

@@ -287,7 +287,11 @@ def plain_run(meta: bytes, count: int) -> tuple[int, ItemId, range]:
 
 
 def is_settled(
-    value: object, *, alone: bool, item: dict[Any, Any] | None = None, depth: int = DEPTH
+    value: object,
+    *,
+    alone: bool,
+    item: dict[Any, Any] | tuple[Any, ...] | None = None,
+    depth: int = DEPTH,
 ) -> bool:
     """Whether nobody can change a value any more, so that it may be pickled later.
 
@@ -297,7 +301,8 @@ def is_settled(
     Args:
         value: Any object.
         alone: Nobody else holds it.
-        item: What it was made of, if nobody else holds that either and it has few values.
+        item: What it was made of, if nobody else holds that either and it has few values; of a
+            pair: a tuple, which is ours.
         depth: So many levels of dicts, lists and tuples in one another are looked at.
     """
     kind = type(value)
@@ -327,9 +332,15 @@ def is_settled(
     return True
 
 
-def _holds(item: dict[Any, Any] | None, value: object) -> bool:
-    """Whether an item has this very object as a value."""
-    return item is not None and any(each is value for each in item.values())
+def _holds(item: dict[Any, Any] | tuple[Any, ...] | None, value: object) -> bool:
+    """Whether an item has this very object as a value; of a pair: is it, or has it."""
+    if isinstance(item, dict):
+        return any(each is value for each in item.values())
+    for each in item or ():
+        own = type(each) is dict and len(each) <= WIDTH and getrefcount(each) == OURS + 1
+        if each is value or (own and _holds(each, value)):
+            return True
+    return False
 
 
 def _pack_ordinals(ordinals: Sequence[int]) -> object:

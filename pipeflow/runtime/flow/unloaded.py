@@ -14,7 +14,7 @@ def without_unloadable(output: Output) -> Iterator[Output]:
     """What a join gave, with what cannot be loaded taken out of it."""
     match output:
         case Calls(payloads=payloads):
-            yield from _pieces(output) if any(map(is_unloadable, payloads)) else (output,)
+            yield from _pieces(output) if any(map(_error_in, payloads)) else (output,)
         case Call():
             yield told_of(output) or output
         case Lone(payload, item, lane, unit, origin):
@@ -54,7 +54,7 @@ def _error_in(payload: object) -> ItemNotLoadable | None:
 def _pieces(calls: Calls) -> Iterator[Output]:
     """A row of calls in pieces, cut where an item cannot be loaded."""
     payloads, start = calls.payloads, 0
-    for at in [*(at for at, each in enumerate(payloads) if is_unloadable(each)), len(payloads)]:
+    for at in [*(at for at, each in enumerate(payloads) if _error_in(each)), len(payloads)]:
         if at > start:
             yield calls.part(start, at)
         gap = calls.gap_before(at) if at < len(payloads) or at == start else None

@@ -1,4 +1,4 @@
-"""The joins of a stage whose every call takes one item of each of several edges. Pure."""
+"""The zip of ports that come from one stage: items with equal ids are one call. Pure."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from collections import OrderedDict, deque
 from collections.abc import Sequence
 from typing import Any
 
+from pipeflow.runtime.flow.abreast import Row, are_alike, cut, is_run, pairs, rows_of
 from pipeflow.runtime.flow.collector import Arrived, Collector
 from pipeflow.runtime.flow.joins import Call, Kept, Lone, Origin, Output, Passed, UnitEnd
 from pipeflow.runtime.flow.refused import NotOneToOne
+from pipeflow.runtime.flow.units import Part
 from pipeflow.runtime.messages import ItemId
 from pipeflow.values import dataclass, field
 
@@ -41,6 +43,9 @@ class ZipById:
     A unit may be larger than the edges: what waits for its partner in an open unit gives its credit
     back at once, for the partner may lie behind items that would never find room.
 
+    Most units are one item on each port, and come in runs. What all ports have of those is paired
+    in rows; what stands beside anything else is looked at unit by unit, as that is.
+
     Args:
         collectors: One for each port, in the order of the arguments.
         lanes: Lanes of each of them.
@@ -48,6 +53,7 @@ class ZipById:
         step: Distance between its units.
         in_order: Whether the items of a unit come to all ports in one order.
         inputs: Names of the ports.
+        unit_ends: Whether the stage wants to know where units end: if it keeps them.
     """
 
     def __init__(
@@ -59,7 +65,9 @@ class ZipById:
         step: int = 1,
         in_order: bool = True,
         inputs: Sequence[str] = (),
+        unit_ends: bool = True,
     ) -> None:
+        self._unit_ends = unit_ends
         self._in_order = in_order
         self._inputs = inputs
         self._collectors = collectors
@@ -67,6 +75,13 @@ class ZipById:
         self._due = [first] * lanes
         self._step = step
         self._ready: deque[Output] = deque()
+        self._rows = False
+        #: What each port has in runs and what came behind it, while rows are given.
+        self._coming: list[deque[Row | Arrived]] = [deque() for _ in collectors]
+
+    def give_rows(self) -> None:
+        """From now on units that are one item on each port may come as ``Calls``."""
+        self._rows = len(self._due) == 1 and self._step == 1
 
     def take(self) -> Output | None:
         while not self._ready:
@@ -81,6 +96,9 @@ class ZipById:
         """
         if not all(collector.exhausted() for collector in self._collectors):
             return False
+        for port, coming in enumerate(self._coming):
+            while coming:
+                self._hold_first(port)
         for lane, due in enumerate(self._due):
             held = [ports[lane] for ports in self._held]
             begun = [unit for each in held for unit in each.fresh]
@@ -99,16 +117,85 @@ class ZipById:
             if arrived is None:
                 continue
             moved = True
-            self._hold(port, arrived)
-        if moved:
+            if self._rows:
+                self._queue(port, arrived)
+            else:
+                self._hold(port, arrived)
+        if moved and self._rows:
+            self._pair_rows()
+        elif moved:
             for lane in range(len(self._due)):
                 self._advance(lane)
         return moved
 
+    # ------------------------------------------------------------------------- rows
+
+    def _queue(self, port: int, arrived: Arrived) -> None:
+        """Something has come, where rows are given."""
+        if is_run(arrived.part):
+            origin = Origin(port, arrived.writer, arrived.frame)
+            self._coming[port].extend(rows_of(arrived.part, origin))
+        else:
+            self._coming[port].append(arrived)
+
+    def _pair_rows(self) -> None:
+        """Pair what has come, in rows as long as nothing else stands beside them."""
+        while True:
+            held = [ports[0] for ports in self._held]
+            until = max(each.reached for each in held)
+            even = until == min(each.reached for each in held)
+            if even and any(each.fresh or each.waiting for each in held):
+                until += 1  # the unit that is due is open
+            elif even and self._pair_row():
+                continue
+            moved = False
+            for port, coming in enumerate(self._coming):
+                if coming and (type(coming[0]) is not Row or coming[0].unit < until):
+                    self._hold_first(port, until)
+                    moved = True
+            if not moved:
+                return
+            self._advance(0)
+
+    def _pair_row(self) -> bool:
+        """Make calls of what all ports have in runs from the due unit on; whether there was any."""
+        heads = [coming[0] for coming in self._coming if coming and type(coming[0]) is Row]
+        if len(heads) < len(self._coming):
+            return False
+        count = min(len(row.payloads) for row in heads)
+        rows = [cut(coming, count) for coming in self._coming]
+        unit = self._due[0]
+        if are_alike(rows) and rows[0].unit == unit:
+            self._ready.append(pairs(rows, 0, unit, end_units=self._unit_ends))
+            self._due[0] = unit + count
+            for ports in self._held:
+                ports[0].reached = unit + count
+        else:
+            for port, row in enumerate(rows):
+                self._hold_part(port, row.part(), row.origin, ends_unit=True)
+            self._advance(0)
+        return True
+
+    def _hold_first(self, port: int, until: int | None = None) -> None:
+        """Hold what came first on a port, of a row no more than the units before this one."""
+        coming = self._coming[port]
+        first = coming[0]
+        if type(first) is Row:
+            row = cut(coming, (until or first.reached()) - first.unit)
+            self._hold_part(port, row.part(), row.origin, ends_unit=True)
+        else:
+            arrived = coming.popleft()
+            assert type(arrived) is Arrived
+            self._hold(port, arrived)
+
+    # ----------------------------------------------------------------- unit by unit
+
     def _hold(self, port: int, arrived: Arrived) -> None:
-        part = arrived.part
-        held = self._held[port][part.lane]
         origin = Origin(port, arrived.writer, arrived.frame)
+        self._hold_part(port, arrived.part, origin, ends_unit=arrived.ends_unit)
+
+    def _hold_part(self, port: int, part: Part, origin: Origin, *, ends_unit: bool) -> None:
+        held = self._held[port][part.lane]
         for one in part.singly():
             if one.items:
                 held.fresh.setdefault(one.unit, []).extend(
@@ -116,7 +203,7 @@ class ZipById:
                 )
         if part.cost:
             self._ready.append(Passed(origin, part.cost))
-        if arrived.ends_unit:
+        if ends_unit:
             held.reached = part.unit + part.span
 
     def _advance(self, lane: int) -> None:
@@ -227,92 +314,13 @@ class ZipById:
             self._ready.append(Kept(origin))
 
     def over(self) -> bool:
-        return not self._ready and all(c.exhausted() for c in self._collectors)
+        if self._ready or any(self._coming):
+            return False
+        return all(collector.exhausted() for collector in self._collectors)
 
     def waits_for(self) -> int | None:
         for lane, due in enumerate(self._due):
             for port, held in enumerate(self._held):
-                if held[lane].reached <= due:
+                if held[lane].reached <= due and not self._coming[port]:
                     return port
-        return None
-
-
-class ZipByPosition:
-    """Ports from different sources: the first of each, the second of each, and so on.
-
-    Ends with its shortest input; what the others still bring is lone. Each position is a unit then
-    as before, so that readers of several replicas know the order.
-
-    Args:
-        collectors: One for each port, in the order of the arguments.
-        first: Position of the first call that this replica makes.
-        step: Distance between its positions.
-    """
-
-    def __init__(self, collectors: Sequence[Collector], *, first: int = 0, step: int = 1) -> None:
-        self._collectors = collectors
-        self._items: list[deque[tuple[ItemId, Any, Origin]]] = [deque() for _ in collectors]
-        self._ready: deque[Output] = deque()
-        self._position = first
-        self._step = step
-        self.cut_short = False
-
-    def take(self) -> Output | None:
-        while not self._ready:
-            if not self._pull():
-                self._find_end()
-                return self._ready.popleft() if self._ready else None
-        return self._ready.popleft()
-
-    def _pull(self) -> bool:
-        moved = False
-        for port, collector in enumerate(self._collectors):
-            arrived = collector.take()
-            if arrived is None:
-                continue
-            moved = True
-            origin = Origin(port, arrived.writer, arrived.frame)
-            self._items[port].extend((item, load, origin) for item, load in arrived.part.items)
-            if arrived.part.cost:
-                self._ready.append(Passed(origin, arrived.part.cost))
-        while all(self._items):
-            row = [queue.popleft() for queue in self._items]
-            payload, origins = tuple(r[1] for r in row), tuple(r[2] for r in row)
-            self._ready.append(Call(payload, row[0][0], 0, self._position, origins))
-            self._ready.append(UnitEnd(0, self._position, 1, free=False))
-            self._position += self._step
-        return moved
-
-    def _find_end(self) -> None:
-        """Once one port has ended, what the others hold has no partner: position by position."""
-        over = [collector.exhausted() for collector in self._collectors]
-        ports = list(zip(self._items, over, strict=True))
-        if not any(ended and not queue for queue, ended in ports):
-            return
-        while any(self._items) and all(queue or ended for queue, ended in ports):
-            self.cut_short = True
-            for item, payload, origin in [queue.popleft() for queue in self._items if queue]:
-                self._ready.append(Lone(payload, item, 0, self._position, origin))
-            self._ready.append(UnitEnd(0, self._position, 1, free=True))
-            self._position += self._step
-
-    def shortest_ended(self) -> bool:
-        """Whether an input has ended, so that no more calls will come."""
-        return any(
-            not queue and collector.exhausted()
-            for queue, collector in zip(self._items, self._collectors, strict=True)
-        )
-
-    def over(self) -> bool:
-        if self._ready:
-            return False
-        return all(
-            not queue and collector.exhausted()
-            for queue, collector in zip(self._items, self._collectors, strict=True)
-        )
-
-    def waits_for(self) -> int | None:
-        for port, queue in enumerate(self._items):
-            if not queue and not self._collectors[port].exhausted():
-                return port
         return None

@@ -84,7 +84,7 @@ class RunnerInbox:
         #: Works out the key of an item of one of the inputs, for a join by key.
         self.key_of: Callable[[int, Any], object] | None = None
 
-    def give_rows(self, *, woven: bool) -> None:
+    def give_rows(self, *, woven: bool, pairs: bool = False) -> None:
         """The keeper tells of every end of a unit by itself."""
 
     def take(self) -> Call | Calls | Lone | Unjoinable | UnitEnd | EndOfInput | None:

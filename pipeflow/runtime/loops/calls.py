@@ -12,7 +12,6 @@ from typing import Any, assert_never
 from pipeflow.errors import ItemNotSerializable, PipeflowError, ProgramFailed, ProgramGivenUp
 from pipeflow.planner.plan import NAMED_JOINS, Numbering
 from pipeflow.runtime.board import (
-    DELIVERED,
     EMPTY,
     FAILED,
     HAND_DEPTH,
@@ -63,7 +62,7 @@ class CallLoop(StageLoop):
         # Who keeps the units of others may send nothing between them.
         timed = self.work.due is not None and self.stage.numbering is not Numbering.KEEP
         if self._knows_rows():
-            inbox.give_rows(woven=True)
+            inbox.give_rows(woven=True, pairs=True)
         while True:
             if timed:
                 yield from self._give_due()
@@ -150,6 +149,7 @@ class CallLoop(StageLoop):
         assert call is not None
         prefix, ordinals, count = calls.prefix, calls.ordinals, len(calls.payloads)
         route = partial(self._route, calls)
+        width, joined = 1 + len(calls.partners), self._joined
         port, lot, more = inbox.port_of(calls), inbox.lot(calls), inbox.arrivals.is_sent_more
         self.hand = ()
         while at < count:
@@ -178,20 +178,21 @@ class CallLoop(StageLoop):
                     wait=wait,
                     more=more,
                     route=route,
+                    joined=joined,
                 )
             else:
-                halt = call_only(call, calls, span, row=row, edge=edge, route=route)
+                halt = call_only(call, calls, span, row=row, edge=edge, route=route, joined=joined)
                 if halt.unread:
                     self.outbox.count_unread(OUT, halt.unread)
             reached = halt.at
             called = reached - at
-            row[PROCESSED] += called
+            row[PROCESSED] += called * width
             if halt.empty:
-                row[EMPTY] += halt.empty
+                row[EMPTY] += halt.empty * width
             if reached != end:
                 called += 1  # the one that is still to be answered for
-            row[RECEIVED] += called
-            port.row[DELIVERED] += called
+            row[RECEIVED] += called * width
+            inbox.delivered_in(calls, called)
             end_row(row)
             if not alone:
                 inbox.pay(calls, called, at=at)

@@ -176,7 +176,7 @@ def _pass(express: Express, result: Any, ordinal: int, *, alone: bool, wake: boo
 
 
 def call_into(
-    call: Callable[[Any], Any],
+    call: Callable[..., Any],
     calls: Calls,
     span: tuple[int, int],
     *,
@@ -186,6 +186,7 @@ def call_into(
     wait: bool,
     more: Callable[[], bool],
     route: Route,
+    joined: bool = False,
 ) -> Halt:
     """Call a function with each item of a span, and append what it gives.
 
@@ -203,10 +204,12 @@ def call_into(
         wait: There is no room yet for the one result; else there is for all.
         more: Whether more items have come than those of the row.
         route: Where results go that name their port.
+        joined: The items are pairs, of which the function gets each as an argument of its own.
     """
     start, stop = span
     payloads, passes_none = calls.payloads, not calls.end_units
-    marks = begin_row(row, edge, calls.prefix, calls.ordinals, start)
+    width = 1 + len(calls.partners)
+    marks = begin_row(row, edge, calls.prefix, calls.ordinals, start, width=width)
     run, waiting = express.run, express.run.payloads
     counts_on = type(calls.ordinals) is range
     listed = _listing(express, counts_on=counts_on)
@@ -219,7 +222,7 @@ def call_into(
             while at < end:
                 onto = waiting if quick else None
                 at, none, why, result, alone = stretch.call(
-                    call, payloads, at, end, marks, onto, listed, woken, passes_none
+                    call, payloads, at, end, marks, onto, listed, woken, passes_none, joined
                 )
                 empty += none
                 if why == stretch.RAISED:
@@ -264,13 +267,14 @@ def _is_more(result: Any, at: int, route: Route, *, alone: bool) -> bool:
 
 
 def call_only(
-    call: Callable[[Any], Any],
+    call: Callable[..., Any],
     calls: Calls,
     span: tuple[int, int],
     *,
     row: Words,
     edge: int,
     route: Route,
+    joined: bool = False,
 ) -> Halt:
     """Call a function with each item of a span; nobody reads what it gives to ``out``.
 
@@ -281,13 +285,15 @@ def call_only(
         row: The worker's row of the board.
         edge: Number of the edge that the items came over.
         route: Where results go that name their port.
+        joined: See ``call_into``.
     """
     at, stop = span
-    marks = begin_row(row, edge, calls.prefix, calls.ordinals, at)
+    width = 1 + len(calls.partners)
+    marks = begin_row(row, edge, calls.prefix, calls.ordinals, at, width=width)
     empty = unread = 0
     while at < stop:
         at, none, some, why, result, alone = stretch.call_only(
-            call, calls.payloads, at, stop, marks
+            call, calls.payloads, at, stop, marks, joined
         )
         empty += none
         unread += some

@@ -154,6 +154,13 @@ def kept_whole(array: Any) -> float:
     return float(array[0])
 
 
+def pair(left: int, right: int) -> list[int]:
+    """Ends its process at a pair in the middle of a row."""
+    if left == 1017:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return [left, right]
+
+
 def numbers_of(item: int) -> Iterator[int]:
     """Many results, which wait for their reader in all longer than the time limit."""
     for _ in range(5):

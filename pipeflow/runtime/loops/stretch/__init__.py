@@ -9,7 +9,7 @@ from __future__ import annotations
 
 try:
     from pipeflow.runtime.loops.stretch._compiled import (
-        FORM_2,
+        FORM_3,
         OTHER,
         RAISED,
         UNSEEN,
@@ -29,6 +29,6 @@ except ImportError:  # nothing was compiled, or it was from an older source
 
     COMPILED = False
 else:
-    COMPILED = FORM_2 == 0
+    COMPILED = FORM_3 == 0
 
 __all__ = ["COMPILED", "OTHER", "RAISED", "UNSEEN", "call", "call_only", "take"]

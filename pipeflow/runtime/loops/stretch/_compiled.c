@@ -32,12 +32,29 @@ is_unchanging(PyObject *value)
 #define DEPTH 8
 #define WIDTH 32
 
-/* Whether an item, a dict that only we hold, has this very object as a value. */
+/* Whether what a result has taken over from this item, which so many hold, is nobody else's. */
+static inline int
+may_be_searched(PyObject *item, Py_ssize_t held)
+{
+    return Py_REFCNT(item) == held && PyDict_CheckExact(item) && PyDict_GET_SIZE(item) <= WIDTH;
+}
+
+/* Whether an item, a dict that only we hold, has this very object as a value. Of a pair of items,
+ * which is ours, one of them may be that object, or have it. */
 static int
 holds(PyObject *item, PyObject *wanted)
 {
     PyObject *key, *each;
     Py_ssize_t place = 0;
+    if (PyTuple_CheckExact(item)) {
+        for (; place < PyTuple_GET_SIZE(item); place++) {
+            each = PyTuple_GET_ITEM(item, place);
+            if (each == wanted || (may_be_searched(each, 1) && holds(each, wanted))) {
+                return 1;
+            }
+        }
+        return 0;
+    }
     while (PyDict_Next(item, &place, &key, &each)) {
         if (each == wanted) {
             return 1;
@@ -346,10 +363,46 @@ mark(const struct marks *marks, Py_ssize_t at)
     return ordinal;
 }
 
+/* Whether items of a row are pairs; else with an exception set. */
+static int
+are_pairs(PyObject *payloads, Py_ssize_t at, Py_ssize_t stop)
+{
+    for (; at < stop && at < PyList_GET_SIZE(payloads); at++) {
+        if (!PyTuple_CheckExact(PyList_GET_ITEM(payloads, at))) {
+            PyErr_SetString(PyExc_TypeError, "a pair of items is a tuple");
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* Call a function with an item; joined: with the items of a pair. */
+static inline PyObject *
+call_with(PyObject *function, PyObject *payload, int joined)
+{
+    if (!joined) {
+        return PyObject_CallOneArg(function, payload);
+    }
+    return PyObject_Vectorcall(function, ((PyTupleObject *)payload)->ob_item,
+                               (size_t)PyTuple_GET_SIZE(payload), NULL);
+}
+
+/* Whether a pair has this very object. */
+static inline int
+is_one_of(PyObject *pair, PyObject *wanted)
+{
+    for (Py_ssize_t place = 0; place < PyTuple_GET_SIZE(pair); place++) {
+        if (PyTuple_GET_ITEM(pair, place) == wanted) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 static PyObject *
 call(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
 {
-    if (expect("call", nargs, 9) < 0) {
+    if (expect("call", nargs, 10) < 0) {
         return NULL;
     }
     PyObject *function = args[0], *payloads = args[1];
@@ -359,9 +412,12 @@ call(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
         return NULL;
     }
     PyObject *waiting = object_or_null(args[5]), *listed = list_or_null(args[6]), *woken = args[7];
-    int passes_none = PyObject_IsTrue(args[8]) && listed != NULL;
+    int passes_none = PyObject_IsTrue(args[8]) && listed != NULL, joined = PyObject_IsTrue(args[9]);
     if (!PyList_CheckExact(payloads)) {
         PyErr_SetString(PyExc_TypeError, "the items of a row are a list");
+        return NULL;
+    }
+    if (joined && !are_pairs(payloads, at, stop)) {
         return NULL;
     }
     Py_ssize_t empty = 0;
@@ -374,7 +430,7 @@ call(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
             return NULL;
         }
         PyObject *payload = Py_NewRef(PyList_GET_ITEM(payloads, at));
-        PyObject *result = PyObject_CallOneArg(function, payload);
+        PyObject *result = call_with(function, payload, joined);
         if (result == NULL) {
             Py_DECREF(payload);
             why = RAISED;
@@ -389,8 +445,10 @@ call(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
         }
         /* The list has the item as well as we do. */
         alone = Py_REFCNT(result) == (result == payload ? 3 : 1);
-        int searched = Py_REFCNT(payload) == 2 && PyDict_CheckExact(payload) &&
-                       PyDict_GET_SIZE(payload) <= WIDTH;
+        int searched = joined ? Py_REFCNT(payload) == 2 : may_be_searched(payload, 2);
+        if (joined && searched && Py_REFCNT(result) == 2) {
+            alone = is_one_of(payload, result);
+        }
         int settled = waiting != NULL && result != Py_None &&
                       is_settled(result, alone, searched ? payload : NULL, DEPTH);
         Py_DECREF(payload);
@@ -419,7 +477,7 @@ call(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
 static PyObject *
 call_only(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
 {
-    if (expect("call_only", nargs, 5) < 0) {
+    if (expect("call_only", nargs, 6) < 0) {
         return NULL;
     }
     PyObject *function = args[0], *payloads = args[1];
@@ -428,8 +486,12 @@ call_only(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
     if (PyErr_Occurred() || read_marks(args[4], &marks) < 0) {
         return NULL;
     }
+    int joined = PyObject_IsTrue(args[5]);
     if (!PyList_CheckExact(payloads)) {
         PyErr_SetString(PyExc_TypeError, "the items of a row are a list");
+        return NULL;
+    }
+    if (joined && !are_pairs(payloads, at, stop)) {
         return NULL;
     }
     Py_ssize_t empty = 0, unread = 0;
@@ -440,7 +502,7 @@ call_only(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
             return NULL;
         }
         PyObject *payload = Py_NewRef(PyList_GET_ITEM(payloads, at));
-        PyObject *result = PyObject_CallOneArg(function, payload);
+        PyObject *result = call_with(function, payload, joined);
         Py_DECREF(payload);
         if (result == NULL) {
             why = RAISED;
@@ -477,7 +539,7 @@ static const struct {
     {"UNSEEN", UNSEEN},
     {"STOPPING", STOPPING},
     /* What was compiled from an older source has another number, and is not used. */
-    {"FORM_2", 0},
+    {"FORM_3", 0},
 };
 
 static PyMethodDef functions[] = {

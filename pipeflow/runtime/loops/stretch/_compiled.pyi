@@ -3,7 +3,7 @@ from typing import Any
 
 from pipeflow.runtime.board import Marks
 
-FORM_2: int
+FORM_3: int
 WHOLE: int
 OTHER: int
 RAISED: int
@@ -23,7 +23,7 @@ def take(
     /,
 ) -> tuple[int, int, Any, bool]: ...
 def call(
-    function: Callable[[Any], Any],
+    function: Callable[..., Any],
     payloads: list[Any],
     at: int,
     stop: int,
@@ -32,13 +32,15 @@ def call(
     listed: list[int] | None,
     woken: Sequence[int],
     passes_none: bool,
+    joined: bool,
     /,
 ) -> tuple[int, int, int, Any, bool]: ...
 def call_only(
-    function: Callable[[Any], Any],
+    function: Callable[..., Any],
     payloads: list[Any],
     at: int,
     stop: int,
     marks: Marks,
+    joined: bool,
     /,
 ) -> tuple[int, int, int, int, Any, bool]: ...

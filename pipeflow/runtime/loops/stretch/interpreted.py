@@ -93,7 +93,7 @@ def take(
 
 
 def call(
-    function: Callable[[Any], Any],
+    function: Callable[..., Any],
     payloads: list[Any],
     at: int,
     stop: int,
@@ -102,6 +102,7 @@ def call(
     listed: list[int] | None,
     woken: Sequence[int],
     passes_none: bool,
+    joined: bool,
     /,
 ) -> tuple[int, int, int, Any, bool]:
     """Call a function with items of a row, and append what it gives.
@@ -116,6 +117,7 @@ def call(
         listed: See ``take``; the ordinals are those of the items.
         woken: See ``take``.
         passes_none: A result of ``None`` only leaves a gap, where ordinals are listed.
+        joined: The items are pairs, of which the function gets each as an argument of its own.
 
     Returns:
         The place of the item that ended it, or of the next, how many gave ``None``, why it is over,
@@ -131,9 +133,11 @@ def call(
             if not counts_on:
                 row[begun] = at - start + 1
             row[last] = ordinal
-            result = function(payload)
+            result = function(*payload) if joined else function(payload)
             kind = type(result)
             alone = getrefcount(result) == (OURS if result is not payload else _ITEM + 1)
+            if joined and getrefcount(result) == OURS + 1 and getrefcount(payload) == _ITEM:
+                alone = any(each is result for each in payload)
             if waiting is None or result is None:
                 if result is None and passes_none:
                     empty += 1
@@ -141,7 +145,7 @@ def call(
                     continue
                 return at, empty, OTHER, result, alone
             if kind not in UNCHANGING and not is_settled(
-                result, alone=alone, item=payload if _may_be_searched(payload) else None
+                result, alone=alone, item=payload if _may_be_searched(payload, joined) else None
             ):
                 return at, empty, OTHER, result, alone
             if listed is not None:
@@ -157,7 +161,13 @@ def call(
 
 
 def call_only(
-    function: Callable[[Any], Any], payloads: list[Any], at: int, stop: int, marks: Marks, /
+    function: Callable[..., Any],
+    payloads: list[Any],
+    at: int,
+    stop: int,
+    marks: Marks,
+    joined: bool,
+    /,
 ) -> tuple[int, int, int, int, Any, bool]:
     """Call a function with items of a row; nobody reads what it gives.
 
@@ -169,6 +179,7 @@ def call_only(
         at: Place of the first.
         stop: The one after the last.
         marks: What to note of each before it is called.
+        joined: See ``call``.
 
     Returns:
         The place of the item that ended it, or of the next, how many gave ``None``, how many gave
@@ -183,7 +194,7 @@ def call_only(
             if not counts_on:
                 row[begun] = at - start + 1
             row[last] = ordinal
-            result = function(payload)
+            result = function(*payload) if joined else function(payload)
             if result is None:
                 empty += 1
             elif type(result) in ONE:
@@ -197,6 +208,7 @@ def call_only(
     return stop, empty, unread, WHOLE, None, False
 
 
-def _may_be_searched(item: Any) -> bool:
+def _may_be_searched(item: Any, joined: bool) -> bool:
     """Whether what a result has taken over from this item is still nobody else's."""
-    return type(item) is dict and len(item) <= WIDTH and getrefcount(item) == _ITEM + 1
+    own = getrefcount(item) == _ITEM + 1
+    return own and (joined or (type(item) is dict and len(item) <= WIDTH))
