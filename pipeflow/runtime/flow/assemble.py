@@ -26,21 +26,18 @@ from pipeflow.runtime.flow.gaps import leave_gaps
 from pipeflow.runtime.flow.inbox import Inbox
 from pipeflow.runtime.flow.inlets import LOT_MOST, LOT_SHARE, InChannel, InPort, Intake
 from pipeflow.runtime.flow.joins import Join as Joiner
-from pipeflow.runtime.flow.keyed import KeyJoin, PickKey, UnopenedKeys
-from pipeflow.runtime.flow.latest import Latest
 from pipeflow.runtime.flow.merging import Merge, Straight
 from pipeflow.runtime.flow.outbox import Outbox
 from pipeflow.runtime.flow.ports import OutPort
-from pipeflow.runtime.flow.positions import ZipByPosition
 from pipeflow.runtime.flow.targets import BATCH_ITEMS, OutChannel, Spread, Target
 from pipeflow.runtime.flow.unit_order import in_one_order
 from pipeflow.runtime.flow.wiring import ChannelPlan
-from pipeflow.runtime.flow.zipping import ZipById
 from pipeflow.spec.policies import ArrayMode, OnError, Overflow
 from pipeflow.transports.base import Kind, Receiver, Sender
 from pipeflow.transports.unloadable import Unloadable
 
 if TYPE_CHECKING:
+    from pipeflow.runtime.flow.keyed import PickKey, UnopenedKeys
     from pipeflow.runtime.flow.mailbox import DropEdge
 
 #: Opens the reading end of a channel for its reader of that number.
@@ -179,8 +176,10 @@ def _join(
     unopened: UnopenedKeys | None,
 ) -> Joiner:
     keeps = stage.numbering is Numbering.KEEP
-    match stage.join, stage.pairing:
+    match stage.join, stage.pairing:  # each is loaded where it is used: most stages have none
         case Join.ZIP_BY_ID, _:
+            from pipeflow.runtime.flow.zipping import ZipById
+
             return ZipById(
                 collectors,
                 edges[0].lanes,
@@ -191,8 +190,12 @@ def _join(
                 unit_ends=keeps,
             )
         case Join.ZIP_BY_POSITION, _:
+            from pipeflow.runtime.flow.positions import ZipByPosition
+
             return ZipByPosition(collectors, first=replica, step=stage.replicas, unit_ends=keeps)
         case Join.BY_KEY, Pairing() as pairing:
+            from pipeflow.runtime.flow.keyed import KeyJoin
+
             return KeyJoin(
                 collectors,
                 [join_key(plan, edge) if unopened is None else unopened.key for edge in edges],
@@ -204,6 +207,8 @@ def _join(
                 unopened=unopened,
             )
         case Join.LATEST, Pairing() as pairing:
+            from pipeflow.runtime.flow.latest import Latest
+
             return Latest(collectors, pairing, lane_base=edges[0].lane_base, unit_ends=keeps)
         case _:
             return Merge(collectors, [edge.lane_base for edge in edges], unit_ends=keeps)

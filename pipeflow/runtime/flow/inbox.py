@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from pickle import loads
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from pipeflow.runtime.board import DELIVERED, EARLY, UNMATCHED, WIDTH_MAX
 from pipeflow.runtime.flow.arrivals import Arrivals
@@ -28,14 +28,15 @@ from pipeflow.runtime.flow.joins import (
     UnitEnd,
     Unjoinable,
 )
-from pipeflow.runtime.flow.keyed import KeyJoin
-from pipeflow.runtime.flow.latest import Latest
 from pipeflow.runtime.flow.merging import Merge, Straight
-from pipeflow.runtime.flow.positions import ZipByPosition
-from pipeflow.runtime.flow.zipping import ZipById
 from pipeflow.runtime.messages import Barrier, EndOfInput
 from pipeflow.transports.base import NOTHING
 from pipeflow.values import dataclass, field
+
+if TYPE_CHECKING:
+    from pipeflow.runtime.flow.keyed import KeyJoin
+    from pipeflow.runtime.flow.latest import Latest
+    from pipeflow.runtime.flow.positions import ZipByPosition
 
 #: What a stage's loop gets.
 Message: TypeAlias = Call | Calls | Lone | Unjoinable | UnitEnd | Barrier | EndOfInput
@@ -63,17 +64,33 @@ class Inbox:
     _finished: bool = False
     _owing: dict[int, FrameNote] = field(default_factory=dict)
     _sifted: deque[Output] = field(default_factory=deque)
-    _by_position: ZipByPosition | None = field(init=False)
-    _by_key: KeyJoin | None = field(init=False)
-    _latest: Latest | None = field(init=False)
-    _straight: Straight | None = field(init=False)
+    _by_position: ZipByPosition | None = None
+    _by_key: KeyJoin | None = None
+    _latest: Latest | None = None
+    _straight: Straight | None = None
 
     def __post_init__(self) -> None:
-        self.ports = self.arrivals.ports
-        self._by_position = self.join if isinstance(self.join, ZipByPosition) else None
-        self._by_key = self.join if isinstance(self.join, KeyJoin) else None
-        self._latest = self.join if isinstance(self.join, Latest) else None
-        self._straight = self.join if isinstance(self.join, Straight) else None
+        self.ports, join = self.arrivals.ports, self.join
+        if isinstance(join, Straight):
+            self._straight = join
+        elif not isinstance(join, Merge):
+            self._note_join()
+
+    def _note_join(self) -> None:
+        """Note what kind of join it is; they are loaded here, for most stages have none."""
+        from pipeflow.runtime.flow.keyed import KeyJoin
+        from pipeflow.runtime.flow.latest import Latest
+        from pipeflow.runtime.flow.positions import ZipByPosition
+
+        match self.join:
+            case ZipByPosition() as join:
+                self._by_position = join
+            case KeyJoin() as join:
+                self._by_key = join
+            case Latest() as join:
+                self._latest = join
+            case _:
+                pass  # of a zip by id nothing more is asked
 
     def take(self) -> Message | None:
         """The next message, or ``None`` when nothing is there yet.
@@ -142,8 +159,12 @@ class Inbox:
         join = self.join
         if isinstance(join, Merge):
             join.give_rows(woven=woven)
-        elif pairs and len(self.ports) <= WIDTH_MAX and isinstance(join, ZipById | ZipByPosition):
-            join.give_rows()
+        elif pairs and len(self.ports) <= WIDTH_MAX and not isinstance(join, Straight):
+            from pipeflow.runtime.flow.positions import ZipByPosition
+            from pipeflow.runtime.flow.zipping import ZipById
+
+            if isinstance(join, ZipById | ZipByPosition):
+                join.give_rows()
 
     def _take_sifted(self) -> Output | None:
         """What the join gives, where some items could not be loaded."""
