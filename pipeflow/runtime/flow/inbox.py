@@ -173,6 +173,18 @@ class Inbox:
             origins=tuple([origin._replace(frame=None) for origin in call.origins])
         )
 
+    def hold_row(self, calls: Calls, size: int) -> Calls:
+        """``hold``, for a row of calls that wait together."""
+        note: FrameNote | None = calls.origin.frame
+        if note is None or has_room(note, size):
+            return calls
+        count = len(calls.payloads)
+        self._owing.pop(id(note), None)
+        note.items -= count
+        note.owed += count
+        note.give_back()
+        return calls._replace(origin=calls.origin._replace(frame=None))
+
     def lot(self, calls: Calls) -> int:
         """How many calls may be made before the writer is told."""
         note: FrameNote = calls.origin.frame
@@ -184,9 +196,9 @@ class Inbox:
 
     def pay(self, calls: Calls, count: int) -> None:
         """Give the credit of so many of these items back."""
-        if not count:
+        note: FrameNote | None = calls.origin.frame
+        if not count or note is None:
             return
-        note: FrameNote = calls.origin.frame
         note.items -= count
         if not note.items and count == note.left:  # all at once, as where items come slowly
             nbytes, note.nbytes, note.left = note.nbytes, 0, 0

@@ -72,6 +72,16 @@ class Calls(NamedTuple):
         item = (*self.prefix, self.ordinals[index])
         return Call(self.payloads[index], item, self.lane, self.unit + index, (self.origin,))
 
+    def part(self, start: int, stop: int) -> Calls:
+        """Those from one on until before another, or to the end; the row itself if it is all."""
+        if not start and stop >= len(self.payloads):
+            return self
+        return self._replace(
+            ordinals=self.ordinals[start:stop],
+            payloads=self.payloads[start:stop],
+            unit=self.unit + start,
+        )
+
 
 class Lone(NamedTuple):
     """An item whose partner will never come."""

@@ -156,8 +156,8 @@ def _is_ours(error: BaseException | None) -> bool:
     return isinstance(error, CONTROL) and not isinstance(error, ResultNotSerializable)
 
 
-def results_of(given: Any, count: int, stage: str) -> Sequence[Any]:
-    """What a function gave for a batch, as a sequence with a result for each item.
+def results_of(given: Any, count: int, stage: str) -> list[Any]:
+    """What a function gave for a batch, as a list of our own with a result for each item.
 
     Args:
         given: What it returned; ``None``: nothing for any of them. What it yielded counts alike.

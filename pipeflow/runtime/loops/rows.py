@@ -170,6 +170,7 @@ def call_into(
     express: Express,
     wait: bool,
     more: Callable[[], bool],
+    at_once: bool = False,
 ) -> Halt:
     """Call a function with each item of a span, and append what it gives.
 
@@ -186,6 +187,8 @@ def call_into(
         express: Where results go.
         wait: There is no room yet for the one result; else there is for all.
         more: Whether more items have come than those of the row.
+        at_once: The results are there already, so the reader is looked at once they all are
+            appended; who made them has called ``hold`` before.
     """
     start, stop = span
     payloads, passes_none = calls.payloads, not calls.end_units
@@ -197,11 +200,12 @@ def call_into(
     at, empty = start, 0
     try:
         while at < stop:
-            together = min(express.hold(), stop - at)
-            end, woken = at + together, express.woken if together > 1 else _NO_NEED
+            together = stop - at if at_once else min(express.hold(), stop - at)
+            alone = at_once or together == 1
+            end, woken = at + together, _NO_NEED if alone else express.woken
             while at < end:
                 onto = waiting if quick else None
-                at, none, why, result, alone = stretch.call(
+                at, none, why, result, own = stretch.call(
                     call, payloads, at, end, marks, onto, listed, woken, passes_none
                 )
                 empty += none
@@ -220,7 +224,7 @@ def call_into(
                         return Halt(at, empty)
                     else:
                         ordinal = calls.ordinals[at]
-                        _pass(express, result, ordinal, alone=alone, wake=together > 1)
+                        _pass(express, result, ordinal, alone=own, wake=not alone)
                         listed = _listing(express, counts_on=counts_on)
                         quick = run.pile is None and not wait
                     at += 1
