@@ -8,8 +8,9 @@ nothing: ``None`` means that more must come first. The kinds are in ``merging``,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Final, NamedTuple, Protocol
 
 from pipeflow.runtime.messages import Failure, ItemId
 
@@ -46,6 +47,10 @@ class Call(NamedTuple):
     origins: tuple[Origin, ...]
 
 
+#: The shortest way to make what is made for each item.
+_make_call: Final[Callable[[tuple[Any, ...]], Call]] = partial(tuple.__new__, Call)
+
+
 class Calls(NamedTuple):
     """Calls in a row, each with one item of one edge, that is a unit of its own.
 
@@ -69,8 +74,9 @@ class Calls(NamedTuple):
 
     def single(self, index: int) -> Call:
         """One of them by itself."""
-        item = (*self.prefix, self.ordinals[index])
-        return Call(self.payloads[index], item, self.lane, self.unit + index, (self.origin,))
+        prefix, ordinals, payloads, lane, unit, origin, _ = self
+        item = (*prefix, ordinals[index])
+        return _make_call((payloads[index], item, lane, unit + index, (origin,)))
 
     def part(self, start: int, stop: int) -> Calls:
         """Those from one on until before another, or to the end; the row itself if it is all."""

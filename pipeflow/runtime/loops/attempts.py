@@ -55,6 +55,15 @@ class Answer:
         """Whether it is done, or has results to send; what may be tried again holds them."""
         return self.done or (bool(self.results) and self.copy is None)
 
+    def is_plain(self) -> bool:
+        """Whether all there is to it is one item, and one result at most."""
+        if not self.done or self.sent or self.error is not None or self.failure is not None:
+            return False
+        results, call = self.results, self.call
+        if len(results) > 1 or (results and results[0][0] is not call.id):
+            return False
+        return len(call.origins) == 1
+
     def payload(self) -> Any:
         """The item, for one try, or for the letter that tells of it."""
         return self.call.payload if self.copy is None else self.copy.take()

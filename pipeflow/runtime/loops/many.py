@@ -297,20 +297,24 @@ class ManyLoop(CallLoop):
         """Let leave what can."""
         leaving = self._leaving
         while (first := leaving.next()) is not None:
-            match first:
-                case Answer():
-                    self._send_results(first)
-                    if first.done:
-                        leaving.gone(first)
-                        self._account(first)
-                case UnitEnd(lane, unit, span, free):
-                    self.outbox.end_unit(lane, unit, span, free=free)
-                case Lone():
-                    self.outbox.emit(UNMATCHED, first.payload, first.id, first.lane, first.unit)
-                case _:
-                    assert_never(first)
+            self._let_leave(first)
         if self._spending.ahead:
             self._judge_at_mark()
+
+    def _let_leave(self, first: Answer | UnitEnd | Lone) -> None:
+        """What may leave now leaves."""
+        match first:
+            case Answer():
+                self._send_results(first)
+                if first.done:
+                    self._leaving.gone(first)
+                    self._account(first)
+            case UnitEnd(lane, unit, span, free):
+                self.outbox.end_unit(lane, unit, span, free=free)
+            case Lone():
+                self.outbox.emit(UNMATCHED, first.payload, first.id, first.lane, first.unit)
+            case _:
+                assert_never(first)
 
     def _turn_to(self, answer: Answer) -> None:
         """What is sent or told from now on is of this item."""
