@@ -187,8 +187,8 @@ def call_into(
         express: Where results go.
         wait: There is no room yet for the one result; else there is for all.
         more: Whether more items have come than those of the row.
-        at_once: The results are there already, so the reader is looked at once they all are
-            appended; who made them has called ``hold`` before.
+        at_once: The results are there already, so the reader is looked at for each frame of them;
+            who made them has called ``hold`` before.
     """
     start, stop = span
     payloads, passes_none = calls.payloads, not calls.end_units
@@ -200,7 +200,9 @@ def call_into(
     at, empty = start, 0
     try:
         while at < stop:
-            together = stop - at if at_once else min(express.hold(), stop - at)
+            # How many go together where they are there already: no more than make a frame.
+            most = express.batch_items - len(waiting) if at_once else express.hold()
+            together = min(max(1, most), stop - at)
             alone = at_once or together == 1
             end, woken = at + together, _NO_NEED if alone else express.woken
             while at < end:
