@@ -19,7 +19,7 @@ from pipeflow.runtime.board import (
     WORKER_WORDS,
     Words,
 )
-from pipeflow.runtime.flow.joins import Call, Lone, Origin, UnitEnd
+from pipeflow.runtime.flow.joins import Call, Calls, Lone, Origin, UnitEnd
 from pipeflow.runtime.flow.refused import ReadersGone
 from pipeflow.runtime.loops.events import Events
 from pipeflow.runtime.loops.pick import make_loop
@@ -68,6 +68,12 @@ class Inbox:
 
     def delivered(self, call: Call) -> None:
         self.delivered_ids.append(call.id)
+
+    def delivered_in(self, calls: Calls, count: int) -> None:
+        self.delivered_ids += [calls.single(at).id for at in range(count)]
+
+    def pay(self, calls: Calls, count: int) -> None:
+        """Nobody waits for credit here."""
 
     def hold(self, call: Call, size: int) -> Call:
         self.held.append((call.id, size))
@@ -146,10 +152,12 @@ class Run:
         ports: tuple[str, ...] = ("out", "errors"),
         readers_leave_after: int | None = None,
         stopping: Iterator[bool] | None = None,
+        inbox: Inbox | None = None,
+        outbox: Outbox | None = None,
         **more: Any,
     ) -> None:
-        self.inbox = Inbox(messages or [])
-        self.outbox = Outbox(readers_leave_after)
+        self.inbox = inbox or Inbox(messages or [])
+        self.outbox = outbox or Outbox(readers_leave_after)
         self.row: Words = memoryview(bytearray(8 * WORKER_WORDS)).cast("Q")
         self.events: Events | None = None
         #: Items in flight at most, as far as waits for tasks have seen.

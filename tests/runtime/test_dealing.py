@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeflow.runtime.board import Words
+from pipeflow.runtime.board import WORKER_WORDS, Words
 from pipeflow.runtime.flow.dealing import LOOK_S, Dealing, frame_items
+from pipeflow.runtime.flow.joins import Calls, Origin
 from pipeflow.runtime.flow.targets import OutChannel, Target
 from pipeflow.runtime.flow.units import Part, parts_of
-from pipeflow.runtime.loops.rows import append_from
+from pipeflow.runtime.loops.rows import append_from, call_into, nowhere
 from pipeflow.transports.base import Packet
 from pipeflow.transports.codec import Decoder, Encoder
 from tests.runtime.loop_fakes import PlainAsPackets
@@ -179,3 +180,29 @@ def test_a_frame_holds_the_work_of_a_moment_and_at_least_one_item(
     assert 1 <= items <= most
     assert items <= 4 * before
     assert items == 1 or items <= rate * 0.01
+
+
+def test_results_that_are_there_together_are_dealt_like_all_others() -> None:
+    deal = Deal(64, 64)
+    results = iter(range(6))
+    calls = Calls((0,), range(6), [None] * 6, 0, 0, Origin(0, 0, None))
+    deal.way.room(calls.prefix, 0)
+    deal.way.hold()
+
+    halt = call_into(
+        lambda _: next(results),
+        calls,
+        (0, 6),
+        row=memoryview(bytearray(8 * WORKER_WORDS)).cast("Q"),
+        edge=0,
+        express=deal.way,
+        wait=False,
+        more=lambda: False,
+        route=nowhere,
+        at_once=True,
+    )
+
+    assert halt.at == 6
+    assert [replica.units() for replica in deal.replicas] == [
+        [range(unit, unit + 1) for unit in units] for units in ((0, 2, 4), (1, 3, 5))
+    ]

@@ -19,7 +19,7 @@ from pipeflow.runtime.flow.runs import Run
 from pipeflow.runtime.flow.targets import OutChannel, Target
 from pipeflow.runtime.flow.units import Part, parts_of
 from pipeflow.runtime.loops import rows
-from pipeflow.runtime.loops.rows import append_from, call_into, call_only
+from pipeflow.runtime.loops.rows import append_from, call_into, call_only, nowhere
 from pipeflow.runtime.messages import ItemId
 from pipeflow.stages.work import Routed
 from pipeflow.transports.base import Packet
@@ -121,11 +121,6 @@ class Way:
 def _loops(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """All holds of the compiled loops and of those in Python."""
     monkeypatch.setattr(rows, "stretch", stretches.load(request.param))
-
-
-def nowhere(result: Routed, at: int, *, alone: bool) -> bool:
-    """No port has a short way."""
-    return False
 
 
 def inverse(number: int) -> int:

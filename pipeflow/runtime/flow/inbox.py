@@ -203,6 +203,18 @@ class Inbox:
             origins=tuple([origin._replace(frame=None) for origin in call.origins])
         )
 
+    def hold_row(self, calls: Calls, size: int) -> Calls:
+        """``hold``, for a row of calls that wait together."""
+        note: FrameNote | None = calls.origin.frame
+        if note is None or has_room(note, size):
+            return calls
+        count = len(calls.payloads)
+        self._owing.pop(id(note), None)
+        note.items -= count
+        note.owed += count
+        note.give_back()
+        return calls._replace(origin=calls.origin._replace(frame=None))
+
     def lot(self, calls: Calls) -> int:
         """How many calls may be made before the writer is told."""
         note: FrameNote = calls.origin.frame
@@ -230,8 +242,8 @@ class Inbox:
             for origin in calls.partners:
                 self._pay_some(origin.frame, count)
 
-    def _pay_some(self, note: FrameNote, count: int) -> None:
-        if not count:
+    def _pay_some(self, note: FrameNote | None, count: int) -> None:
+        if not count or note is None:
             return
         note.items -= count
         if not note.items and count == note.left:  # all at once, as where items come slowly

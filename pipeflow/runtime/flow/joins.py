@@ -8,8 +8,9 @@ nothing: ``None`` means that more must come first. The kinds are in ``merging``,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, Final, NamedTuple, Protocol
 
 from pipeflow.runtime.messages import Failure, ItemId
 
@@ -44,6 +45,10 @@ class Call(NamedTuple):
     lane: int
     unit: int
     origins: tuple[Origin, ...]
+
+
+#: The shortest way to make what is made for each item.
+_make_call: Final[Callable[[tuple[Any, ...]], Call]] = partial(tuple.__new__, Call)
 
 
 class Calls(NamedTuple):
@@ -83,7 +88,8 @@ class Calls(NamedTuple):
         item = (*self.prefix, self.ordinals[index])
         unit = self.unit + index if self.units is None else self.units[index]
         origin = self.origins[self.froms[index]] if self.origins else self.origin
-        return Call(self.payloads[index], item, self.lane, unit, (origin, *self.partners))
+        origins = (origin, *self.partners) if self.partners else (origin,)
+        return _make_call((self.payloads[index], item, self.lane, unit, origins))
 
     def units_of(self, start: int, stop: int) -> Sequence[int]:
         """Units of some of them."""
@@ -108,7 +114,9 @@ class Calls(NamedTuple):
         return UnitEnd(self.lane, begin, span, free=True) if span else None
 
     def part(self, start: int, stop: int) -> Calls:
-        """Some of them, in a row of their own, with the gap before each."""
+        """Some of them, in a row of their own, with the gap before each; the row itself if all."""
+        if not start and stop >= len(self.payloads):
+            return self
         ordinals, payloads = self.ordinals[start:stop], self.payloads[start:stop]
         rest = self._replace(
             ordinals=ordinals,

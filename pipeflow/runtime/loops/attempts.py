@@ -55,6 +55,15 @@ class Answer:
         """Whether it is done, or has results to send; what may be tried again holds them."""
         return self.done or (bool(self.results) and self.copy is None)
 
+    def is_plain(self) -> bool:
+        """Whether all there is to it is one item, and one result at most."""
+        if not self.done or self.sent or self.error is not None or self.failure is not None:
+            return False
+        results, call = self.results, self.call
+        if len(results) > 1 or (results and results[0][0] is not call.id):
+            return False
+        return len(call.origins) == 1
+
     def payload(self) -> Any:
         """The item, for one try, or for the letter that tells of it."""
         return self.call.payload if self.copy is None else self.copy.take()
@@ -156,8 +165,8 @@ def _is_ours(error: BaseException | None) -> bool:
     return isinstance(error, CONTROL) and not isinstance(error, ResultNotSerializable)
 
 
-def results_of(given: Any, count: int, stage: str) -> Sequence[Any]:
-    """What a function gave for a batch, as a sequence with a result for each item.
+def results_of(given: Any, count: int, stage: str) -> list[Any]:
+    """What a function gave for a batch, as a list of our own with a result for each item.
 
     Args:
         given: What it returned; ``None``: nothing for any of them. What it yielded counts alike.

@@ -40,8 +40,9 @@ class Events:
 
     def tell(self) -> None:
         """There is news: whoever waits is to look. Called by tasks."""
-        self.news = True
-        self.loop.stop()
+        if not self.news:  # else it stops already, or waits for something else
+            self.news = True
+            self.loop.stop()
 
     def turn(self) -> None:
         """Let everything go on that can, once, without waiting."""

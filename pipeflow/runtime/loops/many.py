@@ -24,12 +24,14 @@ from pipeflow.runtime.board import (
     id_text,
     put_hand,
 )
+from pipeflow.runtime.flow.inbox import Message
 from pipeflow.runtime.flow.joins import Call, Calls, Lone, UnitEnd, Unjoinable
 from pipeflow.runtime.flow.refused import ReadersGone
 from pipeflow.runtime.loops.attempts import Answer, splits, tries_again
-from pipeflow.runtime.loops.base import REST_S, WAITS
+from pipeflow.runtime.loops.base import GOES_ON, REST_S, WAITS
 from pipeflow.runtime.loops.calls import CallLoop
 from pipeflow.runtime.loops.copies import AsItCame
+from pipeflow.runtime.loops.cutter import Cutter
 from pipeflow.runtime.loops.leaving import InOrder, Leaving
 from pipeflow.runtime.messages import Barrier, EndOfInput, Failure, ItemId
 from pipeflow.spec.ports import UNMATCHED
@@ -38,6 +40,8 @@ from pipeflow.values import dataclass, field
 
 #: How long nothing comes for a batch that others may wait for, before it is seen whether they do.
 QUIET_S: Final = 0.05
+#: What has its place among single items, so that what was gathered in rows becomes such.
+_SINGLE: Final = frozenset({Call, Unjoinable, UnitEnd, Lone})
 
 
 @dataclass(slots=True, kw_only=True)
@@ -57,10 +61,12 @@ class ManyLoop(CallLoop):
     _gathered: list[Answer] = field(default_factory=list)
     #: How many of them could not be joined: they keep their place, and the function gets others.
     _broken: int = 0
+    #: The same in rows, while nothing but rows has come: then nothing else is gathered.
+    _rows: list[Calls] = field(default_factory=list)
+    _in_rows: int = 0
     _since: float = 0.0
     _quiet_since: float | None = None
-    _row_left: Calls | None = None
-    _row_at: int = 0
+    _cutter: Cutter = field(default_factory=Cutter)
     _leaving: Leaving = field(default_factory=InOrder)
 
     def __post_init__(self) -> None:
@@ -70,8 +76,11 @@ class ManyLoop(CallLoop):
         self._wait_s = None if batch is None else batch.wait_s
 
     def _run(self) -> Iterator[bool]:
-        if self.inbox is not None and self.stage.numbering is not Numbering.KEEP:
+        assert self.inbox is not None
+        if self.stage.numbering is not Numbering.KEEP:
             self.inbox.give_rows(woven=True)  # that end no units
+        elif self._knows_rows():
+            self.inbox.give_rows(woven=False)
         try:
             yield from self._go_round()
         except BaseException as error:
@@ -91,19 +100,16 @@ class ManyLoop(CallLoop):
             message = self._next()
             if message is not None:
                 self._quiet_since = None
+            if self._rows and type(message) in _SINGLE:
+                self._single_out()
             match message:
-                case Call():
-                    alone = self.alone()
+                case Calls() | Call() | Unjoinable():
+                    alone = type(message) is Call and self.alone()
                     if alone:
                         yield from self._begin()
-                    self._gather_one(message)
+                    enough = self._gather_in(message) or alone
                     message = None
-                    if alone or len(self._gathered) - self._broken >= self._size:
-                        yield from self._begin()
-                case Unjoinable():
-                    self._gather_failed(message)
-                    message = None
-                    if self._broken == len(self._gathered):
+                    if enough:
                         yield from self._begin()
                 case UnitEnd():
                     if self.stage.numbering is Numbering.KEEP:
@@ -132,21 +138,54 @@ class ManyLoop(CallLoop):
                 case _:
                     assert_never(message)
 
-    def _next(self) -> Call | Unjoinable | Lone | UnitEnd | Barrier | EndOfInput | None:
-        """The next message; rows of calls come one by one."""
+    def _gather_in(self, message: Calls | Call | Unjoinable) -> bool:
+        """More to be gathered; whether it is enough by now."""
+        match message:
+            case Calls():
+                self._gather_row(message)
+                return self._in_rows >= self._size
+            case Call():
+                self._gather_one(message)
+                return len(self._gathered) - self._broken >= self._size
+            case Unjoinable():
+                self._gather_failed(message)
+                return self._broken == len(self._gathered)
+
+    def _next(self) -> Message | None:
+        """The next message; rows of calls come one by one, or as much of them as is gathered."""
         assert self.inbox is not None
-        if self._row_left is None:
+        if not self._cutter:
             message = self.inbox.take()
             if not isinstance(message, Calls):
                 return message
-            self._row_left, self._row_at = message, 0
-        calls, at = self._row_left, self._row_at
-        call = calls.single(at)
-        calls.payloads[at] = None  # whoever works on it decides how long it lives
-        self._row_at += 1
-        if self._row_at == len(calls.payloads):
-            self._row_left = None
-        return call
+            self._cutter.put(message)
+        left = self._cutter.left()
+        return self._cutter.take(0 if left is None or self._gathered else self._fits(left))
+
+    def _knows_rows(self) -> bool:
+        """Whether rows may come that end their units; each may be cut in calls all the same."""
+        return False
+
+    def _fits(self, _calls: Calls) -> int:
+        """How many of a row may be gathered as one; 0: each is gathered by itself."""
+        return 0
+
+    def _gather_row(self, calls: Calls) -> None:
+        if not self._rows:
+            self._since = self.clock()
+        self._rows.append(calls)
+        self._in_rows += len(calls.payloads)
+
+    def _single_out(self) -> None:
+        """What was gathered in rows is so one by one from now on."""
+        rows, self._rows, self._in_rows = self._rows, [], 0
+        for calls in rows:
+            for at in range(len(calls.payloads)):
+                answer = Answer(calls.single(at))
+                self._gathered.append(answer)
+                self._leaving.add(answer)
+                if calls.end_units:
+                    self._leaving.pass_by(UnitEnd(calls.lane, calls.unit + at, 1, free=False))
 
     # ------------------------------------------------------------------ what is gathered
 
@@ -171,7 +210,7 @@ class ManyLoop(CallLoop):
 
     def _is_due(self) -> bool:
         """Whether what is gathered goes as it is: its time is over, or others wait for it."""
-        if not self._gathered:
+        if not self._gathered and not self._rows:
             return False
         now, quiet = self.clock(), self._quiet_since
         if self._wait_s is not None and now - self._since >= self._wait_s:
@@ -186,6 +225,8 @@ class ManyLoop(CallLoop):
         assert inbox is not None
         for one in self._gathered:
             one.call = inbox.hold(one.call, self._size)
+        if self._rows:
+            self._rows = [inbox.hold_row(calls, self._size) for calls in self._rows]
         self.outbox.flush()
         if self._has_more():
             return
@@ -195,7 +236,7 @@ class ManyLoop(CallLoop):
 
     def _next_look(self) -> float | None:
         """When to look again at what is gathered though nothing has come."""
-        if not self._gathered:
+        if not self._gathered and not self._rows:
             return None
         now = self.clock()
         if self._quiet_since is None:
@@ -209,6 +250,11 @@ class ManyLoop(CallLoop):
 
     def _begin(self) -> Iterator[bool]:
         """Work on what is gathered."""
+        if self._rows:
+            if self._work_on_rows():
+                yield GOES_ON
+                return
+            self._single_out()
         answers, self._gathered, self._broken = self._gathered, [], 0
         if not answers:
             return
@@ -233,6 +279,10 @@ class ManyLoop(CallLoop):
     def _work_on(self, answers: Sequence[Answer]) -> Iterator[bool]:
         """See to it that these are answered, now or by and by."""
 
+    def _work_on_rows(self) -> bool:
+        """The same for what is gathered in rows; ``False``: it has to go one by one."""
+        return False
+
     def _make_way(self) -> Iterator[bool]:
         """Whatever must be before more is taken."""
         yield from ()
@@ -251,20 +301,24 @@ class ManyLoop(CallLoop):
         """Let leave what can."""
         leaving = self._leaving
         while (first := leaving.next()) is not None:
-            match first:
-                case Answer():
-                    self._send_results(first)
-                    if first.done:
-                        leaving.gone(first)
-                        self._account(first)
-                case UnitEnd(lane, unit, span, free):
-                    self.outbox.end_unit(lane, unit, span, free=free)
-                case Lone():
-                    self.outbox.emit(UNMATCHED, first.payload, first.id, first.lane, first.unit)
-                case _:
-                    assert_never(first)
+            self._let_leave(first)
         if self._spending.ahead:
             self._judge_at_mark()
+
+    def _let_leave(self, first: Answer | UnitEnd | Lone) -> None:
+        """What may leave now leaves."""
+        match first:
+            case Answer():
+                self._send_results(first)
+                if first.done:
+                    self._leaving.gone(first)
+                    self._account(first)
+            case UnitEnd(lane, unit, span, free):
+                self.outbox.end_unit(lane, unit, span, free=free)
+            case Lone():
+                self.outbox.emit(UNMATCHED, first.payload, first.id, first.lane, first.unit)
+            case _:
+                assert_never(first)
 
     def _turn_to(self, answer: Answer) -> None:
         """What is sent or told from now on is of this item."""

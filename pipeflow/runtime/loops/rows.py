@@ -64,7 +64,7 @@ class Gathered(NamedTuple):
 class Route(Protocol):
     """Passes on what goes to a port of its own, from the middle of a row."""
 
-    def __call__(self, result: Routed, at: int, *, alone: bool) -> bool:
+    def __call__(self, result: Routed, at: int, /, *, alone: bool) -> bool:
         """Whether that could be done.
 
         Args:
@@ -76,6 +76,11 @@ class Route(Protocol):
             Exception: As ``Outbox.emit``.
         """
         ...
+
+
+def nowhere(_result: Routed, _at: int, /, *, alone: bool) -> bool:  # noqa: ARG001 - see Route
+    """What names its port goes by itself."""
+    return False
 
 
 #: One is made for each frame, and this is the shortest way.
@@ -187,6 +192,7 @@ def call_into(
     more: Callable[[], bool],
     route: Route,
     joined: bool = False,
+    at_once: bool = False,
 ) -> Halt:
     """Call a function with each item of a span, and append what it gives.
 
@@ -205,6 +211,8 @@ def call_into(
         more: Whether more items have come than those of the row.
         route: Where results go that name their port.
         joined: The items are pairs, of which the function gets each as an argument of its own.
+        at_once: The results are there already, so the reader is looked at for each frame of them;
+            who made them has called ``hold`` before.
     """
     start, stop = span
     payloads, passes_none = calls.payloads, not calls.end_units
@@ -217,11 +225,14 @@ def call_into(
     at, empty = start, 0
     try:
         while at < stop:
-            together = min(express.hold(), stop - at)
-            end, woken = at + together, express.woken if together > 1 else _NO_NEED
+            # How many go together where they are there already: no more than make a frame.
+            most = express.batch_items - len(waiting) if at_once else express.hold()
+            together = min(max(1, most), stop - at)
+            alone = at_once or together == 1
+            end, woken = at + together, _NO_NEED if alone else express.woken
             while at < end:
                 onto = waiting if quick else None
-                at, none, why, result, alone = stretch.call(
+                at, none, why, result, own = stretch.call(
                     call, payloads, at, end, marks, onto, listed, woken, passes_none, joined
                 )
                 empty += none
@@ -234,14 +245,14 @@ def call_into(
                     if result is None:
                         empty += 1
                         listed = express.list_ordinals() if passes_none else express.leave_gap()
-                    elif _is_more(result, at, route, alone=alone):
+                    elif _is_more(result, at, route, alone=own):
                         return Halt(at, empty, result=result)
                     elif kind is Routed:
                         listed = express.list_ordinals()  # to ``out`` there is a gap
                         quick = run.pile is None and not wait
                     else:
                         ordinal = calls.ordinals[at]
-                        _pass(express, result, ordinal, alone=alone, wake=together > 1)
+                        _pass(express, result, ordinal, alone=own, wake=not alone)
                         listed = _listing(express, counts_on=counts_on)
                         quick = run.pile is None and not wait
                     at += 1

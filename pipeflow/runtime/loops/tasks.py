@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from sys import getrefcount
 from typing import Any, Final
 
-from pipeflow.runtime.board import RETRIED
+from pipeflow.runtime.board import RECEIVED, RETRIED
+from pipeflow.runtime.flow.express import Express
+from pipeflow.runtime.flow.joins import Calls
+from pipeflow.runtime.flow.runs import ONE, OURS, is_settled
 from pipeflow.runtime.loops.attempts import (
     Answer,
     Attempt,
@@ -19,9 +22,10 @@ from pipeflow.runtime.loops.attempts import (
 from pipeflow.runtime.loops.base import GOES_ON
 from pipeflow.runtime.loops.calls import is_many
 from pipeflow.runtime.loops.copies import is_fresh
+from pipeflow.runtime.loops.cutter import is_simple
 from pipeflow.runtime.loops.events import Events
 from pipeflow.runtime.loops.leaving import AsTheyCome
-from pipeflow.runtime.loops.many import ManyLoop
+from pipeflow.runtime.loops.together import TogetherLoop
 from pipeflow.runtime.messages import ItemId
 from pipeflow.spec.policies import OnError
 from pipeflow.stages.context import begin_item
@@ -35,33 +39,68 @@ AHEAD: Final = 2
 
 
 @dataclass(slots=True, kw_only=True)
-class TaskLoop(ManyLoop):
+class TaskLoop(TogetherLoop):
     """An ``async def`` function at work: a task for each item, or for each batch."""
 
     _loop: Events = field(init=False)
-    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    #: Each by the first of the items that it sees to.
+    _tasks: dict[Answer, asyncio.Task[None]] = field(default_factory=dict)
     #: What was begun and has not left, oldest first.
     _begun: dict[Answer, None] = field(default_factory=dict)
     _rooms: dict[Answer, asyncio.Future[None]] = field(default_factory=dict)
     _failed: Answer | None = None
     _over: bool = False
     _drained: asyncio.Event = field(default_factory=asyncio.Event)
+    #: An item is awaited by itself, once, for as long as it takes.
+    _simple: bool = field(init=False)
+    #: Where results go that may leave together; see ``TogetherLoop``.
+    _way: Express | bool | None = field(init=False)
 
     def __post_init__(self) -> None:
-        ManyLoop.__post_init__(self)
+        TogetherLoop.__post_init__(self)
         self._loop = self._own_events()
+        stage = self.stage
+        self._simple = stage.batch is None and not stage.on_error.retries and not stage.timeout_s
+        self._way = self._own_way()
         if not self.stage.in_order:
             self._leaving = AsTheyCome()
 
     # ----------------------------------------------------------------- the step side
 
     def _make_way(self) -> Iterator[bool]:
-        self._settle_all()
-        ahead = AHEAD * self.stage.concurrency * self._size
-        while len(self._tasks) >= self.stage.concurrency or len(self._begun) >= ahead:
-            self._await_tasks()
+        if self._loop.news or not self._begun:
+            self._settle_all()
+        while self._room() <= 0:
+            self._loop.turn()  # most often that is all it takes
+            if not self._loop.news:
+                self._await_tasks()
             self._settle_all()
             yield GOES_ON
+
+    def _room(self) -> int:
+        """How many more may be begun: items, or lists of them."""
+        ahead = AHEAD * self.stage.concurrency * self._size - len(self._begun)
+        return min(self.stage.concurrency - len(self._tasks), ahead)
+
+    def _fits(self, calls: Calls) -> int:
+        return self._room() if self._simple and is_simple(calls) else 0
+
+    def _work_on_rows(self) -> bool:
+        inbox = self.inbox
+        assert inbox is not None
+        rows, self._rows, self._in_rows = self._rows, [], 0
+        for calls in rows:
+            count = len(calls.payloads)
+            self.row[RECEIVED] += count
+            inbox.delivered_in(calls, count)
+            inbox.pay(calls, count)
+            for at in range(count):
+                answer = Answer(calls.single(at))
+                self._leaving.add(answer)
+                self._begun[answer] = None
+                self._begin_task(answer, self._see_to_one(answer))
+        self._note_hand(next(iter(self._begun)))
+        return True
 
     def _has_more(self) -> bool:
         self._loop.turn()  # what was begun gets its first turn before anybody sleeps
@@ -86,10 +125,53 @@ class TaskLoop(ManyLoop):
             self._note_hand(answers[0])
         for one in answers:
             self._begun[one] = None
-        self._tasks.add(self._loop.loop.create_task(self._see_to(answers)))
-        self._loop.in_flight += 1
+        self._begin_task(answers[0], self._see_to(answers))
         if self.alone():
             yield from self._complete()  # one of these has ended a process: none has company
+
+    def _begin_task(self, first: Answer, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks[first] = self._loop.loop.create_task(work)
+        self._loop.in_flight += 1
+
+    def _settle(self) -> None:
+        if self._way is None:
+            TogetherLoop._settle(self)  # noqa: SLF001 - super() knows nothing of it, for its slots
+            return
+        leaving, run = self._leaving, list[Answer]()
+        while (first := leaving.next()) is not None:
+            if type(first) is Answer and first.is_plain():
+                leaving.gone(first)
+                self._begun.pop(first, None)
+                if run and run[-1].call.id[:-1] != first.call.id[:-1]:
+                    self._send_run(run, last=False)
+                    run = []
+                run.append(first)
+                continue
+            if run:
+                self._send_run(run, last=False)
+                run = []
+            self._let_leave(first)
+        if run:
+            self._send_run(run, last=True)
+        if self._spending.ahead:
+            self._judge_at_mark()
+
+    def _send_run(self, answers: Sequence[Answer], *, last: bool) -> None:
+        """Send one result each, of items whose ids begin alike."""
+        *prefix, _ = answers[0].call.id
+        call = answers[0].call
+        calls = Calls(
+            tuple(prefix),
+            [one.call.id[-1] for one in answers],
+            [one.call.payload for one in answers],
+            call.lane,
+            call.unit,
+            call.origins[0],
+        )
+        results = [one.results.popleft()[1] if one.results else None for one in answers]
+        self._send_together(results, calls, self._way, last=last)
+        if isinstance(self._way, Express):
+            self._way.hold()  # how quickly they come is measured from here
 
     def _settle_all(self) -> None:
         self._loop.news = False
@@ -107,7 +189,7 @@ class TaskLoop(ManyLoop):
 
     def _drop_all(self) -> None:
         self._over = True
-        self._loop.cancel(set(self._tasks))
+        self._loop.cancel(set(self._tasks.values()))
         self._note_hand(None)
 
     # ----------------------------------------------------------------- the task side
@@ -127,13 +209,41 @@ class TaskLoop(ManyLoop):
             if not self._over:
                 self._give_up_all(answers, error)
         finally:
-            task = asyncio.current_task()
-            assert task is not None
-            self._tasks.discard(task)
-            self._loop.in_flight -= 1
-            if self.stage.on_error.then is OnError.STOP and self._failed is None:
-                self._failed = next((one for one in answers if one.error is not None), None)
-            self._tell(answers)
+            self._has_ended(answers)
+
+    async def _see_to_one(self, answer: Answer) -> None:
+        """The same for one that is tried once, for as long as it takes."""
+        call, work = answer.call, self.work.call
+        assert work is not None
+        begin_item(call.id)
+        try:
+            given = work(*call.payload) if self._joined else work(call.payload)
+            if hasattr(type(given), "__anext__"):
+                await self._take_many(given, answer)
+            else:
+                result = await given
+                if type(result) not in ONE and hasattr(type(result), "__next__"):
+                    await self._take_many(_stepwise(result), answer)
+                elif result is not None:
+                    references = getrefcount(result)
+                    self._take_one(result, references, answer)
+                    result = None
+        except asyncio.CancelledError:
+            if not self._over:
+                answer.error = asyncio.CancelledError("the user's code cancelled it")
+        except BaseException as error:  # the user's code, sys.exit too: a boundary
+            answer.error = error
+        answer.done = not self._over
+        self._has_ended((answer,))
+
+    def _has_ended(self, answers: Sequence[Answer]) -> None:
+        """The task that sees to these is over."""
+        del self._tasks[answers[0]]
+        self._loop.in_flight -= 1
+        for one in answers:
+            if one.error is not None and self.stage.on_error.then is OnError.STOP:
+                self._failed = self._failed or one
+        self._tell(answers)
 
     def _tell(self, answers: Sequence[Answer]) -> None:
         self._leaving.touch(answers)
@@ -197,18 +307,31 @@ class TaskLoop(ManyLoop):
 
     async def _take(self, given: Any, answer: Answer) -> None:
         """Take what the function gives for one item: one result, or any number of them."""
-        if not hasattr(type(given), "__anext__"):
-            result = await given
-            if result is None:
-                return
-            if not is_many(result):
-                # A fresh array, maybe in shared memory already, need not be copied.
-                references = getrefcount(result)
-                fresh = is_fresh(result, references)
-                kept = result if fresh else self._held(result, answer.call.id)
-                answer.results.append((answer.call.id, kept))
-                return
-            given = _stepwise(result)
+        if hasattr(type(given), "__anext__"):
+            await self._take_many(given, answer)
+            return
+        result = await given
+        if is_many(result):
+            await self._take_many(_stepwise(result), answer)
+        elif result is not None:
+            references = getrefcount(result)
+            self._take_one(result, references, answer)
+
+    def _take_one(self, result: Any, references: int, answer: Answer) -> None:
+        """Take the one result of an item.
+
+        Args:
+            result: The result.
+            references: How many there are to it where it has one name.
+            answer: Of the item.
+        """
+        # What nobody else has, such as a fresh array in shared memory, need not be copied.
+        own = is_settled(result, alone=references == OURS) or is_fresh(result, references)
+        kept = result if own else self._held(result, answer.call.id)
+        answer.results.append((answer.call.id, kept))
+
+    async def _take_many(self, given: Any, answer: Answer) -> None:
+        """Take what an async generator gives for one item."""
         count = 0
         try:
             async for each in given:
