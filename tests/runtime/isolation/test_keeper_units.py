@@ -356,7 +356,9 @@ def test_whatever_comes_of_its_items_each_unit_ends_once_and_in_order(
 
 @given(
     pieces=st.lists(st.lists(st.tuples(st.integers(0, 3), GIVES), max_size=9), max_size=4),
-    deadly=st.lists(st.tuples(st.integers(0, 30), st.integers(1, 2)), max_size=3),
+    deadly=st.lists(
+        st.tuples(st.integers(0, 30), st.integers(1, 2)), max_size=2
+    ),  # five deaths end a run
     steps=st.lists(st.integers(1, 7), min_size=1, max_size=5),
 )
 def test_whatever_comes_of_rows_with_gaps_every_unit_of_them_ends_once_and_in_order(
