@@ -28,13 +28,13 @@ from pipeflow.runtime.flow.placing import Placing
 from pipeflow.runtime.flow.ports import OutPort, Place
 from pipeflow.runtime.flow.refused import ReadersGone
 from pipeflow.runtime.flow.targets import BATCH_ITEMS, Target
+from pipeflow.runtime.flow.ways import Ways
 from pipeflow.runtime.messages import ItemId
 from pipeflow.spec.ports import ERRORS
 from pipeflow.transports.base import Sender
 
 if TYPE_CHECKING:
     from pipeflow.runtime.flow.mailbox import Mailbox
-    from pipeflow.runtime.flow.scattering import Scattering
 
 #: Longest time that a finished result stays in a batch while its reader could have it.
 LINGER_S = 0.001
@@ -66,10 +66,8 @@ class Outbox:
     ) -> None:
         self._ports = ports
         self._numbering = numbering
-        self._encoder = encoder
         self._wait_for_room = wait_for_room
         self._words, self._cells = counters
-        self._batch_items = batch_items
         self._outlets = Outlets(ports)
         self._placing = Placing(
             self._outlets,
@@ -83,22 +81,30 @@ class Outbox:
         for target in self._outlets.targets:
             for channel in target.channels:
                 channel.sender.before_wait = partial(self._send_older, target)
-        self._expresses: list[Express] = []
-        self._scatterings: list[Scattering] = []
         self._units = 0
         self._refused: PipeflowError | None = None
         self._woken = False
-        self._seen = self._sent_so_far()
         #: Called when something waits to be sent, once until ``flush_old``.
         self.wake: Callable[[], None] = lambda: None
         self.lock = threading.Lock()
+        self._ways = Ways(
+            encoder=encoder,
+            words=self._words,
+            cells=self._cells.__getitem__,
+            lock=self.lock,
+            wait_for_room=self._wait_for_express,
+            reader_left=self._outlets.raise_if_unread,
+            batch_items=batch_items,
+            wake=self._wake_once,
+        )
+        self._seen = self._sent_so_far()
         alone = len(ports) == 1  # no other port has to hear of its units
         if numbering is Numbering.PER_PORT or (numbering is Numbering.PER_STAGE and alone):
             for port in ports.values():
-                self._open_express(port)
+                self._ways.open(port)
         elif numbering is Numbering.KEEP:
             for port in ports.values():
-                self._open_keeping(port)
+                self._ways.open_keeping(port, self._placing.send)
         self._all_keep = all(port.keeping is not None for port in ports.values())
 
     # ------------------------------------------------------------------ results
@@ -294,8 +300,7 @@ class Outbox:
     def refuse(self, error: PipeflowError) -> None:
         """The second thread could not send: whoever sends next, or ends, raises what it met."""
         self._refused = error
-        for express in (*self._expresses, *self._scatterings):
-            express.refused = error
+        self._ways.refuse(error)
 
     # ---------------------------------------------------------------------- end
 
@@ -363,58 +368,6 @@ class Outbox:
             self._outlets.lose(senders)
 
     # ------------------------------------------------------------------ in here
-
-    def _open_express(self, port: OutPort) -> None:
-        """Take the short way, where there is but one target for every item."""
-        target, replicas, keyed = port.only_target(), port.replicas(), port.keyed()
-        if target is not None:
-            port.express = Express(target, **self._settings(port))
-        elif keyed is not None and keyed.pick_key is not None:
-            self._open_scattering(port, keyed.targets, keyed.pick_key)
-            return
-        elif replicas:
-            from pipeflow.runtime.flow.dealing import Dealing  # most stages have one reader
-
-            port.express = Dealing(replicas, **self._settings(port))
-        if port.express is not None:
-            port.express.wake = self._wake_once
-            self._expresses.append(port.express)
-
-    def _open_scattering(
-        self, port: OutPort, targets: Sequence[Target], pick: Callable[[Any], int]
-    ) -> None:
-        """Take the short way by keys: what waits to be sent waits in its parts."""
-        from pipeflow.runtime.flow.scattering import Scattering  # few stages have them
-
-        port.express = scattering = Scattering(targets, pick=pick, **self._settings(port))
-        self._expresses += scattering.parts
-        self._scatterings.append(scattering)
-        for way in (scattering, *scattering.parts):
-            way.wake = self._wake_once
-
-    def _open_keeping(self, port: OutPort) -> None:
-        """Take the short way for rows of units with one item each."""
-        target = port.only_target()
-        if target is None:
-            return
-        port.keeping = Keeping(
-            target,
-            send_batch=lambda: self._placing.send(target) if target.batch else None,
-            **self._settings(port),
-        )
-        port.keeping.wake = self._wake_once
-        self._expresses.append(port.keeping)
-
-    def _settings(self, port: OutPort) -> dict[str, Any]:
-        """What every express way of a port is made with."""
-        return {
-            "encoder": self._encoder,
-            "counter": (self._words, self._cells[port.name]),
-            "lock": self.lock,
-            "wait_for_room": self._wait_for_express,
-            "reader_left": self._outlets.raise_if_unread,
-            "batch_items": self._batch_items,
-        }
 
     def _flush_keeping(self, port: OutPort) -> None:
         """What went the short way before must leave before something goes the longer one."""
@@ -489,15 +442,14 @@ class Outbox:
 
     def _note_woken(self, *, woken: bool) -> None:
         self._woken = woken
-        for express in self._expresses:
-            express.woken[0] = woken
+        self._ways.note_woken(woken=woken)
 
     def _sent_so_far(self) -> tuple[float, int]:
         """Something that changes with each frame."""
-        return self._placing.flushed_at, sum(express.frames for express in self._expresses)
+        return self._placing.flushed_at, self._ways.frames()
 
     def _flush(self, *, quiet: bool = False) -> None:
-        ways: list[Callable[[], None]] = [one.flush for one in self._expresses if one.waits()]
+        ways: list[Callable[[], None]] = [one.flush for one in self._ways.waiting()]
         send_batch = self._placing.send
         ways += [partial(send_batch, one) for one in self._outlets.targets if one.batch]
         gone: ReadersGone | None = None
@@ -520,9 +472,7 @@ class Outbox:
         """
         mine = target.sending
         ways: list[tuple[int, Callable[[], None]]] = [
-            (one.born, one.flush)
-            for one in self._expresses
-            if one.waits() and one.target.sending < 0
+            (one.born, one.flush) for one in self._ways.waiting() if one.target.sending < 0
         ]
         ways += [
             (other.batch.born, partial(self._placing.send, other))
