@@ -153,7 +153,10 @@ def test_a_pair_is_tried_as_often_as_the_policy_says_whichever_of_it_kills(tmp_p
     balanced(outcome)
     assert outcome.items("sink") == all_but([17])
     (letter,) = outcome.items("errors")
-    assert (letter["id"], letter["attempt"], letter["item"]) == ("source:17", 3, [17, None])
+    assert (letter["id"], letter["attempt"]) == ("source:17", 3)
+    # Whose frame has come first is loaded first. If that is the other's, the source's item kills
+    # those who load it for the letter, and is not in it.
+    assert letter["item"] in ([17, None], [None, None])
 
 
 @JOINS
