@@ -167,8 +167,9 @@ class Finder(importlib.abc.MetaPathFinder):
         if not fullname.startswith(PLACES):
             return None
         spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
-        if spec is None or spec.origin is None:
-            return None
+        if spec is None or not isinstance(spec.loader, importlib.machinery.SourceFileLoader):
+            return None  # the compiled loops stay: one store an item, which says what is in hand
+        assert spec.origin is not None
         spec.loader = _Loader(fullname, spec.origin, self._less)
         return spec
 

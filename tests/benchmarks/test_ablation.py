@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.ablation import PLACES, Less, Uncounted
+from tests.benchmarks.ablation import PLACES, Finder, Less, Uncounted
 from tests.benchmarks.programs import ROOT
 
 CODE = """\
@@ -104,3 +104,13 @@ def test_a_run_can_still_be_asked_to_end() -> None:
 def test_there_is_an_item_in_hand_to_take_out() -> None:
     assert {"HAND", "last"} <= all_dropped(Less.HAND_TOO)
     assert all(importlib.util.find_spec(place.rstrip(".")) for place in PLACES)
+
+
+def test_loops_that_are_compiled_are_no_source_to_be_changed() -> None:
+    finder = Finder(Less.COUNTERS)
+    folder = [str(ROOT / "pipeflow" / "runtime" / "loops" / "stretch")]
+
+    found = finder.find_spec("pipeflow.runtime.loops.stretch.interpreted", folder)
+
+    assert type(found.loader if found else None).__name__ == "_Loader"
+    assert finder.find_spec("pipeflow.runtime.loops.stretch._compiled", folder) is None
