@@ -287,7 +287,7 @@ def plain_run(meta: bytes, count: int) -> tuple[int, ItemId, range]:
 
 
 def is_settled(
-    value: object,
+    value: Any,
     *,
     alone: bool,
     item: dict[Any, Any] | tuple[Any, ...] | None = None,
@@ -308,15 +308,15 @@ def is_settled(
     kind = type(value)
     if kind in UNCHANGING:
         return True
-    inner: Iterable[object]
+    inner: Iterable[Any]
     if kind is tuple:
-        inner = value  # type: ignore[assignment]
+        inner = value
     elif not alone:
         return False
     elif kind is list:
-        inner = value  # type: ignore[assignment]
-    elif kind is dict and UNCHANGING.issuperset(map(type, value)):  # type: ignore[call-overload]
-        inner = value.values()  # type: ignore[attr-defined]
+        inner = value
+    elif kind is dict and UNCHANGING.issuperset(map(type, value)):
+        inner = value.values()
     else:
         return False
     if UNCHANGING.issuperset(map(type, inner)):
