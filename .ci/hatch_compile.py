@@ -39,7 +39,12 @@ def compiled(root: Path) -> Path | None:
     from setuptools import Distribution, Extension
 
     folder = root / FOLDER
-    module = Extension("_compiled", [str(folder / "_compiled.c")], optional=True)
+    module = Extension(
+        "_compiled",
+        [str(folder / "_compiled.c")],
+        depends=[*map(str, folder.glob("*.h"))],
+        optional=True,
+    )
     command = Distribution({"ext_modules": [module]}).get_command_obj("build_ext")
     command.ensure_finalized()
     command.build_lib = str(folder)

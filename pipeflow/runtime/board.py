@@ -63,7 +63,7 @@ WORKER_WORDS = LEFT + 1
 #: In ``IN_ROW``: the number of the edge, plus 1, in these; below them how many items a call takes,
 #: one of each of so many edges; and below these which cell of the row has the ordinal of the call
 #: in hand, or 0.
-_IN_EDGE, _IN_WIDTH = 65536, 256
+IN_EDGE, IN_WIDTH = 65536, 256
 #: Items that a call of a row may take.
 WIDTH_MAX = 255
 
@@ -237,7 +237,7 @@ def begin_row(
         row[ROW_FIRST] = first + 1
     else:
         row[ROW_FIRST], row[ROW_BEGUN] = 0, 1
-    row[IN_ROW] = _IN_EDGE * (edge + 1) + _IN_WIDTH * width + last
+    row[IN_ROW] = IN_EDGE * (edge + 1) + IN_WIDTH * width + last
     return _make_marks((row, last, ROW_BEGUN, start, ordinals))
 
 
@@ -248,7 +248,7 @@ def end_row(row: Words) -> None:
 
 def note_edge(row: Words, edge: int) -> None:
     """An item of this edge comes into hand: if we are killed, so the counts are to be read."""
-    row[IN_ROW] = _IN_EDGE * (edge + 1)
+    row[IN_ROW] = IN_EDGE * (edge + 1)
 
 
 def have_ended(rows: Iterable[Words]) -> bool:
@@ -291,7 +291,7 @@ def received(row: Words) -> int:
     It may go on meanwhile: what belongs to two rows of calls is no count of anything.
     """
     mark, base = row[IN_ROW], row[ROW_BASE]
-    while mark % _IN_EDGE:
+    while mark % IN_EDGE:
         count = base + _begun(row, mark) * _width(mark)
         before, (mark, base) = (mark, base), (row[IN_ROW], row[ROW_BASE])
         if before == (mark, base):  # each row has another base
@@ -306,12 +306,12 @@ def begun(row: Words) -> int:
 
 def _begun(row: Words, mark: int) -> int:
     first = row[ROW_FIRST]
-    return row[mark % _IN_WIDTH] - first + 2 if first else row[ROW_BEGUN]
+    return row[mark % IN_WIDTH] - first + 2 if first else row[ROW_BEGUN]
 
 
 def _width(mark: int) -> int:
     """How many items each call of the row takes."""
-    return mark % _IN_EDGE // _IN_WIDTH
+    return mark % IN_EDGE // IN_WIDTH
 
 
 def processed(row: Words) -> int:
@@ -336,7 +336,7 @@ def delivered_in_row(row: Words, edge: int, counted: int, *, behind: int = 0) ->
     if _width(mark) > 1:
         calls = _begun(row, mark)
         return min(calls, max(0, missing - calls * behind))
-    return max(0, missing) if mark // _IN_EDGE == edge + 1 else 0
+    return max(0, missing) if mark // IN_EDGE == edge + 1 else 0
 
 
 def hand(row: Words) -> ItemId:

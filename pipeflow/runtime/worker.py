@@ -76,6 +76,7 @@ def run_worker(brief: WorkerBrief, channels: tuple[ChannelPlan, ...], layout: La
         return EXIT_FAILED
     process = Process(brief, board, channels)
     loop = loop_of(work, process, context, reports, brief, board)
+    loop.looks = process.waits.looks()
     _leave_blocking_calls_on_signal(loop)
     reports.tell(Ready())
     status = run_loop(loop, process, reports, plan)

@@ -188,7 +188,7 @@ class WriterAccount:
         self.counters = counters
         self.writer = writer
         self._words, self._row, self._readers = counters.rows(writer)
-        self._waits, self._peak = 0, self._words[self._row + _PEAK]
+        self._waits, self._peak = 0, self._words[self._row + PEAK]
 
     def note_sent(self, credits: int, nbytes: int) -> int:
         """Count one frame as sent; called before the bytes leave, so no reader can outrun it.
@@ -201,50 +201,50 @@ class WriterAccount:
             Its number.
         """
         words, row, readers = self._words, self._row, self._readers
-        seq: int = words[row + _FRAMES]
-        words[row + _FRAMES] = seq + 1
+        seq: int = words[row + FRAMES]
+        words[row + FRAMES] = seq + 1
         if not credits:
             return seq
-        words[row + _CREDITS] = sent = words[row + _CREDITS] + credits
+        words[row + CREDITS] = sent = words[row + CREDITS] + credits
         if nbytes:
-            words[row + _BYTES] += nbytes
+            words[row + BYTES] += nbytes
         if len(readers) == 1:  # as in ``_sum``
-            in_flight = sent - words[readers[0] + _TAKEN_CREDITS]
+            in_flight = sent - words[readers[0] + TAKEN_CREDITS]
         else:
-            in_flight = sent - self._sum(_TAKEN_CREDITS)
+            in_flight = sent - self._sum(TAKEN_CREDITS)
         if in_flight > self._peak:
-            words[row + _PEAK] = self._peak = in_flight
+            words[row + PEAK] = self._peak = in_flight
         return seq
 
     def in_flight(self) -> int:
         """Credits sent and not yet taken."""
         words, readers = self._words, self._readers
         if len(readers) == 1:  # asked for each frame
-            taken = words[readers[0] + _TAKEN_CREDITS]
-            return max(0, words[self._row + _CREDITS] - taken)
-        return max(0, words[self._row + _CREDITS] - self._sum(_TAKEN_CREDITS))
+            taken = words[readers[0] + TAKEN_CREDITS]
+            return max(0, words[self._row + CREDITS] - taken)
+        return max(0, words[self._row + CREDITS] - self._sum(TAKEN_CREDITS))
 
     def bytes_in_flight(self) -> int:
         """Bytes of shared buffers sent and not yet taken."""
-        return max(0, self._words[self._row + _BYTES] - self._sum(_TAKEN_BYTES))
+        return max(0, self._words[self._row + BYTES] - self._sum(TAKEN_BYTES))
 
     def frames(self) -> int:
         """Frames sent: the number of the next one."""
-        return self._words[self._row + _FRAMES]
+        return self._words[self._row + FRAMES]
 
     def confirmed(self) -> int:
         """Frames that readers have confirmed."""
-        return self._sum(_CONFIRMED)
+        return self._sum(CONFIRMED)
 
     def idle(self) -> bool:
         """Whether the readers have taken every credit sent: they have nothing left to do."""
-        return self._sum(_TAKEN_CREDITS) >= self._words[self._row + _CREDITS]
+        return self._sum(TAKEN_CREDITS) >= self._words[self._row + CREDITS]
 
     def credit_cells(self) -> tuple[memoryview, int, int] | None:
         """The words, and the cells of credits sent and taken, if there is but one reader."""
         if len(self._readers) != 1:
             return None
-        return self._words, self._row + _CREDITS, self._readers[0] + _TAKEN_CREDITS
+        return self._words, self._row + CREDITS, self._readers[0] + TAKEN_CREDITS
 
     def set_waiting(self, waiting: bool) -> None:
         """Ask the readers to ring when they take, or no longer.
@@ -281,30 +281,30 @@ class ReaderAccount:
     def note_received(self, writer: int, credits: int) -> None:
         """Count one frame as received, and what it costs."""
         words, row = self._words, self._rows[writer]
-        words[row + _RECEIVED] += 1
+        words[row + RECEIVED] += 1
         if credits:
-            words[row + _RECEIVED_CREDITS] += credits
+            words[row + RECEIVED_CREDITS] += credits
 
     def note_plain(self, credits: int) -> None:
         """Count one frame of the first writer as received and held, and what it costs."""
         words, row = self._words, self._rows[0]
-        words[row + _RECEIVED] += 1
-        words[row + _RECEIVED_CREDITS] += credits
-        words[row + _CONFIRMED] += 1
+        words[row + RECEIVED] += 1
+        words[row + RECEIVED_CREDITS] += credits
+        words[row + CONFIRMED] += 1
 
     def is_sent_more(self) -> bool:
         """Whether a frame was sent that no reader has received."""
         if self._alone:
-            return self._words[_FRAMES] > self._words[self._rows[0] + _RECEIVED]
+            return self._words[FRAMES] > self._words[self._rows[0] + RECEIVED]
         return self._counters.frames_in_flight() > 0
 
     def frame_cells(self) -> tuple[memoryview, int, int] | None:
         """The words, and the cells of frames sent and received, if there is but one of each end."""
-        return (self._words, _FRAMES, self._rows[0] + _RECEIVED) if self._alone else None
+        return (self._words, FRAMES, self._rows[0] + RECEIVED) if self._alone else None
 
     def note_confirmed(self, writer: int, frames: int) -> None:
         """Count more frames as held; only where this is the one reader."""
-        self._words[self._rows[writer] + _CONFIRMED] += frames
+        self._words[self._rows[writer] + CONFIRMED] += frames
 
     def note_taken(self, writer: int, credits: int, nbytes: int) -> bool:
         """Give credit back; whether to ring the writer, who waits and was not rung for that.
@@ -315,8 +315,8 @@ class ReaderAccount:
         words, row = self._words, self._rows[writer]
         # Bytes first: a writer that sees the credit sees them too.
         if nbytes:
-            words[row + _TAKEN_BYTES] += nbytes
-        words[row + _TAKEN_CREDITS] += credits
+            words[row + TAKEN_BYTES] += nbytes
+        words[row + TAKEN_CREDITS] += credits
         return words[self._waiting[writer]] != 0 and self.owes_ring(writer, at_once=not self._alone)
 
     def owes_ring(self, writer: int, *, at_once: bool) -> bool:
@@ -333,8 +333,8 @@ class ReaderAccount:
         if not at_once:
             row = self._rows[writer]
             if (
-                2 * (words[_CREDITS] - words[row + _TAKEN_CREDITS]) > self._spec.capacity
-                or 2 * (words[_BYTES] - words[row + _TAKEN_BYTES]) > self._spec.capacity_bytes
+                2 * (words[CREDITS] - words[row + TAKEN_CREDITS]) > self._spec.capacity
+                or 2 * (words[BYTES] - words[row + TAKEN_BYTES]) > self._spec.capacity_bytes
             ):
                 return False
         self._rung_for[writer] = wait
@@ -342,7 +342,7 @@ class ReaderAccount:
 
 
 # Plain numbers: to look a member of an enum up takes longer than to read its cell.
-_CREDITS, _BYTES, _FRAMES, _PEAK = map(
+CREDITS, BYTES, FRAMES, PEAK = map(
     int,
     (
         WriterCell.CREDITS,
@@ -351,7 +351,7 @@ _CREDITS, _BYTES, _FRAMES, _PEAK = map(
         WriterCell.PEAK,
     ),
 )
-_RECEIVED, _RECEIVED_CREDITS, _TAKEN_CREDITS, _TAKEN_BYTES, _CONFIRMED = map(
+RECEIVED, RECEIVED_CREDITS, TAKEN_CREDITS, TAKEN_BYTES, CONFIRMED = map(
     int,
     (
         ReaderCell.FRAMES,

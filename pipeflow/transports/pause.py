@@ -19,8 +19,8 @@ SPIN_S: Final = 500e-6
 #: The same of any other.
 SHORT_S: Final = 200e-6
 #: A look-out that was in vain so many times in a row is left out, but for one now and then.
-_PATIENCE: Final = 3
-_RETRY_EVERY: Final = 16
+PATIENCE: Final = 3
+RETRY_EVERY: Final = 16
 
 
 class LookOut:
@@ -29,11 +29,20 @@ class LookOut:
     Args:
         longest_s: Longest time to look, in seconds.
         now: Seconds.
+
+    Attributes:
+        looked: Somebody has just looked in vain on its behalf: once it does not look again.
     """
 
     def __init__(self, longest_s: float, now: Callable[[], float] = perf_counter) -> None:
         self._longest_s, self._now = longest_s, now
         self._vain = 0
+        self.looked = False
+
+    @property
+    def longest_ns(self) -> int:
+        """Longest time to look, in nanoseconds."""
+        return int(self._longest_s * 1e9)
 
     def sees(self, ready: Callable[[], _T]) -> _T | None:
         """What ``ready``, asked again and again, has answered if it came about soon.
@@ -41,7 +50,10 @@ class LookOut:
         Returns:
             Its first answer that is true; ``None`` if there was none.
         """
-        if self._vain >= _PATIENCE and self._vain % _RETRY_EVERY:
+        if self.looked:
+            self.looked = False
+            return None
+        if self._vain >= PATIENCE and self._vain % RETRY_EVERY:
             self._vain += 1
             return None
         until = self._now() + self._longest_s

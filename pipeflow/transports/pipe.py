@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import mmap
 import os
-from typing import Final
+from typing import Any, Final
 
 from pipeflow.errors import ChannelClosed, PeerLost
 from pipeflow.transports.base import (
@@ -45,7 +45,7 @@ _HEADER_BYTES: Final = HEADER.size
 _pack_plain: Final = PLAIN_HEADER.pack
 _unpack_plain: Final = PLAIN_HEADER.unpack_from
 #: Frames with bodies below this, in bytes, are joined before they are written.
-_JOINED_BELOW: Final = 64 * 1024
+JOINED_BELOW: Final = 64 * 1024
 
 
 class PipeSender(Outgoing):
@@ -66,7 +66,7 @@ class PipeSender(Outgoing):
         place = (0, self._number, self._attempt, seq)
         if packet.keep:
             self._keep(seq, packet.keep)
-        if packet.copied_bytes or len(packet.pickled) >= _JOINED_BELOW:
+        if packet.copied_bytes or len(packet.pickled) >= JOINED_BELOW:
             self._put(FrameKind.ITEMS, place, meta, packet, credits)
         else:
             self._write_small(pack_simple(place, meta, packet, credits))
@@ -75,7 +75,7 @@ class PipeSender(Outgoing):
 
     def send_plain(self, meta: bytes, pickled: bytes, count: int) -> None:
         told, length = len(meta), len(pickled)
-        if length >= _JOINED_BELOW:
+        if length >= JOINED_BELOW:
             super().send_plain(meta, pickled, count)
             return
         if self._closed:
@@ -85,6 +85,23 @@ class PipeSender(Outgoing):
         self._write_small(b"".join((header, meta, pickled)))
         if self._kept:
             self.settle()
+
+    def write_rest(self, data: bytes) -> None:
+        """Write the rest of a frame that was counted, and begun, by who has what is ``shared``.
+
+        Raises:
+            PeerClosed: The reader has closed.
+        """
+        self._write([data])
+        self.settle()
+
+    def shared(self) -> tuple[Any, ...]:
+        """What a compiled outlet does its work on; in the order that it knows (``types.h``)."""
+        words, row, (reader,) = self._counters.rows(0)
+        return (
+            *(self, self._account, self._kept),
+            *(row, reader, words, self._head, self._spec.capacity),
+        )
 
     def barrier(self, meta: bytes) -> None:
         self._check_open()
@@ -116,7 +133,7 @@ class PipeSender(Outgoing):
         body = pack_body(meta, packet)
         nbytes = total_bytes(body)
         header = pack_header(kind, place, meta, packet, nbytes, credits)
-        if nbytes < _JOINED_BELOW:
+        if nbytes < JOINED_BELOW:
             self._write_small(b"".join((header, *body)))
         else:
             self._write([header, *body])
@@ -230,7 +247,7 @@ class PipeReceiver(Incoming):
             or end > stop
             or end != meta_at + body
             or buffers
-            or length >= _JOINED_BELOW
+            or length >= JOINED_BELOW
         ):
             return None  # it is another kind of frame, is not all there, or is wrong
         check.due[0] = seq + 1
@@ -242,6 +259,19 @@ class PipeReceiver(Incoming):
     def took(self, writer: int, credits: int, nbytes: int) -> None:
         if self._account.note_taken(writer, credits, nbytes) and self._bell is not None:
             self._bell.ring()
+
+    def ring(self) -> None:
+        """Wake the writer if it waits, and by now it is worth its while; as ``took`` does."""
+        if self._account.owes_ring(0, at_once=False) and self._bell is not None:
+            self._bell.ring()
+
+    def shared(self) -> tuple[Any, ...]:
+        """What a compiled hop does its work on; in the order that it knows (``types.h``)."""
+        words, (waiting,), (reader,) = self._counters.rows_of_reader(0)
+        return (
+            *(self, self._check.due, self._check.credits, self._block),
+            *(0, reader, waiting, words, self._head),
+        )
 
     def rouse(self) -> None:
         if self._account.owes_ring(0, at_once=True) and self._bell is not None:

@@ -331,6 +331,40 @@ class Express:
         if target.send_run(meta, packet, count, born=born):
             self._reader_left()
 
+    # -- for a compiled outlet
+
+    def shared(self) -> tuple[Any, ...]:
+        """What it does its work on; in the order that it knows (``types.h``)."""
+        target = self.target
+        (channel,) = target.channels
+        return (
+            *(self, self.run, self.run.payloads, self.woken, self._lock, births),
+            *(self.batch_items, self._cell, self._emitted),
+            *(target, target.channels, target.lost_rows, channel.row),
+        )
+
+    def is_timed_by(self, clock: Callable[[], float]) -> bool:
+        """Whether this is the clock that it asks."""
+        return self._now is clock
+
+    def flush_now(self) -> None:
+        """Take the lock, and ``flush``."""
+        with self._lock:
+            self.flush()
+
+    def finish(self, send: Callable[[], None], nbytes: int) -> None:
+        """Send what was taken off the run and counted; with the lock.
+
+        Args:
+            send: Does so.
+            nbytes: Bytes of its pickle.
+
+        Raises:
+            ReadersGone: Nobody needs any more results of this stage.
+        """
+        if self.target.send_by(send, nbytes, born=self.born):
+            self._reader_left()
+
     def _await_room(self) -> None:
         """Wait until one item more has room, in the edge and in the frame."""
         self._raise_refused()

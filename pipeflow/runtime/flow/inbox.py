@@ -54,6 +54,7 @@ class Inbox:
     Attributes:
         ports: Its edges, in the order of the file.
         closed: It needs no more.
+        owing: Notes of frames with credit to be given back before a wait, by their identity.
     """
 
     join: Join
@@ -62,7 +63,7 @@ class Inbox:
     ports: Sequence[InPort] = field(init=False)
     closed: bool = False
     _finished: bool = False
-    _owing: dict[int, FrameNote] = field(default_factory=dict)
+    owing: dict[int, FrameNote] = field(default_factory=dict)
     _sifted: deque[Output] = field(default_factory=deque)
     _by_position: ZipByPosition | None = None
     _by_key: KeyJoin | None = None
@@ -183,10 +184,10 @@ class Inbox:
             note.items -= 1
             note.owed += 1
             if not note.items or note.owed >= note.channel.lot:
-                self._owing.pop(id(note), None)
+                self.owing.pop(id(note), None)
                 note.give_back()
             elif note.owed == 1:
-                self._owing[id(note)] = note
+                self.owing[id(note)] = note
 
     def hold(self, call: Call, size: int) -> Call:
         """A call waits for others, to make a batch of so many with them.
@@ -209,7 +210,7 @@ class Inbox:
         if note is None or has_room(note, size):
             return calls
         count = len(calls.payloads)
-        self._owing.pop(id(note), None)
+        self.owing.pop(id(note), None)
         note.items -= count
         note.owed += count
         note.give_back()
@@ -242,6 +243,10 @@ class Inbox:
             for origin in calls.partners:
                 self._pay_some(origin.frame, count)
 
+    def owe(self, note: FrameNote) -> None:
+        """Some of a frame's items were delivered, and their writer was not told yet."""
+        self.owing[id(note)] = note
+
     def _pay_some(self, note: FrameNote | None, count: int) -> None:
         if not count or note is None:
             return
@@ -252,11 +257,11 @@ class Inbox:
             return
         note.owed += count
         if not note.items or note.owed >= note.channel.lot:
-            if self._owing:
-                self._owing.pop(id(note), None)
+            if self.owing:
+                self.owing.pop(id(note), None)
             note.give_back()
         else:
-            self._owing[id(note)] = note
+            self.owing[id(note)] = note
 
     def port_of(self, calls: Calls) -> InPort:
         """The edge that they came over."""
@@ -270,7 +275,7 @@ class Inbox:
 
     def _pay(self, note: FrameNote) -> None:
         """Give the credit of one more item back at once."""
-        self._owing.pop(id(note), None)
+        self.owing.pop(id(note), None)
         note.items -= 1
         note.owed += 1
         note.give_back()
@@ -321,10 +326,10 @@ class Inbox:
 
     def settle(self) -> None:
         """Before a wait nothing is owed: a writer may wait for just that."""
-        if self._owing:
-            for note in self._owing.values():
+        if self.owing:
+            for note in self.owing.values():
                 note.give_back()
-            self._owing.clear()
+            self.owing.clear()
         for _, channel in self.arrivals.open:
             channel.receiver.rouse()
 

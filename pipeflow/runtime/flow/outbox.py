@@ -130,6 +130,14 @@ class Outbox:
         """Whether anybody reads a port, or did."""
         return port_name in self._ports
 
+    def has_only(self, port_name: str) -> bool:
+        """Whether no other port is read."""
+        return self._ports.keys() <= {port_name}
+
+    def unread(self, port_name: str) -> tuple[Words, int]:
+        """The board's words, and the cell that counts what was given to a port."""
+        return self._words, self._cells[port_name]
+
     def count_unread(self, port_name: str, count: int) -> None:
         """So many results were given to a port that nobody reads."""
         self._words[self._cells[port_name]] += count

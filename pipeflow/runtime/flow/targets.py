@@ -9,6 +9,7 @@ item.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pickle import dumps
 from typing import Any
 
@@ -170,17 +171,29 @@ class Target:
         if len(self.channels) != 1 or self.lost_rows:
             return self.send_run(meta, encode_settled(payloads, True), count, born=born)
         (channel,) = self.channels  # as most often
-        pickled, row = dumps(payloads, PROTOCOL), channel.row
-        row[SENT] += count
+        pickled = dumps(payloads, PROTOCOL)
+        channel.row[SENT] += count
+        send = partial(channel.sender.send_plain, meta, pickled, count)
+        return self.send_by(send, len(pickled), born=born)
+
+    def send_by(self, send: Callable[[], None], nbytes: int, *, born: int) -> bool:
+        """Send a frame over the one channel; whether its reader turned out to be gone.
+
+        Args:
+            send: Does so.
+            nbytes: Bytes of its pickle.
+            born: See ``send_packet``.
+        """
+        (channel,) = self.channels
         self.sending = born
         try:
-            channel.sender.send_plain(meta, pickled, count)
+            send()
         except PeerClosed:
             self.drop(channel)
             return True
         finally:
             self.sending = -1
-        row[COPIED_BYTES] += len(pickled)
+        channel.row[COPIED_BYTES] += nbytes
         return False
 
     def drop(self, channel: OutChannel) -> None:

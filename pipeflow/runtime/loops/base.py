@@ -38,6 +38,7 @@ from pipeflow.runtime.flow.joins import Lone
 from pipeflow.runtime.flow.outbox import Outbox
 from pipeflow.runtime.flow.refused import ReadersGone, ResultNotSerializable, Unplaced
 from pipeflow.runtime.loops.forgotten import FORGOTTEN, refuse_forgotten
+from pipeflow.runtime.loops.hops import Gathering, Looks
 from pipeflow.runtime.loops.rows import NEVER, Gathered, append_from
 from pipeflow.runtime.loops.stopped import Cancelled, StageStopped
 from pipeflow.runtime.messages import (
@@ -124,6 +125,7 @@ class StageLoop(ABC):
         unneeded: It is being ended because all its readers have closed, not because of a failure.
         asking: Its one byte says that the user's code is being asked for its next item.
         hand: Id of the item in hand; in a row of calls it is in the board alone.
+        looks: How it looks out before it waits, if it has its process for itself.
         alarm: It has more to do at this time (``time.monotonic``) though nothing has come.
     """
 
@@ -146,6 +148,7 @@ class StageLoop(ABC):
     asking: bytearray = field(default_factory=lambda: bytearray(1))
     hand: ItemId = ()
     alarm: float | None = None
+    looks: Looks | None = None
     _payload: Any = None
     _ordinal: int = 0
     _emitted: int = 0
@@ -154,6 +157,7 @@ class StageLoop(ABC):
     _spending: Spending = field(init=False)
     _own_ports: frozenset[str] = field(init=False)
     _events: Events | None = None
+    _gathering: Gathering | None = None
 
     def __post_init__(self) -> None:
         # What has no partner goes to `unmatched` by itself; an operator may send there.
@@ -280,6 +284,14 @@ class StageLoop(ABC):
             stopping: Its first cell says to go no further; looked at after each item.
         """
         express = self.outbox.express(OUT)
+        if express is not None and step == len(prefix) == 1:
+            if self._gathering is None:
+                self._gathering = Gathering(express, self.looks)
+            gathered = self._gathering.gather(
+                items, prefix[0], first, stopping=stopping, asking=self.asking
+            )
+            if gathered is not None:
+                return gathered
         if express is not None:
             numbers = (first, step, express.room(prefix, first))
             got = append_from(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from functools import partial
 from sys import getrefcount
 from typing import Any, assert_never
@@ -22,7 +22,7 @@ from pipeflow.runtime.board import (
     put_hand,
 )
 from pipeflow.runtime.flow.express import FAST_S, Express
-from pipeflow.runtime.flow.inbox import Message
+from pipeflow.runtime.flow.inbox import Inbox, Message
 from pipeflow.runtime.flow.joins import Call, Calls, Lone, UnitEnd, Unjoinable
 from pipeflow.runtime.flow.keeping import Keeping
 from pipeflow.runtime.flow.refused import ReadersGone, ResultNotSerializable, Unplaced
@@ -30,6 +30,7 @@ from pipeflow.runtime.flow.runs import ONE, OURS, is_settled
 from pipeflow.runtime.loops.base import GOES_ON, REST_S, WAITS, StageLoop
 from pipeflow.runtime.loops.copies import as_it_is
 from pipeflow.runtime.loops.forgotten import FORGOTTEN, refuse_forgotten
+from pipeflow.runtime.loops.hops import IDLE, LONGER, Hops, Rest, hops_of, outlet_of
 from pipeflow.runtime.loops.rows import Halt, call_into, call_only
 from pipeflow.runtime.loops.stopped import CONTROL, Cancelled
 from pipeflow.runtime.messages import Barrier, EndOfInput, Failure, ItemId
@@ -63,9 +64,15 @@ class CallLoop(StageLoop):
         timed = self.work.due is not None and self.stage.numbering is not Numbering.KEEP
         if self._knows_rows():
             inbox.give_rows(woven=True, pairs=True)
+        hops = None if timed else self._hops(inbox)
         while True:
             if timed:
                 yield from self._give_due()
+            elif hops is not None and hops.are_worth_it():
+                wants = yield from self._hop(hops, inbox)
+                if wants is not None:
+                    yield wants
+                    continue
             message = inbox.take()
             if type(message) is Calls:
                 rest = self._call_all(message)
@@ -95,6 +102,41 @@ class CallLoop(StageLoop):
             if self._spending.ahead:
                 self._judge_at_mark()
             yield GOES_ON
+
+    def _hops(self, inbox: Inbox) -> Hops | None:
+        """The compiled way of plain frames, if the stage can have it; see ``hops``."""
+        if type(self) is not CallLoop or self.looks is None or self._joined:
+            return None
+        outbox, express = self.outbox, self.outbox.express(OUT)
+        outlet = outlet_of(express, self.looks)
+        if self.stage.on_error.budget is not None or (outlet is None and outbox.is_read(OUT)):
+            return None
+        return hops_of(
+            inbox,
+            outlet=outlet,
+            unread=outbox.unread(OUT),
+            looks=self.looks,
+            may_look=outbox.has_only(OUT),
+        )
+
+    def _hop(self, hops: Hops, inbox: Inbox) -> Generator[bool, None, bool | None]:
+        """Go on as long as all is plain; what the step wants then, ``None``: see the inbox."""
+        assert self.work.call is not None
+        self.hand = ()
+        over = hops.go(self.work.call)
+        if over == LONGER:
+            return None
+        if over == IDLE:
+            inbox.settle()
+            self.outbox.flush()
+            return WAITS
+        if isinstance(over, Rest):
+            express, halt = self.outbox.express(OUT), over.halt
+            if halt is None:
+                halt = self._call_tight(over.calls, over.at, express, None)
+            if halt is not None:
+                yield from self._call_rest(over.calls, halt, express, None)
+        return GOES_ON
 
     def _heed(self, message: Message) -> None:
         """What comes beside calls, and is not the end."""

@@ -130,7 +130,7 @@ def append_from(
                         break
                     if type(result) in MORE:
                         return _gathered(numbers, ordinal, result=result)
-                    _pass(express, result, ordinal, alone=alone, wake=together > 1)
+                    pass_on(express, result, ordinal, alone=alone, wake=together > 1)
                     ordinal += step
                     listed = _listing(express, counts_on=step == 1)
                     quick = run.pile is None and most > 0
@@ -164,7 +164,7 @@ def _listing(express: Express, *, counts_on: bool) -> list[int] | None:
     return express.run.listed if counts_on else express.list_ordinals()
 
 
-def _pass(express: Express, result: Any, ordinal: int, *, alone: bool, wake: bool) -> None:
+def pass_on(express: Express, result: Any, ordinal: int, *, alone: bool, wake: bool) -> None:
     """Append a result, or pickle it at once if it can still be changed.
 
     Args:
@@ -252,7 +252,7 @@ def call_into(
                         quick = run.pile is None and not wait
                     else:
                         ordinal = calls.ordinals[at]
-                        _pass(express, result, ordinal, alone=own, wake=not alone)
+                        pass_on(express, result, ordinal, alone=own, wake=not alone)
                         listed = _listing(express, counts_on=counts_on)
                         quick = run.pile is None and not wait
                     at += 1

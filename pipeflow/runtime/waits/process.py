@@ -26,6 +26,7 @@ from pipeflow.runtime.flow.inbox import Inbox
 from pipeflow.runtime.flow.outbox import Outbox
 from pipeflow.runtime.flow.targets import OutChannel, Target
 from pipeflow.runtime.loops.base import DAY_S
+from pipeflow.runtime.loops.hops import Looks
 from pipeflow.runtime.waits.polls import TIDY_S, Polls
 from pipeflow.runtime.waits.shown import Shown
 from pipeflow.transports.bell import Bell
@@ -112,6 +113,10 @@ class ProcessWaits:
             outbox=self._outbox,
             polls=self._polls,
         )
+
+    def looks(self) -> Looks:
+        """How it looks out before it waits."""
+        return Looks(self._row, self.shown, self._input_look, self._room_look)
 
     def pause(self) -> None:
         """The loop has given way to another in this process, until something comes."""

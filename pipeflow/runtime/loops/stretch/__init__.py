@@ -9,7 +9,8 @@ from __future__ import annotations
 
 try:
     from pipeflow.runtime.loops.stretch._compiled import (
-        FORM_3,
+        FORM_4,
+        HOPS,
         OTHER,
         RAISED,
         UNSEEN,
@@ -19,6 +20,7 @@ try:
     )
 except ImportError:  # nothing was compiled, or it was from an older source
     from pipeflow.runtime.loops.stretch.interpreted import (
+        HOPS,
         OTHER,
         RAISED,
         UNSEEN,
@@ -29,6 +31,6 @@ except ImportError:  # nothing was compiled, or it was from an older source
 
     COMPILED = False
 else:
-    COMPILED = FORM_3 == 0
+    COMPILED = FORM_4 == 0
 
-__all__ = ["COMPILED", "OTHER", "RAISED", "UNSEEN", "call", "call_only", "take"]
+__all__ = ["COMPILED", "HOPS", "OTHER", "RAISED", "UNSEEN", "call", "call_only", "take"]

@@ -26,6 +26,9 @@ RAISED: Final = 2
 UNSEEN: Final = 3
 STOPPING: Final = 4
 
+#: Where nothing was compiled there are no hops; see ``hops.py``.
+HOPS: Final = 0
+
 #: References to an item that nobody else holds. The pair it came in is in our hands when they are
 #: counted: ``zip`` keeps it only as long as no one else, such as a memory profiler, does. There are
 #: two lists as well.
