@@ -24,6 +24,7 @@ from pipeflow.transports.base import Packet
 from pipeflow.transports.building import PROTOCOL, Build, PlainArray
 from pipeflow.transports.culprit import loading_index, not_serializable, reason_of
 from pipeflow.transports.pieces import pieces_of
+from pipeflow.transports.plain import dump_plain, load_plain
 from pipeflow.transports.reading import Reading, array_in, load_with, rebuild_array
 from pipeflow.transports.slots import SlotPool
 from pipeflow.transports.unloadable import Unloadable, Unopened, may_run_code, unloadable
@@ -83,7 +84,8 @@ def encode_settled(payloads: list[Any], plain: bool) -> Packet:
         payloads: The items.
         plain: See ``Packet.plain``.
     """
-    return Packet(pickle.dumps(payloads, PROTOCOL), (), len(payloads), plain=plain)
+    data = dump_plain(payloads) if plain else pickle.dumps(payloads, PROTOCOL)
+    return Packet(data, (), len(payloads), plain=plain)
 
 
 class Pile(Build):
@@ -184,6 +186,8 @@ class Decoder:
         """
         if packet.handed is not None:
             return packet.handed
+        if packet.plain:
+            return load_plain(packet.pickled)
         form = packet.pickled[0]
         try:
             if form == _LIST_FORM and not packet.buffers and not private:
@@ -236,6 +240,8 @@ class Decoder:
             slowly = salvage.salvage_pile if pile else salvage.salvage_list
             return slowly(pickled, buffers, begins=begins, lost=lost)
 
+        if packet.plain:
+            return load_plain(packet.pickled)  # that fails for none of them
         if packet.pickled[0] != _ARRAYS_FORM:
             reading = Reading(packet.buffers, self._views, private)
             return load_with(reading, load, packet.pickled)

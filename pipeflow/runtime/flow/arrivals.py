@@ -9,7 +9,6 @@ writer will want.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pickle import loads
 from typing import Any, Final, TypeAlias
 
 from pipeflow.errors import ItemNotLoadable, PeerLost
@@ -21,6 +20,7 @@ from pipeflow.runtime.flow.units import first_id, id_at
 from pipeflow.runtime.messages import Barrier
 from pipeflow.transports.base import NOTHING, Frame, FrameKind, Packet
 from pipeflow.transports.codec import holds_arrays
+from pipeflow.transports.plain import load_plain
 from pipeflow.values import dataclass, field
 
 #: Turns a packet into payloads; ``private`` makes arrays writable copies.
@@ -137,7 +137,7 @@ class Arrivals:
             plain = channel.receiver.receive_plain()
             if plain:
                 meta, pickled, cost = plain
-                payloads = loads(pickled)
+                payloads = load_plain(pickled)
                 self._feed(port, meta, payloads, FrameNote(channel, 0, len(payloads), 0, cost))
                 return True
             if plain is NOTHING:
@@ -176,7 +176,7 @@ class Arrivals:
         elif self.seal is not None:
             payloads = self.seal(packet, frame.meta, port.private)
         elif packet.plain and len(packet.pickled) < QUIET_BYTES:
-            payloads = loads(packet.pickled)
+            payloads = load_plain(packet.pickled)
         else:
             payloads = self._load(port, packet, frame.meta)
         channel.receiver.confirm()

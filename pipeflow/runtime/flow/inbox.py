@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from pickle import loads
 from typing import TYPE_CHECKING, TypeAlias
 
 from pipeflow.runtime.board import DELIVERED, EARLY, UNMATCHED, WIDTH_MAX
@@ -31,6 +30,7 @@ from pipeflow.runtime.flow.joins import (
 from pipeflow.runtime.flow.merging import Merge, Straight
 from pipeflow.runtime.messages import Barrier, EndOfInput
 from pipeflow.transports.base import NOTHING
+from pipeflow.transports.plain import load_plain
 from pipeflow.values import dataclass, field
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class Inbox:
             frame = channel.receiver.receive_plain()
             if frame:
                 meta, pickled, cost = frame
-                payloads = loads(pickled)
+                payloads = load_plain(pickled)
                 owed = FrameNote(channel, 0, len(payloads), 0, cost)
                 row = straight.row_of(channel.first_writer, meta, payloads, owed)
                 if row is not None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from pickle import dumps
 from typing import Any
 
 from pipeflow.errors import PeerClosed
@@ -18,8 +17,8 @@ from pipeflow.planner.plan import Route
 from pipeflow.runtime.board import COPIED_BYTES, SENT, SHARED_BYTES, Words
 from pipeflow.runtime.flow.units import Batch
 from pipeflow.transports.base import Packet, Sender
-from pipeflow.transports.building import PROTOCOL
 from pipeflow.transports.codec import encode_settled
+from pipeflow.transports.plain import dump_plain
 from pipeflow.values import dataclass, field
 
 #: Items in one frame at most: enough to make the cost of a frame small beside the items.
@@ -171,7 +170,7 @@ class Target:
         if len(self.channels) != 1 or self.lost_rows:
             return self.send_run(meta, encode_settled(payloads, True), count, born=born)
         (channel,) = self.channels  # as most often
-        pickled = dumps(payloads, PROTOCOL)
+        pickled = dump_plain(payloads)
         channel.row[SENT] += count
         send = partial(channel.sender.send_plain, meta, pickled, count)
         return self.send_by(send, len(pickled), born=born)

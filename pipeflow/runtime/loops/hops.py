@@ -30,6 +30,7 @@ from pipeflow.transports.pipe import PipeReceiver, PipeSender
 from pipeflow.values import dataclass
 
 if TYPE_CHECKING:
+    from pipeflow.runtime.loops.stretch._compiled import Hop, Outlet
     from pipeflow.runtime.waits.shown import Shown
     from pipeflow.transports.pause import LookOut
 
@@ -85,9 +86,14 @@ def _shared(looks: Looks, look: LookOut) -> tuple[Any, ...]:
     return looks.row, looks.shown, look, look.longest_ns
 
 
-def outlet_of(express: Express | None, looks: Looks | None) -> Any:
+def outlet_of(express: Express | None, looks: Looks | None) -> Outlet | None:
     """The compiled way out for what goes by this one; ``None``: there is none."""
-    if not stretch.HOPS or looks is None or type(express) is not Express or not express.is_timed_by(perf_counter):
+    if (
+        not stretch.HOPS
+        or looks is None
+        or type(express) is not Express
+        or not express.is_timed_by(perf_counter)
+    ):
         return None
     channels = express.target.channels
     sender = channels[0].sender if len(channels) == 1 else None
@@ -195,7 +201,7 @@ class Hops:
         inbox: Where frames come from.
     """
 
-    def __init__(self, hop: Any, inbox: Inbox) -> None:
+    def __init__(self, hop: Hop, inbox: Inbox) -> None:
         self._hop, self._inbox = hop, inbox
         ((_, self._channel),) = inbox.arrivals.open
         self._worth = Worth()
@@ -220,7 +226,9 @@ class Hops:
         if owed:
             self._inbox.owe(note)
         ordinals = range(first, first + count)
-        calls = Calls(prefix, ordinals, payloads, self._inbox.lane_bases[0], unit, Origin(0, 0, note))
+        calls = Calls(
+            prefix, ordinals, payloads, self._inbox.lane_bases[0], unit, Origin(0, 0, note)
+        )
         self._worth.note(count, odd=why == stretch.OTHER)
         if why == FULL:
             return Rest(calls, at, None)
@@ -236,7 +244,7 @@ class Hops:
 def hops_of(
     inbox: Inbox,
     *,
-    outlet: Any,
+    outlet: Outlet | None,
     unread: tuple[Words, int],
     looks: Looks,
     may_look: bool,

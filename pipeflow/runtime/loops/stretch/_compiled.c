@@ -15,6 +15,7 @@
 #if defined(__linux__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define HOPS 1
 #include <errno.h>
+#include <marshal.h>
 #include <sched.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -96,15 +97,15 @@ function_of(const char *module, const char *name)
 static int
 add_hops(PyObject *module)
 {
-    DUMPS = function_of("pickle", "dumps");
-    LOADS = function_of("pickle", "loads");
-    if (DUMPS == NULL || LOADS == NULL ||
+    DUMP_PLAIN = function_of("pipeflow.transports.plain", "dump_plain");
+    LOAD_PLAIN = function_of("pipeflow.transports.plain", "load_plain");
+    if (DUMP_PLAIN == NULL || LOAD_PLAIN == NULL ||
         read_constants("pipeflow.runtime.board", of_board) < 0 ||
         read_constants("pipeflow.runtime.board", of_waits) < 0 ||
         read_constants("pipeflow.transports.counters", of_counters) < 0 ||
         read_constants("pipeflow.transports.pause", of_pause) < 0 ||
         read_constants("pipeflow.transports.pipe", of_pipe) < 0 ||
-        read_constants("pipeflow.transports.building", of_building) < 0 ||
+        read_constants("pipeflow.transports.plain", of_plain) < 0 ||
         read_constants("pipeflow.runtime.flow.runs", of_runs) < 0 ||
         read_constants("pipeflow.runtime.flow.express", of_express) < 0) {
         return -1;

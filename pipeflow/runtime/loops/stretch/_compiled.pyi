@@ -3,7 +3,8 @@ from typing import Any
 
 from pipeflow.runtime.board import Marks
 
-FORM_3: int
+FORM_4: int
+HOPS: int
 WHOLE: int
 OTHER: int
 RAISED: int
@@ -44,3 +45,19 @@ def call_only(
     joined: bool,
     /,
 ) -> tuple[int, int, int, int, Any, bool]: ...
+
+class Outlet:
+    def __init__(self, parts: tuple[Any, ...], /) -> None: ...
+    def gather(
+        self,
+        items: Iterator[Any],
+        stage: int,
+        first: int,
+        stopping: Sequence[int],
+        asking: bytearray,
+        /,
+    ) -> tuple[int, int, Any, bool]: ...
+
+class Hop:
+    def __init__(self, parts: tuple[Any, ...], /) -> None: ...
+    def go(self, function: Callable[..., Any], /) -> tuple[Any, ...]: ...

@@ -9,7 +9,7 @@ static Py_ssize_t HAND, HAND_DEPTH, IN_ROW, ROW_BASE, ROW_FIRST, IN_EDGE, IN_WID
 static Py_ssize_t RECEIVED, PROCESSED, EMPTY, DELIVERED;
 static Py_ssize_t ROW_BEGUN;
 static Py_ssize_t FRAMES_RECEIVED, CREDITS_RECEIVED, CONFIRMED;
-static PyObject *LOADS;
+static PyObject *LOAD_PLAIN;
 
 static const struct constant of_board[] = {
     {"HAND", &HAND, NULL},
@@ -127,6 +127,19 @@ note_block(Hop *self, Py_ssize_t count)
     return count ? SOMETHING : ANOTHER;
 }
 
+/* transports/plain.load_plain. */
+static PyObject *
+load_plain(const char *data, Py_ssize_t length)
+{
+    if (length && (unsigned char)data[0] != PICKLED) {
+        return PyMarshal_ReadObjectFromString(data, length);
+    }
+    PyObject *pickled = PyMemoryView_FromMemory((char *)data, length, PyBUF_READ);
+    PyObject *payloads = pickled == NULL ? NULL : PyObject_CallOneArg(LOAD_PLAIN, pickled);
+    Py_XDECREF(pickled);
+    return payloads;
+}
+
 /* The frame at the start of the block, if it is plain and all there: PipeReceiver.receive_plain. */
 static int
 take_frame(Hop *self, long long start, long long stop, struct row *row)
@@ -167,9 +180,7 @@ take_frame(Hop *self, long long start, long long stop, struct row *row)
     reader[FRAMES_RECEIVED] += 1;
     reader[CREDITS_RECEIVED] += cost;
     reader[CONFIRMED] += 1;
-    PyObject *pickled = PyMemoryView_FromMemory((char *)meta + told, (Py_ssize_t)length, PyBUF_READ);
-    row->payloads = pickled == NULL ? NULL : PyObject_CallOneArg(LOADS, pickled);
-    Py_XDECREF(pickled);
+    row->payloads = load_plain((const char *)meta + told, (Py_ssize_t)length);
     if (row->payloads == NULL) {
         return -1;
     }
@@ -302,7 +313,7 @@ call_span_only(Hop *self, PyObject *function, struct row *row, Py_ssize_t stop, 
     struct marks marks;
     Py_ssize_t unread = 0;
     begin_row(self, row, &marks);
-    row->at = call_only_stretch(function, row->payloads, row->at, stop, &marks, 0, empty, &unread,
+    row->at = call_only_stretch(function, row->payloads, row->at, stop, &marks, 0, 1, empty, &unread,
                                 ending);
     *self->unread += (uint64_t)unread;
 }
@@ -322,7 +333,7 @@ call_together(Hop *self, PyObject *function, struct row *row, Py_ssize_t end,
 {
     PyObject *express = self->outlet->express;
     while (row->at < end) {
-        row->at = call_stretch(function, row->payloads, row->at, end, marks, onto, 1, 0, empty,
+        row->at = call_stretch(function, row->payloads, row->at, end, marks, onto, 1, 0, 1, empty,
                                ending);
         if (ending->why == UNSEEN) {
             if (tell(express, name_wake_up) < 0) {
@@ -445,8 +456,7 @@ hop_go(Hop *self, PyObject *function)
 {
     Py_ssize_t done = 0;
     while (done < TURN_ITEMS) {
-        struct row row;
-        row.payloads = NULL;
+        struct row row = {.payloads = NULL};
         int came = PyObject_Size(self->ready) ? ANOTHER : receive(self, &row);
         if (came == NOTHING) {
             came = idle(self);

@@ -7,12 +7,12 @@
 
 /* Frames with pickles of so many bytes are left to the sender; as in transports/pipe.py. */
 static Py_ssize_t JOINED_BELOW;
-static Py_ssize_t PLAIN_FORM, PICKLE_PROTOCOL, LOOKS, GROWTH;
+static Py_ssize_t PLAIN_FORM, PICKLED, LOOKS, GROWTH;
 static double FAST_S, GAP_S, LATE_S;
 static Py_ssize_t SENT, COPIED_BYTES;
 static Py_ssize_t WRITER_CREDITS, WRITER_BYTES, WRITER_FRAMES, WRITER_PEAK;
 static Py_ssize_t TAKEN_CREDITS, TAKEN_BYTES;
-static PyObject *DUMPS;
+static PyObject *DUMP_PLAIN;
 
 static const struct constant of_express[] = {
     {"FAST_S", NULL, &FAST_S},  {"GAP_S", NULL, &GAP_S},   {"LATE_S", NULL, &LATE_S},
@@ -26,8 +26,8 @@ static const struct constant of_runs[] = {
     {"PLAIN_FORM", &PLAIN_FORM, NULL},
     {NULL, NULL, NULL},
 };
-static const struct constant of_building[] = {
-    {"PROTOCOL", &PICKLE_PROTOCOL, NULL},
+static const struct constant of_plain[] = {
+    {"PICKLED", &PICKLED, NULL},
     {NULL, NULL, NULL},
 };
 
@@ -378,10 +378,11 @@ send_plain(Outlet *self)
     if (plain <= 0) {
         return plain;
     }
-    PyObject *protocol = PyLong_FromSsize_t(PICKLE_PROTOCOL);
-    PyObject *given[] = {self->waiting, protocol};
-    PyObject *pickled = protocol == NULL ? NULL : PyObject_Vectorcall(DUMPS, given, 2, NULL);
-    Py_XDECREF(protocol);
+    PyObject *pickled = PyMarshal_WriteObjectToString(self->waiting, Py_MARSHAL_VERSION);
+    if (pickled == NULL) { /* something is too long for it */
+        PyErr_Clear();
+        pickled = PyObject_CallOneArg(DUMP_PLAIN, self->waiting);
+    }
     if (pickled == NULL) {
         return -1;
     }

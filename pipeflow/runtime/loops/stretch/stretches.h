@@ -242,12 +242,31 @@ is_one_of(PyObject *pair, PyObject *wanted)
     return 0;
 }
 
-/* The place of the item that ended it, or of the next. */
+/* Done with an item; if it was taken from its list, somebody else is to have it there. */
+static inline void
+put_back(PyObject *payloads, Py_ssize_t at, PyObject *payload, int was_taken)
+{
+    if (was_taken && at < PyList_GET_SIZE(payloads)) {
+        PyList_SetItem(payloads, at, payload);
+    }
+    else {
+        Py_DECREF(payload);
+    }
+}
+
+/* Call a function with the items of a row.
+ *
+ * lets_go: nobody else has the list, so an item is let go as soon as it was called: what is made of
+ * the next one finds its memory at hand. Where an item has ended it, it is in its place again.
+ *
+ * Returns the place of the item that ended it, or of the next.
+ */
 static Py_ssize_t
 call_stretch(PyObject *function, PyObject *payloads, Py_ssize_t at, Py_ssize_t stop,
              const struct marks *marks, const struct onto *onto, int passes_none, int joined,
-             Py_ssize_t *empty, struct ending *ending)
+             int lets_go, Py_ssize_t *empty, struct ending *ending)
 {
+    Py_ssize_t others = lets_go ? 0 : 1; /* the list has the item as well as we do */
     passes_none = passes_none && onto->listed != NULL;
     *ending = (struct ending){WHOLE, NULL, 0};
     for (; at < stop && at < PyList_GET_SIZE(payloads); at++) {
@@ -256,10 +275,16 @@ call_stretch(PyObject *function, PyObject *payloads, Py_ssize_t at, Py_ssize_t s
             end_by_error(ending);
             break;
         }
-        PyObject *payload = Py_NewRef(PyList_GET_ITEM(payloads, at));
+        PyObject *payload = PyList_GET_ITEM(payloads, at);
+        if (lets_go) {
+            PyList_SET_ITEM(payloads, at, Py_NewRef(Py_None));
+        }
+        else {
+            Py_INCREF(payload);
+        }
         PyObject *result = call_with(function, payload, joined);
         if (result == NULL) {
-            Py_DECREF(payload);
+            put_back(payloads, at, payload, lets_go);
             end_by_error(ending);
             break;
         }
@@ -269,19 +294,19 @@ call_stretch(PyObject *function, PyObject *payloads, Py_ssize_t at, Py_ssize_t s
             ++*empty;
             continue;
         }
-        /* The list has the item as well as we do. */
-        int alone = Py_REFCNT(result) == (result == payload ? 3 : 1);
-        int searched = joined ? Py_REFCNT(payload) == 2 : may_be_searched(payload, 2);
+        int alone = Py_REFCNT(result) == (result == payload ? 2 + others : 1);
+        int searched = joined ? Py_REFCNT(payload) == 2 : may_be_searched(payload, 1 + others);
         if (joined && searched && Py_REFCNT(result) == 2) {
             alone = is_one_of(payload, result);
         }
         int settled = onto->waiting != NULL && result != Py_None &&
                       is_settled(result, alone, searched ? payload : NULL, DEPTH);
-        Py_DECREF(payload);
         if (!settled) {
+            put_back(payloads, at, payload, lets_go);
             *ending = (struct ending){OTHER, result, alone};
             break;
         }
+        Py_DECREF(payload);
         int failed = append(onto->waiting, onto->listed, result, ordinal);
         int seen = failed ? -1 : is_woken(onto->woken);
         Py_DECREF(result);
@@ -315,8 +340,8 @@ call(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
         return NULL;
     }
     struct ending ending;
-    at = call_stretch(args[0], args[1], at, stop, &marks, &onto, passes_none, joined, &empty,
-                      &ending);
+    at = call_stretch(args[0], args[1], at, stop, &marks, &onto, passes_none, joined, 0,
+                      &empty, &ending);
     return Py_BuildValue("nniNO", at, empty, (int)ending.why, value_or_none(&ending),
                          own_result(&ending));
 }
@@ -324,8 +349,8 @@ call(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
 /* The place of the item that ended it, or of the next. */
 static Py_ssize_t
 call_only_stretch(PyObject *function, PyObject *payloads, Py_ssize_t at, Py_ssize_t stop,
-                  const struct marks *marks, int joined, Py_ssize_t *empty, Py_ssize_t *unread,
-                  struct ending *ending)
+                  const struct marks *marks, int joined, int lets_go, Py_ssize_t *empty,
+                  Py_ssize_t *unread, struct ending *ending)
 {
     *ending = (struct ending){WHOLE, NULL, 0};
     for (; at < stop && at < PyList_GET_SIZE(payloads); at++) {
@@ -333,22 +358,30 @@ call_only_stretch(PyObject *function, PyObject *payloads, Py_ssize_t at, Py_ssiz
             end_by_error(ending);
             break;
         }
-        PyObject *payload = Py_NewRef(PyList_GET_ITEM(payloads, at));
+        PyObject *payload = PyList_GET_ITEM(payloads, at);
+        if (lets_go) {
+            PyList_SET_ITEM(payloads, at, Py_NewRef(Py_None));
+        }
+        else {
+            Py_INCREF(payload);
+        }
         PyObject *result = call_with(function, payload, joined);
-        Py_DECREF(payload);
         if (result == NULL) {
+            put_back(payloads, at, payload, lets_go);
             end_by_error(ending);
             break;
         }
+        if (result != Py_None && !is_one(result)) {
+            put_back(payloads, at, payload, lets_go);
+            *ending = (struct ending){OTHER, result, Py_REFCNT(result) == 1};
+            break;
+        }
+        Py_DECREF(payload);
         if (result == Py_None) {
             ++*empty;
         }
-        else if (is_one(result)) {
-            ++*unread;
-        }
         else {
-            *ending = (struct ending){OTHER, result, Py_REFCNT(result) == 1};
-            break;
+            ++*unread;
         }
         Py_DECREF(result);
     }
@@ -372,7 +405,8 @@ call_only(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
     }
     Py_ssize_t empty = 0, unread = 0;
     struct ending ending;
-    at = call_only_stretch(args[0], args[1], at, stop, &marks, joined, &empty, &unread, &ending);
+    at = call_only_stretch(args[0], args[1], at, stop, &marks, joined, 0, &empty, &unread,
+                           &ending);
     return Py_BuildValue("nnniNO", at, empty, unread, (int)ending.why, value_or_none(&ending),
                          own_result(&ending));
 }

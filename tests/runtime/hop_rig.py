@@ -1,0 +1,207 @@
+"""A stage between two real pipes, all in this process: its loop goes the way that is asked for."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from pipeflow.errors import Location
+from pipeflow.planner.plan import Numbering, Route, StagePlan
+from pipeflow.runtime.board import EDGE_WORDS, WORKER_WORDS, Words
+from pipeflow.runtime.flow.arrivals import Arrivals
+from pipeflow.runtime.flow.inbox import Inbox
+from pipeflow.runtime.flow.inlets import LOT_MOST, LOT_SHARE, InChannel, InPort
+from pipeflow.runtime.flow.merging import Straight
+from pipeflow.runtime.flow.outbox import Outbox
+from pipeflow.runtime.flow.ports import OutPort
+from pipeflow.runtime.flow.runs import plain_meta
+from pipeflow.runtime.flow.targets import OutChannel, Spread, Target
+from pipeflow.runtime.flow.units import parts_of, row_of
+from pipeflow.runtime.loops.hops import Looks
+from pipeflow.runtime.loops.pick import make_loop
+from pipeflow.runtime.loops.rows import NEVER
+from pipeflow.runtime.messages import ItemId, WorkerReport
+from pipeflow.runtime.waits.shown import Shown
+from pipeflow.spec.policies import ErrorPolicy, OnError
+from pipeflow.spec.ports import OUT
+from pipeflow.stages.work import Work
+from pipeflow.transports.base import ChannelSpec, FrameKind, Kind
+from pipeflow.transports.codec import Encoder
+from pipeflow.transports.counters import ChannelCounters
+from pipeflow.transports.ends import create_ends
+from pipeflow.transports.pause import LookOut
+from pipeflow.transports.pipe import PipeReceiver, PipeSender
+from pipeflow.transports.plain import dump_plain, load_plain
+
+AT: Final = Location("pipeline.yaml", 3, 3)
+#: Index of the stage whose items come, and of ours.
+BEFORE, OURS = 2, 4
+
+
+class Bell:
+    """Counts how often it was rung."""
+
+    def __init__(self) -> None:
+        self.rung = 0
+
+    def fileno(self) -> int:
+        return -1
+
+    def ring(self) -> None:
+        self.rung += 1
+
+    def clear(self) -> None:
+        """Nobody waits for it."""
+
+
+class Line:
+    """A pipe with both of its ends here."""
+
+    def __init__(self, number: int, capacity: int) -> None:
+        self.spec = ChannelSpec(number=number, kind=Kind.PIPE, capacity=capacity)
+        self.ends = create_ends(self.spec)
+        self.counters = ChannelCounters.private(self.spec)
+        self.bell = Bell()
+        self.sender = PipeSender(self.ends, self.counters, 0)
+        self.receiver = PipeReceiver(self.ends, self.counters, 0, self.bell)  # type: ignore[arg-type]  # it only rings
+
+    def close(self) -> None:
+        self.sender.close()
+        self.receiver.close()
+
+
+class Stage:
+    """A function between two pipes.
+
+    Args:
+        function: The user's.
+        hops: It may hop; else it goes the way that is written in Python.
+        capacity: Of both edges.
+        read: Whether anybody reads its results.
+        then: Its policy.
+    """
+
+    def __init__(
+        self,
+        function: Callable[[Any], Any],
+        *,
+        hops: bool,
+        capacity: int = 256,
+        read: bool = True,
+        then: OnError = OnError.SKIP,
+    ) -> None:
+        self.before, self.behind = Line(0, capacity), Line(1, capacity)
+        self.row: Words = memoryview(bytearray(8 * WORKER_WORDS)).cast("Q")
+        self.edges: tuple[Words, Words] = tuple(  # type: ignore[assignment]  # two of them
+            memoryview(bytearray(8 * EDGE_WORDS)).cast("Q") for _ in range(2)
+        )
+        self.cells: Words = memoryview(bytearray(8)).cast("Q")
+        self.got: list[tuple[ItemId, Any]] = []
+        #: How many items each frame of results held.
+        self.frames: list[int] = []
+        self.reports: list[WorkerReport] = []
+        self.waits = 0
+        self._ordinal = self._unit = 0
+        self.inbox = self._inbox(capacity)
+        self.outbox = self._outbox(read)
+        looks = Looks(self.row, Shown(self.row), LookOut(0.0), LookOut(0.0)) if hops else None
+        self.loop = make_loop(
+            Work(call=function),
+            stage=StagePlan(
+                index=OURS,
+                name="ours",
+                at=AT,
+                on_error=ErrorPolicy(then=then),
+                ports=("out",),
+                numbering=Numbering.PER_STAGE,
+            ),
+            replica=0,
+            names=("a", "b", "before", "d", "ours"),
+            inbox=self.inbox,
+            outbox=self.outbox,
+            row=self.row,
+            tell=self.reports.append,
+            waits=self,
+            stopping=NEVER,
+            now=lambda: 1000.0,
+            looks=looks,
+        )
+        self.steps: Iterator[bool] = self.loop.steps()
+
+    def _inbox(self, capacity: int) -> Inbox:
+        straight = Straight(writers=1, lanes=1, lane_base=0)
+        lot = max(1, min(LOT_MOST, capacity // LOT_SHARE))
+        channel = InChannel(receiver=self.before.receiver, first_writer=0, writers=1, lot=lot)
+        port = InPort(edge=0, row=self.edges[0], private=False, intake=straight, channels=[channel])
+        arrivals = Arrivals([port], lambda packet, _private: pickle.loads(packet.pickled), self.row)
+        return Inbox(straight, [0], arrivals)
+
+    def _outbox(self, read: bool) -> Outbox:
+        channel = OutChannel(self.behind.sender, 1, self.edges[1])
+        port = OutPort(OUT, [Spread(Route.SINGLE, [Target([channel])])])
+        return Outbox(
+            {OUT: port} if read else {},
+            numbering=Numbering.PER_STAGE,
+            encoder=Encoder(),
+            wait_for_room=self.make_room,
+            counters=(self.cells, {OUT: 0}),
+        )
+
+    # -- what others do
+
+    def feed(self, *payloads: Any, gap: int = 0, stage: int = BEFORE) -> None:
+        """A frame of these items is sent to the stage; ids leave a gap before it."""
+        self._ordinal += gap
+        ordinals = range(self._ordinal, self._ordinal + len(payloads))
+        meta = plain_meta(self._unit, (stage,), ordinals)
+        assert meta is not None
+        self._ordinal += len(payloads)
+        self._unit += len(payloads)
+        self.before.sender.send_plain(
+            meta, dump_plain(pickle.loads(pickle.dumps([*payloads]))), len(payloads)
+        )
+
+    def go(self) -> None:
+        """Let it work until it waits."""
+        for wants in self.steps:
+            if wants:
+                return
+
+    def end(self) -> None:
+        """End its input, and let it work to its end."""
+        self.before.sender.end()
+        for _ in self.steps:
+            pass
+        self.outbox.end()
+
+    def take(self, credits: int | None = None) -> None:
+        """Read what it has sent, and give credit back for so much of it, or all."""
+        while self.behind.counters.frames_in_flight() and (frame := self.behind.receiver.receive()):
+            if frame.kind is not FrameKind.ITEMS:
+                return
+            assert frame.packet is not None
+            packet = frame.packet
+            payloads = (load_plain if packet.plain else pickle.loads)(packet.pickled)
+            self.frames.append(len(payloads))
+            for part in (
+                [row_of(frame.meta, payloads)]
+                if frame.meta[0] == 2
+                else parts_of(frame.meta, payloads)
+            ):
+                assert part is not None
+                self.got += part.items
+            self.behind.receiver.took(0, frame.credits, 0)
+
+    def close(self) -> None:
+        self.before.close()
+        self.behind.close()
+
+    # -- its waits
+
+    def make_room(self, _targets: Any) -> None:
+        self.waits += 1
+        self.take()
+
+    def for_input(self, timeout_s: float | None) -> None:
+        """It does not wait: ``go`` comes back."""
