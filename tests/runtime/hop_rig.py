@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from pipeflow.errors import Location
@@ -27,12 +27,12 @@ from pipeflow.spec.policies import ErrorPolicy, OnError
 from pipeflow.spec.ports import OUT
 from pipeflow.stages.work import Work
 from pipeflow.transports.base import ChannelSpec, FrameKind, Kind
-from pipeflow.transports.codec import Encoder
+from pipeflow.transports.codec import Decoder, Encoder
 from pipeflow.transports.counters import ChannelCounters
 from pipeflow.transports.ends import create_ends
 from pipeflow.transports.pause import LookOut
 from pipeflow.transports.pipe import PipeReceiver, PipeSender
-from pipeflow.transports.plain import dump_plain, load_plain
+from pipeflow.transports.plain import dump_plain
 
 AT: Final = Location("pipeline.yaml", 3, 3)
 #: Index of the stage whose items come, and of ours.
@@ -72,26 +72,31 @@ class Line:
 
 
 class Stage:
-    """A function between two pipes.
+    """A stage between two pipes.
 
     Args:
-        function: The user's.
+        work: The user's code: a function of an item, or a source.
         hops: It may hop; else it goes the way that is written in Python.
         capacity: Of both edges.
         read: Whether anybody reads its results.
         then: Its policy.
+        look_s: How long it looks out before it waits, in seconds.
+        stopping: Its first cell says that the run is being drained.
     """
 
     def __init__(
         self,
-        function: Callable[[Any], Any],
+        work: Work,
         *,
         hops: bool,
         capacity: int = 256,
         read: bool = True,
         then: OnError = OnError.SKIP,
+        look_s: float = 0.0,
+        stopping: Sequence[int] = NEVER,
     ) -> None:
         self.before, self.behind = Line(0, capacity), Line(1, capacity)
+        self.behind.sender.await_kernel = lambda _fd: self.take()
         self.row: Words = memoryview(bytearray(8 * WORKER_WORDS)).cast("Q")
         self.edges: tuple[Words, Words] = tuple(  # type: ignore[assignment]  # two of them
             memoryview(bytearray(8 * EDGE_WORDS)).cast("Q") for _ in range(2)
@@ -102,12 +107,13 @@ class Stage:
         self.frames: list[int] = []
         self.reports: list[WorkerReport] = []
         self.waits = 0
+        self._decoder = Decoder()
         self._ordinal = self._unit = 0
         self.inbox = self._inbox(capacity)
         self.outbox = self._outbox(read)
-        looks = Looks(self.row, Shown(self.row), LookOut(0.0), LookOut(0.0)) if hops else None
+        looks = Looks(self.row, Shown(self.row), LookOut(look_s), LookOut(look_s))
         self.loop = make_loop(
-            Work(call=function),
+            work,
             stage=StagePlan(
                 index=OURS,
                 name="ours",
@@ -118,14 +124,14 @@ class Stage:
             ),
             replica=0,
             names=("a", "b", "before", "d", "ours"),
-            inbox=self.inbox,
+            inbox=None if work.source else self.inbox,
             outbox=self.outbox,
             row=self.row,
             tell=self.reports.append,
             waits=self,
-            stopping=NEVER,
+            stopping=stopping,
             now=lambda: 1000.0,
-            looks=looks,
+            looks=looks if hops else None,
         )
         self.steps: Iterator[bool] = self.loop.steps()
 
@@ -134,7 +140,7 @@ class Stage:
         lot = max(1, min(LOT_MOST, capacity // LOT_SHARE))
         channel = InChannel(receiver=self.before.receiver, first_writer=0, writers=1, lot=lot)
         port = InPort(edge=0, row=self.edges[0], private=False, intake=straight, channels=[channel])
-        arrivals = Arrivals([port], lambda packet, _private: pickle.loads(packet.pickled), self.row)
+        arrivals = Arrivals([port], lambda packet, _private: Decoder().decode(packet), self.row)
         return Inbox(straight, [0], arrivals)
 
     def _outbox(self, read: bool) -> Outbox:
@@ -169,20 +175,20 @@ class Stage:
                 return
 
     def end(self) -> None:
-        """End its input, and let it work to its end."""
-        self.before.sender.end()
+        """End its input, if that is open, and let it work to its end."""
+        if not self.before.counters.ended(0):
+            self.before.sender.end()
         for _ in self.steps:
             pass
         self.outbox.end()
 
-    def take(self, credits: int | None = None) -> None:
-        """Read what it has sent, and give credit back for so much of it, or all."""
+    def take(self) -> None:
+        """Read what it has sent, and give credit back for it."""
         while self.behind.counters.frames_in_flight() and (frame := self.behind.receiver.receive()):
             if frame.kind is not FrameKind.ITEMS:
                 return
             assert frame.packet is not None
-            packet = frame.packet
-            payloads = (load_plain if packet.plain else pickle.loads)(packet.pickled)
+            payloads = self._decoder.decode(frame.packet)
             self.frames.append(len(payloads))
             for part in (
                 [row_of(frame.meta, payloads)]

@@ -1,0 +1,533 @@
+"""Hops do what the way that is written in Python does: both are held to the same sentences."""
+
+from __future__ import annotations
+
+import fcntl
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeflow.errors import PeerLost, ProtocolError
+from pipeflow.runtime.board import (
+    DELIVERED,
+    EMPTY,
+    IN_ROW,
+    LEFT,
+    PROCESSED,
+    RECEIVED,
+    SENT,
+    SKIPPED,
+    TURNS,
+    WAIT_IN_NS,
+    WAIT_OUT_NS,
+)
+from pipeflow.runtime.flow.inbox import Inbox
+from pipeflow.runtime.loops import stretch
+from pipeflow.runtime.messages import ItemGivenUp
+from pipeflow.spec.policies import OnError
+from pipeflow.stages.work import Work
+from pipeflow.transports.counters import WriterCell
+from tests.runtime.hop_rig import BEFORE, OURS, Stage
+
+pytestmark = pytest.mark.skipif(not stretch.HOPS, reason="nothing was compiled")
+
+WAYS = (False, True)
+
+
+def making(*, hops: bool) -> Iterator[Callable[..., Stage]]:
+    """What makes stages, and closes them afterwards."""
+    made: list[Stage] = []
+
+    def make_stage(work: Work | Callable[[Any], Any], **settings: Any) -> Stage:
+        whole = work if isinstance(work, Work) else Work(call=work)
+        made.append(Stage(whole, hops=hops, **settings))
+        return made[-1]
+
+    yield make_stage
+    for stage in made:
+        stage.close()
+
+
+@pytest.fixture(params=WAYS, ids=("python", "hops"))
+def make(request: pytest.FixtureRequest) -> Iterator[Callable[..., Stage]]:
+    yield from making(hops=request.param)
+
+
+@pytest.fixture
+def make_hopping() -> Iterator[Callable[..., Stage]]:
+    yield from making(hops=True)
+
+
+def record(number: int) -> dict[str, Any]:
+    return {"n": number, "text": str(number)}
+
+
+def renamed(item: dict[str, Any]) -> dict[str, Any]:
+    return {"was": item["n"], "text": item["text"]}
+
+
+# -- what goes through
+
+
+def test_items_leave_in_order_and_keep_their_ids(make: Callable[..., Stage]) -> None:
+    stage = make(renamed)
+
+    stage.feed(*map(record, range(5)))
+    stage.feed(*map(record, range(5, 8)), gap=10)
+    stage.end()
+    stage.take()
+
+    assert [item["was"] for _, item in stage.got] == [*range(8)]
+    assert [item for item, _ in stage.got] == [
+        (BEFORE, ordinal) for ordinal in (*range(5), *range(15, 18))
+    ]
+
+
+def test_all_of_it_is_counted(make: Callable[..., Stage]) -> None:
+    stage = make(renamed)
+
+    stage.feed(*map(record, range(300)))
+    stage.end()
+    stage.take()
+
+    row, (came, left) = stage.row, stage.edges
+    assert (row[RECEIVED], row[PROCESSED], row[EMPTY], row[IN_ROW]) == (300, 300, 0, 0)
+    assert (came[DELIVERED], left[SENT], stage.cells[0]) == (300, 300, 300)
+    assert stage.before.counters.in_flight() == stage.behind.counters.in_flight() == 0
+    assert stage.before.counters.lost(0) == stage.behind.counters.lost(0) == 0
+
+
+def test_plain_frames_are_not_taken_by_the_inbox(
+    make_hopping: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[Inbox] = []
+    monkeypatch.setattr(Inbox, "take", taken.append)
+    stage = make_hopping(renamed)
+
+    for number in range(20):
+        stage.feed(record(number))
+        stage.go()
+        stage.take()
+
+    assert len(stage.got) == 20
+    assert taken == []
+
+
+def test_the_last_results_leave_before_it_waits(make: Callable[..., Stage]) -> None:
+    stage = make(renamed)
+    stage.feed(*map(record, range(100)))
+
+    stage.go()
+    stage.take()
+
+    assert len(stage.got) == 100
+
+
+def test_a_result_of_none_leaves_a_gap(make: Callable[..., Stage]) -> None:
+    stage = make(lambda item: item if item["n"] % 3 else None)
+
+    stage.feed(*map(record, range(10)))
+    stage.end()
+    stage.take()
+
+    assert [(item[1], value["n"]) for item, value in stage.got] == [
+        (n, n) for n in (1, 2, 4, 5, 7, 8)
+    ]
+    assert (stage.row[PROCESSED], stage.row[EMPTY]) == (10, 4)
+
+
+def test_a_failed_item_is_given_up_and_the_others_go_on(make: Callable[..., Stage]) -> None:
+    def fails_at_three(item: dict[str, Any]) -> Any:
+        return 1 // (item["n"] - 3)
+
+    stage = make(fails_at_three)
+    stage.feed(*map(record, range(6)))
+    stage.end()
+    stage.take()
+
+    (report,) = stage.reports
+    assert isinstance(report, ItemGivenUp)
+    assert report.failure.item == "before:3"
+    assert "'n': 3" in report.failure.view  # it is in hand, though those before it were let go
+    assert [item[1] for item, _ in stage.got] == [0, 1, 2, 4, 5]
+    assert (stage.row[RECEIVED], stage.row[PROCESSED], stage.row[SKIPPED]) == (6, 5, 1)
+
+
+def test_what_may_still_be_changed_travels_as_it_is_now(make: Callable[..., Stage]) -> None:
+    total: list[int] = []
+
+    def running(item: dict[str, Any]) -> list[int]:
+        total.append(item["n"])
+        return total
+
+    stage = make(running)
+    stage.feed(*map(record, range(4)))
+    stage.end()
+    stage.take()
+
+    assert [value for _, value in stage.got] == [[0], [0, 1], [0, 1, 2], [0, 1, 2, 3]]
+
+
+def test_many_results_of_an_item_follow_one_another(make: Callable[..., Stage]) -> None:
+    stage = make(lambda item: iter([item["n"], -item["n"]]) if item["n"] == 2 else item["n"])
+
+    stage.feed(*map(record, range(4)))
+    stage.end()
+    stage.take()
+
+    assert [value for _, value in stage.got] == [0, 1, 2, -2, 3]
+    assert (BEFORE, 2, 1) in [item for item, _ in stage.got]
+
+
+def test_results_that_nobody_reads_are_counted(make: Callable[..., Stage]) -> None:
+    stage = make(lambda item: item["n"] or None, read=False)
+
+    stage.feed(*map(record, range(10)))
+    stage.end()
+
+    assert (stage.row[PROCESSED], stage.row[EMPTY], stage.cells[0]) == (10, 1, 9)
+
+
+def test_an_item_is_let_go_once_it_was_called(make: Callable[..., Stage]) -> None:
+    stage = make(lambda item: [item["n"]])  # it must not be taken for what is still in hand
+
+    stage.feed(*map(record, range(50)))
+    stage.end()
+    stage.take()
+
+    assert [value for _, value in stage.got] == [[n] for n in range(50)]
+
+
+# -- room and credit
+
+
+@pytest.mark.parametrize("capacity", [1, 2, 3, 7])
+def test_no_more_is_on_its_way_than_there_is_room_for(
+    make: Callable[..., Stage], capacity: int
+) -> None:
+    stage = make(renamed, capacity=capacity)
+
+    for start in range(0, 12, capacity):
+        stage.feed(*map(record, range(start, start + capacity)))
+        stage.go()
+        assert stage.behind.counters.in_flight() <= capacity
+    stage.end()
+    stage.take()
+
+    assert stage.behind.counters.peak_in_flight() <= capacity
+    assert [item["was"] for _, item in stage.got] == [*range(len(stage.got))]
+
+
+def test_a_writer_that_waits_is_rung_once_it_is_worth_its_while(make: Callable[..., Stage]) -> None:
+    stage = make(renamed, capacity=8)
+    stage.before.sender.set_waiting(True)
+    stage.feed(*map(record, range(8)))
+
+    stage.go()
+
+    assert stage.before.bell.rung == 1
+    assert stage.before.counters.in_flight() == 0
+
+
+def test_room_that_comes_while_it_looks_out_is_used(make: Callable[..., Stage]) -> None:
+    stage = make(renamed, capacity=4, look_s=30.0)
+    stage.feed(*map(record, range(4)))
+    stage.feed(*map(record, range(4, 8)))
+    others = threading.Thread(target=lambda: take_all(stage, 8))
+    others.start()
+
+    stage.end()
+    others.join()
+
+    assert [item["was"] for _, item in stage.got] == [*range(8)]
+    assert not stage.waits or not stage.row[WAIT_OUT_NS]
+
+
+def take_all(stage: Stage, count: int) -> None:
+    """Be the reader until so many have come."""
+    while len(stage.got) < count:
+        stage.take()
+
+
+def test_a_frame_that_comes_while_it_looks_out_is_met_without_a_wait(
+    make_hopping: Callable[..., Stage],
+) -> None:
+    stage = make_hopping(renamed, look_s=30.0)
+    stage.feed(record(0))
+
+    def feed_and_end() -> None:
+        while not stage.row[TURNS]:
+            pass  # it has not begun to look
+        stage.feed(record(1))
+        stage.before.sender.end()
+
+    def begin_other(item: dict[str, Any]) -> dict[str, Any]:
+        if item["n"] == 0:
+            others.start()
+        return renamed(item)
+
+    stage.loop.work.call = begin_other
+    others = threading.Thread(target=feed_and_end)
+    waits = [*stage.steps]
+    others.join()
+    stage.outbox.end()
+    stage.take()
+
+    assert True not in waits[1:]  # the first is of before anything had come
+    assert len(stage.got) == 2
+    assert stage.row[WAIT_IN_NS] > 0
+
+
+# -- what is more than plain
+
+
+def test_large_items_go_through(make: Callable[..., Stage]) -> None:
+    stage = make(lambda item: {"text": item["text"] * 1000})
+
+    stage.feed(*[{"text": str(n % 10) * 10} for n in range(200)])
+    stage.end()
+    stage.take()
+
+    assert [value["text"][0] for _, value in stage.got] == [str(n % 10) for n in range(200)]
+    assert {len(value["text"]) for _, value in stage.got} == {10_000}
+
+
+def test_a_frame_that_the_kernel_takes_in_parts_arrives_whole(make: Callable[..., Stage]) -> None:
+    stage = make(lambda item: {"text": item["text"] * 400})
+    fcntl.fcntl(stage.behind.ends.write, fcntl.F_SETPIPE_SZ, 4096)
+
+    stage.feed(*[{"text": str(n % 10)} for n in range(40)])
+    stage.go()
+    stage.take()
+
+    assert [value["text"] for _, value in stage.got] == [str(n % 10) * 400 for n in range(40)]
+
+
+def test_who_has_no_reader_any_more_leaves(make: Callable[..., Stage]) -> None:
+    stage = make(renamed)
+    stage.feed(record(0))
+    stage.go()
+    stage.behind.receiver.close()
+
+    stage.feed(*map(record, range(1, 50)))
+    stage.go()
+
+    assert stage.row[LEFT] == 1
+    assert stage.row[PROCESSED] == stage.row[RECEIVED]
+
+
+def test_a_frame_of_another_run_is_an_error(make: Callable[..., Stage]) -> None:
+    stage = make(renamed)
+    stage.feed(record(0))
+    stage.go()
+    stage.before.counters.add_writer(0, WriterCell.FRAMES, 1)  # one was counted that does not come
+    stage.feed(record(1))
+
+    with pytest.raises(ProtocolError, match="lost"):
+        stage.go()
+
+
+def test_a_writer_that_is_gone_without_an_end_is_told_of(make: Callable[..., Stage]) -> None:
+    stage = make(renamed)
+    stage.feed(*map(record, range(3)))
+    stage.go()
+    stage.before.sender.close()
+
+    with pytest.raises(PeerLost):
+        deque(stage.steps, maxlen=0)
+    stage.take()
+
+    assert len(stage.got) == 3
+
+
+def test_what_another_thread_sends_in_between_is_not_sent_twice(make: Callable[..., Stage]) -> None:
+    def flushes(item: dict[str, Any]) -> dict[str, Any]:
+        if item["n"] % 7 == 0:
+            stage.outbox.flush_old()  # as the second thread does
+        return renamed(item)
+
+    stage = make(flushes)
+    stage.feed(*map(record, range(100)))
+    stage.feed(*map(record, range(100, 200)))
+    stage.end()
+    stage.take()
+
+    assert [item["was"] for _, item in stage.got] == [*range(200)]
+    assert [item for item, _ in stage.got] == [(BEFORE, n) for n in range(200)]
+
+
+def test_a_second_thread_that_sends_all_the_time_loses_and_repeats_nothing(
+    make_hopping: Callable[..., Stage],
+) -> None:
+    stage = make_hopping(renamed, capacity=100_000)
+    over = threading.Event()
+
+    def flush_all_the_time() -> None:
+        while not over.is_set():
+            stage.outbox.flush_old()
+
+    others = threading.Thread(target=flush_all_the_time)
+    others.start()
+    for start in range(0, 50_000, 250):
+        stage.feed(*map(record, range(start, start + 250)))
+        stage.go()
+    over.set()
+    others.join()
+    stage.end()
+    stage.take()
+
+    assert [item["was"] for _, item in stage.got] == [*range(50_000)]
+
+
+# -- any of it, in any order
+
+KINDS = ("new", "same", "text", "none", "fails", "kept", "many", "nested", "pair")
+
+
+def does(item: dict[str, Any], kept: list[int]) -> Any:
+    match item["do"]:
+        case "new":
+            return {"n": item["n"]}
+        case "same":
+            return item
+        case "text":
+            return str(item["n"])
+        case "none":
+            return None
+        case "fails":
+            raise ValueError(item["n"])
+        case "kept":
+            kept.append(item["n"])
+            return kept
+        case "many":
+            return iter([item["n"], item["n"] + 1])
+        case "nested":
+            return {"item": item, "again": [item["n"]]}
+        case _:
+            return (item["n"], item["do"])
+
+
+FRAMES = st.lists(
+    st.one_of(
+        st.lists(st.sampled_from(KINDS), min_size=1, max_size=6),
+        st.sampled_from(("new", "same", "text", "none")).map(lambda kind: [kind] * 40),
+        st.sampled_from(("go", "take", "gap")),
+    ),
+    max_size=25,
+)
+
+
+def run_all(frames: list[list[str] | str], *, hops: bool, capacity: int, read: bool) -> object:
+    """Let a stage do all of this; what can be told of it afterwards."""
+    kept: list[int] = []
+    stage = Stage(Work(call=lambda item: does(item, kept)), hops=hops, capacity=capacity, read=read)
+    number = gap = 0
+    try:
+        for frame in frames:
+            if frame == "go":
+                stage.go()
+            elif frame == "take":
+                stage.take()
+            elif frame == "gap":
+                gap += 3
+            else:
+                stage.feed(*[{"do": do, "n": number + at} for at, do in enumerate(frame)], gap=gap)
+                number, gap = number + len(frame), 0
+        stage.end()
+        stage.take()
+        cells = (RECEIVED, PROCESSED, EMPTY, SKIPPED, IN_ROW)
+        return (
+            stage.got,
+            [stage.row[cell] for cell in cells],
+            [(edge[DELIVERED], edge[SENT]) for edge in stage.edges],
+            stage.cells[0],
+            [(line.counters.in_flight(), line.counters.lost(0)) for line in lines(stage)],
+            [str(report) for report in stage.reports],
+        )
+    finally:
+        stage.close()
+
+
+def lines(stage: Stage) -> tuple[Any, Any]:
+    return stage.before, stage.behind
+
+
+@given(frames=FRAMES, capacity=st.sampled_from((1, 2, 5, 64, 1000)), read=st.booleans())
+def test_both_ways_do_the_same(frames: list[list[str] | str], capacity: int, read: bool) -> None:
+    python = run_all(frames, hops=False, capacity=capacity, read=read)
+
+    assert run_all(frames, hops=True, capacity=capacity, read=read) == python
+
+
+# -- sources
+
+
+def source_of(*items: Any, fails: bool = False) -> Work:
+    def give() -> Iterator[Any]:
+        yield from items
+        if fails:
+            raise ValueError("no more")
+
+    return Work(source=give)
+
+
+def test_what_a_source_gives_leaves_in_order(make: Callable[..., Stage]) -> None:
+    stage = make(source_of(*map(record, range(700))), capacity=50)
+
+    stage.end()
+    stage.take()
+
+    assert [value["n"] for _, value in stage.got] == [*range(700)]
+    assert [item for item, _ in stage.got] == [(OURS, n) for n in range(700)]
+    assert (stage.cells[0], stage.edges[1][SENT]) == (700, 700)
+
+
+def test_a_source_gives_what_is_more_than_plain_too(make: Callable[..., Stage]) -> None:
+    kept: list[int] = []
+
+    def give() -> Iterator[Any]:
+        for n in range(200):
+            if n % 5 == 0:
+                kept.append(n)
+                yield kept
+            yield None
+            yield {"n": n}
+
+    stage = make(Work(source=give))
+    stage.end()
+    stage.take()
+
+    assert [value["n"] for _, value in stage.got if isinstance(value, dict)] == [*range(200)]
+    assert [len(value) for _, value in stage.got if isinstance(value, list)] == [*range(1, 41)]
+    assert [item for item, _ in stage.got] == [(OURS, n) for n in range(240)]
+
+
+def test_a_source_that_is_drained_gives_no_more(make: Callable[..., Stage]) -> None:
+    stopping = bytearray(1)
+
+    def give() -> Iterator[int]:
+        for n in range(1000):
+            stopping[0] = n >= 30
+            yield n
+
+    stage = make(Work(source=give), stopping=stopping)
+    stage.end()
+    stage.take()
+
+    assert [value for _, value in stage.got] == [*range(31)]
+
+
+def test_what_a_source_gave_before_it_failed_has_left(make: Callable[..., Stage]) -> None:
+    stage = make(source_of(*range(10), fails=True), then=OnError.STOP)
+
+    with pytest.raises(Exception, match="no more"):
+        stage.end()
+    stage.outbox.flush()
+    stage.take()
+
+    assert [value for _, value in stage.got] == [*range(10)]
