@@ -24,7 +24,7 @@ from pipeflow.transports.base import Packet
 from pipeflow.transports.building import PROTOCOL, Build, PlainArray
 from pipeflow.transports.culprit import loading_index, not_serializable, reason_of
 from pipeflow.transports.pieces import pieces_of
-from pipeflow.transports.plain import dump_plain, load_plain
+from pipeflow.transports.plain import MARSHALLED, dump_plain, load_plain
 from pipeflow.transports.reading import Reading, array_in, load_with, rebuild_array
 from pipeflow.transports.slots import SlotPool
 from pipeflow.transports.unloadable import Unloadable, Unopened, may_run_code, unloadable
@@ -186,9 +186,9 @@ class Decoder:
         """
         if packet.handed is not None:
             return packet.handed
-        if packet.plain:
-            return load_plain(packet.pickled)
         form = packet.pickled[0]
+        if form in MARSHALLED:
+            return load_plain(packet.pickled)
         try:
             if form == _LIST_FORM and not packet.buffers and not private:
                 plain: list[Any] = pickle.loads(packet.pickled)  # most are, so it is kept short
@@ -240,7 +240,7 @@ class Decoder:
             slowly = salvage.salvage_pile if pile else salvage.salvage_list
             return slowly(pickled, buffers, begins=begins, lost=lost)
 
-        if packet.plain:
+        if packet.pickled[0] in MARSHALLED:
             return load_plain(packet.pickled)  # that fails for none of them
         if packet.pickled[0] != _ARRAYS_FORM:
             reading = Reading(packet.buffers, self._views, private)

@@ -13,8 +13,10 @@ from typing import Any, Final
 
 from pipeflow.transports.building import PROTOCOL
 
-#: What a pickle begins with; what ``marshal`` has made begins with the name of a type.
+#: What a pickle begins with.
 PICKLED: Final = 0x80
+#: What a list by ``marshal`` begins with, or one that others have too.
+MARSHALLED: Final = frozenset({ord("["), ord("[") | 0x80})
 
 
 def dump_plain(payloads: list[Any]) -> bytes:

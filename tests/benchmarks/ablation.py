@@ -42,8 +42,8 @@ PLACES: Final = (
 #: The most that was in flight, and what was emitted on a port, have others.
 _CELLS: Final = frozenset(
     {name for name in vars(board) if name.isupper() and not name.endswith(("_WORDS", "_MAX"))}
-    - {"DRAIN"}  # no count: it asks the sources to end
-    | {"_PEAK", "_cell", "_cells"}
+    - {"DRAIN", "IN_EDGE", "IN_WIDTH"}  # no counts
+    | {"PEAK", "_cell", "_cells"}
 )
 #: Functions that do nothing but store such cells.
 _COUNTING: Final = frozenset({"note_edge", "end_row"})

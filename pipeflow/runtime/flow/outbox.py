@@ -134,9 +134,10 @@ class Outbox:
         """Whether no other port is read."""
         return self._ports.keys() <= {port_name}
 
-    def unread(self, port_name: str) -> tuple[Words, int]:
-        """The board's words, and the cell that counts what was given to a port."""
-        return self._words, self._cells[port_name]
+    def unread(self, port_name: str) -> tuple[Words, int] | None:
+        """The board's words, and the cell that counts what was given to a port, if it has it."""
+        cell = self._cells.get(port_name)
+        return None if cell is None else (self._words, cell)
 
     def count_unread(self, port_name: str, count: int) -> None:
         """So many results were given to a port that nobody reads."""

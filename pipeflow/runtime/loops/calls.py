@@ -107,14 +107,16 @@ class CallLoop(StageLoop):
         """The compiled way of plain frames, if the stage can have it; see ``hops``."""
         if type(self) is not CallLoop or self.looks is None or self._joined:
             return None
-        outbox, express = self.outbox, self.outbox.express(OUT)
-        outlet = outlet_of(express, self.looks)
-        if self.stage.on_error.budget is not None or (outlet is None and outbox.is_read(OUT)):
+        outbox, unread = self.outbox, self.outbox.unread(OUT)
+        outlet = outlet_of(outbox.express(OUT), self.looks)
+        if unread is None or (outlet is None and outbox.is_read(OUT)):
+            return None
+        if self.stage.on_error.budget is not None:
             return None
         return hops_of(
             inbox,
             outlet=outlet,
-            unread=outbox.unread(OUT),
+            unread=unread,
             looks=self.looks,
             may_look=outbox.has_only(OUT),
         )
