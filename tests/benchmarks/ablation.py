@@ -2,18 +2,23 @@
 
 What counting costs cannot be told from outside, and nobody should be able to switch it off. So the
 modules of the item loop are compiled here without the statements that store a count, a time or a
-state, and with ``LESS`` so chosen also without those that store the item in hand. Everything else
-stays as it is; the credit of the edges too, for that is no statistic.
+state, and with ``LESS`` so chosen also without those that store the item in hand; what is written
+in C has these marked (``COUNT``, ``NOTE_HAND``), and is compiled anew too. Everything else stays as
+it is; the credit of the edges too, for that is no statistic.
 """
 
 from __future__ import annotations
 
 import ast
+import contextlib
 import enum
 import importlib.abc
 import importlib.machinery
+import importlib.util
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Final
 
@@ -156,10 +161,26 @@ class Finder(importlib.abc.MetaPathFinder):
 
     Args:
         less: What they lose.
+        folder: Takes what is compiled from C.
     """
 
-    def __init__(self, less: Less) -> None:
-        self._less = less
+    def __init__(self, less: Less, folder: Path) -> None:
+        self._less, self._folder = less, folder
+
+    def _compile(self, sources: Path) -> Path:
+        """The compiled loops, without what they are to lose."""
+        from setuptools import Distribution, Extension
+
+        without = [*Less].index(self._less)
+        module = Extension(
+            "_compiled", [str(sources / "_compiled.c")], define_macros=[("WITHOUT", str(without))]
+        )
+        command = Distribution({"ext_modules": [module]}).get_command_obj("build_ext")
+        command.ensure_finalized()
+        command.build_lib = command.build_temp = str(self._folder)
+        with contextlib.redirect_stdout(None):
+            command.run()
+        return Path(command.get_ext_fullpath("_compiled"))
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -167,9 +188,13 @@ class Finder(importlib.abc.MetaPathFinder):
         if not fullname.startswith(PLACES):
             return None
         spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
-        if spec is None or not isinstance(spec.loader, importlib.machinery.SourceFileLoader):
-            return None  # the compiled loops stay: one store an item, which says what is in hand
-        assert spec.origin is not None
+        if spec is None or spec.origin is None:
+            return None
+        if isinstance(spec.loader, importlib.machinery.ExtensionFileLoader):
+            made = self._compile(Path(spec.origin).parent)
+            return importlib.util.spec_from_file_location(fullname, made)
+        if not isinstance(spec.loader, importlib.machinery.SourceFileLoader):
+            return None
         spec.loader = _Loader(fullname, spec.origin, self._less)
         return spec
 
@@ -183,11 +208,12 @@ def forget(modules: Iterable[str]) -> None:
 def main(less: str, *arguments: str) -> int:
     """Be ``pipeflow``; workers are forked from here, so that they have the same modules."""
     forget([name for name in sys.modules if name.startswith("pipeflow")])
-    sys.meta_path.insert(0, Finder(Less(less)))
-    from pipeflow.cli.main import main as run_command
-    from pipeflow.cli.world import World
+    with TemporaryDirectory() as folder:
+        sys.meta_path.insert(0, Finder(Less(less), Path(folder)))
+        from pipeflow.cli.main import main as run_command
+        from pipeflow.cli.world import World
 
-    return run_command([*arguments, "--start-method=fork"], World())
+        return run_command([*arguments, "--start-method=fork"], World())
 
 
 if __name__ == "__main__":

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import sys
 from pathlib import Path
 
 import pytest
 
+from pipeflow.runtime.board import HAND, WORKER_WORDS, begin_row
+from pipeflow.runtime.loops import stretch
 from tests.benchmarks.ablation import PLACES, Finder, Less, Uncounted
 from tests.benchmarks.programs import ROOT
 
@@ -106,11 +109,23 @@ def test_there_is_an_item_in_hand_to_take_out() -> None:
     assert all(importlib.util.find_spec(place.rstrip(".")) for place in PLACES)
 
 
-def test_loops_that_are_compiled_are_no_source_to_be_changed() -> None:
-    finder = Finder(Less.COUNTERS)
+def test_loops_in_c_lose_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("setuptools", reason="only what builds pipeflow brings it")
+    if not stretch.COMPILED:
+        pytest.skip("no compiler was found when pipeflow was installed")
     folder = [str(ROOT / "pipeflow" / "runtime" / "loops" / "stretch")]
+    finder = Finder(Less.HAND_TOO, tmp_path)
 
-    found = finder.find_spec("pipeflow.runtime.loops.stretch.interpreted", folder)
+    name = "pipeflow.runtime.loops.stretch._compiled"
+    found = finder.find_spec(name, folder)
 
-    assert type(found.loader if found else None).__name__ == "_Loader"
-    assert finder.find_spec("pipeflow.runtime.loops.stretch._compiled", folder) is None
+    assert found is not None
+    assert found.loader is not None
+    monkeypatch.setitem(sys.modules, name, sys.modules[name])  # it puts itself there
+    made = importlib.util.module_from_spec(found)
+    assert made.__file__ is not None
+    assert made.__file__.startswith(str(tmp_path))
+    row = memoryview(bytearray(8 * WORKER_WORDS)).cast("Q")
+    marks = begin_row(row, 0, (3,), range(7, 9))
+    made.call(abs, [-1, -2], 0, 2, marks, [], None, b"\1", False, False)
+    assert row[HAND + 1] == 7  # of the first, by ``begin_row``; nothing noted the second

@@ -1,5 +1,13 @@
 /* What all of the loops need of Python, and of the cells of the board. */
 
+/* Stores of what is counted, and of which item is in hand. The ablation of the benchmarks compiles
+ * this without them, 1 or 2, to tell what they cost. */
+#ifndef WITHOUT
+#define WITHOUT 0
+#endif
+#define COUNT(store) ((void)(WITHOUT < 1 ? (store) : 0))
+#define NOTE_HAND(store) ((void)(WITHOUT < 2 ? (store) : 0))
+
 /* The exception that is set, which is no longer set then; never NULL. */
 static PyObject *
 caught(void)

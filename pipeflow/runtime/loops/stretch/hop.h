@@ -253,7 +253,7 @@ look_out(Hop *self)
     if (PyErr_Occurred() || begin_look(&self->looks, &look) < 0) {
         return -1;
     }
-    self->looks.row[HAND_DEPTH] = 0;
+    NOTE_HAND(self->looks.row[HAND_DEPTH] = 0);
     int came = NOTHING;
     Py_ssize_t count = 0;
     if (fd >= 0 && look.left_ns) {
@@ -294,14 +294,14 @@ begin_row(Hop *self, const struct row *at, struct marks *marks)
     volatile uint64_t *row = self->row;
     const struct prefix *prefix = &at->prefix;
     for (int place = 0; place < prefix->depth; place++) {
-        row[HAND + place] = prefix->parts[place];
+        NOTE_HAND(row[HAND + place] = prefix->parts[place]);
     }
     Py_ssize_t last = HAND + prefix->depth;
-    row[last] = (uint64_t)(at->first + at->at);
-    row[HAND_DEPTH] = (uint64_t)prefix->depth + 1;
-    row[ROW_BASE] = row[RECEIVED];
-    row[ROW_FIRST] = (uint64_t)(at->first + at->at + 1);
-    row[IN_ROW] = (uint64_t)(IN_EDGE * (self->edge_number + 1) + IN_WIDTH + last);
+    NOTE_HAND(row[last] = (uint64_t)(at->first + at->at));
+    NOTE_HAND(row[HAND_DEPTH] = (uint64_t)prefix->depth + 1);
+    COUNT(row[ROW_BASE] = row[RECEIVED]);
+    COUNT(row[ROW_FIRST] = (uint64_t)(at->first + at->at + 1));
+    COUNT(row[IN_ROW] = (uint64_t)(IN_EDGE * (self->edge_number + 1) + IN_WIDTH + last));
     *marks = (struct marks){row, last, ROW_BEGUN, at->at, NULL, at->first};
 }
 
@@ -315,7 +315,7 @@ call_span_only(Hop *self, PyObject *function, struct row *row, Py_ssize_t stop, 
     begin_row(self, row, &marks);
     row->at = call_only_stretch(function, row->payloads, row->at, stop, &marks, 0, 1, empty, &unread,
                                 ending);
-    *self->unread += (uint64_t)unread;
+    COUNT(*self->unread += (uint64_t)unread);
 }
 
 /* The place of the last call that was begun, which an error of ours is about. */
@@ -417,12 +417,12 @@ call_row(Hop *self, PyObject *function, struct row *row, struct ending *ending)
         }
         int halted = ending->why != WHOLE;
         Py_ssize_t called = row->at - start;
-        self->row[PROCESSED] += (uint64_t)called;
-        self->row[EMPTY] += (uint64_t)empty;
+        COUNT(self->row[PROCESSED] += (uint64_t)called);
+        COUNT(self->row[EMPTY] += (uint64_t)empty);
         called += halted; /* with the one that is still to be answered for */
-        self->row[RECEIVED] += (uint64_t)called;
-        self->edge[DELIVERED] += (uint64_t)called;
-        self->row[IN_ROW] = 0;
+        COUNT(self->row[RECEIVED] += (uint64_t)called);
+        COUNT(self->edge[DELIVERED] += (uint64_t)called);
+        COUNT(self->row[IN_ROW] = 0);
         if (!single) {
             row->delivered += called;
             if (pay(self, row, called) < 0) {

@@ -38,8 +38,8 @@ begin_look(const struct looks *looks, struct look *look)
         return -1;
     }
     look->began = look->now = now_ns();
-    looks->row[BUSY_NS] += (uint64_t)(look->began - since);
-    looks->row[TURNS] += 1;
+    COUNT(looks->row[BUSY_NS] += (uint64_t)(look->began - since));
+    COUNT(looks->row[TURNS] += 1);
     int leaves_out = look->vain >= PATIENCE && look->vain % RETRY_EVERY != 0;
     look->left_ns = leaves_out ? 0 : looks->longest_ns;
     return 0;
@@ -62,8 +62,8 @@ static int
 end_look(const struct looks *looks, const struct look *look, Py_ssize_t cell, int seen)
 {
     if (seen) {
-        looks->row[cell] += (uint64_t)(look->now - look->began);
-        looks->row[SINCE_NS] = (uint64_t)look->now;
+        COUNT(looks->row[cell] += (uint64_t)(look->now - look->began));
+        COUNT(looks->row[SINCE_NS] = (uint64_t)look->now);
     }
     if (set_number(looks->shown, name__since, seen ? look->now : look->began) < 0 ||
         set_number(looks->look, name__vain, seen ? 0 : look->vain + 1) < 0) {

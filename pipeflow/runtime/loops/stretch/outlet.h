@@ -271,7 +271,7 @@ write_frame(Outlet *self, const unsigned char *meta, Py_ssize_t told, PyObject *
         if (set_number(self->account, name__peak, in_flight) < 0) {
             return -1;
         }
-        writer[WRITER_PEAK] = (uint64_t)in_flight;
+        COUNT(writer[WRITER_PEAK] = (uint64_t)in_flight);
     }
     unsigned char header[HEADER_BYTES] = {0};
     memcpy(header, self->head, HEAD_BYTES);
@@ -288,7 +288,7 @@ write_frame(Outlet *self, const unsigned char *meta, Py_ssize_t told, PyObject *
     };
     Py_ssize_t written = writev((int)fd, parts, 3);
     if (written == size) {
-        self->edge[COPIED_BYTES] += (uint64_t)length;
+        COUNT(self->edge[COPIED_BYTES] += (uint64_t)length);
         return 0;
     }
     PyObject *frame = PyBytes_FromStringAndSize(NULL, size);
@@ -331,8 +331,8 @@ cut_and_send(Outlet *self, const struct prefix *prefix, PyObject *pickled)
         return -1;
     }
     /* Counted before the bytes leave, so that no reader can outrun it. */
-    *self->emitted += (uint64_t)count;
-    self->edge[SENT] += (uint64_t)count;
+    COUNT(*self->emitted += (uint64_t)count);
+    COUNT(self->edge[SENT] += (uint64_t)count);
     if (PyBytes_GET_SIZE(pickled) < JOINED_BELOW) {
         return write_frame(self, meta, told, pickled, count);
     }

@@ -190,9 +190,9 @@ mark(const struct marks *marks, Py_ssize_t at)
         if (ordinal == -1 && PyErr_Occurred()) {
             return -1;
         }
-        marks->words[marks->begun] = (uint64_t)(at - marks->start + 1);
+        NOTE_HAND(marks->words[marks->begun] = (uint64_t)(at - marks->start + 1));
     }
-    marks->words[marks->last] = (uint64_t)ordinal;
+    NOTE_HAND(marks->words[marks->last] = (uint64_t)ordinal);
     return ordinal;
 }
 
