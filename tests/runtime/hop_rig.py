@@ -23,7 +23,7 @@ from pipeflow.runtime.loops.pick import make_loop
 from pipeflow.runtime.loops.rows import NEVER
 from pipeflow.runtime.messages import ItemId, WorkerReport
 from pipeflow.runtime.waits.shown import Shown
-from pipeflow.spec.policies import ErrorPolicy, OnError
+from pipeflow.spec.policies import Budget, ErrorPolicy, OnError
 from pipeflow.spec.ports import OUT
 from pipeflow.stages.work import Work
 from pipeflow.transports.base import ChannelSpec, FrameKind, Kind
@@ -80,6 +80,7 @@ class Stage:
         capacity: Of both edges.
         read: Whether anybody reads its results.
         then: Its policy.
+        budget: What it may give up.
         look_s: How long it looks out before it waits, in seconds.
         stopping: Its first cell says that the run is being drained.
     """
@@ -92,6 +93,7 @@ class Stage:
         capacity: int = 256,
         read: bool = True,
         then: OnError = OnError.SKIP,
+        budget: Budget | None = None,
         look_s: float = 0.0,
         stopping: Sequence[int] = NEVER,
     ) -> None:
@@ -118,7 +120,7 @@ class Stage:
                 index=OURS,
                 name="ours",
                 at=AT,
-                on_error=ErrorPolicy(then=then),
+                on_error=ErrorPolicy(then=then, budget=budget),
                 ports=("out",),
                 numbering=Numbering.PER_STAGE,
             ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -29,7 +30,7 @@ from pipeflow.runtime.board import (
 from pipeflow.runtime.flow.inbox import Inbox
 from pipeflow.runtime.loops import stretch
 from pipeflow.runtime.messages import ItemGivenUp
-from pipeflow.spec.policies import OnError
+from pipeflow.spec.policies import Budget, OnError
 from pipeflow.stages.work import Work
 from pipeflow.transports.counters import WriterCell
 from tests.runtime.hop_rig import BEFORE, OURS, Stage
@@ -201,6 +202,35 @@ def test_an_item_is_let_go_once_it_was_called(make: Callable[..., Stage]) -> Non
     stage.take()
 
     assert [value for _, value in stage.got] == [[n] for n in range(50)]
+
+
+@pytest.mark.parametrize("read", [True, False])
+def test_where_nothing_was_compiled_all_goes_the_way_in_python(
+    make: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch, read: bool
+) -> None:
+    monkeypatch.setattr(stretch, "HOPS", 0)
+    monkeypatch.setitem(sys.modules, "pipeflow.runtime.loops.stretch._compiled", None)
+    stage = make(renamed, read=read)
+
+    stage.feed(*map(record, range(20)))
+    stage.end()
+    stage.take()
+
+    assert stage.row[PROCESSED] == 20
+    assert len(stage.got) == 20 * read
+
+
+def test_a_stage_with_a_budget_hops_once_that_can_be_judged(make: Callable[..., Stage]) -> None:
+    def fails_at_times(item: dict[str, Any]) -> Any:
+        return 1 // (item["n"] % 50)
+
+    stage = make(fails_at_times, budget=Budget(3, percent=True))
+    for start in range(0, 1000, 20):
+        stage.feed(*map(record, range(start, start + 20)))
+    stage.end()
+    stage.take()
+
+    assert (stage.row[PROCESSED], stage.row[SKIPPED], len(stage.got)) == (980, 20, 980)
 
 
 # -- room and credit

@@ -68,7 +68,7 @@ class CallLoop(StageLoop):
         while True:
             if timed:
                 yield from self._give_due()
-            elif hops is not None and hops.are_worth_it():
+            elif hops is not None and hops.are_worth_it() and not self._spending.ahead:
                 wants = yield from self._hop(hops, inbox)
                 if wants is not None:
                     yield wants
@@ -110,8 +110,6 @@ class CallLoop(StageLoop):
         outbox, unread = self.outbox, self.outbox.unread(OUT)
         outlet = outlet_of(outbox.express(OUT), self.looks)
         if unread is None or (outlet is None and outbox.is_read(OUT)):
-            return None
-        if self.stage.on_error.budget is not None:
             return None
         return hops_of(
             inbox,

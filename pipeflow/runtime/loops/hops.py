@@ -259,7 +259,7 @@ def hops_of(
         may_look: All that has to be done before a wait for items is to flush that outlet.
     """
     channel, join = inbox.arrivals.short, inbox.join
-    if channel is None or not isinstance(join, Straight):
+    if not stretch.HOPS or channel is None or not isinstance(join, Straight):
         return None
     receiver = channel.receiver
     if not isinstance(receiver, PipeReceiver) or channel.first_writer:
