@@ -561,3 +561,46 @@ def test_what_a_source_gave_before_it_failed_has_left(make: Callable[..., Stage]
     stage.take()
 
     assert [value for _, value in stage.got] == [*range(10)]
+
+
+def test_a_source_is_not_asked_again_once_it_is_drained(make: Callable[..., Stage]) -> None:
+    stopping = bytearray(1)
+    given: list[int] = []
+
+    def give() -> Iterator[int]:
+        for n in range(1000):
+            if n == 30:
+                stage.outbox.flush_old()  # so the second thread has to be told of this one
+                stopping[0] = 1
+            given.append(n)
+            yield n
+
+    stage = make(Work(source=give), stopping=stopping)
+    stage.end()
+
+    assert given == [*range(31)]
+
+
+def test_a_source_that_is_drained_while_it_sends_is_not_asked_again(
+    make: Callable[..., Stage],
+) -> None:
+    stopping = bytearray(1)
+    given: list[int] = []
+    given_then: list[int] = []
+
+    def give() -> Iterator[str]:
+        for n in range(1000):
+            given.append(n)
+            yield "text" * 1000
+
+    def drain(_fd: int) -> None:
+        stopping[0] = 1
+        given_then.append(len(given))
+        stage.take()
+
+    stage = make(Work(source=give), stopping=stopping)
+    fcntl.fcntl(stage.behind.ends.write, fcntl.F_SETPIPE_SZ, 4096)
+    stage.behind.sender.await_kernel = drain
+    stage.end()
+
+    assert len(given) == given_then[0]
