@@ -119,6 +119,24 @@ def test_plain_frames_are_not_taken_by_the_inbox(
     assert taken == []
 
 
+def test_frames_that_are_plain_as_a_whole_count_for_whether_hops_are_worth_it(
+    make_hopping: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[Inbox] = []
+    kept: list[int] = []
+    stage = make_hopping(lambda item: renamed(item) if item["n"] % 20 else kept)
+    for number in range(64 * 20):
+        stage.feed(record(number))
+        stage.go()
+        stage.take()
+
+    monkeypatch.setattr(Inbox, "take", taken.append)
+    stage.feed(record(1))
+    stage.go()
+
+    assert taken == []
+
+
 def test_the_last_results_leave_before_it_waits(make: Callable[..., Stage]) -> None:
     stage = make(renamed)
     stage.feed(*map(record, range(100)))
