@@ -119,6 +119,24 @@ def test_plain_frames_are_not_taken_by_the_inbox(
     assert taken == []
 
 
+def test_frames_that_are_plain_as_a_whole_count_for_whether_hops_are_worth_it(
+    make_hopping: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[Inbox] = []
+    kept: list[int] = []
+    stage = make_hopping(lambda item: renamed(item) if item["n"] % 20 else kept)
+    for number in range(64 * 20):
+        stage.feed(record(number))
+        stage.go()
+        stage.take()
+
+    monkeypatch.setattr(Inbox, "take", taken.append)
+    stage.feed(record(1))
+    stage.go()
+
+    assert taken == []
+
+
 def test_the_last_results_leave_before_it_waits(make: Callable[..., Stage]) -> None:
     stage = make(renamed)
     stage.feed(*map(record, range(100)))
@@ -561,3 +579,46 @@ def test_what_a_source_gave_before_it_failed_has_left(make: Callable[..., Stage]
     stage.take()
 
     assert [value for _, value in stage.got] == [*range(10)]
+
+
+def test_a_source_is_not_asked_again_once_it_is_drained(make: Callable[..., Stage]) -> None:
+    stopping = bytearray(1)
+    given: list[int] = []
+
+    def give() -> Iterator[int]:
+        for n in range(1000):
+            if n == 30:
+                stage.outbox.flush_old()  # so the second thread has to be told of this one
+                stopping[0] = 1
+            given.append(n)
+            yield n
+
+    stage = make(Work(source=give), stopping=stopping)
+    stage.end()
+
+    assert given == [*range(31)]
+
+
+def test_a_source_that_is_drained_while_it_sends_is_not_asked_again(
+    make: Callable[..., Stage],
+) -> None:
+    stopping = bytearray(1)
+    given: list[int] = []
+    given_then: list[int] = []
+
+    def give() -> Iterator[str]:
+        for n in range(1000):
+            given.append(n)
+            yield "text" * 1000
+
+    def drain(_fd: int) -> None:
+        stopping[0] = 1
+        given_then.append(len(given))
+        stage.take()
+
+    stage = make(Work(source=give), stopping=stopping)
+    fcntl.fcntl(stage.behind.ends.write, fcntl.F_SETPIPE_SZ, 4096)
+    stage.behind.sender.await_kernel = drain
+    stage.end()
+
+    assert len(given) == given_then[0]

@@ -190,3 +190,18 @@ def test_who_counts_anew_gets_no_rows() -> None:
     Merge([recounter], [0], unit_ends=False).give_rows(woven=True)
 
     assert not recounter.keeps_rows
+
+
+def test_a_unit_that_gave_nothing_makes_no_row_of_calls() -> None:
+    first = Writer(0)
+    collector = Collector(writers=2, lanes=1, ordered=True, in_parts=False, first=0, step=1)
+    merge = Merge([collector], [0], unit_ends=False)
+    merge.give_rows(woven=True)
+    first.give(0, "empty")
+    first.cut()
+
+    collector.feed_frame(0, *first.frames[0][:2], None)
+
+    (output,) = iter(merge.take, None)
+    assert isinstance(output, Passed)
+    assert output.cost == 1

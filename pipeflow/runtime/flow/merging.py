@@ -216,7 +216,8 @@ def _append_calls(ready: deque[Output], part: Part, lane: int, origin: Origin) -
     """Make calls of a part, and give back what it costs beside them."""
     _, unit, _, items, _, cost, _ = part
     if isinstance(items, Items):
-        for prefix, ordinals, payloads in items.stretches():
+        # One that gave nothing is no row: who keeps an isolated stage asks for its first item.
+        for prefix, ordinals, payloads in items.stretches() if len(items) else ():
             ready.append(Calls(prefix, ordinals, payloads, lane, unit, origin))
             unit += len(payloads)
     else:

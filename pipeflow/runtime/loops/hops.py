@@ -18,7 +18,7 @@ from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
-from pipeflow.runtime.board import Words
+from pipeflow.runtime.board import RECEIVED, Words
 from pipeflow.runtime.flow.express import Express
 from pipeflow.runtime.flow.inbox import Inbox
 from pipeflow.runtime.flow.inlets import FrameNote
@@ -199,10 +199,11 @@ class Hops:
     Args:
         hop: They themselves.
         inbox: Where frames come from.
+        row: The worker's row of the board.
     """
 
-    def __init__(self, hop: Hop, inbox: Inbox) -> None:
-        self._hop, self._inbox = hop, inbox
+    def __init__(self, hop: Hop, inbox: Inbox, row: Words) -> None:
+        self._hop, self._inbox, self._row = hop, inbox, row
         ((_, self._channel),) = inbox.arrivals.open
         self._worth = Worth()
 
@@ -217,8 +218,11 @@ class Hops:
         Returns:
             ``IDLE``, ``LONGER``, ``ON``, or what is left of a row.
         """
+        before = self._row[RECEIVED]
         why, *left = self._hop.go(function)
+        whole = self._row[RECEIVED] - before  # and those of what is left that were called
         if not left:
+            self._worth.note(whole, odd=False)
             return int(why)
         prefix, first, payloads, unit, at, delivered, owed, value = left
         count = len(payloads)
@@ -229,7 +233,7 @@ class Hops:
         calls = Calls(
             prefix, ordinals, payloads, self._inbox.lane_bases[0], unit, Origin(0, 0, note)
         )
-        self._worth.note(count, odd=why == stretch.OTHER)
+        self._worth.note(whole + count - delivered, odd=why == stretch.OTHER)
         if why == FULL:
             return Rest(calls, at, None)
         if why == stretch.RAISED:
@@ -276,4 +280,4 @@ def hops_of(
             *(outlet, cell, words),
         )
     )
-    return Hops(hop, inbox)
+    return Hops(hop, inbox, looks.row)

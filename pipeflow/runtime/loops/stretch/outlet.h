@@ -558,6 +558,15 @@ enum over { IDLE = 10, LONGER, ON, FULL };
 /* So many items in a row without a turn for whoever called. */
 enum { TURN_ITEMS = 4096 };
 
+/* Whether to go further, after what may have taken a while: WHOLE or STOPPING; -1 with an exception
+ * set. */
+static int
+after_all(PyObject *stopping)
+{
+    int stop = first_cell(stopping);
+    return stop < 0 ? -1 : stop ? STOPPING : WHOLE;
+}
+
 /* Take what has room now: rows.append_from; FULL: it is left to that. */
 static int
 gather_row(Outlet *self, PyObject *items, const struct prefix *prefix, long long *ordinal,
@@ -582,11 +591,11 @@ gather_row(Outlet *self, PyObject *items, const struct prefix *prefix, long long
             left -= taken;
             why = ending->why;
             if (why == UNSEEN) {
-                why = tell(self->express, name_wake_up) < 0 ? -1 : WHOLE;
+                why = tell(self->express, name_wake_up) < 0 ? -1 : after_all(stopping);
             }
         }
-        if ((why == WHOLE || why == STOPPING) && outlet_send_if_idle(self, together, 0) < 0) {
-            why = -1;
+        if (why == WHOLE || why == STOPPING) {
+            why = outlet_send_if_idle(self, together, 0) < 0 ? -1 : after_all(stopping);
         }
     }
     Py_XDECREF(onto.listed);
