@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import marshal
 import pickle
+import sys
 from typing import Any, Final
 
 from pipeflow.transports.building import PROTOCOL
@@ -17,14 +18,19 @@ from pipeflow.transports.building import PROTOCOL
 PICKLED: Final = 0x80
 #: What a list by ``marshal`` begins with, or one that others have too.
 MARSHALLED: Final = frozenset({ord("["), ord("[") | 0x80})
+#: From 3.13 on ``marshal`` makes every text immortal that it reads and that was interned, as it
+#: thinks of code. What is compiled takes that from them (``frames.h``); here a pickle does.
+_FORGETS: Final = sys.version_info < (3, 13)
 
 
 def dump_plain(payloads: list[Any]) -> bytes:
     """A list of plain items as bytes."""
-    try:
-        return marshal.dumps(payloads)
-    except ValueError:  # something is longer than its format can say: 2 GiB
-        return pickle.dumps(payloads, PROTOCOL)
+    if _FORGETS:
+        try:
+            return marshal.dumps(payloads)
+        except ValueError:
+            pass  # something is longer than its format can say: 2 GiB
+    return pickle.dumps(payloads, PROTOCOL)
 
 
 def load_plain(data: bytes | memoryview) -> list[Any]:

@@ -251,6 +251,54 @@ def test_a_stage_with_a_budget_hops_once_that_can_be_judged(make: Callable[..., 
     assert (stage.row[PROCESSED], stage.row[SKIPPED], len(stage.got)) == (980, 20, 980)
 
 
+TEXTS = ("id", "über", "plain text of some length", "z", "\ud800", "")
+VALUES = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(),
+        st.floats(allow_nan=False),
+        st.sampled_from([*map(sys.intern, TEXTS), *(f"{each}!" for each in TEXTS)]),
+        st.text(max_size=300),
+        st.binary(max_size=300),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4),
+        st.lists(inner, max_size=300).map(tuple),
+        st.dictionaries(st.sampled_from(TEXTS), inner, max_size=4),
+    ),
+    max_leaves=10,
+)
+
+
+@given(items=st.lists(VALUES.filter(lambda value: value is not None), min_size=1, max_size=20))
+def test_any_plain_items_go_through(items: list[Any]) -> None:
+    stage = Stage(Work(call=lambda item: item), hops=True)
+    try:
+        stage.feed(*items)
+        stage.go()
+        stage.take()
+
+        assert [repr(value) for _, value in stage.got] == [*map(repr, items)]
+    finally:
+        stage.close()
+
+
+@pytest.mark.skipif(not hasattr(sys, "_is_interned"), reason="nobody can tell before 3.13")
+def test_texts_that_were_interned_do_not_stay_for_ever(make_hopping: Callable[..., Stage]) -> None:
+    stage = make_hopping(lambda item: {sys.intern(f"key-{item['n']}"): sys.intern(f"ü{item['n']}")})
+
+    stage.feed(*map(record, range(50)))
+    stage.go()
+    stage.take()
+
+    assert len(stage.got) == 50
+    for _, value in stage.got:
+        ((key, text),) = value.items()
+        assert not sys._is_interned(key)  # type: ignore[attr-defined]  # of 3.13
+        assert not sys._is_interned(text)  # type: ignore[attr-defined]  # likewise
+
+
 # -- room and credit
 
 

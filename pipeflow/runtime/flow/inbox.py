@@ -106,7 +106,11 @@ class Inbox:
         """
         straight, arrivals = self._straight, self.arrivals
         came: bool | None = None  # not known yet
-        if straight is not None and arrivals.short is not None and not straight.ready:
+        if (
+            straight is not None
+            and arrivals.short is not None
+            and not (straight.ready or self._sifted)
+        ):
             channel = arrivals.short
             frame = channel.receiver.receive_plain()
             if frame:

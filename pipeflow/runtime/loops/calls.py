@@ -68,7 +68,7 @@ class CallLoop(StageLoop):
         while True:
             if timed:
                 yield from self._give_due()
-            elif hops is not None and hops.are_worth_it() and not self._spending.ahead:
+            elif hops is not None and hops.may_go() and not self._spending.ahead:
                 wants = yield from self._hop(hops, inbox)
                 if wants is not None:
                     yield wants

@@ -240,9 +240,9 @@ class Hops:
             return Rest(calls, at, Halt(at, error=value))
         return Rest(calls, at, Halt(at, result=value))
 
-    def are_worth_it(self) -> bool:
-        """Whether most of what comes is plain."""
-        return self._worth.holds
+    def may_go(self) -> bool:
+        """Whether most of what comes is plain, and nothing has come that cannot be loaded."""
+        return self._worth.holds and self._inbox.arrivals.sound
 
 
 def hops_of(

@@ -36,9 +36,21 @@ enum why { WHOLE, OTHER, RAISED, UNSEEN, STOPPING };
 #include "stretches.h"
 
 #if HOPS
+#include "constants.h"
+
 #include "look.h"
 
+#include "frames.h"
+
 #include "outlet.h"
+
+#include "sending.h"
+
+#include "pacing.h"
+
+#include "gather.h"
+
+#include "inlet.h"
 
 #include "hop.h"
 
@@ -84,30 +96,10 @@ static struct PyModuleDef definition = {
 
 #if HOPS
 
-/* A function of another module. */
-static PyObject *
-function_of(const char *module, const char *name)
-{
-    PyObject *found = PyImport_ImportModule(module);
-    PyObject *function = found == NULL ? NULL : PyObject_GetAttrString(found, name);
-    Py_XDECREF(found);
-    return function;
-}
-
 static int
 add_hops(PyObject *module)
 {
-    DUMP_PLAIN = function_of("pipeflow.transports.plain", "dump_plain");
-    LOAD_PLAIN = function_of("pipeflow.transports.plain", "load_plain");
-    if (DUMP_PLAIN == NULL || LOAD_PLAIN == NULL ||
-        read_constants("pipeflow.runtime.board", of_board) < 0 ||
-        read_constants("pipeflow.runtime.board", of_waits) < 0 ||
-        read_constants("pipeflow.transports.counters", of_counters) < 0 ||
-        read_constants("pipeflow.transports.pause", of_pause) < 0 ||
-        read_constants("pipeflow.transports.pipe", of_pipe) < 0 ||
-        read_constants("pipeflow.transports.plain", of_plain) < 0 ||
-        read_constants("pipeflow.runtime.flow.runs", of_runs) < 0 ||
-        read_constants("pipeflow.runtime.flow.express", of_express) < 0) {
+    if (read_all() < 0) {
         return -1;
     }
     return PyModule_AddType(module, &OutletType) < 0 ? -1 : PyModule_AddType(module, &HopType);

@@ -1,20 +1,5 @@
 /* A look-out before a wait: LookOut.sees, and Shown.begin_look and end_look around it. */
 
-static Py_ssize_t BUSY_NS, WAIT_IN_NS, WAIT_OUT_NS, SINCE_NS, TURNS, WORKER_WORDS;
-static Py_ssize_t PATIENCE, RETRY_EVERY;
-
-static const struct constant of_waits[] = {
-    {"BUSY_NS", &BUSY_NS, NULL},   {"WAIT_IN_NS", &WAIT_IN_NS, NULL},
-    {"SINCE_NS", &SINCE_NS, NULL}, {"WAIT_OUT_NS", &WAIT_OUT_NS, NULL},
-    {"TURNS", &TURNS, NULL},       {"WORKER_WORDS", &WORKER_WORDS, NULL},
-    {NULL, NULL, NULL},
-};
-static const struct constant of_pause[] = {
-    {"PATIENCE", &PATIENCE, NULL},
-    {"RETRY_EVERY", &RETRY_EVERY, NULL},
-    {NULL, NULL, NULL},
-};
-
 /* One kind of wait of a worker. */
 struct looks {
     volatile uint64_t *row;
