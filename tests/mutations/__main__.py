@@ -44,6 +44,7 @@ def main(words: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="pipeflow-mutations-") as folder:
         copy = Path(folder)
         copy_source(copy)
+        compile_source(copy)
         suites = {(*each.tests, each.only): each for each in chosen}
         red = [each for each in suites.values() if run_tests(copy, each) != 0]
         for each in red:
@@ -71,6 +72,12 @@ def copy_source(folder: Path) -> None:
             shutil.copy(ROOT / name, folder / name)
 
 
+def compile_source(folder: Path) -> None:
+    """Compile what is compiled when pipeflow is installed."""
+    command = [sys.executable, str(Path(".ci", "hatch_compile.py"))]
+    subprocess.run(command, cwd=folder, capture_output=True, check=True)
+
+
 def told(folder: Path, mutation: Mutation) -> Outcome:
     """Try one, and print a line of the table."""
     began = time.monotonic()
@@ -85,11 +92,16 @@ def attempt(folder: Path, mutation: Mutation) -> Outcome:
     text = file.read_text("utf-8")
     if text.count(mutation.old) != 1:
         return Outcome.STALE
+    compiled = file.suffix in {".c", ".h"}
     file.write_text(text.replace(mutation.old, mutation.new), "utf-8")
     try:
+        if compiled:
+            compile_source(folder)
         status = run_tests(folder, mutation)
     finally:
         file.write_text(text, "utf-8")
+        if compiled:
+            compile_source(folder)
     match status:
         case None:
             return Outcome.HUNG

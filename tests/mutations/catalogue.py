@@ -15,6 +15,7 @@ ISOLATION = "tests/executors/test_isolation.py"
 POLICIES = "tests/executors/test_policies.py"
 UNLOADABLE = "tests/executors/test_unloadable_items.py"
 STRETCH = "tests/runtime/test_stretch.py"
+HOPS = "tests/runtime/test_hops.py"
 TRANSPORTS = "tests/transports/test_conformance.py"
 ARENA = "tests/transports/test_arena.py"
 CRASHES = "tests/faults/test_crash_matrix.py"
@@ -462,4 +463,94 @@ SECRETS = (
     ),
 )
 
-MUTATIONS = (*ITEMS, *ARRAYS, *ENDS, *SECRETS)
+#: What is compiled, and must do as the Python code does. The copy is compiled anew for each.
+COMPILED = (
+    Mutation(
+        "hop: an item that its function keeps waits as it is",
+        "runtime/loops/stretch/stretches.h",
+        "(result == payload ? 2 + others : 1)",
+        "(result == payload ? Py_REFCNT(result) : 1)",
+        [HOPS],
+    ),
+    Mutation(
+        "hop: a failed item is not in its place again",
+        "runtime/loops/stretch/stretches.h",
+        "    if (was_taken && at < PyList_GET_SIZE(payloads)) {",
+        "    if (was_taken && at > PyList_GET_SIZE(payloads)) {",
+        [HOPS],
+    ),
+    Mutation(
+        "hop: more is sent than there is room for",
+        "runtime/loops/stretch/outlet.h",
+        "Py_ssize_t free = self->capacity - (in_flight > 0 ? in_flight : 0) - waiting;",
+        "Py_ssize_t free = 2 * self->capacity - (in_flight > 0 ? in_flight : 0) - waiting;",
+        [HOPS],
+    ),
+    Mutation(
+        "hop: ids go on from those that were sent",
+        "runtime/loops/stretch/sending.h",
+        "    if (set_number(self->run, name__next, next + count) < 0 ||",
+        "    if (set_number(self->run, name__next, next) < 0 ||",
+        [HOPS],
+    ),
+    Mutation(
+        "hop: the rest of a frame begins anew",
+        "runtime/loops/stretch/sending.h",
+        "PyBytes_FromStringAndSize(to + written, size - written)",
+        "PyBytes_FromStringAndSize(to, size)",
+        [HOPS],
+    ),
+    Mutation(
+        "hop: what waits may be pickled one by one already",
+        "runtime/loops/stretch/sending.h",
+        "    int whole = is_attribute(self->run, name_pile, Py_None);",
+        "    int whole = 1;",
+        [HOPS],
+    ),
+    Mutation(
+        "hop: a frame's number is not looked at",
+        "runtime/loops/stretch/inlet.h",
+        "if (get_u64(header + 16) != (uint64_t)due || get_u32",
+        "if (get_u32",
+        [HOPS],
+    ),
+    Mutation(
+        "hop: credit is given back for what was not called",
+        "runtime/loops/stretch/inlet.h",
+        "    if (row->delivered != row->count && row->owed < self->lot) {\n"
+        "        return 0;\n"
+        "    }\n",
+        "    row->owed += row->count - row->delivered;\n",
+        [HOPS],
+    ),
+    Mutation(
+        "hop: a writer that waits is not rung",
+        "runtime/loops/stretch/inlet.h",
+        "return self->counters[self->waiting] ? tell(self->receiver, name_ring) : 0;",
+        "return 0;",
+        [HOPS],
+    ),
+    Mutation(
+        "hop: what gave nothing is not counted",
+        "runtime/loops/stretch/hop.h",
+        "            ++*empty;\n            row->at++;",
+        "            row->at++;",
+        [HOPS],
+    ),
+    Mutation(
+        "hop: the last results wait for the next frame",
+        "runtime/loops/stretch/hop.h",
+        "    if (self->outlet != NULL && outlet_flush(self->outlet) < 0) {",
+        "    if (self->outlet != NULL && PyErr_Occurred()) {",
+        [HOPS],
+    ),
+    Mutation(
+        "hop: a source goes on once it is drained",
+        "runtime/loops/stretch/gather.h",
+        "return stop < 0 ? -1 : stop ? STOPPING : WHOLE;",
+        "return WHOLE;",
+        [HOPS],
+    ),
+)
+
+MUTATIONS = (*ITEMS, *COMPILED, *ARRAYS, *ENDS, *SECRETS)

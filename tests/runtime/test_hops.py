@@ -32,7 +32,7 @@ from pipeflow.runtime.loops import stretch
 from pipeflow.runtime.messages import ItemGivenUp
 from pipeflow.spec.policies import Budget, OnError
 from pipeflow.stages.work import Work
-from pipeflow.transports.counters import WriterCell
+from pipeflow.transports.counters import ReaderCell, WriterCell
 from tests.runtime.hop_rig import BEFORE, OURS, Stage
 
 pytestmark = pytest.mark.skipif(not stretch.HOPS, reason="nothing was compiled")
@@ -192,6 +192,41 @@ def test_what_may_still_be_changed_travels_as_it_is_now(make: Callable[..., Stag
     assert [value for _, value in stage.got] == [[0], [0, 1], [0, 1, 2], [0, 1, 2, 3]]
 
 
+def test_what_was_made_bytes_already_waits_as_it_is(make: Callable[..., Stage]) -> None:
+    kept: list[int] = []
+
+    def keeps_some(item: dict[str, Any]) -> Any:
+        if item["n"] < 3:
+            return item
+        kept.append(item["n"])
+        return kept
+
+    stage = make(keeps_some)
+    for number in range(5):
+        stage.feed(record(number))
+        stage.go()  # its reader has not taken what came before, so this need not leave at once
+    stage.take()
+
+    assert [value for _, value in stage.got] == [*map(record, range(3)), [3], [3, 4]]
+
+
+def test_an_item_that_is_kept_and_changed_travels_as_it_was(make: Callable[..., Stage]) -> None:
+    held: list[dict[str, Any]] = []
+
+    def keeps(item: dict[str, Any]) -> dict[str, Any]:
+        for earlier in held:
+            earlier["n"] = -1
+        held.append(item)
+        return item
+
+    stage = make(keeps)
+    stage.feed(*map(record, range(20)))
+    stage.end()
+    stage.take()
+
+    assert [value["n"] for _, value in stage.got] == [*range(20)]
+
+
 def test_many_results_of_an_item_follow_one_another(make: Callable[..., Stage]) -> None:
     stage = make(lambda item: iter([item["n"], -item["n"]]) if item["n"] == 2 else item["n"])
 
@@ -330,6 +365,37 @@ def test_a_writer_that_waits_is_rung_once_it_is_worth_its_while(make: Callable[.
     assert stage.before.counters.in_flight() == 0
 
 
+def test_a_writer_is_rung_in_the_middle_of_its_frame(make: Callable[..., Stage]) -> None:
+    rung: list[int] = []
+
+    def notes(item: dict[str, Any]) -> dict[str, Any]:
+        rung.append(stage.before.bell.rung)
+        return renamed(item)
+
+    stage = make(notes, capacity=8)
+    stage.before.sender.set_waiting(True)
+    stage.feed(*map(record, range(8)))
+    stage.go()
+
+    assert rung == [0, 0, 0, 0, 1, 1, 1, 1]  # half of the edge is free then
+
+
+def test_credit_comes_back_for_what_was_called_and_no_more(make: Callable[..., Stage]) -> None:
+    taken: list[int] = []
+
+    def notes(item: dict[str, Any]) -> dict[str, Any]:
+        taken.append(stage.before.counters.over_readers(0, ReaderCell.TAKEN_CREDITS))
+        return renamed(item)
+
+    stage = make(notes, capacity=64)
+    stage.feed(*map(record, range(50)))
+    stage.feed(*map(record, range(50, 64)))
+    stage.go()
+
+    assert all(paid <= called for called, paid in enumerate(taken))
+    assert stage.before.counters.over_readers(0, ReaderCell.TAKEN_CREDITS) == 64
+
+
 def test_room_that_comes_while_it_looks_out_is_used(make: Callable[..., Stage]) -> None:
     stage = make(renamed, capacity=4, look_s=30.0)
     stage.feed(*map(record, range(4)))
@@ -360,6 +426,8 @@ def test_a_frame_that_comes_while_it_looks_out_is_met_without_a_wait(
         while not stage.row[TURNS]:
             pass  # it has not begun to look
         stage.feed(record(1))
+        while stage.behind.counters.frames_in_flight() < 2:
+            pass  # its reader is busy with the first; the second is sent before it looks again
         stage.before.sender.end()
 
     def begin_other(item: dict[str, Any]) -> dict[str, Any]:
@@ -482,10 +550,13 @@ def test_a_second_thread_that_sends_all_the_time_loses_and_repeats_nothing(
 
 # -- any of it, in any order
 
-KINDS = ("new", "same", "text", "none", "fails", "kept", "many", "nested", "pair")
+KINDS = ("new", "same", "text", "none", "fails", "kept", "keeps", "many", "nested", "pair")
 
 
-def does(item: dict[str, Any], kept: list[int]) -> Any:
+def does(item: dict[str, Any], kept: list[int], held: list[dict[str, Any]]) -> Any:
+    for earlier in held:
+        earlier["n"] = -1  # whoever reads it gets it as it was
+    held.clear()
     match item["do"]:
         case "new":
             return {"n": item["n"]}
@@ -500,6 +571,9 @@ def does(item: dict[str, Any], kept: list[int]) -> Any:
         case "kept":
             kept.append(item["n"])
             return kept
+        case "keeps":
+            held.append(item)
+            return item
         case "many":
             return iter([item["n"], item["n"] + 1])
         case "nested":
@@ -521,7 +595,10 @@ FRAMES = st.lists(
 def run_all(frames: list[list[str] | str], *, hops: bool, capacity: int, read: bool) -> object:
     """Let a stage do all of this; what can be told of it afterwards."""
     kept: list[int] = []
-    stage = Stage(Work(call=lambda item: does(item, kept)), hops=hops, capacity=capacity, read=read)
+    held: list[dict[str, Any]] = []
+    stage = Stage(
+        Work(call=lambda item: does(item, kept, held)), hops=hops, capacity=capacity, read=read
+    )
     number = gap = 0
     try:
         for frame in frames:
