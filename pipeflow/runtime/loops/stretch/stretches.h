@@ -254,6 +254,26 @@ put_back(PyObject *payloads, Py_ssize_t at, PyObject *payload, int was_taken)
     }
 }
 
+/* Call a function with the item at a place; the item is for the caller to be done with, but for one
+ * whose call has failed. */
+static inline PyObject *
+call_at(PyObject *function, PyObject *payloads, Py_ssize_t at, int joined, int lets_go,
+        PyObject **payload)
+{
+    *payload = PyList_GET_ITEM(payloads, at);
+    if (lets_go) {
+        PyList_SET_ITEM(payloads, at, Py_NewRef(Py_None));
+    }
+    else {
+        Py_INCREF(*payload);
+    }
+    PyObject *result = call_with(function, *payload, joined);
+    if (result == NULL) {
+        put_back(payloads, at, *payload, lets_go);
+    }
+    return result;
+}
+
 /* Call a function with the items of a row.
  *
  * lets_go: nobody else has the list, so an item is let go as soon as it was called: what is made of
@@ -275,16 +295,8 @@ call_stretch(PyObject *function, PyObject *payloads, Py_ssize_t at, Py_ssize_t s
             end_by_error(ending);
             break;
         }
-        PyObject *payload = PyList_GET_ITEM(payloads, at);
-        if (lets_go) {
-            PyList_SET_ITEM(payloads, at, Py_NewRef(Py_None));
-        }
-        else {
-            Py_INCREF(payload);
-        }
-        PyObject *result = call_with(function, payload, joined);
+        PyObject *payload, *result = call_at(function, payloads, at, joined, lets_go, &payload);
         if (result == NULL) {
-            put_back(payloads, at, payload, lets_go);
             end_by_error(ending);
             break;
         }
@@ -358,16 +370,8 @@ call_only_stretch(PyObject *function, PyObject *payloads, Py_ssize_t at, Py_ssiz
             end_by_error(ending);
             break;
         }
-        PyObject *payload = PyList_GET_ITEM(payloads, at);
-        if (lets_go) {
-            PyList_SET_ITEM(payloads, at, Py_NewRef(Py_None));
-        }
-        else {
-            Py_INCREF(payload);
-        }
-        PyObject *result = call_with(function, payload, joined);
+        PyObject *payload, *result = call_at(function, payloads, at, joined, lets_go, &payload);
         if (result == NULL) {
-            put_back(payloads, at, payload, lets_go);
             end_by_error(ending);
             break;
         }
