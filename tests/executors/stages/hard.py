@@ -75,11 +75,12 @@ def take_time(item: int, first_s: float) -> None:
         select.select([], [], [], first_s)
 
 
-def first_and_rest(folder: Path, count: int) -> Iterator[int]:
-    """Item 0; when that is in the reader's hand all the others, without waiting."""
-    yield 0
-    await_file(folder / "in hand")
-    yield from range(1, count)
+def first_and_rest(folder: Path, count: int, readers: int = 1) -> Iterator[int]:
+    """An item for each reader; when these are in their hands all the others, without waiting."""
+    yield from range(readers)
+    for replica in range(readers):
+        await_file(folder / f"in hand of {replica}")
+    yield from range(readers, count)
     (folder / "all sent").touch()
 
 
@@ -102,14 +103,16 @@ def asked_too_early(item: int) -> int:
 def stall_on_first(item: int, folder: Path) -> int:
     """Keep item 0 in hand until all the others have been sent."""
     if item == 0:
-        (folder / "in hand").touch()
+        (folder / "in hand of 0").touch()
         await_file(folder / "all sent")
     return item
 
 
 def stall_on_each(item: int, folder: Path) -> int:
     """Keep every item in hand until all have been sent."""
-    (folder / "in hand").touch()
+    context = current()
+    assert context is not None
+    (folder / f"in hand of {context.replica}").touch()
     await_file(folder / "all sent")
     return item
 
