@@ -265,26 +265,27 @@ def _check_signature(
     """
     known = [p.name for p in signature.parameters.values() if p.kind in _NAMED]
     open_ended = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
-    takes = f"; it takes ({_shown(signature)})"
     for key in (*given, *inputs):
         if key not in known and not open_ended:
             near = did_you_mean(key, known)
             hint = f"; did you mean {near!r}?" if near else ""
             what = "parameter" if key in given else "argument for the input"
-            raise TypeError(f"{name} has no {what} {key!r}{hint}{takes}")
+            raise TypeError(f"{name} has no {what} {key!r}{hint}{_taken(signature)}")
     if both := sorted(set(given) & set(inputs)):
         raise TypeError(f"{name}: {both[0]!r} is an input and a parameter under with")
     payloads = () if inputs else (None,) * items
     try:
         signature.bind(*payloads, **given, **dict.fromkeys(inputs))
     except TypeError as error:
-        raise TypeError(f"{name}: {error}{takes}") from None
+        raise TypeError(f"{name}: {error}{_taken(signature)}") from None
 
 
-def _shown(signature: inspect.Signature) -> str:
-    return ", ".join(
+def _taken(signature: inspect.Signature) -> str:
+    """What a message says at its end of what the function takes."""
+    shown = ", ".join(
         p.name
         + (f": {type_name(p.annotation)}" if p.annotation is not p.empty else "")
         + (f" = {p.default!r}" if p.default is not p.empty else "")
         for p in signature.parameters.values()
     )
+    return f"; it takes ({shown})"
