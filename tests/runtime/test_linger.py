@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeflow.errors import PipeflowError, ProtocolError
+from pipeflow.errors import MachineError, PipeflowError, ProtocolError
 from pipeflow.planner.plan import Numbering, Route
 from pipeflow.runtime.board import Words
 from pipeflow.runtime.flow.outbox import Outbox as RealOutbox
@@ -91,6 +91,56 @@ def test_letters_that_came_meanwhile_are_sent_though_nobody_reads_the_results_an
 
     assert outbox.flushed.wait(5)
     linger.stop()
+
+
+def threads_beside_this() -> list[str]:
+    return [each.name for each in threading.enumerate() if each.name == "pipeflow-linger"]
+
+
+def test_there_is_no_second_thread_before_something_waits_nor_after_the_end() -> None:
+    outbox = Outbox()
+    linger = Linger(outbox)  # type: ignore[arg-type]  # only what it uses
+    linger.start()
+    before = threads_beside_this()
+
+    outbox.wake()
+    then = threads_beside_this()
+    linger.stop()
+    outbox.wake()
+
+    assert (before, then) == ([], ["pipeflow-linger"])
+    assert threads_beside_this() == []
+
+
+class Refused(Outbox):
+    """Notes what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refusals: list[PipeflowError] = []
+
+    def refuse(self, error: PipeflowError) -> None:
+        self.refusals.append(error)
+
+
+def test_where_the_system_has_no_thread_left_whoever_comes_next_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refused(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    outbox = Refused()
+    linger = Linger(outbox)  # type: ignore[arg-type]  # only what it uses
+    linger.start()
+
+    outbox.wake()
+    outbox.wake()
+    linger.stop()
+
+    (error,) = outbox.refusals
+    assert isinstance(error, MachineError)
+    assert "can't start new thread" in str(error)
 
 
 def test_ending_twice_is_harmless() -> None:

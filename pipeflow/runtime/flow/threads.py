@@ -9,7 +9,7 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-from pipeflow.errors import PipeflowError
+from pipeflow.errors import MachineError, PipeflowError
 from pipeflow.runtime.flow.outbox import Outbox
 from pipeflow.runtime.flow.placing import LINGER_S
 from pipeflow.runtime.flow.refused import ReadersGone
@@ -26,7 +26,7 @@ class Linger:
     """The second thread: sends what a burst left behind, when the user's code takes its time.
 
     It is called while items flow, so it waits on a queue, which wakes it at a tenth of what an
-    ``Event`` costs.
+    ``Event`` costs. Where items leave as they come nothing ever waits, and there is no such thread.
 
     Args:
         outbox: The worker's outputs.
@@ -39,17 +39,26 @@ class Linger:
         self._thread = threading.Thread(target=self._run, name="pipeflow-linger", daemon=True)
 
     def start(self) -> None:
-        """Begin, if there is anything to send to."""
+        """Begin as soon as something waits, if there is anything to send to."""
         if self._outbox.watched():
-            self._outbox.wake = partial(self._calls.put, True)
-            self._thread.start()
+            self._outbox.wake = self._first_call
 
     def is_me(self) -> bool:
         """Whether it is the second thread that asks."""
         return threading.current_thread() is self._thread
 
+    def _first_call(self) -> None:
+        """Something waits for the first time. With the outbox's lock."""
+        self._outbox.wake = partial(self._calls.put, True)
+        try:
+            self._thread.start()
+        except RuntimeError as error:  # what Python says of a limit of the system
+            self._outbox.refuse(MachineError(f"a worker needs a second thread: {error}"))
+        self._calls.put(True)
+
     def stop(self) -> None:
         """End, and wait for it."""
+        self._outbox.wake = _nobody
         self._calls.put(False)
         if self._thread.is_alive():
             self._thread.join()
@@ -89,6 +98,10 @@ class Linger:
                     return True
         self._outbox.flush_old()
         return True
+
+
+def _nobody() -> None:
+    """Who ends sends all that waits by himself."""
 
 
 class Postman:
