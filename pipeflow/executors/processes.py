@@ -68,12 +68,14 @@ def run_processes(
     open_standard_descriptors()
     prepare(plan, channels)
     terms = _terms(plan, options)
-    if launcher is not None:
-        launcher.settle()  # before signals are ours: who is tired of waiting may interrupt it
     # Left in reverse: first the processes end, then their pipes and memory, then the signals.
-    with ExitStack() as stack:
+    with ExitStack() as made, ExitStack() as stack:
+        # While the launch server is still busy.
+        wires = made.enter_context(closing(Wires(plan, channels, options.stdout_fd)))
+        if launcher is not None:
+            launcher.settle()  # before signals are ours: who is tired of waiting may interrupt it
         signals = stack.enter_context(watch_signals(options.signals))
-        wires = stack.enter_context(closing(Wires(plan, channels, options.stdout_fd)))
+        stack.enter_context(made.pop_all())
         _flush_ours()
         if launcher is None:
             launcher = ServerLauncher(StartMethod.FORK, wires.descriptors())

@@ -32,11 +32,14 @@ if TYPE_CHECKING:
 #: Added to what the kernel goes by when memory runs out: workers go before their supervisor.
 _OOM_SCORE: Final = b"500"
 
-#: Where the classes are of which workers and their server make values; those of a plan they get
-#: ready made.
-_MADE_HERE: Final = (
-    *("pipeflow.runtime.flow", "pipeflow.runtime.loops", "pipeflow.runtime.messages"),
-    *("pipeflow.runtime.launch", "pipeflow.stages", "pipeflow.transports"),
+#: Where the classes are of which most workers make a value, or one for each frame. To compile all
+#: would take longer than what that spares.
+_MADE_BY_MOST: Final = (
+    *("pipeflow.runtime.flow.arrivals", "pipeflow.runtime.flow.inbox"),
+    *("pipeflow.runtime.flow.inlets", "pipeflow.runtime.flow.targets"),
+    *("pipeflow.runtime.flow.units", "pipeflow.runtime.loops.calls"),
+    *("pipeflow.runtime.loops.hops", "pipeflow.runtime.spending"),
+    *("pipeflow.stages.context", "pipeflow.stages.work", "pipeflow.transports.base"),
 )
 
 
@@ -44,7 +47,7 @@ def preload() -> None:
     """Import what every worker needs, so that forked ones need not; no code of the user's."""
     importlib.import_module("pipeflow.runtime.worker")
     importlib.import_module("traceback")  # for when something fails
-    values.complete(*_MADE_HERE)
+    values.complete(*_MADE_BY_MOST)
 
 
 def start(told: tuple[WorkerBrief, ...], channels: tuple[ChannelPlan, ...], layout: Layout) -> int:
@@ -87,10 +90,7 @@ def _settle(brief: WorkerBrief) -> None:
     """Take the place in the machine that the plan gives this worker."""
     worker = brief.plan.workers[brief.worker]
     stage = brief.plan.stages[worker.stage]
-    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
-        signal.signal(number, signal.SIG_IGN)  # the supervisor decides what they mean
     ties.call_myself(stage.name, worker.replica if stage.replicas > 1 else None)
-    _open_standard_streams()
     leave_last_words(brief.words_fd, brief.worker)
     os.environ.update(stage_environment(stage, worker.replica))
     image.adopt(stage.threads)
@@ -104,8 +104,18 @@ def _settle(brief: WorkerBrief) -> None:
         _watch_lifeline(brief.lifeline_fd)
 
 
-def _open_standard_streams() -> None:
-    """Text streams over the descriptors that are ours now, whatever they were before."""
+def leave_signals_alone() -> None:
+    """In a process of a run the supervisor decides what these mean; its copies have it so, too."""
+    # Who prints from a background group may be stopped by its terminal (tostop) unless it says so.
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGTTOU):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def open_standard_streams() -> None:
+    """Text streams over the three descriptors, whatever these were and will be.
+
+    A copy of this process has them as well, over what these are by then.
+    """
     sys.stdin = open(0, encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115 - open as long as the process
     for name, number in (("stdout", 1), ("stderr", 2)):
         # Line by line: what a stage prints is seen when it is printed, also if it dies next.
@@ -180,6 +190,8 @@ def main(arguments: list[str]) -> int:
     from pipeflow.runtime.flow.wiring import wire
     from pipeflow.runtime.loading import load_for
 
+    leave_signals_alone()
+    open_standard_streams()
     ties.close_on_exec()  # what was handed to us is not for the programs that the stage starts
     told = unpack(briefs, pickle.loads(plan))
     # Armed before the exec as well; said again because a loader with privileges would drop it.

@@ -80,8 +80,6 @@ def _leave_server(order: Launch, parent: int, highest: int | None) -> None:
     for number in (signal.SIGTERM, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-    # A worker prints from a background group: without this a terminal may stop it (tostop).
-    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
     ties.quietly(lambda: os.setpgid(0, order.group))
     if not ties.die_with_parent(parent):
         os._exit(1)

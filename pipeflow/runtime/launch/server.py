@@ -94,8 +94,8 @@ class LaunchServer:
 
     def _tie(self) -> None:
         ties.call_myself("pipeflow-launch")
-        for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
-            signal.signal(number, signal.SIG_IGN)  # the supervisor decides what they mean
+        boot.leave_signals_alone()
+        boot.open_standard_streams()  # here, so that no worker has to
         # Who is asked where it is before it can answer goes on; a new program inherits that too.
         signal.signal(WHERE_SIGNAL, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, self._on_term)
@@ -179,6 +179,7 @@ class LaunchServer:
             return
         if self._highest is None:
             self._highest = ties.highest_open()
+        gc.freeze()  # what came since: else each worker's first collection writes to it
         server = os.getpid()
         # Our handler must never run in a new process: it would end its siblings.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
