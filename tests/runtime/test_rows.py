@@ -9,6 +9,7 @@ from functools import partial
 from time import perf_counter
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pipeflow.runtime.board import RECEIVED, SENT, WORKER_WORDS, Words, end_row, hand, received
@@ -161,6 +162,48 @@ def test_what_nobody_can_change_any_more_travels_in_one_pickle(
 
     assert way.express.run.pile is None
     assert len(way.express.run.payloads) == 8
+
+
+@pytest.mark.parametrize(
+    "scalar",
+    [np.float32(0.5), np.int64(3), np.bool_(True), np.datetime64("2026-11-28"), np.str_("a")],
+    ids=lambda scalar: type(scalar).__name__,
+)
+def test_a_number_of_numpy_is_as_good_as_one_of_python(scalar: np.generic) -> None:
+    way, plain = Way(Reader()), []
+
+    way.call(lambda item: scalar if item["id"] else {"mean": scalar, "of": (scalar, 2)}, records(3))
+    waiting = way.express.run.pile is None
+    plain.append(way.express.run.plain)
+    way.express.flush()
+
+    assert waiting
+    assert plain == [False]  # to load it takes numpy
+    assert way.reader.items() == [
+        ((3, 0), {"mean": scalar, "of": (scalar, 2)}),
+        ((3, 1), scalar),
+        ((3, 2), scalar),
+    ]
+
+
+class Celsius(np.float64):
+    """A number that can be written upon."""
+
+
+def written_upon(kind: str) -> Any:
+    if kind == "void":
+        return np.zeros(1, "i8,i8")[0]
+    return Celsius(1.0)
+
+
+@pytest.mark.parametrize("kind", ["void", "subclass"])
+def test_what_can_be_changed_of_numpy_is_pickled_at_once(kind: str) -> None:
+    way = Way(Reader())
+    value = written_upon(kind)
+
+    way.call(lambda _: value, records(2))
+
+    assert way.express.run.pile is not None
 
 
 def test_an_item_that_the_function_keeps_is_pickled_before_it_can_change() -> None:

@@ -228,12 +228,13 @@ class Express:
         with self._lock:
             self.wake()
 
-    def put(self, payload: Any, ordinal: int, *, wake: bool = True) -> None:
+    def put(self, payload: Any, ordinal: int, *, settled: bool = False, wake: bool = True) -> None:
         """Append one item that may still be changed by its maker: it travels as it is now.
 
         Args:
             payload: The item.
             ordinal: Last part of its id.
+            settled: See ``add``.
             wake: See ``append``.
 
         Raises:
@@ -241,7 +242,7 @@ class Express:
             ResultNotSerializable: It cannot be pickled.
         """
         with self._lock:
-            self.add(payload, self.run.prefix, ordinal, wake=wake)
+            self.add(payload, self.run.prefix, ordinal, settled=settled, wake=wake)
 
     # -- with the lock
 

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import pickle
 import struct
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from functools import cache, partial
 from sys import getrefcount
 from typing import Any, Final, NamedTuple
 
@@ -292,6 +293,7 @@ def is_settled(
     alone: bool,
     item: dict[Any, Any] | tuple[Any, ...] | None = None,
     depth: int = DEPTH,
+    kinds: Collection[object] = UNCHANGING,
 ) -> bool:
     """Whether nobody can change a value any more, so that it may be pickled later.
 
@@ -304,9 +306,10 @@ def is_settled(
         item: What it was made of, if nobody else holds that either and it has few values; of a
             pair: a tuple, which is ours.
         depth: So many levels of dicts, lists and tuples in one another are looked at.
+        kinds: Types whose objects nobody can change.
     """
     kind = type(value)
-    if kind in UNCHANGING:
+    if kind in kinds:
         return True
     inner: Iterable[Any]
     if kind is tuple:
@@ -324,12 +327,34 @@ def is_settled(
     if not depth:
         return False
     for each in inner:
-        if type(each) not in UNCHANGING:
+        if type(each) not in kinds:
             held = getrefcount(each) - OURS  # ``value`` has it once
             own = alone and (held == 1 or (held == 2 and _holds(item, each)))
-            if not is_settled(each, alone=own, item=item, depth=depth - 1):
+            if not is_settled(each, alone=own, item=item, depth=depth - 1, kinds=kinds):
                 return False
     return True
+
+
+def with_scalars() -> Collection[object]:
+    """``UNCHANGING``, and numpy's numbers, dates and texts, where numpy is loaded.
+
+    They can always be pickled, too; but to load them takes numpy: they are no plain data.
+    """
+    numpy = sys.modules.get("numpy")
+    return UNCHANGING if numpy is None else _with_scalars_of(numpy.generic)
+
+
+@cache
+def _with_scalars_of(generic: type) -> Collection[object]:
+    kinds: set[object] = {*UNCHANGING}
+    found: list[type] = [generic]
+    while found:
+        kind = found.pop()
+        found += kind.__subclasses__()
+        # Not ``void``, whose fields can be set, nor what somebody has made of them.
+        if kind.__module__ == "numpy" and kind.__name__ not in {"void", "record", "object_"}:
+            kinds.add(kind)
+    return kinds
 
 
 def _holds(item: dict[Any, Any] | tuple[Any, ...] | None, value: object) -> bool:

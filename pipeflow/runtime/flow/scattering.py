@@ -82,7 +82,7 @@ class Scattering(Express):
             if wake and not self.woken[0]:
                 self.wake()
 
-    def put(self, payload: Any, ordinal: int, *, wake: bool = True) -> None:
+    def put(self, payload: Any, ordinal: int, *, settled: bool = False, wake: bool = True) -> None:
         """Append one item that may still be changed by its maker; see ``append``.
 
         Raises:
@@ -92,7 +92,7 @@ class Scattering(Express):
         """
         part = self.parts[self.run.place(payload)]
         with self._lock:
-            self._add_to(part, payload, self.run.prefix, ordinal, wake=wake)
+            self._add_to(part, payload, self.run.prefix, ordinal, settled=settled, wake=wake)
 
     def hold(self) -> int:
         self._began = self._now()

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from pipeflow.runtime.board import Words, begin_row, begun
 from pipeflow.runtime.flow.express import Express
 from pipeflow.runtime.flow.joins import Calls
-from pipeflow.runtime.flow.runs import ONE, is_settled
+from pipeflow.runtime.flow.runs import ONE, UNCHANGING, is_settled, with_scalars
 from pipeflow.runtime.loops import stretch
 from pipeflow.runtime.loops.forgotten import FORGOTTEN
 from pipeflow.stages.work import BadRecord, Routed
@@ -174,10 +174,14 @@ def pass_on(express: Express, result: Any, ordinal: int, *, alone: bool, wake: b
         alone: Nobody else holds it.
         wake: See ``Express.append``.
     """
-    if express.run.pile is None and is_settled(result, alone=alone):
+    if express.run.pile is not None:
+        express.put(result, ordinal, wake=wake)
+    elif is_settled(result, alone=alone):
         express.append(result, ordinal, wake=wake)
     else:
-        express.put(result, ordinal, wake=wake)
+        kinds = with_scalars()
+        settled = kinds is not UNCHANGING and is_settled(result, alone=alone, kinds=kinds)
+        express.put(result, ordinal, settled=settled, wake=wake)
 
 
 def call_into(
