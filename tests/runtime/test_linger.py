@@ -28,6 +28,9 @@ class Outbox:
     def watched(self) -> list[int]:
         return [1]
 
+    def kept_for_s(self) -> float:
+        return 0.0
+
     def flush_old(self, *, patient: bool = False) -> bool:
         if self.busy and patient:
             return False

@@ -1,27 +1,61 @@
 """The express way to replicas of which whoever has room gets what comes next.
 
-    loop ──append──> run ──cut──> encoder ──> the roomiest of the targets
+    loop ──append──> run ──cut──> encoder ──> frames ──┬──> the roomiest of the targets
+                                                       └──> kept back until one has little to do
 
 Whole frames are dealt, each a row of units, so an item costs no more than on any express way. How
 many items a frame may hold goes by how fast the replicas take them: the work of a moment, so that
 none has much to do while another has nothing. Guided self-scheduling (Polychronopoulos and Kuck,
 1987) sizes chunks by what is left; of a stream nobody knows that, so a chunk is sized by time.
+
+What an edge may hold is the work of minutes where an item takes a second. Were it dealt at once,
+the last replica would still have half of it when the others have nothing left. So a replica gets
+the work of some moments ahead, and the rest is kept back here, where it counts as before, if there
+is a second thread to deal it while the loop is in the user's code.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from typing import Any, Final
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
 
+from pipeflow.runtime.board import Words
 from pipeflow.runtime.flow.express import GROWTH, Express
 from pipeflow.runtime.flow.targets import LOOK_AGAIN, Target
+from pipeflow.transports.base import Packet
 
 #: A frame holds what its reader does in that time, in seconds; and at least one item. Replicas that
 #: get but a part of a processor must not be dealt crumbs: these would slow them down further.
 SHARE_S: Final = 0.01
 #: How fast the readers are is looked at again after so many seconds.
 LOOK_S: Final = 0.001
+#: The work of so many seconds is dealt ahead, and at least one item beside that in hand.
+AHEAD_S: Final = 0.1
+#: How far ahead to deal is looked at again after so many seconds.
+LOOK_AHEAD_S: Final = 0.05
+#: Seconds between two looks at the replicas while frames are kept back: at most, and at least.
+REST_S: Final = 0.02
+LEAST_S: Final = 0.001
+#: So many items are dealt ahead before anything is known of the replicas.
+AHEAD_AT_FIRST: Final = 2
+#: Pickled bytes that may be kept back: about what a pipe takes.
+KEPT_BYTES: Final = 1 << 20
+
+
+class Kept(NamedTuple):
+    """A frame that is kept back.
+
+    Attributes:
+        meta: What it says of its items.
+        packet: They themselves.
+        born: When the first of them came; see ``Batch.born``.
+    """
+
+    meta: bytes
+    packet: Packet
+    born: int
 
 
 class Dealing(Express):
@@ -37,10 +71,24 @@ class Dealing(Express):
         self._most = batch_items
         self._enough = sys.maxsize  # which of them has room is looked at each time
         self._turn = self._looks = 0
-        self._looked_at = self._now()
-        self._taken_before = 0
-        ends = [channel.sender.credit_cells() for target in targets for channel in target.channels]
-        self._cells = [(cells[0], cells[2]) for cells in ends if cells is not None]
+        self._looked_at = self._ahead_at = self._dealt_at = self._now()
+        self._taken_before = self._ahead_taken = 0
+        self._cells: list[tuple[Words, int, int]] = []
+        for target in targets:
+            for channel in target.channels:
+                cells = channel.sender.credit_cells()
+                if cells is not None:
+                    self._cells.append(cells)
+        self._pause: Callable[[Sequence[Target], float], None] | None = None
+        self._kept: deque[Kept] = deque()
+        self._kept_items = self._kept_bytes = self._kept_longest = 0
+        self._ahead, self._rest_s = AHEAD_AT_FIRST, LEAST_S
+        self._capacity = 0
+
+    def may_keep(self, pause: Callable[[Sequence[Target], float], None]) -> None:
+        if len(self._cells) == len(self._targets) and not self._hands_over:
+            self._pause = pause
+            self._capacity = min([target.look() for target in self._targets])
 
     def is_awaited(self) -> bool:
         for target in self._targets:  # noqa: SIM110 - a generator costs more than the look
@@ -51,27 +99,138 @@ class Dealing(Express):
     def hold(self) -> int:
         return min(super().hold(), max(1, self.batch_items - len(self.run.payloads)))
 
+    def waits(self) -> bool:
+        return bool(self.run.payloads or self._kept)
+
+    def kept_for_s(self) -> float:
+        return self._rest_s if self._kept else 0.0
+
     def flush(self) -> None:
         count = len(self.run.payloads)
+        self._size_ahead()
         if count:
-            self.target = target = self._roomiest(count)
-            super().flush()
-            target.credit -= count
+            target = None if self._kept else self._least_busy(count)
+            if target is None:
+                self._keep()
+            else:
+                self._send_on(count, target)
             self._size_frames()
+        if self._kept and (self._now() >= self._dealt_at + self._rest_s or self.is_awaited()):
+            self._deal()
+
+    def flush_all(self) -> None:
+        if self._kept:
+            self._deal(all_of_it=True)
+        count = len(self.run.payloads)
+        if count:
+            self._send_on(count, self._roomiest(count))
+
+    def wind_up(self) -> None:
+        self.flush()
+        while self._kept and any(target.channels for target in self._targets):
+            self._rest()
+        self._deal(all_of_it=True)
+
+    # -- one frame
+
+    def _send_on(self, count: int, target: Target) -> None:
+        """Send what waits in the run."""
+        self.target = target
+        super().flush()
+        target.credit -= count
+
+    def _keep(self) -> None:
+        """Keep back what waits in the run; what takes much memory leaves at once."""
+        born = self.born
+        meta, payloads, pile, plain = self.run.cut()
+        packet = pile.packet() if pile is not None else self._encode(payloads, plain)
+        self._kept.append(Kept(meta, packet, born))
+        self._kept_items += packet.items
+        self._kept_bytes += len(packet.pickled)
+        self._kept_longest = max(self._kept_longest, packet.items)
+        if packet.shared_bytes or packet.copied_bytes or self._kept_bytes > KEPT_BYTES:
+            self._deal(all_of_it=True)
+        elif not self.woken[0]:
+            self.wake()
+
+    def _deal(self, *, all_of_it: bool = False) -> None:
+        """Send what was kept back, oldest first, as far as a replica has little to do.
+
+        Args:
+            all_of_it: However much they have to do.
+        """
+        self._look_at_all()
+        self._dealt_at = self._now()
+        self._rest_s = rest_s(self._rest_s, late=self.is_awaited())
+        while self._kept:
+            kept = self._kept[0]
+            count = kept.packet.items
+            target = self._roomiest(count) if all_of_it else self._least_busy(count)
+            if target is None:
+                return
+            self._kept.popleft()
+            self._kept_items -= count
+            self._kept_bytes -= len(kept.packet.pickled)
+            self._send_kept(kept, target)
+        self._kept_longest = 0
+
+    def _send_kept(self, kept: Kept, target: Target) -> None:
+        count, self.target = kept.packet.items, target
+        target.cost = 0
+        target.credit -= count
+        self.frames += 1
+        self._emitted[self._cell] += count
+        if not target.channels:
+            target.count(count)
+        elif target.send_run(kept.meta, kept.packet, count, born=kept.born):
+            self._reader_left()
+
+    # -- which replica
 
     def _wanted(self) -> Sequence[Target]:
         return self._open()
 
+    def _wait(self) -> None:
+        if self._kept:
+            self._rest()
+        else:
+            super()._wait()
+
+    def _rest(self) -> None:
+        """Give the replicas a moment, and deal again."""
+        assert self._pause is not None
+        self._pause(self._open(), self._rest_s)
+        self._reader_left()
+        self._size_ahead()
+        self._deal()
+
     def _look(self) -> int:
-        """How many items have room now, in one of the targets: it alone could take them all."""
+        """How many items have room now.
+
+        They fit in one of the targets; of what may be kept back, all of it fits in some of them.
+        """
         run = self.run
-        waiting, best = len(run.payloads), self._best()
-        free = max(0, min(best.credit, self._most) - waiting)
+        if self._kept and run.shared_bytes:
+            self._deal(all_of_it=True)
+        free = self._free()
         if not free or run.shared_bytes:
             self._look_at_all()
-            free = max(0, min(self._best().credit, self._most) - waiting)
-        self._until = run.first + waiting + free
+            free = self._free()
+        self._until = run.first + len(run.payloads) + free
         return free
+
+    def _free(self) -> int:
+        """How many items have room, as far as we know."""
+        waiting = len(self.run.payloads)
+        if self._kept or self._is_slow():
+            targets = self._open()
+            # Frames of up to so many items fit as long as there is more room than this, however it
+            # is spread over the targets.
+            spare = (max(self.batch_items, self._kept_longest) - 1) * len(targets)
+            known = sum([max(0, each.credit) for each in targets]) - self._kept_items - spare
+        else:
+            known = self._best().credit
+        return max(0, min(known, self._most) - waiting)
 
     def _open(self) -> Sequence[Target]:
         """Those that still have a reader; if none has, the first, where things go to be counted."""
@@ -87,6 +246,14 @@ class Dealing(Express):
             best = self._best()
         return best
 
+    def _least_busy(self, count: int) -> Target | None:
+        """The target that has the least to do; ``None``: all have enough, or no room."""
+        if not self._is_slow():
+            return self._roomiest(count)
+        best = self._best()
+        little = self._capacity - best.credit < self._ahead
+        return best if little and best.credit >= count else None
+
     def _best(self) -> Target:
         self._turn = first = self._turn + 1
         targets = self._open()
@@ -98,16 +265,40 @@ class Dealing(Express):
         for target in self._targets:
             target.look(nbytes)
 
+    # -- how fast they are
+
+    def _is_slow(self) -> bool:
+        """Whether an edge may hold much more than what is to be dealt ahead."""
+        return self._pause is not None and 2 * self._ahead < self._capacity
+
     def _size_frames(self) -> None:
         """See from time to time how fast the readers are."""
         now = self._now()
         elapsed_s = now - self._looked_at
         if elapsed_s < LOOK_S:
             return
-        taken = sum([words[cell] for words, cell in self._cells])
+        taken = self._items_taken()
         rate = (taken - self._taken_before) / elapsed_s / len(self._cells)
         self._looked_at, self._taken_before = now, taken
         self.batch_items = frame_items(rate, before=self.batch_items, most=self._most)
+
+    def _size_ahead(self) -> None:
+        """The same, for how much they are dealt ahead: over a longer time."""
+        if self._pause is None:
+            return
+        now, taken = self._now(), self._items_taken()
+        elapsed_s, each = now - self._ahead_at, (taken - self._ahead_taken) / len(self._cells)
+        awaited = self.is_awaited()
+        if elapsed_s < LOOK_AHEAD_S and each < (2 if awaited else GROWTH * self._ahead):
+            return
+        self._ahead_at, self._ahead_taken = now, taken
+        ahead = items_ahead(each / max(elapsed_s, 1e-9), before=self._ahead)
+        # Who had nothing to do could not be any faster.
+        self._ahead = max(self._ahead, ahead) if awaited else ahead
+
+    def _items_taken(self) -> int:
+        """Items that the readers have taken, in all."""
+        return sum([words[taken] for words, _, taken in self._cells])
 
 
 def _credit(target: Target) -> int:
@@ -123,3 +314,23 @@ def frame_items(rate: float, *, before: int, most: int) -> int:
         most: Never more.
     """
     return max(1, min(most, GROWTH * before, int(rate * SHARE_S)))
+
+
+def items_ahead(rate: float, *, before: int) -> int:
+    """How many items beside those in hand a replica is dealt.
+
+    Args:
+        rate: Items that one reader takes in a second.
+        before: How many they were; see ``frame_items``.
+    """
+    return max(1, min(GROWTH * before, int(rate * AHEAD_S)))
+
+
+def rest_s(before_s: float, *, late: bool) -> float:
+    """How long to rest before the replicas are looked at again, in seconds.
+
+    Args:
+        before_s: How long it was.
+        late: One of them had nothing to do by then, but what is in its hand.
+    """
+    return max(LEAST_S, before_s / 2) if late else min(REST_S, before_s * 1.5)

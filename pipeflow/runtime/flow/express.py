@@ -301,6 +301,25 @@ class Express:
         """An item gave nothing; as ``list_ordinals``."""
         return self.list_ordinals()
 
+    def may_keep(self, pause: Callable[[Sequence[Target], float], None]) -> None:
+        """There is a second thread, which sends later what is better kept back for a while.
+
+        Args:
+            pause: Waits so many seconds, in vain, on behalf of these targets. Called with the lock.
+        """
+
+    def kept_for_s(self) -> float:
+        """When to flush again what was kept back, in seconds; 0: nothing was."""
+        return 0.0
+
+    def flush_all(self) -> None:
+        """Send what is there, and what was kept back."""
+        self.flush()
+
+    def wind_up(self) -> None:
+        """Send what is there, and what was kept back when its time has come; waits for that."""
+        self.flush()
+
     def flush(self) -> None:
         """Send what is there.
 
@@ -374,8 +393,12 @@ class Express:
             if run.waiting >= self.batch_items:
                 self.flush()
             elif self._look() <= 0:
-                self._wait_for_room(self._wanted())
+                self._wait()
         self._began += self._now() - came  # that says nothing of how quickly items come
+
+    def _wait(self) -> None:
+        """Wait for room; there may be none then."""
+        self._wait_for_room(self._wanted())
 
     def is_awaited(self) -> bool:
         """Whether a reader has nothing left to do."""

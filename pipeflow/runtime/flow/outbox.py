@@ -73,7 +73,7 @@ class Outbox:
             self._outlets,
             encoder=encoder,
             wait_for_room=wait_for_room,
-            flush=self._flush,
+            flush=self._flush_all,
             wake=self._wake_once,
             batch_items=batch_items,
             now=now,
@@ -121,6 +121,10 @@ class Outbox:
         """
         port = self._ports.get(port_name) if len(self._ports) == 1 else None
         return None if port is None or not port.keeps(lane, unit) else port.keeping
+
+    def may_keep(self, pause: Callable[[Sequence[Target], float], None]) -> None:
+        """There is a second thread; see ``Express.may_keep``."""
+        self._ways.may_keep(pause)
 
     def needs_ends(self) -> bool:
         """Whether anybody is told where kept units end."""
@@ -295,7 +299,7 @@ class Outbox:
                 then than to get in the way.
 
         Returns:
-            Whether nothing is left to come back for.
+            Whether nothing is left to come back for; see ``kept_for_s``.
         """
         with self.lock:
             sent = self._sent_so_far()
@@ -304,7 +308,13 @@ class Outbox:
                 return False
             self._note_woken(woken=False)
             self._flush()
-            return True
+            keeps = self._ways.kept_for_s() > 0
+            self._note_woken(woken=keeps)  # who comes back for that need not be called
+            return not keeps
+
+    def kept_for_s(self) -> float:
+        """When to flush again what was kept back, in seconds; 0: nothing was."""
+        return self._ways.kept_for_s()
 
     def refuse(self, error: PipeflowError) -> None:
         """The second thread could not send: whoever sends next, or ends, raises what it met."""
@@ -316,7 +326,7 @@ class Outbox:
     def barrier(self, checkpoint: int) -> None:
         """Forward a barrier behind all that came before it."""
         with self.lock:
-            self._flush()
+            self._flush_all()
             self._outlets.barrier(checkpoint.to_bytes(8, "little"))
 
     def end_letters(self) -> None:
@@ -325,7 +335,7 @@ class Outbox:
         if port is None:
             return
         with self.lock:
-            self._flush(quiet=True)
+            self._flush_all(quiet=True)
             for spread in port.spreads:
                 for target in spread.targets:
                     end_target(target)
@@ -340,6 +350,7 @@ class Outbox:
             if self._refused is not None and not isinstance(self._refused, ReadersGone):
                 raise self._refused
             self._flush(quiet=True)
+            self._finish()
             self._outlets.end()
 
     def close(self) -> None:
@@ -386,7 +397,7 @@ class Outbox:
     def _wait_for_express(self, targets: Sequence[Target]) -> None:
         if self._refused is not None:
             raise self._refused
-        self._flush()
+        self._flush_all()
         if all(target.look() <= 0 for target in targets):
             self._wait_for_room(targets)
         self._outlets.raise_if_unread()
@@ -458,7 +469,22 @@ class Outbox:
         return self._placing.flushed_at, self._ways.frames()
 
     def _flush(self, *, quiet: bool = False) -> None:
-        ways: list[Callable[[], None]] = [one.flush for one in self._ways.waiting()]
+        """Send all that waits, but for what is better kept back for a while."""
+        self._flush_ways([one.flush for one in self._ways.waiting()], quiet=quiet)
+
+    def _flush_all(self, *, quiet: bool = False) -> None:
+        """Send all that waits: who waits with the lock may wait for what comes of it."""
+        self._flush_ways([one.flush_all for one in self._ways.waiting()], quiet=quiet)
+
+    def _finish(self) -> None:
+        """Nothing more comes: send what is kept back when its time has come."""
+        for way in self._ways.waiting():
+            try:
+                way.wind_up()
+            except ReadersGone:
+                pass  # nobody needs it
+
+    def _flush_ways(self, ways: list[Callable[[], None]], *, quiet: bool) -> None:
         send_batch = self._placing.send
         ways += [partial(send_batch, one) for one in self._outlets.targets if one.batch]
         gone: ReadersGone | None = None
@@ -481,7 +507,7 @@ class Outbox:
         """
         mine = target.sending
         ways: list[tuple[int, Callable[[], None]]] = [
-            (one.born, one.flush) for one in self._ways.waiting() if one.target.sending < 0
+            (one.born, one.flush_all) for one in self._ways.waiting() if one.target.sending < 0
         ]
         ways += [
             (other.batch.born, partial(self._placing.send, other))

@@ -90,14 +90,21 @@ class Linger:
             Whether to go on.
         """
         for delay_s in PATIENCE_S:
-            try:
-                # Nobody calls again before it was flushed: this can only be the end.
-                return self._calls.get(timeout=delay_s)
-            except Empty:
-                if self._outbox.flush_old(patient=True):
-                    return True
-        self._outbox.flush_old()
+            if self._is_over(delay_s):
+                return False
+            if self._outbox.flush_old(patient=True):
+                return True
+        while not self._outbox.flush_old():
+            if self._is_over(self._outbox.kept_for_s()):
+                return False
         return True
+
+    def _is_over(self, delay_s: float) -> bool:
+        """Wait so long at most; whether it is over."""
+        try:
+            return not self._calls.get(timeout=delay_s)
+        except Empty:
+            return False
 
 
 def _nobody() -> None:

@@ -121,6 +121,15 @@ class Ways:
         """How many were sent."""
         return sum(express.frames for express in self.all)
 
+    def may_keep(self, pause: Callable[[Sequence[Target], float], None]) -> None:
+        """See ``Express.may_keep``."""
+        for express in self.all:
+            express.may_keep(pause)
+
+    def kept_for_s(self) -> float:
+        """When to flush again what was kept back on any of them, in seconds; 0: nothing was."""
+        return min([rest_s for way in self.all if (rest_s := way.kept_for_s())], default=0.0)
+
     def waiting(self) -> list[Express]:
         """Those on which something waits."""
         return [express for express in self.all if express.waits()]

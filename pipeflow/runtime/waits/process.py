@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import select
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Final
 
@@ -221,7 +221,24 @@ class ProcessWaits:
             return
         self._row[BUSY_NS] += self.shown.enter(State.WAITING_OUT, full[0].edge + 1)
         senders = [channel.sender for channel in full]
-        gone = await_room(senders, self._bell, poll=self._polls.for_room(senders))
+        self._end_wait(targets, await_room(senders, self._bell, poll=self._polls.for_room(senders)))
+
+    def for_moment(self, targets: Sequence[Target], seconds: float) -> None:
+        """Wait so long, or until one of their readers has closed or the bell is rung.
+
+        It is for room: one of the targets will be given more then.
+        """
+        channels = [channel for target in targets for channel in target.channels]
+        self.before_room()
+        edge = channels[0].edge + 1 if channels else 0
+        self._row[BUSY_NS] += self.shown.enter(State.WAITING_OUT, edge)
+        poll = self._polls.for_room([channel.sender for channel in channels])
+        ready = {fd for fd, _ in poll.poll(seconds * 1000)}
+        self._bell.clear()
+        self._end_wait(targets, ready - {self._bell.fileno()})
+
+    def _end_wait(self, targets: Sequence[Target], gone: Collection[int]) -> None:
+        """A wait for room is over, and these ends have lost their readers."""
         self._pool.tidy()
         if gone:
             for target in targets:
