@@ -7,7 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeflow.runtime.board import WORKER_WORDS, Words
-from pipeflow.runtime.flow.dealing import LOOK_S, Dealing, frame_items
+from pipeflow.runtime.flow.dealing import (
+    AHEAD_AT_FIRST,
+    AHEAD_S,
+    KEPT_BYTES,
+    LEAST_S,
+    LOOK_S,
+    REST_S,
+    Dealing,
+    frame_items,
+    items_ahead,
+    rest_s,
+)
 from pipeflow.runtime.flow.joins import Calls, Origin
 from pipeflow.runtime.flow.targets import OutChannel, Target
 from pipeflow.runtime.flow.units import Part, parts_of
@@ -48,6 +59,10 @@ class Replica(PlainAsPackets):
     def take(self, items: int) -> None:
         self.words[TAKEN] += items
 
+    def has(self) -> int:
+        """Items that it was dealt and has not taken."""
+        return self.words[SENT] - self.words[TAKEN]
+
     def units(self) -> list[range]:
         return [range(part.unit, part.unit + part.span) for frame in self.frames for part in frame]
 
@@ -66,6 +81,7 @@ class Deal:
         ]
         self.now_s = 0.0
         self.waited_for: list[Sequence[Target]] = []
+        self.rests = 0
         self._on_wait = on_wait
         self.way = Dealing(
             self.targets,
@@ -83,9 +99,28 @@ class Deal:
         self.way.flush()
         self._on_wait(targets)
 
-    def give(self, first: int, count: int) -> None:
+    def keep_back(self, on_rest: Callable[[], None] = lambda: None) -> None:
+        """From now on there is a second thread."""
+
+        def pause(_targets: Sequence[Target], seconds: float) -> None:
+            self.rests += 1
+            self.now_s += seconds
+            on_rest()
+
+        self.way.may_keep(pause)
+
+    def later(self, seconds: float) -> None:
+        """Time passes, and then the second thread comes."""
+        self.now_s += seconds
+        self.way.flush()
+
+    def dealt(self) -> list[int]:
+        """How many items each replica was dealt in all."""
+        return [sum(map(len, replica.units())) for replica in self.replicas]
+
+    def give(self, first: int, count: int, *, item: Callable[[int], object] = int) -> None:
         """Some items from a source, as fast as there is room."""
-        items = iter(range(first, first + count))
+        items = iter([item(number) for number in range(first, first + count)])
         done = 0
         while done < count:
             most = min(self.way.room((0,), done), count - done)
@@ -206,3 +241,183 @@ def test_results_that_are_there_together_are_dealt_like_all_others() -> None:
     assert [replica.units() for replica in deal.replicas] == [
         [range(unit, unit + 1) for unit in units] for units in ((0, 2, 4), (1, 3, 5))
     ]
+
+
+def test_slow_replicas_are_dealt_little_ahead_and_the_rest_is_kept_back() -> None:
+    deal = Deal(64, 64)
+    deal.keep_back()
+
+    deal.give(0, 40)
+    deal.later(1.0)
+
+    assert deal.dealt() == [AHEAD_AT_FIRST, AHEAD_AT_FIRST]
+    assert deal.way.waits()
+    assert LEAST_S <= deal.way.kept_for_s() <= REST_S
+
+
+def test_an_edge_holds_as_much_as_if_nothing_were_kept_back() -> None:
+    deal = Deal(64, 64)
+    deal.keep_back()
+
+    deal.give(0, 128)
+
+    assert not deal.waited_for
+    assert not deal.rests
+    assert deal.way.room((0,), 128) == 0
+
+
+def test_what_is_kept_back_goes_to_whoever_is_done_first() -> None:
+    deal = Deal(64, 64)
+    deal.keep_back()
+    quick, stuck = deal.replicas
+
+    deal.give(0, 40)
+    for _ in range(100):
+        quick.take(min(1, quick.has()))
+        deal.later(0.05)
+
+    assert deal.dealt() == [40 - AHEAD_AT_FIRST, AHEAD_AT_FIRST]
+    assert not deal.way.waits()
+    assert stuck.has() == AHEAD_AT_FIRST
+
+
+def test_who_waits_for_other_things_keeps_nothing_back() -> None:
+    deal = Deal(16, 64)
+    deal.keep_back()
+
+    deal.give(0, 60)
+    deal.way.flush_all()
+
+    assert sum(deal.dealt()) == 60
+    assert all(replica.has() <= replica.capacity for replica in deal.replicas)
+
+
+def test_at_the_end_the_last_items_are_dealt_as_the_replicas_take_them() -> None:
+    deal = Deal(64, 64)
+    most = list[int]()
+
+    def take() -> None:
+        most.append(max(replica.has() for replica in deal.replicas))
+        for replica in deal.replicas:
+            replica.take(min(1, replica.has()))
+
+    deal.keep_back(take)
+    deal.give(0, 30)
+
+    deal.way.wind_up()
+
+    assert sum(deal.dealt()) == 30
+    assert not deal.way.waits()
+    assert max(most) < 10
+
+
+def test_a_full_edge_waits_a_moment_and_deals_again() -> None:
+    def take(*_: object) -> None:
+        for replica in deal.replicas:
+            replica.take(min(1, replica.has()))
+
+    deal = Deal(8, 8, on_wait=take)
+    deal.keep_back(take)
+
+    deal.give(0, 40)
+
+    assert deal.rests
+    assert sum(deal.dealt()) >= 40 - 16
+
+
+def test_what_takes_much_memory_is_not_kept_back() -> None:
+    deal = Deal(64, 64)
+    deal.keep_back()
+
+    deal.give(0, 8, item=lambda _: bytes(KEPT_BYTES // 4))
+
+    assert sum(deal.dealt()) > 4
+
+
+def test_a_stuck_replica_does_not_hold_up_a_quick_one() -> None:
+    def take(*_: object) -> None:
+        quick.take(quick.has())
+
+    deal = Deal(16, 16, on_wait=take)
+    deal.keep_back(take)
+    quick, stuck = deal.replicas
+
+    deal.give(0, 1000)
+    deal.way.wind_up()
+
+    assert sum(map(len, stuck.units())) <= 2 * AHEAD_AT_FIRST
+    assert deal.rests < 1000 / 4
+
+
+def test_quick_replicas_are_dealt_all_there_is() -> None:
+    deal = Deal(64, 64)
+    deal.keep_back()
+    given = 0
+
+    for _ in range(100):
+        deal.give(given, 8)
+        given += 8
+        deal.later(0.001)
+        for replica in deal.replicas:
+            replica.take(replica.has())
+    deal.give(given, 60)
+    deal.way.flush()
+
+    assert not deal.way.waits()
+
+
+@given(
+    steps=st.lists(
+        st.one_of(
+            st.tuples(st.just("give"), st.integers(1, 30)),
+            st.tuples(st.sampled_from(["take 0", "take 1", "take 2"]), st.integers(1, 20)),
+            st.tuples(st.sampled_from(["later", "all"]), st.integers(0, 100)),
+        ),
+        max_size=40,
+    ),
+    capacities=st.lists(st.integers(1, 40), min_size=3, max_size=3),
+)
+def test_whatever_is_kept_back_each_item_is_dealt_once_and_in_order(
+    steps: list[tuple[str, int]], capacities: list[int]
+) -> None:
+    def take_some(*_: object) -> None:
+        for replica in deal.replicas:
+            replica.take(min(1, replica.has()))
+
+    deal = Deal(*capacities, on_wait=take_some)
+    deal.keep_back(take_some)
+    given = 0
+    for step, count in steps:
+        match step:
+            case "give":
+                deal.give(given, count)
+                given += count
+            case "later":
+                deal.later(count / 1000)
+            case "all":
+                deal.way.flush_all()
+            case _:
+                replica = deal.replicas[int(step[-1])]
+                replica.take(min(count, replica.has()))
+        assert all(replica.has() <= replica.capacity for replica in deal.replicas)
+    deal.way.wind_up()
+
+    units = [[unit for run in replica.units() for unit in run] for replica in deal.replicas]
+    assert all(each == sorted(each) for each in units)
+    assert sorted(unit for each in units for unit in each) == list(range(given))
+
+
+@given(rate=st.floats(0, 1e9), before=st.integers(1, 10_000))
+def test_a_replica_is_dealt_the_work_of_some_moments_ahead_and_at_least_one_item(
+    rate: float, before: int
+) -> None:
+    items = items_ahead(rate, before=before)
+
+    assert 1 <= items <= 4 * before
+    assert items == 1 or items <= rate * AHEAD_S
+
+
+@given(before_s=st.floats(LEAST_S, REST_S))
+def test_the_replicas_are_looked_at_sooner_if_the_last_look_was_late(before_s: float) -> None:
+    assert LEAST_S <= rest_s(before_s, late=True) <= before_s
+    assert before_s <= rest_s(before_s, late=False) <= REST_S

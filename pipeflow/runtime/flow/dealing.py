@@ -32,7 +32,7 @@ SHARE_S: Final = 0.01
 #: How fast the readers are is looked at again after so many seconds.
 LOOK_S: Final = 0.001
 #: The work of so many seconds is dealt ahead, and at least one item beside that in hand.
-AHEAD_S: Final = 0.1
+AHEAD_S: Final = 0.06
 #: How far ahead to deal is looked at again after so many seconds.
 LOOK_AHEAD_S: Final = 0.05
 #: Seconds between two looks at the replicas while frames are kept back: at most, and at least.
@@ -40,6 +40,8 @@ REST_S: Final = 0.02
 LEAST_S: Final = 0.001
 #: So many items are dealt ahead before anything is known of the replicas.
 AHEAD_AT_FIRST: Final = 2
+#: What one edge may hold are so many frames at least, while some are kept back.
+PARTS: Final = 8
 #: Pickled bytes that may be kept back: about what a pipe takes.
 KEPT_BYTES: Final = 1 << 20
 
@@ -58,6 +60,36 @@ class Kept(NamedTuple):
     born: int
 
 
+class Pace:
+    """How far ahead one replica is dealt.
+
+    Args:
+        cells: The words of its channel, and those that count credits sent and taken.
+        now: Seconds.
+
+    Attributes:
+        ahead: How many items beside those in hand.
+    """
+
+    __slots__ = ("_at", "_before", "_sent", "_taken", "_words", "ahead")
+
+    def __init__(self, cells: tuple[Words, int, int], now: float) -> None:
+        self._words, self._sent, self._taken = cells
+        self._at, self._before, self.ahead = now, 0, AHEAD_AT_FIRST
+
+    def look(self, now: float) -> None:
+        """See how fast it is, if that can be told by now."""
+        words = self._words
+        taken = words[self._taken]
+        idle, items, elapsed_s = taken >= words[self._sent], taken - self._before, now - self._at
+        if elapsed_s < LOOK_AHEAD_S and items < (2 if idle else GROWTH * self.ahead):
+            return
+        self._at, self._before = now, taken
+        ahead = items_ahead(items / max(elapsed_s, 1e-9), before=self.ahead)
+        # Who had nothing to do could not be any faster.
+        self.ahead = max(self.ahead, ahead) if idle else ahead
+
+
 class Dealing(Express):
     """The express way to several targets; see ``Express`` for the arguments.
 
@@ -71,8 +103,8 @@ class Dealing(Express):
         self._most = batch_items
         self._enough = sys.maxsize  # which of them has room is looked at each time
         self._turn = self._looks = 0
-        self._looked_at = self._ahead_at = self._dealt_at = self._now()
-        self._taken_before = self._ahead_taken = 0
+        self._looked_at = self._paced_at = self._dealt_at = self._now()
+        self._taken_before = 0
         self._cells: list[tuple[Words, int, int]] = []
         for target in targets:
             for channel in target.channels:
@@ -82,13 +114,16 @@ class Dealing(Express):
         self._pause: Callable[[Sequence[Target], float], None] | None = None
         self._kept: deque[Kept] = deque()
         self._kept_items = self._kept_bytes = self._kept_longest = 0
-        self._ahead, self._rest_s = AHEAD_AT_FIRST, LEAST_S
-        self._capacity = 0
+        self._paces: list[Pace] = []
+        self._capacity, self._rest_s = 0, LEAST_S
+        self._is_slow = False  # an edge may hold much more than what a replica is dealt ahead
 
     def may_keep(self, pause: Callable[[Sequence[Target], float], None]) -> None:
         if len(self._cells) == len(self._targets) and not self._hands_over:
-            self._pause = pause
+            self._pause, now = pause, self._now()
             self._capacity = min([target.look() for target in self._targets])
+            self._paces = [Pace(cells, now) for cells in self._cells]
+            self._is_slow = self._capacity > 2 * AHEAD_AT_FIRST
 
     def is_awaited(self) -> bool:
         for target in self._targets:  # noqa: SIM110 - a generator costs more than the look
@@ -191,7 +226,8 @@ class Dealing(Express):
         return self._open()
 
     def _wait(self) -> None:
-        if self._kept:
+        if self._kept or self._is_slow:
+            self.flush()
             self._rest()
         else:
             super()._wait()
@@ -222,7 +258,7 @@ class Dealing(Express):
     def _free(self) -> int:
         """How many items have room, as far as we know."""
         waiting = len(self.run.payloads)
-        if self._kept or self._is_slow():
+        if self._kept or self._is_slow:
             targets = self._open()
             # Frames of up to so many items fit as long as there is more room than this, however it
             # is spread over the targets.
@@ -248,11 +284,15 @@ class Dealing(Express):
 
     def _least_busy(self, count: int) -> Target | None:
         """The target that has the least to do; ``None``: all have enough, or no room."""
-        if not self._is_slow():
+        if not self._is_slow:
             return self._roomiest(count)
-        best = self._best()
-        little = self._capacity - best.credit < self._ahead
-        return best if little and best.credit >= count else None
+        least, least_busy = 1.0, None
+        for target, pace in zip(self._targets, self._paces, strict=True):
+            ahead = pace.ahead if 2 * pace.ahead < self._capacity else self._capacity
+            busy = (self._capacity - target.credit) / ahead
+            if busy < least and target.credit >= count and target.channels:
+                least, least_busy = busy, target
+        return least_busy or (None if self._wanted()[0].channels else self._targets[0])
 
     def _best(self) -> Target:
         self._turn = first = self._turn + 1
@@ -267,10 +307,6 @@ class Dealing(Express):
 
     # -- how fast they are
 
-    def _is_slow(self) -> bool:
-        """Whether an edge may hold much more than what is to be dealt ahead."""
-        return self._pause is not None and 2 * self._ahead < self._capacity
-
     def _size_frames(self) -> None:
         """See from time to time how fast the readers are."""
         now = self._now()
@@ -280,21 +316,22 @@ class Dealing(Express):
         taken = self._items_taken()
         rate = (taken - self._taken_before) / elapsed_s / len(self._cells)
         self._looked_at, self._taken_before = now, taken
-        self.batch_items = frame_items(rate, before=self.batch_items, most=self._most)
+        self.batch_items = frame_items(rate, before=self.batch_items, most=self._longest())
 
     def _size_ahead(self) -> None:
-        """The same, for how much they are dealt ahead: over a longer time."""
-        if self._pause is None:
+        """The same, for how far ahead they are dealt."""
+        now = self._now()
+        if now < self._paced_at + LEAST_S:
             return
-        now, taken = self._now(), self._items_taken()
-        elapsed_s, each = now - self._ahead_at, (taken - self._ahead_taken) / len(self._cells)
-        awaited = self.is_awaited()
-        if elapsed_s < LOOK_AHEAD_S and each < (2 if awaited else GROWTH * self._ahead):
-            return
-        self._ahead_at, self._ahead_taken = now, taken
-        ahead = items_ahead(each / max(elapsed_s, 1e-9), before=self._ahead)
-        # Who had nothing to do could not be any faster.
-        self._ahead = max(self._ahead, ahead) if awaited else ahead
+        self._paced_at = now
+        for pace in self._paces:
+            pace.look(now)
+        self._is_slow = any(2 * pace.ahead < self._capacity for pace in self._paces)
+        self.batch_items = min(self.batch_items, self._longest())
+
+    def _longest(self) -> int:
+        """How many items a frame may hold at most: of those that are kept back several must fit."""
+        return max(1, min(self._most, self._capacity // PARTS)) if self._is_slow else self._most
 
     def _items_taken(self) -> int:
         """Items that the readers have taken, in all."""
