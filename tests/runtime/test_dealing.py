@@ -7,18 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeflow.runtime.board import WORKER_WORDS, Words
-from pipeflow.runtime.flow.dealing import (
+from pipeflow.runtime.flow.ahead import (
     AHEAD_AT_FIRST,
     AHEAD_S,
-    KEPT_BYTES,
     LEAST_S,
-    LOOK_S,
     REST_S,
-    Dealing,
-    frame_items,
     items_ahead,
     rest_s,
 )
+from pipeflow.runtime.flow.dealing import KEPT_BYTES, LOOK_S, Dealing, frame_items
 from pipeflow.runtime.flow.joins import Calls, Origin
 from pipeflow.runtime.flow.targets import OutChannel, Target
 from pipeflow.runtime.flow.units import Part, parts_of

@@ -350,7 +350,7 @@ class Outbox:
             if self._refused is not None and not isinstance(self._refused, ReadersGone):
                 raise self._refused
             self._flush(quiet=True)
-            self._finish()
+            self._ways.wind_up()
             self._outlets.end()
 
     def close(self) -> None:
@@ -475,14 +475,6 @@ class Outbox:
     def _flush_all(self, *, quiet: bool = False) -> None:
         """Send all that waits: who waits with the lock may wait for what comes of it."""
         self._flush_ways([one.flush_all for one in self._ways.waiting()], quiet=quiet)
-
-    def _finish(self) -> None:
-        """Nothing more comes: send what is kept back when its time has come."""
-        for way in self._ways.waiting():
-            try:
-                way.wind_up()
-            except ReadersGone:
-                pass  # nobody needs it
 
     def _flush_ways(self, ways: list[Callable[[], None]], *, quiet: bool) -> None:
         send_batch = self._placing.send

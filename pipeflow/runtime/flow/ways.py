@@ -11,6 +11,7 @@ from pipeflow.runtime.board import Words
 from pipeflow.runtime.flow.express import Encoder, Express
 from pipeflow.runtime.flow.keeping import Keeping
 from pipeflow.runtime.flow.ports import OutPort
+from pipeflow.runtime.flow.refused import ReadersGone
 from pipeflow.runtime.flow.targets import Target
 
 if TYPE_CHECKING:
@@ -129,6 +130,14 @@ class Ways:
     def kept_for_s(self) -> float:
         """When to flush again what was kept back on any of them, in seconds; 0: nothing was."""
         return min([rest_s for way in self.all if (rest_s := way.kept_for_s())], default=0.0)
+
+    def wind_up(self) -> None:
+        """Nothing more comes: send what is kept back when its time has come; see ``Express``."""
+        for express in self.waiting():
+            try:
+                express.wind_up()
+            except ReadersGone:
+                pass  # nobody needs it
 
     def waiting(self) -> list[Express]:
         """Those on which something waits."""

@@ -1,0 +1,68 @@
+"""How far ahead replicas are dealt, each by its own pace, and how often one looks at them. Pure."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pipeflow.runtime.board import Words
+from pipeflow.runtime.flow.express import GROWTH
+
+#: The work of so many seconds is dealt ahead, and at least one item beside that in hand.
+AHEAD_S: Final = 0.06
+#: How far ahead to deal is looked at again after so many seconds.
+LOOK_AHEAD_S: Final = 0.05
+#: Seconds between two looks at the replicas while frames are kept back: at most, and at least.
+REST_S: Final = 0.02
+LEAST_S: Final = 0.001
+#: So many items are dealt ahead before anything is known of the replicas.
+AHEAD_AT_FIRST: Final = 2
+
+
+class Pace:
+    """How far ahead one replica is dealt.
+
+    Args:
+        cells: The words of its channel, and those that count credits sent and taken.
+        now: Seconds.
+
+    Attributes:
+        ahead: How many items beside those in hand.
+    """
+
+    __slots__ = ("_at", "_before", "_sent", "_taken", "_words", "ahead")
+
+    def __init__(self, cells: tuple[Words, int, int], now: float) -> None:
+        self._words, self._sent, self._taken = cells
+        self._at, self._before, self.ahead = now, 0, AHEAD_AT_FIRST
+
+    def look(self, now: float) -> None:
+        """See how fast it is, if that can be told by now."""
+        words = self._words
+        taken = words[self._taken]
+        idle, items, elapsed_s = taken >= words[self._sent], taken - self._before, now - self._at
+        if elapsed_s < LOOK_AHEAD_S and items < (2 if idle else GROWTH * self.ahead):
+            return
+        self._at, self._before = now, taken
+        ahead = items_ahead(items / max(elapsed_s, 1e-9), before=self.ahead)
+        # Who had nothing to do could not be any faster.
+        self.ahead = max(self.ahead, ahead) if idle else ahead
+
+
+def items_ahead(rate: float, *, before: int) -> int:
+    """How many items beside those in hand a replica is dealt.
+
+    Args:
+        rate: Items that one reader takes in a second.
+        before: How many they were; see ``frame_items``.
+    """
+    return max(1, min(GROWTH * before, int(rate * AHEAD_S)))
+
+
+def rest_s(before_s: float, *, late: bool) -> float:
+    """How long to rest before the replicas are looked at again, in seconds.
+
+    Args:
+        before_s: How long it was.
+        late: One of them had nothing to do by then, but what is in its hand.
+    """
+    return max(LEAST_S, before_s / 2) if late else min(REST_S, before_s * 1.5)
