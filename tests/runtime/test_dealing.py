@@ -68,7 +68,10 @@ class Deal:
     """A dealing way to some replicas, with a clock that stands still."""
 
     def __init__(
-        self, *capacities: int, on_wait: Callable[[Sequence[Target]], None] = lambda _: None
+        self,
+        *capacities: int,
+        on_wait: Callable[[Sequence[Target]], None] = lambda _: None,
+        onward: bool = False,
     ) -> None:
         self.replicas = [Replica(capacity) for capacity in capacities]
         self.rows: list[Words] = [memoryview(bytearray(64)).cast("Q") for _ in capacities]
@@ -88,6 +91,7 @@ class Deal:
             wait_for_room=self._wait,
             reader_left=lambda: None,
             batch_items=64,
+            onward=onward,
             now=lambda: self.now_s,
         )
 
@@ -250,6 +254,16 @@ def test_slow_replicas_are_dealt_little_ahead_and_the_rest_is_kept_back() -> Non
     assert deal.dealt() == [AHEAD_AT_FIRST, AHEAD_AT_FIRST]
     assert deal.way.waits()
     assert LEAST_S <= deal.way.kept_for_s() <= REST_S
+
+
+def test_items_that_go_on_from_replica_to_replica_are_dealt_evenly() -> None:
+    deal = Deal(64, 64, onward=True)
+    deal.keep_back()
+
+    deal.give(0, 40)
+    deal.way.flush()
+
+    assert deal.dealt() == [20, 20]
 
 
 def test_an_edge_holds_as_much_as_if_nothing_were_kept_back() -> None:

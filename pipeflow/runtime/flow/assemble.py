@@ -267,7 +267,13 @@ def make_outbox(
             else:
                 targets = [Target([out]) for out in outs]
                 spreads.append(
-                    Spread(edge.route, targets, _pick_key(plan, edge), recounted=edge.recounted)
+                    Spread(
+                        edge.route,
+                        targets,
+                        _pick_key(plan, edge),
+                        recounted=edge.recounted,
+                        onward=_goes_onward(plan, plan.stages[edge.target]),
+                    )
                 )
         if whole:
             spreads.insert(0, Spread(Route.SINGLE, [Target(whole)]))
@@ -281,6 +287,12 @@ def make_outbox(
         counters=(board.words, board.emitted(worker)),
         batch_items=batch_items,
     )
+
+
+def _goes_onward(plan: Plan, stage: StagePlan) -> bool:
+    """Whether what each replica of a stage gives goes on to one replica of the next."""
+    edges = [plan.edges[number] for numbers in stage.edges_out.values() for number in numbers]
+    return any(edge.route is Route.ALIGNED for edge in edges)
 
 
 def _drop_edge(

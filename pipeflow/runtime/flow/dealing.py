@@ -57,11 +57,15 @@ class Dealing(Express):
 
     Args:
         targets: At least one; each has one channel, with one reader.
+        onward: What each does with its items is not all: each goes on to a replica that gets no
+            other's, so how fast it takes them says little, and they are dealt evenly.
     """
 
-    def __init__(self, targets: Sequence[Target], *, batch_items: int, **settings: Any) -> None:
+    def __init__(
+        self, targets: Sequence[Target], *, batch_items: int, onward: bool = False, **settings: Any
+    ) -> None:
         super().__init__(targets[0], batch_items=1, **settings)
-        self._targets = targets
+        self._targets, self._onward = targets, onward
         self._most = batch_items
         self._enough = sys.maxsize  # which of them has room is looked at each time
         self._turn = self._looks = 0
@@ -81,7 +85,8 @@ class Dealing(Express):
         self._is_slow = False  # an edge may hold much more than what a replica is dealt ahead
 
     def may_keep(self, pause: Callable[[Sequence[Target], float], None]) -> None:
-        if len(self._cells) == len(self._targets) and not self._hands_over:
+        told = len(self._cells) == len(self._targets)
+        if told and not (self._hands_over or self._onward):
             self._pause, now = pause, self._now()
             self._capacity = min([target.look() for target in self._targets])
             self._paces = [Pace(cells, now) for cells in self._cells]

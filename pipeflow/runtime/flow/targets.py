@@ -210,8 +210,10 @@ class Spread:
         targets: One, or one for each reading replica.
         pick_key: Number of the replica for a payload, for ``Route.KEY``.
         recounted: Each replica hears of every item, of those for others too.
+        onward: What a replica gives goes on to one of the next stage that gets no other's.
 
     Attributes:
+        onward: See there.
         route: See there.
         targets: See there.
         pick_key: See there.
@@ -224,7 +226,9 @@ class Spread:
         pick_key: Callable[[Any], int] | None = None,
         *,
         recounted: bool = False,
+        onward: bool = False,
     ) -> None:
+        self.onward = onward
         self.route = route
         self.targets = targets
         self.pick_key = pick_key

@@ -69,7 +69,8 @@ class Ways:
         elif replicas:
             from pipeflow.runtime.flow.dealing import Dealing  # most stages have one reader
 
-            port.express = Dealing(replicas, **self._settings_of(port))
+            onward = port.spreads[0].onward
+            port.express = Dealing(replicas, onward=onward, **self._settings_of(port))
         if port.express is not None:
             port.express.wake = self._wake
             self.all.append(port.express)
