@@ -15,6 +15,7 @@ ISOLATION = "tests/executors/test_isolation.py"
 POLICIES = "tests/executors/test_policies.py"
 UNLOADABLE = "tests/executors/test_unloadable_items.py"
 STRETCH = "tests/runtime/test_stretch.py"
+DEALT = "tests/runtime/test_dealing.py"
 HOPS = "tests/runtime/test_hops.py"
 TRANSPORTS = "tests/transports/test_conformance.py"
 ARENA = "tests/transports/test_arena.py"
@@ -553,4 +554,57 @@ COMPILED = (
     ),
 )
 
-MUTATIONS = (*ITEMS, *COMPILED, *ARRAYS, *ENDS, *SECRETS)
+#: How items are spread over replicas.
+DEALING = (
+    Mutation(
+        "dealing: all is dealt at once, however slow the replicas are",
+        "runtime/flow/dealing.py",
+        "        if not self._is_slow:\n            return self._roomiest(count)\n",
+        "        if self._pause:\n            return self._roomiest(count)\n",
+        [DEALT],
+    ),
+    Mutation(
+        "dealing: what is kept back takes no room",
+        "runtime/flow/dealing.py",
+        "for each in targets]) - self._kept_items - spare",
+        "for each in targets]) - spare",
+        [DEALT],
+    ),
+    Mutation(
+        "dealing: the last items are never dealt",
+        "runtime/flow/outbox.py",
+        "            self._ways.wind_up()\n",
+        "",
+        ["tests/executors/test_even_replicas.py"],
+    ),
+    Mutation(
+        "dealing: nobody deals while the source takes its time",
+        "runtime/flow/threads.py",
+        "        while not self._outbox.flush_old():\n",
+        "        while not self._outbox.flush_old() and not PATIENCE_S:\n",
+        ["tests/runtime/test_linger.py"],
+    ),
+    Mutation(
+        "dealing: who has nothing to do is believed to be slow",
+        "runtime/flow/ahead.py",
+        "max(self.ahead, ahead) if idle else ahead",
+        "ahead",
+        [DEALT],
+    ),
+    Mutation(
+        "dealing: much memory is kept back",
+        "runtime/flow/dealing.py",
+        " or self._kept_bytes > KEPT_BYTES:",
+        ":",
+        [DEALT],
+    ),
+    Mutation(
+        "dealing: a replica that hands on is dealt by its own pace",
+        "runtime/flow/dealing.py",
+        "(self._hands_over or self._onward)",
+        "self._hands_over",
+        [DEALT],
+    ),
+)
+
+MUTATIONS = (*ITEMS, *DEALING, *COMPILED, *ARRAYS, *ENDS, *SECRETS)

@@ -12,6 +12,7 @@ from pipeflow.runtime.flow.ahead import (
     AHEAD_S,
     LEAST_S,
     REST_S,
+    Pace,
     items_ahead,
     rest_s,
 )
@@ -426,6 +427,23 @@ def test_a_replica_is_dealt_the_work_of_some_moments_ahead_and_at_least_one_item
 
     assert 1 <= items <= 4 * before
     assert items == 1 or items <= rate * AHEAD_S
+
+
+def test_a_replica_that_had_nothing_to_do_is_not_believed_to_be_slow() -> None:
+    words: Words = memoryview(bytearray(16)).cast("Q")
+    pace = Pace((words, SENT, TAKEN), 0.0)
+    words[SENT] = words[TAKEN] = 100
+    pace.look(0.001)
+    quick = pace.ahead
+
+    pace.look(10.0)
+    then = pace.ahead
+    words[SENT] += 1
+    pace.look(20.0)
+
+    assert quick > AHEAD_AT_FIRST
+    assert then == quick
+    assert pace.ahead == 1
 
 
 @given(before_s=st.floats(LEAST_S, REST_S))

@@ -60,6 +60,35 @@ def test_what_waits_is_sent_even_while_other_frames_are_sent_all_the_time() -> N
     linger.stop()
 
 
+class Keeping(Outbox):
+    """It keeps something back for a long time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left = 40
+
+    def kept_for_s(self) -> float:
+        return 0.0001
+
+    def flush_old(self, *, patient: bool = False) -> bool:
+        self.left -= 1
+        if self.left:
+            self.wake()  # it calls itself
+            return False
+        return super().flush_old(patient=patient)
+
+
+def test_who_keeps_something_back_is_asked_again_until_it_has_left() -> None:
+    outbox = Keeping()
+    linger = Linger(outbox)  # type: ignore[arg-type]  # only what it uses
+    linger.start()
+
+    outbox.wake()
+
+    assert outbox.flushed.wait(5)
+    linger.stop()
+
+
 def test_it_ends_at_once_whatever_it_is_doing() -> None:
     # A wake-up that it clears may be the one that tells it to end: this once hung workers.
     for _ in range(300):
