@@ -61,11 +61,11 @@ def test_what_waits_is_sent_even_while_other_frames_are_sent_all_the_time() -> N
 
 
 class Keeping(Outbox):
-    """It keeps something back for a long time."""
+    """It keeps something back for a long time, and may call the second thread meanwhile."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, calls: bool) -> None:
         super().__init__()
-        self.left = 40
+        self.left, self.calls = 40, calls
 
     def kept_for_s(self) -> float:
         return 0.0001
@@ -73,13 +73,15 @@ class Keeping(Outbox):
     def flush_old(self, *, patient: bool = False) -> bool:
         self.left -= 1
         if self.left:
-            self.wake()  # it calls itself
+            if self.calls:
+                self.wake()
             return False
         return super().flush_old(patient=patient)
 
 
-def test_who_keeps_something_back_is_asked_again_until_it_has_left() -> None:
-    outbox = Keeping()
+@pytest.mark.parametrize("calls", [True, False])
+def test_who_keeps_something_back_is_asked_again_until_it_has_left(calls: bool) -> None:
+    outbox = Keeping(calls=calls)
     linger = Linger(outbox)  # type: ignore[arg-type]  # only what it uses
     linger.start()
 
