@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -104,10 +104,11 @@ class Deal:
     def keep_back(self, on_rest: Callable[[], None] = lambda: None) -> None:
         """From now on there is a second thread."""
 
-        def pause(_targets: Sequence[Target], seconds: float) -> None:
-            self.rests += 1
-            self.now_s += seconds
-            on_rest()
+        def pause(_targets: Sequence[Target], rests: Iterator[float], /) -> None:
+            for seconds in rests:
+                self.rests += 1
+                self.now_s += seconds
+                on_rest()
 
         self.way.may_keep(pause)
 

@@ -18,12 +18,12 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from pipeflow.runtime.board import Words
 from pipeflow.runtime.flow.ahead import AHEAD_AT_FIRST, LEAST_S, Pace, rest_s
-from pipeflow.runtime.flow.express import GROWTH, Express
+from pipeflow.runtime.flow.express import GROWTH, Express, Pause
 from pipeflow.runtime.flow.targets import LOOK_AGAIN, Target
 from pipeflow.transports.base import Packet
 
@@ -77,14 +77,14 @@ class Dealing(Express):
                 cells = channel.sender.credit_cells()
                 if cells is not None:
                     self._cells.append(cells)
-        self._pause: Callable[[Sequence[Target], float], None] | None = None
+        self._pause: Pause | None = None
         self._kept: deque[Kept] = deque()
         self._kept_items = self._kept_bytes = self._kept_longest = 0
         self._paces: list[Pace] = []
         self._capacity, self._rest_s = 0, LEAST_S
         self._is_slow = False  # an edge may hold much more than what a replica is dealt ahead
 
-    def may_keep(self, pause: Callable[[Sequence[Target], float], None]) -> None:
+    def may_keep(self, pause: Pause) -> None:
         told = len(self._cells) == len(self._targets)
         if told and not (self._hands_over or self._onward):
             self._pause, now = pause, self._now()
@@ -200,12 +200,20 @@ class Dealing(Express):
             super()._wait()
 
     def _rest(self) -> None:
-        """Give the replicas a moment, and deal again."""
+        """Give the replicas time until one has taken something, and deal again."""
         assert self._pause is not None
-        self._pause(self._open(), self._rest_s)
+        self._pause(self._open(), self._rests())
         self._reader_left()
         self._size_ahead()
         self._deal()
+
+    def _rests(self) -> Iterator[float]:
+        """How long to rest before each look, until one of the replicas has room for more."""
+        nbytes = self.run.shared_bytes
+        yield self._rest_s
+        while all(each.credit == each.look(nbytes) for each in self._targets):
+            self._rest_s = rest_s(self._rest_s, late=False)
+            yield self._rest_s
 
     def _look(self) -> int:
         """How many items have room now.
