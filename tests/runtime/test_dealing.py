@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeflow.runtime.board import SENT as SENT_ITEMS
 from pipeflow.runtime.board import WORKER_WORDS, Words
 from pipeflow.runtime.flow.ahead import (
     AHEAD_AT_FIRST,
@@ -80,6 +81,7 @@ class Deal:
             Target([OutChannel(replica, 0, row)])  # type: ignore[arg-type]  # only what it uses
             for replica, row in zip(self.replicas, self.rows, strict=True)
         ]
+        self.emitted: Words = memoryview(bytearray(8)).cast("Q")
         self.now_s = 0.0
         self.waited_for: list[Sequence[Target]] = []
         self.rests = 0
@@ -87,7 +89,7 @@ class Deal:
         self.way = Dealing(
             self.targets,
             encoder=Encoder(),
-            counter=(memoryview(bytearray(8)).cast("Q"), 0),
+            counter=(self.emitted, 0),
             lock=threading.Lock(),
             wait_for_room=self._wait,
             reader_left=lambda: None,
@@ -120,6 +122,10 @@ class Deal:
     def dealt(self) -> list[int]:
         """How many items each replica was dealt in all."""
         return [sum(map(len, replica.units())) for replica in self.replicas]
+
+    def counted(self) -> tuple[int, int]:
+        """How many items count as emitted, and as sent."""
+        return self.emitted[0], sum(row[SENT_ITEMS] for row in self.rows)
 
     def give(self, first: int, count: int, *, item: Callable[[int], object] = int) -> None:
         """Some items from a source, as fast as there is room."""
@@ -292,6 +298,35 @@ def test_what_is_kept_back_goes_to_whoever_is_done_first() -> None:
     assert deal.dealt() == [40 - AHEAD_AT_FIRST, AHEAD_AT_FIRST]
     assert not deal.way.waits()
     assert stuck.has() == AHEAD_AT_FIRST
+
+
+def test_what_is_kept_back_counts_as_sent_and_is_counted_once() -> None:
+    def take() -> None:
+        for replica in deal.replicas:
+            replica.take(replica.has())
+
+    deal = Deal(64, 64)
+    deal.keep_back(take)
+
+    deal.give(0, 40)
+    deal.way.flush()
+    before = (*deal.counted(), sum(deal.dealt()))
+    deal.way.wind_up()
+
+    assert before == (40, 40, 2 * AHEAD_AT_FIRST)
+    assert (*deal.counted(), sum(deal.dealt())) == (40, 40, 40)
+
+
+def test_what_is_kept_back_when_the_last_replica_leaves_is_counted_once() -> None:
+    deal = Deal(64, 64)
+    deal.keep_back()
+    deal.give(0, 40)
+    for target in deal.targets:
+        target.drop(target.channels[0])
+
+    deal.way.wind_up()
+
+    assert deal.counted() == (40, 40)
 
 
 def test_who_waits_for_other_things_keeps_nothing_back() -> None:

@@ -146,6 +146,9 @@ class Dealing(Express):
         born = self.born
         meta, payloads, pile, plain = self.run.cut()
         packet = pile.packet() if pile is not None else self._encode(payloads, plain)
+        # Counted as if it had left, for nobody else will if the run ends before it does.
+        self._emitted[self._cell] += packet.items
+        self._targets[0].count(packet.items)
         self._kept.append(Kept(meta, packet, born))
         self._kept_items += packet.items
         self._kept_bytes += len(packet.pickled)
@@ -181,10 +184,7 @@ class Dealing(Express):
         target.cost = 0
         target.credit -= count
         self.frames += 1
-        self._emitted[self._cell] += count
-        if not target.channels:
-            target.count(count)
-        elif target.send_run(kept.meta, kept.packet, count, born=kept.born):
+        if target.send_packet(kept.meta, kept.packet, count, born=kept.born):
             self._reader_left()
 
     # -- which replica
