@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeflow.planner.plan import Numbering, Route
 from pipeflow.runtime.board import SENT as SENT_ITEMS
 from pipeflow.runtime.board import WORKER_WORDS, Words
 from pipeflow.runtime.flow.ahead import (
@@ -19,7 +20,9 @@ from pipeflow.runtime.flow.ahead import (
 )
 from pipeflow.runtime.flow.dealing import KEPT_BYTES, LOOK_S, Dealing, frame_items
 from pipeflow.runtime.flow.joins import Calls, Origin
-from pipeflow.runtime.flow.targets import OutChannel, Target
+from pipeflow.runtime.flow.outbox import Outbox
+from pipeflow.runtime.flow.ports import OutPort
+from pipeflow.runtime.flow.targets import OutChannel, Spread, Target
 from pipeflow.runtime.flow.units import Part, parts_of
 from pipeflow.runtime.loops.rows import append_from, call_into, nowhere
 from pipeflow.transports.base import Packet
@@ -486,3 +489,43 @@ def test_a_replica_that_had_nothing_to_do_is_not_believed_to_be_slow() -> None:
 def test_the_replicas_are_looked_at_sooner_if_the_last_look_was_late(before_s: float) -> None:
     assert LEAST_S <= rest_s(before_s, late=True) <= before_s
     assert before_s <= rest_s(before_s, late=False) <= REST_S
+
+
+class Narrow(Replica):
+    """No frame fits in its kernel's pipe."""
+
+    before_wait: Callable[[], None]
+
+    def bytes_left(self) -> int:
+        return 2**20
+
+    def send(self, meta: bytes, packet: Packet, credits: int) -> None:
+        self.before_wait()
+        super().send(meta, packet, credits)
+
+
+def test_what_was_kept_back_before_a_frame_that_must_wait_leaves_first() -> None:
+    def port(name: str, route: Route, *replicas: Replica) -> OutPort:
+        row: Words = memoryview(bytearray(64)).cast("Q")
+        channels = [OutChannel(replica, 0, row) for replica in replicas]  # type: ignore[arg-type]  # only what it uses
+        return OutPort(name, [Spread(route, [Target([channel]) for channel in channels])])
+
+    replicas, narrow = [Replica(64), Replica(64)], Narrow(64)
+    outbox = Outbox(
+        {"a": port("a", Route.BALANCE, *replicas), "b": port("b", Route.SINGLE, narrow)},
+        numbering=Numbering.PER_PORT,
+        encoder=Encoder(),
+        wait_for_room=lambda _: None,
+        counters=(memoryview(bytearray(64)).cast("Q"), {"a": 0, "b": 1}),
+        now=lambda: 0.0,
+    )
+    outbox.may_keep(lambda _targets, _rests: None)
+    for name, count in (("b", 1), ("a", 10), ("b", 1), ("a", 10)):
+        for number in range(count):
+            outbox.emit(name, number, (0, number), 0, number)
+    before = sum(replica.words[SENT] for replica in replicas)
+
+    outbox.flush()
+
+    assert before == 2 * AHEAD_AT_FIRST
+    assert sum(replica.words[SENT] for replica in replicas) >= 10

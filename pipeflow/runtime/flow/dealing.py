@@ -104,6 +104,9 @@ class Dealing(Express):
     def waits(self) -> bool:
         return bool(self.run.payloads or self._kept)
 
+    def oldest(self) -> int:
+        return self._kept[0].born if self._kept else self.born
+
     def kept_for_s(self) -> float:
         return self._rest_s if self._kept else 0.0
 

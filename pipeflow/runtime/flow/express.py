@@ -308,6 +308,10 @@ class Express:
         """Whether anything waits to be sent."""
         return bool(self.run.payloads)
 
+    def oldest(self) -> int:
+        """When the first item came of what waits; see ``Batch.born``."""
+        return self.born
+
     def leave_gap(self) -> list[int]:
         """An item gave nothing; as ``list_ordinals``."""
         return self.list_ordinals()

@@ -504,7 +504,7 @@ class Outbox:
         """
         mine = target.sending
         ways: list[tuple[int, Callable[[], None]]] = [
-            (one.born, one.flush_all) for one in self._ways.waiting() if one.target.sending < 0
+            (one.oldest(), one.flush_all) for one in self._ways.waiting() if one.target.sending < 0
         ]
         ways += [
             (other.batch.born, partial(self._placing.send, other))
