@@ -117,7 +117,7 @@ class Process:
         self.waits.shown.begin()
         if lingers:
             self._linger.start()
-            self.outbox.may_keep(self.waits.for_moment)
+            self.outbox.may_keep(self.waits.for_moments)
         if self._postman is not None:
             self._postman.start()
 

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeflow.planner.plan import Numbering, Route
+from pipeflow.runtime.board import SENT as SENT_ITEMS
 from pipeflow.runtime.board import WORKER_WORDS, Words
 from pipeflow.runtime.flow.ahead import (
     AHEAD_AT_FIRST,
@@ -18,7 +20,9 @@ from pipeflow.runtime.flow.ahead import (
 )
 from pipeflow.runtime.flow.dealing import KEPT_BYTES, LOOK_S, Dealing, frame_items
 from pipeflow.runtime.flow.joins import Calls, Origin
-from pipeflow.runtime.flow.targets import OutChannel, Target
+from pipeflow.runtime.flow.outbox import Outbox
+from pipeflow.runtime.flow.ports import OutPort
+from pipeflow.runtime.flow.targets import OutChannel, Spread, Target
 from pipeflow.runtime.flow.units import Part, parts_of
 from pipeflow.runtime.loops.rows import append_from, call_into, nowhere
 from pipeflow.transports.base import Packet
@@ -80,6 +84,7 @@ class Deal:
             Target([OutChannel(replica, 0, row)])  # type: ignore[arg-type]  # only what it uses
             for replica, row in zip(self.replicas, self.rows, strict=True)
         ]
+        self.emitted: Words = memoryview(bytearray(8)).cast("Q")
         self.now_s = 0.0
         self.waited_for: list[Sequence[Target]] = []
         self.rests = 0
@@ -87,7 +92,7 @@ class Deal:
         self.way = Dealing(
             self.targets,
             encoder=Encoder(),
-            counter=(memoryview(bytearray(8)).cast("Q"), 0),
+            counter=(self.emitted, 0),
             lock=threading.Lock(),
             wait_for_room=self._wait,
             reader_left=lambda: None,
@@ -104,10 +109,11 @@ class Deal:
     def keep_back(self, on_rest: Callable[[], None] = lambda: None) -> None:
         """From now on there is a second thread."""
 
-        def pause(_targets: Sequence[Target], seconds: float) -> None:
-            self.rests += 1
-            self.now_s += seconds
-            on_rest()
+        def pause(_targets: Sequence[Target], rests: Iterator[float], /) -> None:
+            for seconds in rests:
+                self.rests += 1
+                self.now_s += seconds
+                on_rest()
 
         self.way.may_keep(pause)
 
@@ -119,6 +125,10 @@ class Deal:
     def dealt(self) -> list[int]:
         """How many items each replica was dealt in all."""
         return [sum(map(len, replica.units())) for replica in self.replicas]
+
+    def counted(self) -> tuple[int, int]:
+        """How many items count as emitted, and as sent."""
+        return self.emitted[0], sum(row[SENT_ITEMS] for row in self.rows)
 
     def give(self, first: int, count: int, *, item: Callable[[int], object] = int) -> None:
         """Some items from a source, as fast as there is room."""
@@ -293,6 +303,35 @@ def test_what_is_kept_back_goes_to_whoever_is_done_first() -> None:
     assert stuck.has() == AHEAD_AT_FIRST
 
 
+def test_what_is_kept_back_counts_as_sent_and_is_counted_once() -> None:
+    def take() -> None:
+        for replica in deal.replicas:
+            replica.take(replica.has())
+
+    deal = Deal(64, 64)
+    deal.keep_back(take)
+
+    deal.give(0, 40)
+    deal.way.flush()
+    before = (*deal.counted(), sum(deal.dealt()))
+    deal.way.wind_up()
+
+    assert before == (40, 40, 2 * AHEAD_AT_FIRST)
+    assert (*deal.counted(), sum(deal.dealt())) == (40, 40, 40)
+
+
+def test_what_is_kept_back_when_the_last_replica_leaves_is_counted_once() -> None:
+    deal = Deal(64, 64)
+    deal.keep_back()
+    deal.give(0, 40)
+    for target in deal.targets:
+        target.drop(target.channels[0])
+
+    deal.way.wind_up()
+
+    assert deal.counted() == (40, 40)
+
+
 def test_who_waits_for_other_things_keeps_nothing_back() -> None:
     deal = Deal(16, 64)
     deal.keep_back()
@@ -450,3 +489,43 @@ def test_a_replica_that_had_nothing_to_do_is_not_believed_to_be_slow() -> None:
 def test_the_replicas_are_looked_at_sooner_if_the_last_look_was_late(before_s: float) -> None:
     assert LEAST_S <= rest_s(before_s, late=True) <= before_s
     assert before_s <= rest_s(before_s, late=False) <= REST_S
+
+
+class Narrow(Replica):
+    """No frame fits in its kernel's pipe."""
+
+    before_wait: Callable[[], None]
+
+    def bytes_left(self) -> int:
+        return 2**20
+
+    def send(self, meta: bytes, packet: Packet, credits: int) -> None:
+        self.before_wait()
+        super().send(meta, packet, credits)
+
+
+def test_what_was_kept_back_before_a_frame_that_must_wait_leaves_first() -> None:
+    def port(name: str, route: Route, *replicas: Replica) -> OutPort:
+        row: Words = memoryview(bytearray(64)).cast("Q")
+        channels = [OutChannel(replica, 0, row) for replica in replicas]  # type: ignore[arg-type]  # only what it uses
+        return OutPort(name, [Spread(route, [Target([channel]) for channel in channels])])
+
+    replicas, narrow = [Replica(64), Replica(64)], Narrow(64)
+    outbox = Outbox(
+        {"a": port("a", Route.BALANCE, *replicas), "b": port("b", Route.SINGLE, narrow)},
+        numbering=Numbering.PER_PORT,
+        encoder=Encoder(),
+        wait_for_room=lambda _: None,
+        counters=(memoryview(bytearray(64)).cast("Q"), {"a": 0, "b": 1}),
+        now=lambda: 0.0,
+    )
+    outbox.may_keep(lambda _targets, _rests: None)
+    for name, count in (("b", 1), ("a", 10), ("b", 1), ("a", 10)):
+        for number in range(count):
+            outbox.emit(name, number, (0, number), 0, number)
+    before = sum(replica.words[SENT] for replica in replicas)
+
+    outbox.flush()
+
+    assert before == 2 * AHEAD_AT_FIRST
+    assert sum(replica.words[SENT] for replica in replicas) >= 10

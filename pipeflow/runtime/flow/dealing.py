@@ -18,12 +18,12 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from pipeflow.runtime.board import Words
 from pipeflow.runtime.flow.ahead import AHEAD_AT_FIRST, LEAST_S, Pace, rest_s
-from pipeflow.runtime.flow.express import GROWTH, Express
+from pipeflow.runtime.flow.express import GROWTH, Express, Pause
 from pipeflow.runtime.flow.targets import LOOK_AGAIN, Target
 from pipeflow.transports.base import Packet
 
@@ -77,14 +77,14 @@ class Dealing(Express):
                 cells = channel.sender.credit_cells()
                 if cells is not None:
                     self._cells.append(cells)
-        self._pause: Callable[[Sequence[Target], float], None] | None = None
+        self._pause: Pause | None = None
         self._kept: deque[Kept] = deque()
         self._kept_items = self._kept_bytes = self._kept_longest = 0
         self._paces: list[Pace] = []
         self._capacity, self._rest_s = 0, LEAST_S
         self._is_slow = False  # an edge may hold much more than what a replica is dealt ahead
 
-    def may_keep(self, pause: Callable[[Sequence[Target], float], None]) -> None:
+    def may_keep(self, pause: Pause) -> None:
         told = len(self._cells) == len(self._targets)
         if told and not (self._hands_over or self._onward):
             self._pause, now = pause, self._now()
@@ -103,6 +103,9 @@ class Dealing(Express):
 
     def waits(self) -> bool:
         return bool(self.run.payloads or self._kept)
+
+    def oldest(self) -> int:
+        return self._kept[0].born if self._kept else self.born
 
     def kept_for_s(self) -> float:
         return self._rest_s if self._kept else 0.0
@@ -146,6 +149,9 @@ class Dealing(Express):
         born = self.born
         meta, payloads, pile, plain = self.run.cut()
         packet = pile.packet() if pile is not None else self._encode(payloads, plain)
+        # Counted as if it had left, for nobody else will if the run ends before it does.
+        self._emitted[self._cell] += packet.items
+        self._targets[0].count(packet.items)
         self._kept.append(Kept(meta, packet, born))
         self._kept_items += packet.items
         self._kept_bytes += len(packet.pickled)
@@ -181,10 +187,7 @@ class Dealing(Express):
         target.cost = 0
         target.credit -= count
         self.frames += 1
-        self._emitted[self._cell] += count
-        if not target.channels:
-            target.count(count)
-        elif target.send_run(kept.meta, kept.packet, count, born=kept.born):
+        if target.send_packet(kept.meta, kept.packet, count, born=kept.born):
             self._reader_left()
 
     # -- which replica
@@ -200,12 +203,20 @@ class Dealing(Express):
             super()._wait()
 
     def _rest(self) -> None:
-        """Give the replicas a moment, and deal again."""
+        """Give the replicas time until one has taken something, and deal again."""
         assert self._pause is not None
-        self._pause(self._open(), self._rest_s)
+        self._pause(self._open(), self._rests())
         self._reader_left()
         self._size_ahead()
         self._deal()
+
+    def _rests(self) -> Iterator[float]:
+        """How long to rest before each look, until one of the replicas has room for more."""
+        nbytes = self.run.shared_bytes
+        yield self._rest_s
+        while all(each.credit == each.look(nbytes) for each in self._targets):
+            self._rest_s = rest_s(self._rest_s, late=False)
+            yield self._rest_s
 
     def _look(self) -> int:
         """How many items have room now.

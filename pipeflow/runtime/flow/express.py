@@ -11,7 +11,7 @@ behind, and an append needs none.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from time import perf_counter
 from typing import Any, Final, Protocol
 
@@ -52,6 +52,17 @@ class Encoder(Protocol):
 
     def pile(self) -> Pile:
         """A packet to be made item by item."""
+        ...
+
+
+class Pause(Protocol):
+    """Waits for others on behalf of some targets."""
+
+    def __call__(self, targets: Sequence[Target], rests: Iterator[float], /) -> None:
+        """Wait so many seconds again and again, until there are no more, or something else ends it.
+
+        It is all one wait: one that never ends is seen to be so.
+        """
         ...
 
 
@@ -297,15 +308,19 @@ class Express:
         """Whether anything waits to be sent."""
         return bool(self.run.payloads)
 
+    def oldest(self) -> int:
+        """When the first item came of what waits; see ``Batch.born``."""
+        return self.born
+
     def leave_gap(self) -> list[int]:
         """An item gave nothing; as ``list_ordinals``."""
         return self.list_ordinals()
 
-    def may_keep(self, pause: Callable[[Sequence[Target], float], None]) -> None:
+    def may_keep(self, pause: Pause) -> None:
         """There is a second thread, which sends later what is better kept back for a while.
 
         Args:
-            pause: Waits so many seconds, in vain, on behalf of these targets. Called with the lock.
+            pause: See there. Called with the lock; what waits elsewhere leaves before.
         """
 
     def kept_for_s(self) -> float:

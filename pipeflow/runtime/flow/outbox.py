@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from pipeflow.errors import PipeflowError
 from pipeflow.planner.plan import Numbering
 from pipeflow.runtime.board import Words
-from pipeflow.runtime.flow.express import Encoder, Express
+from pipeflow.runtime.flow.express import Encoder, Express, Pause
 from pipeflow.runtime.flow.joins import ends_around
 from pipeflow.runtime.flow.keeping import Keeping
 from pipeflow.runtime.flow.outlets import Outlets, end_target
@@ -122,9 +122,9 @@ class Outbox:
         port = self._ports.get(port_name) if len(self._ports) == 1 else None
         return None if port is None or not port.keeps(lane, unit) else port.keeping
 
-    def may_keep(self, pause: Callable[[Sequence[Target], float], None]) -> None:
+    def may_keep(self, pause: Pause) -> None:
         """There is a second thread; see ``Express.may_keep``."""
-        self._ways.may_keep(pause)
+        self._ways.may_keep(pause, self._flush_all_but)
 
     def needs_ends(self) -> bool:
         """Whether anybody is told where kept units end."""
@@ -476,6 +476,11 @@ class Outbox:
         """Send all that waits: who waits with the lock may wait for what comes of it."""
         self._flush_ways([one.flush_all for one in self._ways.waiting()], quiet=quiet)
 
+    def _flush_all_but(self, way: Express) -> None:
+        """The same, but for what waits on this way, on behalf of which somebody waits."""
+        others = [one.flush_all for one in self._ways.waiting() if one is not way]
+        self._flush_ways(others, quiet=True)
+
     def _flush_ways(self, ways: list[Callable[[], None]], *, quiet: bool) -> None:
         send_batch = self._placing.send
         ways += [partial(send_batch, one) for one in self._outlets.targets if one.batch]
@@ -499,7 +504,7 @@ class Outbox:
         """
         mine = target.sending
         ways: list[tuple[int, Callable[[], None]]] = [
-            (one.born, one.flush_all) for one in self._ways.waiting() if one.target.sending < 0
+            (one.oldest(), one.flush_all) for one in self._ways.waiting() if one.target.sending < 0
         ]
         ways += [
             (other.batch.born, partial(self._placing.send, other))

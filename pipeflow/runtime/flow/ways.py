@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pipeflow.errors import PipeflowError
 from pipeflow.runtime.board import Words
-from pipeflow.runtime.flow.express import Encoder, Express
+from pipeflow.runtime.flow.express import Encoder, Express, Pause
 from pipeflow.runtime.flow.keeping import Keeping
 from pipeflow.runtime.flow.ports import OutPort
 from pipeflow.runtime.flow.refused import ReadersGone
@@ -123,10 +124,22 @@ class Ways:
         """How many were sent."""
         return sum(express.frames for express in self.all)
 
-    def may_keep(self, pause: Callable[[Sequence[Target], float], None]) -> None:
-        """See ``Express.may_keep``."""
+    def may_keep(self, pause: Pause, flush_all_but: Callable[[Express], None]) -> None:
+        """See ``Express.may_keep``.
+
+        Args:
+            pause: See there.
+            flush_all_but: Sends all that waits anywhere else.
+        """
+
+        def pause_of(
+            express: Express, targets: Sequence[Target], rests: Iterator[float], /
+        ) -> None:
+            flush_all_but(express)
+            pause(targets, rests)
+
         for express in self.all:
-            express.may_keep(pause)
+            express.may_keep(partial(pause_of, express))
 
     def kept_for_s(self) -> float:
         """When to flush again what was kept back on any of them, in seconds; 0: nothing was."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import select
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Final
 
@@ -223,17 +223,22 @@ class ProcessWaits:
         senders = [channel.sender for channel in full]
         self._end_wait(targets, await_room(senders, self._bell, poll=self._polls.for_room(senders)))
 
-    def for_moment(self, targets: Sequence[Target], seconds: float) -> None:
-        """Wait so long, or until one of their readers has closed or the bell is rung.
+    def for_moments(self, targets: Sequence[Target], rests: Iterator[float], /) -> None:
+        """Wait so many seconds again and again, until there are no more.
 
-        It is for room: one of the targets will be given more then.
+        One of their readers that has closed ends it, and the bell. It is for room: one of the
+        targets will be given more then.
         """
         channels = [channel for target in targets for channel in target.channels]
         self.before_room()
         edge = channels[0].edge + 1 if channels else 0
         self._row[BUSY_NS] += self.shown.enter(State.WAITING_OUT, edge)
         poll = self._polls.for_room([channel.sender for channel in channels])
-        ready = {fd for fd, _ in poll.poll(seconds * 1000)}
+        ready: set[int] = set()
+        for rest_s in rests:
+            ready = {fd for fd, _ in poll.poll(rest_s * 1000)}
+            if ready:
+                break
         self._bell.clear()
         self._end_wait(targets, ready - {self._bell.fileno()})
 
