@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from math import ceil
 
-from pipeflow.planner.plan import EdgePlan, Plan, StagePlan, WorkerPlan
+from pipeflow.planner.plan import EdgePlan, Plan, Route, StagePlan, WorkerPlan
 from pipeflow.runtime import board as cells
 from pipeflow.runtime.board import Board
 from pipeflow.runtime.flow.wiring import ChannelPlan
@@ -310,9 +310,9 @@ def _edge_gauge(
 ) -> EdgeGauge:
     mine = [channel.spec for channel in channels if channel.edge == edge.index]
     dropped = 0
-    if edge.overflow is Overflow.BLOCK:
+    if edge.overflow is Overflow.BLOCK and edge.route is not Route.BALANCE:
         in_flight = sum(board.channel(spec.number).in_flight() for spec in mine)
-    else:  # what is on offer at the writer's side is on no channel yet
+    else:  # what is on offer, or kept back, at the writer's side is on no channel yet
         delivered = _delivered(edge, plan, board)  # first, for the others are counted before
         written = [board.edge(each.index, edge.index) for each in plan.workers_of(edge.source)]
         dropped = _sum(written, cells.DROPPED)

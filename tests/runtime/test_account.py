@@ -167,7 +167,9 @@ def test_gauges_count_what_is_going_on_now(state: State) -> None:
     channels, board = blank(decided)
     row = board.worker(ONE)
     row[cells.BUSY_NS], row[cells.STATE], row[cells.SINCE_NS] = 10**9, state, 5 * 10**9
-    board.channel(0).set_writer(0, WriterCell.CREDITS, 7)
+    board.channel(0).set_writer(0, WriterCell.CREDITS, 3)
+    board.edge(SOURCE, 0)[cells.SENT] = 9  # of which some are kept back
+    board.edge(ONE, 0)[cells.DELIVERED] = 2
 
     stages = stage_gauges(decided, board, running=[ONE], now_ns=7 * 10**9)
     edges = edge_gauges(decided, channels, board)
