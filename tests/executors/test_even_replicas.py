@@ -36,7 +36,7 @@ class Count:
     def __call__(self, item):
         self.left -= 1
         if self.left == 0:
-            open(self.fifo, "w").close()
+            self.end = open(self.fifo, "w")  # stays open for who comes later
         return item
 """
 
