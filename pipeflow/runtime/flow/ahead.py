@@ -8,11 +8,11 @@ from pipeflow.runtime.board import Words
 from pipeflow.runtime.flow.express import GROWTH
 
 #: The work of so many seconds is dealt ahead, and at least one item beside that in hand.
-AHEAD_S: Final = 0.06
+AHEAD_S: Final = 0.15
 #: How far ahead to deal is looked at again after so many seconds.
-LOOK_AHEAD_S: Final = 0.05
+LOOK_AHEAD_S: Final = 0.1
 #: Seconds between two looks at the replicas while frames are kept back: at most, and at least.
-REST_S: Final = 0.02
+REST_S: Final = 0.05
 LEAST_S: Final = 0.001
 #: So many items are dealt ahead before anything is known of the replicas.
 AHEAD_AT_FIRST: Final = 2
