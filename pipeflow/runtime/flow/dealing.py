@@ -21,7 +21,6 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-from pipeflow.runtime.board import Words
 from pipeflow.runtime.flow.ahead import AHEAD_AT_FIRST, LEAST_S, Pace, rest_s
 from pipeflow.runtime.flow.express import GROWTH, Express, Pause
 from pipeflow.runtime.flow.targets import LOOK_AGAIN, Target
@@ -71,12 +70,8 @@ class Dealing(Express):
         self._turn = self._looks = 0
         self._looked_at = self._paced_at = self._dealt_at = self._now()
         self._taken_before = 0
-        self._cells: list[tuple[Words, int, int]] = []
-        for target in targets:
-            for channel in target.channels:
-                cells = channel.sender.credit_cells()
-                if cells is not None:
-                    self._cells.append(cells)
+        ends = [channel.sender.credit_cells() for target in targets for channel in target.channels]
+        self._cells = [cells for cells in ends if cells is not None]
         self._pause: Pause | None = None
         self._kept: deque[Kept] = deque()
         self._kept_items = self._kept_bytes = self._kept_longest = 0

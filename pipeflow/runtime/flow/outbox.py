@@ -21,6 +21,7 @@ from pipeflow.errors import PipeflowError
 from pipeflow.planner.plan import Numbering
 from pipeflow.runtime.board import Words
 from pipeflow.runtime.flow.express import Encoder, Express, Pause
+from pipeflow.runtime.flow.flushes import Flushes
 from pipeflow.runtime.flow.joins import ends_around
 from pipeflow.runtime.flow.keeping import Keeping
 from pipeflow.runtime.flow.outlets import Outlets, end_target
@@ -35,9 +36,6 @@ from pipeflow.transports.base import Sender
 
 if TYPE_CHECKING:
     from pipeflow.runtime.flow.mailbox import Mailbox
-
-#: Longest time that a finished result stays in a batch while its reader could have it.
-LINGER_S = 0.001
 
 
 class Outbox:
@@ -73,14 +71,11 @@ class Outbox:
             self._outlets,
             encoder=encoder,
             wait_for_room=wait_for_room,
-            flush=self._flush_all,
+            flush=lambda: self._flushes.flush_all(),
             wake=self._wake_once,
             batch_items=batch_items,
             now=now,
         )
-        for target in self._outlets.targets:
-            for channel in target.channels:
-                channel.sender.before_wait = partial(self._send_older, target)
         self._units = 0
         self._refused: PipeflowError | None = None
         self._woken = False
@@ -97,6 +92,10 @@ class Outbox:
             batch_items=batch_items,
             wake=self._wake_once,
         )
+        self._flushes = Flushes(self._ways, self._outlets, self._placing.send)
+        for target in self._outlets.targets:
+            for channel in target.channels:
+                channel.sender.before_wait = partial(self._flushes.send_older, target)
         self._seen = self._sent_so_far()
         alone = len(ports) == 1  # no other port has to hear of its units
         if numbering is Numbering.PER_PORT or (numbering is Numbering.PER_STAGE and alone):
@@ -124,7 +123,7 @@ class Outbox:
 
     def may_keep(self, pause: Pause) -> None:
         """There is a second thread; see ``Express.may_keep``."""
-        self._ways.may_keep(pause, self._flush_all_but)
+        self._ways.may_keep(pause, self._flushes.flush_all_but)
 
     def needs_ends(self) -> bool:
         """Whether anybody is told where kept units end."""
@@ -275,19 +274,19 @@ class Outbox:
         with self.lock:
             if self._refused is not None:
                 raise self._refused
-            self._flush()
+            self._flushes.flush()
             self._see_letters()
 
     def flush_quietly(self) -> None:
         """Send all that waits, whoever is gone: what that means is found out by the loop."""
         with self.lock:
-            self._flush(quiet=True)
+            self._flushes.flush(quiet=True)
 
     def flush_if_free(self) -> None:
         """Send all that waits, unless something is being sent just now; raises nothing."""
         if self.lock.acquire(blocking=False):
             try:
-                self._flush(quiet=True)
+                self._flushes.flush(quiet=True)
             finally:
                 self.lock.release()
 
@@ -307,7 +306,7 @@ class Outbox:
                 self._seen = sent
                 return False
             self._note_woken(woken=False)
-            self._flush()
+            self._flushes.flush()
             keeps = self._ways.kept_for_s() > 0
             self._note_woken(woken=keeps)  # who comes back for that need not be called
             return not keeps
@@ -326,7 +325,7 @@ class Outbox:
     def barrier(self, checkpoint: int) -> None:
         """Forward a barrier behind all that came before it."""
         with self.lock:
-            self._flush_all()
+            self._flushes.flush_all()
             self._outlets.barrier(checkpoint.to_bytes(8, "little"))
 
     def end_letters(self) -> None:
@@ -335,7 +334,7 @@ class Outbox:
         if port is None:
             return
         with self.lock:
-            self._flush_all(quiet=True)
+            self._flushes.flush_all(quiet=True)
             for spread in port.spreads:
                 for target in spread.targets:
                     end_target(target)
@@ -349,7 +348,7 @@ class Outbox:
         with self.lock:
             if self._refused is not None and not isinstance(self._refused, ReadersGone):
                 raise self._refused
-            self._flush(quiet=True)
+            self._flushes.flush(quiet=True)
             self._ways.wind_up()
             self._outlets.end()
 
@@ -397,7 +396,7 @@ class Outbox:
     def _wait_for_express(self, targets: Sequence[Target]) -> None:
         if self._refused is not None:
             raise self._refused
-        self._flush_all()
+        self._flushes.flush_all()
         if all(target.look() <= 0 for target in targets):
             self._wait_for_room(targets)
         self._outlets.raise_if_unread()
@@ -467,53 +466,3 @@ class Outbox:
     def _sent_so_far(self) -> tuple[float, int]:
         """Something that changes with each frame."""
         return self._placing.flushed_at, self._ways.frames()
-
-    def _flush(self, *, quiet: bool = False) -> None:
-        """Send all that waits, but for what is better kept back for a while."""
-        self._flush_ways([one.flush for one in self._ways.waiting()], quiet=quiet)
-
-    def _flush_all(self, *, quiet: bool = False) -> None:
-        """Send all that waits: who waits with the lock may wait for what comes of it."""
-        self._flush_ways([one.flush_all for one in self._ways.waiting()], quiet=quiet)
-
-    def _flush_all_but(self, way: Express) -> None:
-        """The same, but for what waits on this way, on behalf of which somebody waits."""
-        others = [one.flush_all for one in self._ways.waiting() if one is not way]
-        self._flush_ways(others, quiet=True)
-
-    def _flush_ways(self, ways: list[Callable[[], None]], *, quiet: bool) -> None:
-        send_batch = self._placing.send
-        ways += [partial(send_batch, one) for one in self._outlets.targets if one.batch]
-        gone: ReadersGone | None = None
-        for send in ways:
-            try:
-                send()
-            except ReadersGone as error:
-                gone = error  # told once the rest has left: letters have readers of their own
-        for mailbox in self._outlets.mailboxes:
-            mailbox.tell()
-        if gone is not None and not quiet:
-            raise gone
-
-    def _send_older(self, target: Target) -> None:
-        """A frame does not fit in the kernel: send first what came before it and goes elsewhere.
-
-        A reader that takes nothing waits for room itself, and its own reader for something older:
-        that may lie here, in a batch for another. The frame that is waited for is always the one
-        with the oldest item that has not left, so whoever holds that one up can go on.
-        """
-        mine = target.sending
-        ways: list[tuple[int, Callable[[], None]]] = [
-            (one.oldest(), one.flush_all) for one in self._ways.waiting() if one.target.sending < 0
-        ]
-        ways += [
-            (other.batch.born, partial(self._placing.send, other))
-            for other in self._outlets.targets
-            if other.batch and other.sending < 0
-        ]
-        for born, send in sorted(ways, key=lambda way: way[0]):
-            if born < mine:
-                try:
-                    send()
-                except ReadersGone:
-                    pass  # whoever sends next, or ends, finds that out
