@@ -21,7 +21,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-from pipeflow.runtime.flow.ahead import AHEAD_AT_FIRST, LEAST_S, Pace, rest_s
+from pipeflow.runtime.flow.ahead import LEAST_S, Pace, rest_s
 from pipeflow.runtime.flow.express import GROWTH, Express, Pause
 from pipeflow.runtime.flow.targets import LOOK_AGAIN, Target
 from pipeflow.transports.base import Packet
@@ -85,7 +85,7 @@ class Dealing(Express):
             self._pause, now = pause, self._now()
             self._capacity = min([target.look() for target in self._targets])
             self._paces = [Pace(cells, now) for cells in self._cells]
-            self._is_slow = self._capacity > 2 * AHEAD_AT_FIRST
+            self._judge()
 
     def is_awaited(self) -> bool:
         for target in self._targets:  # noqa: SIM110 - a generator costs more than the look
@@ -299,6 +299,10 @@ class Dealing(Express):
         self._paced_at = now
         for pace in self._paces:
             pace.look(now)
+        self._judge()
+
+    def _judge(self) -> None:
+        """See whether any of them is slow, and size the frames by that."""
         self._is_slow = any(2 * pace.ahead < self._capacity for pace in self._paces)
         self.batch_items = min(self.batch_items, self._longest())
 
