@@ -627,6 +627,20 @@ DEALING = (
         [DEALT],
     ),
     Mutation(
+        "dealing: who takes nothing for a moment takes hardly anything",
+        "runtime/flow/dealing.py",
+        " and elapsed_s < LOOK_AHEAD_S:",
+        " and not elapsed_s:",
+        [DEALT],
+    ),
+    Mutation(
+        "dealing: items that have to wait anyway are looked at one by one",
+        "runtime/flow/dealing.py",
+        "return most if self._kept else min(held, most)",
+        "return min(held, most)",
+        [DEALT],
+    ),
+    Mutation(
         "dealing: a replica that hands on is dealt by its own pace",
         "runtime/flow/dealing.py",
         "(self._hands_over or self._onward)",

@@ -142,6 +142,17 @@ class Deal:
             done += got.appended
 
 
+def work(deal: Deal, *, milliseconds: int, per_item: int) -> Iterator[None]:
+    """More than enough comes, and each replica is done with an item in so many milliseconds."""
+    for moment in range(milliseconds):
+        deal.give(0, 2)
+        if not moment % per_item:
+            for replica in deal.replicas:
+                replica.take(min(1, replica.has()))
+        deal.later(0.001)
+        yield
+
+
 def test_what_comes_goes_to_whoever_has_room() -> None:
     deal = Deal(2, 50)
 
@@ -189,6 +200,23 @@ def test_frames_grow_while_the_replicas_take_much() -> None:
 
     assert deal.way.batch_items > 8
     assert max(len(run) for replica in deal.replicas for run in replica.units()) > 8
+
+
+def test_a_moment_in_which_slow_replicas_take_nothing_does_not_shorten_the_frames() -> None:
+    deal = Deal(1000, 1000)
+    lengths = [deal.way.batch_items for _ in work(deal, milliseconds=300, per_item=2)]
+
+    assert {*lengths[200:]} <= {4, 5}
+
+
+def test_while_something_is_kept_back_a_whole_frame_is_gathered_between_two_looks() -> None:
+    deal = Deal(1000, 1000)
+    deal.keep_back()
+    for _ in work(deal, milliseconds=300, per_item=2):
+        pass
+
+    assert deal.way.kept_for_s()
+    assert deal.way.hold() == deal.way.batch_items - len(deal.way.run.payloads) > 1
 
 
 def test_when_all_are_full_it_waits_for_any_of_them() -> None:

@@ -21,7 +21,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-from pipeflow.runtime.flow.ahead import LEAST_S, Pace, rest_s
+from pipeflow.runtime.flow.ahead import LEAST_S, LOOK_AHEAD_S, Pace, rest_s
 from pipeflow.runtime.flow.express import GROWTH, Express, Pause
 from pipeflow.runtime.flow.targets import LOOK_AGAIN, Target
 from pipeflow.transports.base import Packet
@@ -94,7 +94,8 @@ class Dealing(Express):
         return False
 
     def hold(self) -> int:
-        return min(super().hold(), max(1, self.batch_items - len(self.run.payloads)))
+        held, most = super().hold(), max(1, self.batch_items - len(self.run.payloads))
+        return most if self._kept else min(held, most)  # none leaves before those kept back
 
     def waits(self) -> bool:
         return bool(self.run.payloads or self._kept)
@@ -287,6 +288,9 @@ class Dealing(Express):
         if elapsed_s < LOOK_S:
             return
         taken = self._items_taken()
+        # Slow ones may have taken nothing in a look's time, and that says nothing of their pace.
+        if taken - self._taken_before < self.batch_items and elapsed_s < LOOK_AHEAD_S:
+            return
         rate = (taken - self._taken_before) / elapsed_s / len(self._cells)
         self._looked_at, self._taken_before = now, taken
         self.batch_items = frame_items(rate, before=self.batch_items, most=self._longest())
