@@ -16,7 +16,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from pipeflow.cli.rates import Rates, given
+from pipeflow.cli.rates import Rates
 from pipeflow.cli.wording import rate, seconds
 from pipeflow.telemetry.events import Progress, StageGauge
 from pipeflow.values import dataclass
@@ -200,8 +200,8 @@ def _bar(
     title, elapsed = _cut(name, width // 3), seconds(progress.elapsed_s)
     line = Table.grid(padding=(0, _GAP, 0, 0))
     cells: list[RenderableType] = [Text(title, style="bold")]
+    items = rates.done(progress, sources)
     if progress.total:
-        items = rates.done(progress, sources)
         share = f"{100 * items // progress.total} % of {progress.total:,}"
         room = width - sum(cell_len(text) + _GAP for text in (title, share, elapsed))
         if room > 1:
@@ -210,7 +210,7 @@ def _bar(
             cells.append(bar)
         cells.append(Text(share))
     else:
-        cells.append(Text(f"{given(progress, sources):,} items"))
+        cells.append(Text(f"{items:,} items"))
     dropped = sum(edge.dropped for edge in progress.edges)
     if dropped:
         cells.append(Text(f"{dropped:,} dropped"))

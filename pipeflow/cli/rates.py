@@ -46,6 +46,17 @@ class Rates:
         self._done = max(self._done, worked_off(progress, sources))
         return self._done
 
+    def speed(self, sources: Collection[str]) -> float:
+        """How many of the sources' items are worked off in a second, over the last seconds."""
+        if not self._looks:
+            return 0.0
+        newest, oldest = self._looks[-1], self._looks[0]
+        items, seconds = worked_off(newest, sources), newest.elapsed_s
+        if newest is not oldest:
+            items -= worked_off(oldest, sources)
+            seconds -= oldest.elapsed_s
+        return max(0, items) / seconds if seconds > 0 else 0.0
+
     def bottleneck(self) -> Bottleneck | None:
         """The stage that bounds the rate now."""
         if not self._looks:
@@ -97,13 +108,10 @@ def worked_off(progress: Progress, sources: Collection[str]) -> int:
         part[name] = min((part[writer] for writer in before[name]), default=1.0)
         if still and stage.running:  # one that has ended early leaves what waits
             part[name] *= stage.received / (stage.received + still)
-    items = min(given(progress, sources), progress.total or 0)
+    items = sum(stage.emitted for stage in progress.stages if stage.name in sources)
+    if progress.total is not None:
+        items = min(items, progress.total)
     return int(items * min(part.values(), default=1.0))
-
-
-def given(progress: Progress, sources: Collection[str]) -> int:
-    """Items that the sources have given so far."""
-    return sum(stage.emitted for stage in progress.stages if stage.name in sources)
 
 
 def given_up(progress: Progress) -> int:

@@ -70,9 +70,9 @@ def test_each_stage_has_a_row_with_counts_rate_and_queue() -> None:
     assert rows["photos"][-6:] == ["37", "%", "of", "400", "2.0", "s"]  # 64 of 264 still wait
 
 
-def waiting(total: int, received: int, in_flight: int, *, running: bool = True) -> Progress:
+def waiting(total: int | None, received: int, in_flight: int, *, running: bool = True) -> Progress:
     """A source that has given all it has, to a stage behind which another is up to date."""
-    find = replace(gauge("find", 0, total, 0.0, 0.0), running=False)
+    find = replace(gauge("find", 0, received + in_flight, 0.0, 0.0), running=False)
     model = replace(gauge("model", received, received, 1.0, 0.0), running=running)
     save = gauge("save", received, 0, 0.0, 1.0)
     edges = (
@@ -107,6 +107,15 @@ def test_the_bar_never_goes_back() -> None:
     assert "75 % of 200" in text
 
 
+def test_a_line_tells_how_fast_items_are_worked_off_when_the_source_has_long_given_all() -> None:
+    sooner = waiting(None, 100, 500)
+    later = replace(waiting(None, 300, 300), elapsed_s=5.0)
+
+    line = progress_line("photos", later, seen(sooner, later), {"find"})
+
+    assert line.startswith("photos: 5.0 s, 300 items (50.0/s)")
+
+
 def test_what_was_dropped_is_told_while_the_run_goes_on() -> None:
     edge = EdgeGauge(source="find.out", target="model", in_flight=8, capacity=8, dropped=1797)
     newest = replace(look(2.0, total=None), edges=(edge,))
@@ -114,16 +123,16 @@ def test_what_was_dropped_is_told_while_the_run_goes_on() -> None:
     text = drawn(newest, seen(newest))
     line = progress_line("photos", newest, seen(newest), {"find"})
 
-    assert "photos  200 items  1,797 dropped  2.0 s" in text
-    assert line.startswith("photos: 2.0 s, 200 items (100/s), 3 given up, 1,797 dropped;")
+    assert "photos  192 items  1,797 dropped  2.0 s" in text
+    assert line.startswith("photos: 2.0 s, 192 items (96.0/s), 3 given up, 1,797 dropped;")
 
 
-def test_without_a_total_items_are_counted() -> None:
+def test_without_a_total_the_items_that_are_worked_off_are_counted() -> None:
     newest = look(2.0, total=None)
 
     text = drawn(newest, seen(newest))
 
-    assert "photos  200 items  2.0 s" in text
+    assert "photos  151 items  2.0 s" in text
 
 
 def test_of_too_many_stages_the_bottleneck_and_the_busiest_are_shown() -> None:
