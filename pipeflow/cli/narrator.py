@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
 from pipeflow.cli.displays import Display
-from pipeflow.cli.wording import worker_name
-from pipeflow.telemetry.events import Draining, Event, LogLine, Progress, RunFailed
+from pipeflow.cli.wording import in_one_line, worker_name
+from pipeflow.telemetry.events import (
+    Draining,
+    Event,
+    ItemFailed,
+    LogLine,
+    Progress,
+    RunFailed,
+)
 from pipeflow.telemetry.masking import escape_but_looks, without_looks
 from pipeflow.telemetry.report import ErrorFacts
 
@@ -27,6 +34,7 @@ class Narrator:
         display: Display,
         *,
         replicas: Mapping[str, int],
+        skipping: Collection[str],
         masked: Callable[[str], str],
         failure: Callable[[ErrorFacts], str],
         looks: bool,
@@ -36,12 +44,14 @@ class Narrator:
         Args:
             display: Where.
             replicas: Workers of each stage.
+            skipping: Stages that skip items that fail.
             masked: Takes secrets out of a text.
             failure: Words a failure, over several lines.
             looks: Whether colours in what stages print are kept.
         """
         self._display = display
         self._replicas = replicas
+        self._untold = set(skipping)
         self._masked = masked
         self._failure = failure
         self._looks = looks
@@ -54,6 +64,9 @@ class Narrator:
                 self._display.show(event)
             case LogLine():
                 self._display.say(self._log(event))
+            case ItemFailed(stage=stage) if stage in self._untold:
+                self._untold.remove(stage)
+                self._display.say(self._skipped(event))
             case Draining(signal=name):
                 asked = "^C" if name == "SIGINT" else name
                 self._display.say(f"{asked}: draining; once more to stop at once")
@@ -68,6 +81,12 @@ class Narrator:
         if not self.failed:
             self.failed = True
             self._display.say(self._failure(error))
+
+    def _skipped(self, first: ItemFailed) -> str:
+        """Why the first item was skipped: it may be why all of them are."""
+        name = worker_name(first.stage, first.replica, self._replicas)
+        why = in_one_line(self._masked(f"{first.type}: {first.message}"))
+        return f"{name} | warning: skipped item {first.item}: {why} (--events FILE tells of each)"
 
     def _log(self, event: LogLine) -> str:
         name = worker_name(event.stage, event.replica, self._replicas)

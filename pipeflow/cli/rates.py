@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Collection
 from typing import Final
 
+from pipeflow.cli.share import Standing, share_done
 from pipeflow.telemetry.bottleneck import find_bottleneck
 from pipeflow.telemetry.events import Progress, StageGauge
 from pipeflow.telemetry.report import Bottleneck
@@ -89,29 +90,18 @@ class _Spent:
 
 
 def worked_off(progress: Progress, sources: Collection[str]) -> int:
-    """Items of the sources that no stage has still before it, as far as edges tell.
-
-    What waits in an edge are the last items that its writer had: of what a stage was sent, the part
-    that it has taken, of its writers' part, is its own. The least part is that of the run.
-    """
-    from graphlib import TopologicalSorter  # most runs are over before anything is shown
-
-    before: dict[str, set[str]] = {stage.name: set() for stage in progress.stages}
-    waiting = dict.fromkeys(before, 0)
+    """Items of the sources that no stage has still before it, as far as edges tell."""
+    stages = {stage.name: Standing(stage.received) for stage in progress.stages}
+    running = {stage.name for stage in progress.stages if stage.running}
     for edge in progress.edges:
-        before[edge.target].add(edge.source.rpartition(".")[0])
-        waiting[edge.target] += edge.in_flight
-    part: dict[str, float] = {}
-    stages = {stage.name: stage for stage in progress.stages}
-    for name in TopologicalSorter(before).static_order():
-        stage, still = stages[name], waiting[name]
-        part[name] = min((part[writer] for writer in before[name]), default=1.0)
-        if still and stage.running:  # one that has ended early leaves what waits
-            part[name] *= stage.received / (stage.received + still)
+        standing = stages[edge.target]
+        standing.writers.add(edge.source.rpartition(".")[0])
+        if edge.target in running:  # one that has ended early leaves what waits
+            standing.still += edge.in_flight
     items = sum(stage.emitted for stage in progress.stages if stage.name in sources)
     if progress.total is not None:
         items = min(items, progress.total)
-    return int(items * min(part.values(), default=1.0))
+    return int(items * share_done(stages))
 
 
 def given_up(progress: Progress) -> int:

@@ -249,6 +249,7 @@ def _narrator(display: Display, plan: Plan, sources: Mapping[str, str], world: W
     from pipeflow.cli.failure import FailureTeller
     from pipeflow.cli.narrator import Narrator
     from pipeflow.cli.reading import wants_color
+    from pipeflow.spec.policies import OnError
     from pipeflow.telemetry.masking import masker
 
     def render(finding: Finding, texts: Mapping[str, str]) -> str:
@@ -260,6 +261,7 @@ def _narrator(display: Display, plan: Plan, sources: Mapping[str, str], world: W
     return Narrator(
         display,
         replicas={stage.name: stage.replicas for stage in plan.stages},
+        skipping={each.name for each in plan.stages if each.on_error.then is OnError.SKIP},
         masked=masker(plan.secrets),
         failure=teller.text,
         looks=wants_color(world.stderr, world),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from pipeflow.cli.share import Standing, share_done
 from pipeflow.cli.wording import in_one_line, plural, rate, seconds
 from pipeflow.planner.listing import listed
 from pipeflow.planner.plan import Join, Plan, StagePlan
@@ -17,14 +18,28 @@ def summary(report: Report, plan: Plan) -> str:
     run = report.run
     sources = {stage.name for stage in plan.stages if not stage.edges_in}
     items = sum(sum(stage.emitted.values()) for stage in report.stages if stage.name in sources)
-    counted, name = plural(items, "item"), in_one_line(run.pipeline)
+    name = in_one_line(run.pipeline)
     if run.status is Status.SUCCEEDED:
-        text = f"{name}: {counted} in {seconds(run.wall_s)}"
+        text = f"{name}: {plural(items, 'item')} in {seconds(run.wall_s)}"
     else:
-        text = f"{name}: {run.status.value} after {counted} and {seconds(run.wall_s)}"
+        items = int(items * share_done(_standings(report)))
+        text = f"{name}: {run.status.value} after {plural(items, 'item')}"
+        text += f" and {seconds(run.wall_s)}"
     if items and run.wall_s > 0:
         text += f" ({rate(items / run.wall_s)})"
     return ", ".join([text, *_losses(report, plan), *_early_end(report, plan)])
+
+
+def _standings(report: Report) -> dict[str, Standing]:
+    """How far each stage came."""
+    stages: dict[str, Standing] = {}
+    for stage in report.stages:
+        done = stage.processed + stage.skipped + stage.dead_lettered
+        stages[stage.name] = Standing(done, still=max(0, stage.received - done))
+    for edge in report.edges:
+        stages[edge.target].still += edge.unread
+        stages[edge.target].writers.add(edge.source.rpartition(".")[0])
+    return stages
 
 
 def doubts(report: Report, plan: Plan) -> Iterator[str]:

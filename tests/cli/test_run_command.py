@@ -18,6 +18,7 @@ from pipeflow.telemetry.events import (
     Draining,
     EdgeGauge,
     Event,
+    ItemFailed,
     LogLine,
     Progress,
     RunFailed,
@@ -176,6 +177,47 @@ def test_a_failure_shows_traceback_place_item_and_hint(monkeypatch: pytest.Monke
     assert "  item: {'path': 'a.jpg'}" in lines
     assert lines[-2].startswith("  hint: to go on past such items, give the stage 'on_error: skip'")
     assert lines[-1] == "photos: failed after 10 items and 2.0 s (5.0/s)"
+
+
+def test_a_run_that_is_cut_short_tells_of_what_was_worked_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    find, save = report().stages
+    edge = EdgeFacts(
+        source="find.out", target="save", input="", transport="pipe", capacity=8, sent=10, unread=5
+    )
+    failed = report(
+        Status.INTERRUPTED,
+        130,
+        stages=(find, replace(save, received=5, processed=3, skipped=1, failed=1)),
+        edges=(edge,),
+    )
+
+    _, theatre = play(monkeypatch, executor=FakeExecutor(failed))
+
+    assert theatre.err == "photos: interrupted after 4 items and 2.0 s (2.0/s), 1 skipped\n"
+
+
+def test_why_an_item_is_skipped_is_told_of_the_first_of_each_stage(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    skip = ErrorPolicy(then=OnError.SKIP)
+    spec = pipeline(stage("find", 2), stage("save", 4, "find", on_error=skip))
+
+    def failed(item: str) -> ItemFailed:
+        why = {"type": "ValueError", "message": "no\nroom"}
+        return ItemFailed(stage="save", replica=0, item=item, **why)
+
+    _, theatre = play(
+        monkeypatch,
+        found=reading(spec),
+        executor=FakeExecutor(events=[failed("find:3"), failed("find:4")]),
+    )
+
+    assert theatre.err.splitlines() == [
+        "save | warning: skipped item find:3: ValueError: no\\nroom (--events FILE tells of each)",
+        "photos: 10 items in 2.0 s (5.0/s)",
+    ]
 
 
 def test_a_failure_is_told_once_and_also_when_no_event_told_it(
