@@ -587,8 +587,22 @@ DEALING = (
     Mutation(
         "dealing: who has nothing to do is believed to be slow",
         "runtime/flow/ahead.py",
-        "max(self.ahead, ahead) if idle else ahead",
-        "ahead",
+        "max(self.ahead, ahead)  # it could",
+        "ahead  # it could",
+        [DEALT],
+    ),
+    Mutation(
+        "dealing: who waits for what comes is dealt ahead all the same",
+        "runtime/flow/ahead.py",
+        "min(self.ahead, ahead)  # there was",
+        "ahead  # there was",
+        [DEALT],
+    ),
+    Mutation(
+        "dealing: what replicas have taken is not looked at",
+        "runtime/flow/dealing.py",
+        "            if self._is_slow and not self._kept:\n",
+        "            if self._is_slow and not count:\n",
         [DEALT],
     ),
     Mutation(

@@ -316,6 +316,25 @@ def test_an_edge_holds_as_much_as_if_nothing_were_kept_back() -> None:
     assert deal.way.room((0,), 128) == 0
 
 
+def test_what_comes_now_and_then_goes_to_whoever_has_nothing_to_do() -> None:
+    deal = Deal(64, 64)
+    deal.keep_back()
+    quick, late = deal.replicas
+    for number in range(50):
+        deal.give(number, 1)
+        deal.later(0.005)
+        quick.take(quick.has())
+        late.take(late.has() if number < 30 else 0)
+    stuck = late.has()
+    for number in range(50, 70):
+        deal.give(number, 1)
+        deal.later(0.005)
+
+    assert stuck == 1
+    assert all(replica.has() <= AHEAD_AT_FIRST for replica in deal.replicas)
+    assert deal.way.waits()
+
+
 def test_what_is_kept_back_goes_to_whoever_is_done_first() -> None:
     deal = Deal(64, 64)
     deal.keep_back()
@@ -429,17 +448,17 @@ def test_a_stuck_replica_does_not_hold_up_a_quick_one() -> None:
 
 
 def test_quick_replicas_are_dealt_all_there_is() -> None:
-    deal = Deal(64, 64)
-    deal.keep_back()
-    given = 0
-
-    for _ in range(100):
-        deal.give(given, 8)
-        given += 8
-        deal.later(0.001)
+    def take_all() -> None:
         for replica in deal.replicas:
             replica.take(replica.has())
-    deal.give(given, 60)
+
+    deal = Deal(64, 64, on_wait=lambda _: take_all())
+    deal.keep_back(take_all)
+    for moment in range(20):
+        deal.give(moment * 60, 60)
+        deal.later(0.001)
+        take_all()
+    deal.give(1200, 60)
     deal.way.flush()
 
     assert not deal.way.waits()
@@ -500,17 +519,27 @@ def test_a_replica_that_had_nothing_to_do_is_not_believed_to_be_slow() -> None:
     words: Words = memoryview(bytearray(16)).cast("Q")
     pace = Pace((words, SENT, TAKEN), 0.0)
     words[SENT] = words[TAKEN] = 100
-    pace.look(0.001)
+    pace.look(0.001, kept_short=True)
     quick = pace.ahead
 
-    pace.look(10.0)
+    pace.look(10.0, kept_short=True)
     then = pace.ahead
     words[SENT] += 1
-    pace.look(20.0)
+    pace.look(20.0, kept_short=True)
 
     assert quick > AHEAD_AT_FIRST
     assert then == quick
     assert pace.ahead == 1
+
+
+def test_who_waits_for_what_comes_is_dealt_no_more_ahead_however_fast_it_may_be() -> None:
+    words: Words = memoryview(bytearray(16)).cast("Q")
+    pace = Pace((words, SENT, TAKEN), 0.0)
+    for moment in range(1, 100):
+        words[SENT] = words[TAKEN] = moment
+        pace.look(moment * 0.001, kept_short=False)
+
+    assert pace.ahead == AHEAD_AT_FIRST
 
 
 @given(before_s=st.floats(LEAST_S, REST_S))

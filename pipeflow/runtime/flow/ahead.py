@@ -35,17 +35,30 @@ class Pace:
         self._words, self._sent, self._taken = cells
         self._at, self._before, self.ahead = now, 0, AHEAD_AT_FIRST
 
-    def look(self, now: float) -> None:
-        """See how fast it is, if that can be told by now."""
+    def look(self, now: float, *, kept_short: bool) -> None:
+        """See how fast it is, if that can be told by now.
+
+        Args:
+            now: Seconds.
+            kept_short: There is more that it might have been dealt.
+        """
         words = self._words
         taken = words[self._taken]
         idle, items, elapsed_s = taken >= words[self._sent], taken - self._before, now - self._at
+        if idle and not kept_short:
+            # It waits for what comes, and how fast it is nobody knows.
+            self._at, self._before = now, taken
+            return
         if elapsed_s < LOOK_AHEAD_S and items < (2 if idle else GROWTH * self.ahead):
             return
         self._at, self._before = now, taken
         ahead = items_ahead(items / max(elapsed_s, 1e-9), before=self.ahead)
-        # Who had nothing to do could not be any faster.
-        self.ahead = max(self.ahead, ahead) if idle else ahead
+        if idle:
+            self.ahead = max(self.ahead, ahead)  # it could not be any faster
+        elif kept_short:
+            self.ahead = ahead
+        else:
+            self.ahead = min(self.ahead, ahead)  # there was no need for more
 
 
 def items_ahead(rate: float, *, before: int) -> int:

@@ -77,6 +77,7 @@ class Dealing(Express):
         self._kept_items = self._kept_bytes = self._kept_longest = 0
         self._paces: list[Pace] = []
         self._capacity, self._rest_s = 0, LEAST_S
+        self._kept_short = False  # something was kept back since the paces were looked at
         self._is_slow = False  # an edge may hold much more than what a replica is dealt ahead
 
     def may_keep(self, pause: Pause) -> None:
@@ -110,6 +111,8 @@ class Dealing(Express):
         count = len(self.run.payloads)
         self._size_ahead()
         if count:
+            if self._is_slow and not self._kept:
+                self._look_at_all()  # slow ones do not all take as much as they are dealt
             target = None if self._kept else self._least_busy(count)
             if target is None:
                 self._keep()
@@ -142,6 +145,7 @@ class Dealing(Express):
 
     def _keep(self) -> None:
         """Keep back what waits in the run; what takes much memory leaves at once."""
+        self._kept_short = True
         born = self.born
         meta, payloads, pile, plain = self.run.cut()
         packet = pile.packet() if pile is not None else self._encode(payloads, plain)
@@ -260,8 +264,11 @@ class Dealing(Express):
         """The target that has the least to do; ``None``: all have enough, or no room."""
         if not self._is_slow:
             return self._roomiest(count)
+        self._turn += 1  # equals take turns
         least, least_busy = 1.0, None
-        for target, pace in zip(self._targets, self._paces, strict=True):
+        for place in range(len(self._targets)):
+            at = (place + self._turn) % len(self._targets)
+            target, pace = self._targets[at], self._paces[at]
             ahead = pace.ahead if 2 * pace.ahead < self._capacity else self._capacity
             busy = (self._capacity - target.credit) / ahead
             if busy < least and target.credit >= count and target.channels:
@@ -302,7 +309,8 @@ class Dealing(Express):
             return
         self._paced_at = now
         for pace in self._paces:
-            pace.look(now)
+            pace.look(now, kept_short=self._kept_short)
+        self._kept_short = bool(self._kept)
         self._judge()
 
     def _judge(self) -> None:

@@ -100,7 +100,8 @@ STAGE: Final = Table(
             default="balance",
             choices=("balance", "broadcast"),
             choice_docs=(
-                "Items go to whichever replica has room.",
+                "Items go to whichever replica has the least to do; to a chain of stages with as many"
+                " replicas each, evenly.",
                 "Every replica gets every item.",
             ),
             description="How items spread over the replicas: `balance`, `broadcast`, "
