@@ -229,6 +229,9 @@ def _edge(
     excused = any(
         ended_early(board, worker, records) or _torn(worker, records) for worker in readers
     ) or any(_torn(worker, records) for worker in writers)
+    shared = _sum(written, cells.SHARED_BYTES)
+    # A pool is a worker's, not an edge's: of its edges those have made it grow that share arrays.
+    pools = [records[worker] for worker in writers if worker in records] if shared else []
     unread = sent - delivered - dropped - unmatched if excused else _sum(read, cells.DISCARDED)
     return EdgeFacts(
         source=f"{plan.stages[edge.source].name}.{edge.port}",
@@ -242,9 +245,9 @@ def _edge(
         unmatched=unmatched,
         unread=max(0, unread),  # more delivered than sent must show as an edge out of balance
         bytes_copied=_sum(written, cells.COPIED_BYTES),
-        bytes_shared=_sum(written, cells.SHARED_BYTES),
-        slots=sum(records[worker].slots for worker in writers if worker in records),
-        slot_waits=sum(records[worker].slot_waits for worker in writers if worker in records),
+        bytes_shared=shared,
+        slots=sum(each.slots for each in pools),
+        slot_waits=sum(each.slot_waits for each in pools),
         peak_in_flight=_peak(edge, plan, channels, board),
     )
 

@@ -89,8 +89,18 @@ def test_a_clean_run_is_the_sum_of_its_workers_and_balances() -> None:
     assert [(worker.replica, worker.pid) for worker in double.workers] == [(0, 11), (1, 12)]
     assert double.metrics == {"seen": 7.0}
     assert (edges[0].sent, edges[0].delivered, edges[0].unread) == (10, 10, 0)
-    assert (edges[0].slots, edges[0].slot_waits) == (3, 2)
     assert check_ledger(stages, edges, clean=True).balanced
+
+
+@pytest.mark.parametrize(("shared", "slots"), [(1 << 20, (3, 2)), (0, (0, 0))])
+def test_slots_are_told_of_the_edges_that_share_arrays(shared: int, slots: tuple[int, int]) -> None:
+    decided = plan()
+    channels, board = blank(decided)
+    board.edge(SOURCE, 0)[cells.SHARED_BYTES] = shared
+
+    edges = edge_facts(decided, channels, board, records())
+
+    assert (edges[0].slots, edges[0].slot_waits) == slots
 
 
 def test_a_lost_item_shows_as_an_edge_that_does_not_balance() -> None:

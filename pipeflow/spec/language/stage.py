@@ -100,8 +100,7 @@ STAGE: Final = Table(
             default="balance",
             choices=("balance", "broadcast"),
             choice_docs=(
-                "Items go to whichever replica has the least to do; to a chain of stages with as many"
-                " replicas each, evenly.",
+                "Items go to the replica with the least to do; in a chain of replicas, evenly.",
                 "Every replica gets every item.",
             ),
             description="How items spread over the replicas: `balance`, `broadcast`, "
