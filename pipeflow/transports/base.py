@@ -177,11 +177,13 @@ class Sender(Protocol):
 
     Attributes:
         hands_over: Its reader is in this process, and the only one: it may get objects as they are.
+        readers: How many readers take from it.
         before_wait: Called before the kernel is waited for in the middle of a frame.
         await_kernel: Waits for it, given the descriptor; who shows his waits has one of his own.
     """
 
     hands_over: bool
+    readers: int
     before_wait: Callable[[], None]
     await_kernel: Callable[[int], None]
 
@@ -207,6 +209,10 @@ class Sender(Protocol):
         Taken, not received: a reader that still works through a batch is not helped by another
         frame, and each frame it is spared makes the next one larger.
         """
+        ...
+
+    def taken(self) -> int:
+        """Credits that the readers have taken, in all."""
         ...
 
     def credit_cells(self) -> tuple[memoryview, int, int] | None:

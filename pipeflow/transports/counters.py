@@ -240,6 +240,10 @@ class WriterAccount:
         """Whether the readers have taken every credit sent: they have nothing left to do."""
         return self._sum(TAKEN_CREDITS) >= self._words[self._row + CREDITS]
 
+    def taken(self) -> int:
+        """Credits that the readers have taken, in all."""
+        return self._sum(TAKEN_CREDITS)
+
     def credit_cells(self) -> tuple[memoryview, int, int] | None:
         """The words, and the cells of credits sent and taken, if there is but one reader."""
         if len(self._readers) != 1:

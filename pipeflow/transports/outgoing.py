@@ -21,6 +21,7 @@ class Outgoing(ABC):
 
     def __init__(self, spec: ChannelSpec, counters: ChannelCounters, writer: int) -> None:
         self._spec, self._counters, self._writer = spec, counters, writer
+        self.readers = spec.readers
         self._account = WriterAccount(counters, writer)
         self._kept: deque[tuple[int, tuple[object, ...]]] = deque()
         self._settled = 0  # frames that were confirmed at the last settling
@@ -51,6 +52,9 @@ class Outgoing(ABC):
 
     def idle(self) -> bool:
         return self._account.idle()
+
+    def taken(self) -> int:
+        return self._account.taken()
 
     def credit_cells(self) -> tuple[memoryview, int, int] | None:
         return self._account.credit_cells()

@@ -606,6 +606,13 @@ DEALING = (
         [DEALT],
     ),
     Mutation(
+        "dealing: who shares a channel gets as much at once as goes into a frame",
+        "runtime/flow/express.py",
+        "        if self._size is not None:\n            self._size_frames()\n",
+        "        self.batch_items = self._most\n",
+        ["tests/runtime/test_frame_size.py"],
+    ),
+    Mutation(
         "dealing: much memory is kept back",
         "runtime/flow/dealing.py",
         " or self._kept_bytes > KEPT_BYTES:",
@@ -642,10 +649,10 @@ DEALING = (
     ),
     Mutation(
         "dealing: who takes nothing for a moment takes hardly anything",
-        "runtime/flow/dealing.py",
-        " and elapsed_s < LOOK_AHEAD_S:",
+        "runtime/flow/frame_size.py",
+        " and elapsed_s < LONGEST_LOOK_S:",
         " and not elapsed_s:",
-        [DEALT],
+        ["tests/runtime/test_frame_size.py"],
     ),
     Mutation(
         "dealing: items that have to wait anyway are looked at one by one",

@@ -42,6 +42,8 @@ def call(payload: Any, ordinal: int, *, unit: int | None = None) -> Call:
 class PlainAsPackets(ABC):
     """Of a sender that knows packets alone: plain items come to it in one as well."""
 
+    readers = 1
+
     @abstractmethod
     def send(self, meta: bytes, packet: Packet, credits: int) -> None:
         """See ``Sender``."""

@@ -18,7 +18,8 @@ from pipeflow.runtime.flow.ahead import (
     items_ahead,
     rest_s,
 )
-from pipeflow.runtime.flow.dealing import KEPT_BYTES, LOOK_S, Dealing, frame_items
+from pipeflow.runtime.flow.dealing import KEPT_BYTES, Dealing
+from pipeflow.runtime.flow.frame_size import LOOK_S
 from pipeflow.runtime.flow.joins import Calls, Origin
 from pipeflow.runtime.flow.outbox import Outbox
 from pipeflow.runtime.flow.ports import OutPort
@@ -240,21 +241,6 @@ def test_a_replica_that_has_left_gets_nothing_more() -> None:
 
     assert not deal.replicas[0].frames
     assert sum(map(len, deal.replicas[1].units())) == 8
-
-
-@given(
-    rate=st.floats(0, 1e9),
-    before=st.integers(1, 256),
-    most=st.integers(1, 256),
-)
-def test_a_frame_holds_the_work_of_a_moment_and_at_least_one_item(
-    rate: float, before: int, most: int
-) -> None:
-    items = frame_items(rate, before=before, most=most)
-
-    assert 1 <= items <= most
-    assert items <= 4 * before
-    assert items == 1 or items <= rate * 0.01
 
 
 def test_results_that_are_there_together_are_dealt_like_all_others() -> None:

@@ -21,16 +21,12 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-from pipeflow.runtime.flow.ahead import LEAST_S, LOOK_AHEAD_S, Pace, rest_s
-from pipeflow.runtime.flow.express import GROWTH, Express, Pause
+from pipeflow.runtime.flow.ahead import LEAST_S, Pace, rest_s
+from pipeflow.runtime.flow.express import Express, Pause
+from pipeflow.runtime.flow.frame_size import FrameSize
 from pipeflow.runtime.flow.targets import LOOK_AGAIN, Target
 from pipeflow.transports.base import Packet
 
-#: A frame holds what its reader does in that time, in seconds; and at least one item. Replicas that
-#: get but a part of a processor must not be dealt crumbs: these would slow them down further.
-SHARE_S: Final = 0.01
-#: How fast the readers are is looked at again after so many seconds.
-LOOK_S: Final = 0.001
 #: What one edge may hold are so many frames at least, while some are kept back.
 PARTS: Final = 8
 #: Pickled bytes that may be kept back: about what a pipe takes.
@@ -63,15 +59,15 @@ class Dealing(Express):
     def __init__(
         self, targets: Sequence[Target], *, batch_items: int, onward: bool = False, **settings: Any
     ) -> None:
-        super().__init__(targets[0], batch_items=1, **settings)
+        super().__init__(targets[0], batch_items=batch_items, **settings)
+        self.batch_items = 1
         self._targets, self._onward = targets, onward
-        self._most = batch_items
         self._enough = sys.maxsize  # which of them has room is looked at each time
         self._turn = self._looks = 0
-        self._looked_at = self._paced_at = self._dealt_at = self._now()
-        self._taken_before = 0
+        self._paced_at = self._dealt_at = self._now()
         ends = [channel.sender.credit_cells() for target in targets for channel in target.channels]
         self._cells = [cells for cells in ends if cells is not None]
+        self._size = FrameSize(self._items_taken, len(self._cells), self._now())
         self._pause: Pause | None = None
         self._kept: deque[Kept] = deque()
         self._kept_items = self._kept_bytes = self._kept_longest = 0
@@ -288,20 +284,6 @@ class Dealing(Express):
 
     # -- how fast they are
 
-    def _size_frames(self) -> None:
-        """See from time to time how fast the readers are."""
-        now = self._now()
-        elapsed_s = now - self._looked_at
-        if elapsed_s < LOOK_S:
-            return
-        taken = self._items_taken()
-        # Slow ones may have taken nothing in a look's time, and that says nothing of their pace.
-        if taken - self._taken_before < self.batch_items and elapsed_s < LOOK_AHEAD_S:
-            return
-        rate = (taken - self._taken_before) / elapsed_s / len(self._cells)
-        self._looked_at, self._taken_before = now, taken
-        self.batch_items = frame_items(rate, before=self.batch_items, most=self._longest())
-
     def _size_ahead(self) -> None:
         """The same, for how far ahead they are dealt."""
         now = self._now()
@@ -329,14 +311,3 @@ class Dealing(Express):
 
 def _credit(target: Target) -> int:
     return target.credit
-
-
-def frame_items(rate: float, *, before: int, most: int) -> int:
-    """How many items the next frames may hold.
-
-    Args:
-        rate: Items that one reader takes in a second.
-        before: How many they held; it grows by steps, for one look says little.
-        most: Never more.
-    """
-    return max(1, min(most, GROWTH * before, int(rate * SHARE_S)))

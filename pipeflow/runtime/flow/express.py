@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from time import perf_counter
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from pipeflow.errors import ItemNotSerializable, PipeflowError
 from pipeflow.runtime.board import Words
@@ -24,6 +24,9 @@ from pipeflow.runtime.flow.units import births
 from pipeflow.runtime.messages import ItemId
 from pipeflow.transports.base import Packet
 from pipeflow.transports.codec import Pile, encode_settled
+
+if TYPE_CHECKING:
+    from pipeflow.runtime.flow.frame_size import FrameSize
 
 #: Where items come faster than this, in seconds, to wake the reader costs more than to make one:
 #: an idle reader gets what comes in ``GAP_S`` in one frame. Slower ones leave at once.
@@ -111,10 +114,16 @@ class Express:
         self._now = now
         self.woken = bytearray(1)
         self.refused: PipeflowError | None = None
-        self.batch_items = batch_items
+        self.batch_items = self._most = batch_items
         self._encoder = encoder
         ends = [channel.sender for channel in target.channels]
         self._end = ends[0] if len(ends) == 1 else None
+        self._size: FrameSize | None = None
+        if self._end is not None and self._end.readers > 1:
+            from pipeflow.runtime.flow.frame_size import FrameSize  # few stages have such readers
+
+            self._size = FrameSize(self._end.taken, self._end.readers, now())
+            self.batch_items = 1
         bounds = [channel.capacity_bytes for channel in target.channels]
         self._batch_bytes = min(bounds, default=0) // FRAMES_AT_LEAST
         self._hands_over = len(ends) == 1 and ends[0].hands_over
@@ -344,6 +353,8 @@ class Express:
         run, target = self.run, self.target
         if not run.payloads:
             return
+        if self._size is not None:
+            self._size_frames()
         target.cost = 0
         self.frames += 1
         born = self.born  # once nothing waits, the loop begins anew
@@ -365,6 +376,16 @@ class Express:
                 self._until = 0  # its bytes may have filled the edge
         if target.send_run(meta, packet, count, born=born):
             self._reader_left()
+
+    def _size_frames(self) -> None:
+        """Let a frame hold what one of several readers does in a moment, so that each has some."""
+        if self._size is not None:
+            now, before = self._now(), self.batch_items
+            self.batch_items = self._size.look(now, before=before, most=self._longest())
+
+    def _longest(self) -> int:
+        """How many items a frame may hold at most."""
+        return self._most
 
     # -- for a compiled outlet
 
