@@ -285,7 +285,7 @@ class Dealing(Express):
     # -- how fast they are
 
     def _size_ahead(self) -> None:
-        """The same, for how far ahead they are dealt."""
+        """See from time to time how fast the replicas are, and so how far ahead they are dealt."""
         now = self._now()
         if now < self._paced_at + LEAST_S:
             return
