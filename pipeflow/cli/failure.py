@@ -52,6 +52,11 @@ _NOT_HERE: Final = f" here ({os.sep}"
 
 #: Characters of one line; more would bury what follows.
 _LONGEST: Final = 500
+#: What can be pickled, in the words of who writes a stage.
+_DATA: Final = (
+    "items are data: numbers, text, lists, arrays, objects of classes that a module defines; make"
+    " functions, open files and locks where they are used"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +164,20 @@ def _hint(error: ErrorFacts, stage: StagePlan | None, *, beside: bool) -> str:
         return f"{refused}, and run again"
     if error.phase == "join":
         return "`join: {key: …}` pairs by a key; a zip by id looks through one-to-one stages only"
+    past = _past(error, stage, refused)
+    if error.phase == "pickling":
+        return f"{_DATA}; {past}" if past else _DATA
+    return past
+
+
+def _past(error: ErrorFacts, stage: StagePlan | None, refused: str | None) -> str:
+    """How to go on past an item that failed.
+
+    Args:
+        error: The failure.
+        stage: Its stage; ``None``: it is no single one's.
+        refused: What to do first, if the machine has refused something.
+    """
     if stage is None or stage.on_error.then is not OnError.STOP or not error.item:
         return ""
     if not stage.operator and (stage.role is Role.SOURCE or stage.shape is Shape.STREAM):

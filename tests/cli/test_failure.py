@@ -97,6 +97,15 @@ def test_no_hint_where_a_policy_is_given_or_cannot_help() -> None:
         assert not any("hint" in line for line in lines)
 
 
+def test_what_cannot_be_pickled_has_a_hint_about_what_can_and_then_how_to_go_on() -> None:
+    unpicklable = replace(ERROR, phase="pickling")
+    of_source = replace(unpicklable, stage="find", at=f"{FILE}:2:3")
+
+    assert told(unpicklable)[-1].startswith("  hint: items are data: numbers, text")
+    assert "; to go on past such items, " in told(unpicklable)[-1]
+    assert told(of_source)[-1].endswith("where they are used")
+
+
 @pytest.mark.parametrize(("source", "hinted"), [("csv.read", True), ("", False)])
 def test_a_bad_record_of_a_built_in_source_may_be_passed_and_one_of_your_own_not(
     source: str, hinted: bool
