@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final, Protocol, TextIO
 
-from pipeflow.cli.rates import Rates, given_up
+from pipeflow.cli.rates import Rates
 from pipeflow.cli.wording import plural, rate, seconds
 from pipeflow.telemetry.events import Progress
 
@@ -71,15 +71,18 @@ class Plain(Quiet):
 
 
 def progress_line(name: str, progress: Progress, rates: Rates, sources: Collection[str]) -> str:
-    """``thumbnails: 12.0 s, 1,204 items (100/s), 3 given up; 'decode' is the bottleneck``."""
+    """``thumbnails: 12.0 s, 1,204 items (100/s), 3 skipped; 'decode' is the bottleneck``."""
     items = rates.done(progress, sources)
     text = f"{name}: {seconds(progress.elapsed_s)}, {plural(items, 'item')}"
     if progress.total:
         text += f" of {progress.total:,}, {100 * items // progress.total} %"
     text += f" ({rate(rates.speed(sources))})"
-    lost = given_up(progress)
-    if lost:
-        text += f", {lost:,} given up"
+    letters = sum(stage.dead_lettered for stage in progress.stages)
+    if letters:
+        text += f", {plural(letters, 'dead letter')}"
+    skipped = sum(stage.skipped for stage in progress.stages)
+    if skipped:
+        text += f", {skipped:,} skipped"
     dropped = sum(edge.dropped for edge in progress.edges)
     if dropped:
         text += f", {dropped:,} dropped"

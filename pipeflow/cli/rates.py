@@ -104,11 +104,6 @@ def worked_off(progress: Progress, sources: Collection[str]) -> int:
     return int(items * share_done(stages))
 
 
-def given_up(progress: Progress) -> int:
-    """Items skipped or kept aside as dead letters so far."""
-    return sum(stage.skipped + stage.dead_lettered for stage in progress.stages)
-
-
 def _items(stage: StageGauge) -> int:
     # A source receives nothing (but bad records), a sink emits nothing.
     return max(stage.received, stage.emitted) if not stage.received else stage.received

@@ -124,7 +124,8 @@ def test_what_was_dropped_is_told_while_the_run_goes_on() -> None:
     line = progress_line("photos", newest, seen(newest), {"find"})
 
     assert "photos  192 items  1,797 dropped  2.0 s" in text
-    assert line.startswith("photos: 2.0 s, 192 items (96.0/s), 3 given up, 1,797 dropped;")
+    lost = "2 dead letters, 1 skipped, 1,797 dropped"
+    assert line.startswith(f"photos: 2.0 s, 192 items (96.0/s), {lost};")
 
 
 def test_without_a_total_the_items_that_are_worked_off_are_counted() -> None:
