@@ -85,10 +85,15 @@ class LaunchServer:
         """Do what the supervisor asks until it is gone; then leave no process behind."""
         self._tie()
         try:
-            if os.getppid() == self._supervisor:
-                self._answer()
+            try:
+                if os.getppid() == self._supervisor:
+                    self._answer()
+            finally:
+                # The supervisor's end of the socket closes a moment before the signal comes, which
+                # may be now; from here on nothing disturbs the end.
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)
         except _SupervisorGone:
-            pass  # the ordinary end below is all there is to do
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
         finally:
             self._end_all()
 
@@ -247,7 +252,6 @@ class LaunchServer:
             pass  # the supervisor is gone: reading its end of the socket will tell us so
 
     def _end_all(self) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # nothing may disturb the end
         deadline = time.monotonic() + _LAST_DEADLINE_S
         while True:
             for pid, child in self._children.items():
