@@ -608,8 +608,8 @@ DEALING = (
     Mutation(
         "dealing: who shares a channel gets as much at once as goes into a frame",
         "runtime/flow/express.py",
-        "        if self._size is not None:\n            self._size_frames()\n",
-        "        self.batch_items = self._most\n",
+        "        self._size_frames()\n        target.cost = 0\n",
+        "        self.batch_items = self._most\n        target.cost = 0\n",
         ["tests/runtime/test_frame_size.py"],
     ),
     Mutation(

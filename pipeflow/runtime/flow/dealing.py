@@ -114,7 +114,6 @@ class Dealing(Express):
                 self._keep()
             else:
                 self._send_on(count, target)
-            self._size_frames()
         if self._kept and (self._now() >= self._dealt_at + self._rest_s or self.is_awaited()):
             self._deal()
 
@@ -142,6 +141,7 @@ class Dealing(Express):
     def _keep(self) -> None:
         """Keep back what waits in the run; what takes much memory leaves at once."""
         self._kept_short = True
+        self._size_frames()
         born = self.born
         meta, payloads, pile, plain = self.run.cut()
         packet = pile.packet() if pile is not None else self._encode(payloads, plain)

@@ -353,8 +353,7 @@ class Express:
         run, target = self.run, self.target
         if not run.payloads:
             return
-        if self._size is not None:
-            self._size_frames()
+        self._size_frames()
         target.cost = 0
         self.frames += 1
         born = self.born  # once nothing waits, the loop begins anew
