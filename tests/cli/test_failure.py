@@ -27,17 +27,20 @@ def told(
     replicas: int = 1,
     file: str = FILE,
     source: str = "",
+    work_at: Location | None = None,
+    text: str = TEXT,
 ) -> list[str]:
+    save = stage("save", 4, "find", on_error=on_error, replicas=replicas)
     spec = pipeline(
         stage("find", 2),
-        stage("save", 4, "find", on_error=on_error, replicas=replicas),
+        replace(save, work_at=work_at or save.at),
         secrets=("hunter2",),
     )
     plan = make_plan(spec, MACHINE)
     find, *others = plan.stages
     teller = FailureTeller(
         plan=replace(plan, file=file, stages=(replace(find, operator=source), *others)),
-        sources={FILE: TEXT},
+        sources={FILE: text},
         render=lambda finding, sources: render_text((finding,), sources),
     )
     return teller.text(error).splitlines()
@@ -192,6 +195,18 @@ def test_a_spent_budget_is_told_at_the_policy_with_the_last_item_that_was_given_
         "  item: {}",
         "  hint: the item and the traceback are those of the last one, find:17",
     ]
+
+
+@pytest.mark.parametrize("quote", ["", "'"])
+def test_what_could_not_be_loaded_is_told_at_its_call(quote: str) -> None:
+    lines = told(
+        replace(ERROR, phase="import", at=f"{FILE}:5:11"),
+        work_at=Location(FILE, 5, 11),
+        text=TEXT.replace("m:save", f"{quote}m:save{quote}"),
+    )
+
+    assert lines[0].startswith("a.yaml:5:11: error[import-failed]: stage 'save' could not be")
+    assert lines[2] == "      |           " + "^" * len(f"{quote}m:save{quote}")
 
 
 def test_a_missing_module_is_told_with_the_python_that_lacks_it() -> None:

@@ -227,6 +227,25 @@ def test_an_error_at_the_bottom_ends_the_run_at_its_place(tmp_path: Path, execut
     assert outcome.report.ledger.findings == ()
 
 
+def test_what_cannot_be_loaded_at_the_bottom_is_told_at_its_call(
+    tmp_path: Path, executor: str
+) -> None:
+    files(tmp_path, deeper_module="products")
+    (tmp_path / "inner/deeper/products.py").write_text("import missing\n" + DEEPER_OWN)
+    stages = {
+        "source": NUMBERS,
+        "part": part(3),
+        "sink": {"keep": "part"},
+        "letters": {"keep": "part.errors"},
+    }
+
+    outcome = run(tmp_path, stages, executor)
+
+    (error,) = outcome.report.errors
+    assert (error.stage, error.type) == ("part/times/product", "ModuleNotFoundError")
+    assert error.at == f"{tmp_path}/inner/deeper/times.yaml:6:11"
+
+
 def test_fused_stages_are_those_of_one_folder(tmp_path: Path, executor: str) -> None:
     files(tmp_path)
     stages = {
