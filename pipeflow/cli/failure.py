@@ -86,9 +86,7 @@ class FailureTeller:
         if at is None:
             blocks.append(f"{error.at or self.plan.file}: error[{code}]: {problem}")
         else:
-            # A budget stands in a mapping, which is told at its key.
-            under = "on_error" if error.phase == "budget" else error.stage
-            length = len(under) or 1
+            length = len(self._marked(error, stage, at)) or 1
             finding = Finding(at=at, code=code, problem=problem, length=length)
             blocks.append(self.render(finding, self.sources).rstrip("\n"))
         if error.view:
@@ -100,10 +98,20 @@ class FailureTeller:
             blocks.append(f"  hint: {hint}")
         return "\n".join(blocks)
 
+    def _marked(self, error: ErrorFacts, stage: StagePlan | None, at: Location) -> str:
+        """The text of the file that the caret underlines."""
+        if error.phase == "budget":
+            return "on_error"  # it stands in a mapping, which is told at its key
+        if stage is None or stage.work_at != at or stage.at == at:
+            return error.stage
+        line = self.sources.get(at.file, "").splitlines()[at.line - 1 : at.line]
+        quote = "".join(line)[at.column - 1 : at.column]
+        return f"{quote}{stage.work}{quote}" if quote in {"'", '"'} else stage.work
+
 
 def _place_in(stage: StagePlan | None, text: str) -> Location | None:
     """The place of a stage that a text means; unlike the text it knows by what it is included."""
-    places = (stage.at, stage.on_error_at) if stage is not None else ()
+    places = (stage.at, stage.on_error_at, stage.work_at) if stage is not None else ()
     return next((each for each in places if each is not None and str(each) == text), None)
 
 

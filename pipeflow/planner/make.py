@@ -347,6 +347,7 @@ def _stages(
             index=index,
             name=stage.name,
             at=stage.at,
+            work_at=stage.work_at,
             call=f"{work.module}:{work.attribute}" if isinstance(work := stage.work, Call) else "",
             operator=work.operator.name if isinstance(work, Use) else "",
             program=work if isinstance(work, Program) else None,

@@ -174,6 +174,8 @@ class StagePlan:
         index: Its number in the plan, in the order of the file.
         name: As the file has it.
         at: Where its name stands.
+        work_at: Where the value of ``call``, ``use`` or ``run`` stands; ``None``: it comes from no
+            file.
         call: ``module:attribute`` of the user's code, or empty.
         operator: Name of the operator, or empty.
         program: The external program, or ``None``. One of the three is given.
@@ -211,6 +213,7 @@ class StagePlan:
     index: int
     name: str
     at: Location
+    work_at: Location | None = None
     call: str = ""
     operator: str = ""
     program: Program | None = None

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
-from pipeflow.planner.plan import Plan
+from pipeflow.errors import Location
+from pipeflow.planner.plan import Plan, StagePlan
 from pipeflow.runtime.account import WorkerRecord, edge_facts, stage_facts
 from pipeflow.runtime.board import Board
 from pipeflow.runtime.flow.wiring import ChannelPlan
@@ -83,9 +84,7 @@ def error_facts(plan: Plan, cause: Cause) -> ErrorFacts:
     else:
         worker = plan.workers[cause.worker]
         planned = plan.stages[worker.stage]
-        stage, at = planned.name, str(planned.at)
-        if failure.phase == "budget":
-            at = str(planned.on_error_at or planned.at)
+        stage, at = planned.name, str(_place(planned, failure.phase))
         replica = worker.replica
     return ErrorFacts(
         stage=stage,
@@ -100,6 +99,17 @@ def error_facts(plan: Plan, cause: Cause) -> ErrorFacts:
         attempt=failure.attempt,
         emitted=failure.emitted,
     )
+
+
+def _place(stage: StagePlan, phase: str) -> Location:
+    """Where the file says what failed: most often the stage as a whole."""
+    match phase:
+        case "budget":
+            return stage.on_error_at or stage.at
+        case "import":
+            return stage.work_at or stage.at
+        case _:
+            return stage.at
 
 
 def silence_warnings(plan: Plan, report: Report) -> tuple[LogLine, ...]:
