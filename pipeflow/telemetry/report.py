@@ -137,7 +137,7 @@ class ErrorFacts:
         type: Type of the exception; ``"WorkerDied"`` for a death.
         message: One line.
         traceback: The user's own traceback, or empty.
-        at: The stage's place in the file.
+        at: The place in the file of what failed: of its stage, policy or `call`.
         view: Short view of the item, or empty; for the terminal.
         replica: Which of the stage's workers.
         phase: ``item``, ``import``, ``constructor``, ``finish``, ``close``, ``pickling``,
