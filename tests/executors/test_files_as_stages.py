@@ -9,7 +9,7 @@ import pytest
 
 from pipeflow.telemetry.events import ItemDeadLettered, WorkerReady
 from tests.executors.judging import succeeded
-from tests.executors.running import EXECUTORS, run
+from tests.executors.running import EXECUTORS, Outcome, run
 
 pytestmark = [pytest.mark.processes, pytest.mark.parametrize("executor", EXECUTORS)]
 
@@ -208,18 +208,23 @@ def test_a_disabled_stage_with_a_file_is_passed_by(tmp_path: Path, executor: str
     assert [stage.name for stage in outcome.report.stages] == ["source", "sink"]
 
 
-def test_an_error_at_the_bottom_ends_the_run_at_its_place(tmp_path: Path, executor: str) -> None:
-    files(tmp_path, deeper_module="products")
-    text = DEEPER_OWN.replace("return x * self.n", "return 1 // (x - 4)")
-    (tmp_path / "inner/deeper/products.py").write_text(text)
+def run_with_products(folder: Path, executor: str, products: str) -> Outcome:
+    """Run the inner files with another module at the bottom."""
+    files(folder, deeper_module="products")
+    (folder / "inner/deeper/products.py").write_text(products)
     stages = {
         "source": NUMBERS,
         "part": part(3),
         "sink": {"keep": "part"},
         "letters": {"keep": "part.errors"},
     }
+    return run(folder, stages, executor)
 
-    outcome = run(tmp_path, stages, executor)
+
+def test_an_error_at_the_bottom_ends_the_run_at_its_place(tmp_path: Path, executor: str) -> None:
+    text = DEEPER_OWN.replace("return x * self.n", "return 1 // (x - 4)")
+
+    outcome = run_with_products(tmp_path, executor, text)
 
     (error,) = outcome.report.errors
     assert (error.stage, error.item) == ("part/times/product", "source:4")
@@ -230,16 +235,7 @@ def test_an_error_at_the_bottom_ends_the_run_at_its_place(tmp_path: Path, execut
 def test_what_cannot_be_loaded_at_the_bottom_is_told_at_its_call(
     tmp_path: Path, executor: str
 ) -> None:
-    files(tmp_path, deeper_module="products")
-    (tmp_path / "inner/deeper/products.py").write_text("import missing\n" + DEEPER_OWN)
-    stages = {
-        "source": NUMBERS,
-        "part": part(3),
-        "sink": {"keep": "part"},
-        "letters": {"keep": "part.errors"},
-    }
-
-    outcome = run(tmp_path, stages, executor)
+    outcome = run_with_products(tmp_path, executor, "import missing\n" + DEEPER_OWN)
 
     (error,) = outcome.report.errors
     assert (error.stage, error.type) == ("part/times/product", "ModuleNotFoundError")
