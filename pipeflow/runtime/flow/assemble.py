@@ -84,7 +84,10 @@ def make_inbox(
     bases = [edge.lane_base for edge in edges]
     if _comes_straight(plan, stage, edges):
         straight = Straight(
-            writers=_writers(plan, edges[0]), lanes=edges[0].lanes, lane_base=bases[0]
+            writers=_writers(plan, edges[0]),
+            lanes=edges[0].lanes,
+            lane_base=bases[0],
+            unit_ends=stage.numbering is Numbering.KEEP,
         )
         ports = [_in_port(plan, edges[0], worker, channels, board, straight, open_receiver)]
         return Inbox(straight, bases, Arrivals(ports, *rest))
@@ -98,11 +101,11 @@ def make_inbox(
 
 
 def _comes_straight(plan: Plan, stage: StagePlan, edges: Sequence[EdgePlan]) -> bool:
-    """Whether what comes is due as it comes, and the stage need not know where units end."""
+    """Whether what comes is one edge's, and due as it comes."""
     if len(edges) > 1 or stage.join in NAMED_JOINS:
         return False
     in_turn = not edges[0].ordered or _writers(plan, edges[0]) == 1
-    return in_turn and stage.numbering is not Numbering.KEEP
+    return in_turn and not (edges[0].recounted and stage.numbering is Numbering.KEEP)
 
 
 def _writers(plan: Plan, edge: EdgePlan) -> int:

@@ -162,9 +162,11 @@ class Inbox:
             pairs: And such with an item of each of several edges.
         """
         join = self.join
-        if isinstance(join, Merge):
+        if isinstance(join, Straight):
+            join.give_rows()
+        elif isinstance(join, Merge):
             join.give_rows(woven=woven)
-        elif pairs and len(self.ports) <= WIDTH_MAX and not isinstance(join, Straight):
+        elif pairs and len(self.ports) <= WIDTH_MAX:
             from pipeflow.runtime.flow.positions import ZipByPosition
             from pipeflow.runtime.flow.zipping import ZipById
 

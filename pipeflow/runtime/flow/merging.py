@@ -24,7 +24,7 @@ _WITHOUT_GAPS: Final = tuple(Calls._field_defaults.values())
 
 
 class Straight:
-    """One edge whose units are due as they come, of a stage that need not know where they end.
+    """One edge whose units are due as they come.
 
     Most stages have it so. It is the edge's collector and the join at once, for what comes needs
     neither: a frame of a run becomes one ``Calls``.
@@ -33,32 +33,42 @@ class Straight:
         writers: How many workers write the edge to this reader.
         lanes: How many lanes it has.
         lane_base: Number of its first lane among all lanes of the stage.
+        unit_ends: Whether the stage wants to know where units end: if it keeps them.
+
+    Attributes:
+        unit_ends: See there.
     """
 
-    def __init__(self, *, writers: int, lanes: int, lane_base: int) -> None:
+    def __init__(
+        self, *, writers: int, lanes: int, lane_base: int, unit_ends: bool = False
+    ) -> None:
         self._open = set(range(writers))
         self._base = lane_base
+        self.unit_ends = unit_ends
+        self._rows = not unit_ends
+        self._more = _WITHOUT_GAPS if not unit_ends else (True, *_WITHOUT_GAPS[1:])
         #: What was made of frames and not taken yet.
         self.ready: deque[Output] = deque()
         #: For each lane, the number after the last unit that came.
         self.frontier = [0] * lanes
 
+    def give_rows(self) -> None:
+        """From now on units that are one item each may come as ``Calls`` that end them."""
+        self._rows = True
+
     def feed_frame(self, writer: int, meta: bytes, payloads: list[Any], frame: object) -> None:
         """A frame has come."""
-        if meta[0] == GAPPED_FORM:
-            row = row_of(meta, payloads)
-            assert row is not None
-            self.feed(writer, row, frame)
+        if self._rows and meta[0] == PLAIN_FORM:
+            self.ready.append(self._calls_of(writer, meta, payloads, frame))
             return
-        if meta[0] != PLAIN_FORM:
-            for part in parts_of(meta, payloads):
-                self.feed(writer, part, frame)
-            return
-        self.ready.append(self._calls_of(writer, meta, payloads, frame))
+        whole = meta[0] == GAPPED_FORM if not self.unit_ends else self._rows
+        row = row_of(meta, payloads) if whole else None
+        for part in parts_of(meta, payloads) if row is None else (row,):
+            self.feed(writer, part, frame)
 
     def row_of(self, writer: int, meta: bytes, payloads: list[Any], frame: object) -> Calls | None:
         """``feed_frame`` and ``take`` at once, while nothing is ready; ``None``: ``take`` it."""
-        if meta[0] == PLAIN_FORM:
+        if self._rows and meta[0] == PLAIN_FORM:
             return self._calls_of(writer, meta, payloads, frame)
         self.feed_frame(writer, meta, payloads, frame)
         return None
@@ -69,13 +79,17 @@ class Straight:
         unit, prefix, ordinals = plain_run(meta, count)
         self.frontier[0] = max(self.frontier[0], unit + count)
         origin = _make_origin((0, writer, frame))
-        return _make_calls((prefix, ordinals, payloads, self._base, unit, origin, *_WITHOUT_GAPS))
+        return _make_calls((prefix, ordinals, payloads, self._base, unit, origin, *self._more))
 
     def feed(self, writer: int, part: Part, frame: object) -> None:
         """A part has come."""
         lane, unit, span, *_ = part
         self.frontier[lane] = max(self.frontier[lane], unit + span)
-        _append_calls(self.ready, part, lane + self._base, Origin(0, writer, frame))
+        lane, origin = lane + self._base, Origin(0, writer, frame)
+        if self.unit_ends:
+            _append_units(self.ready, part, lane, origin, over=part.closed, rows=self._rows)
+        else:
+            _append_calls(self.ready, part, lane, origin)
 
     def end(self, writer: int) -> None:
         """Nothing more comes from this writer."""
@@ -136,49 +150,11 @@ class Merge:
         """Make calls of a part, and tell where its units end."""
         part, ready = arrived.part, self._ready
         origin = Origin(port, arrived.writer, arrived.frame)
-        lane, unit = part.lane + self._bases[port], part.unit
-        if type(part.items) is GappedItems and self._unit_ends:
-            self._lay_out_row(part.items, lane, origin)
-            return
-        if self._rows and type(part.items) is Items and part.closed:
-            for prefix, ordinals, loads in part.items.stretches():
-                ready.append(Calls(prefix, ordinals, loads, lane, unit, origin, end_units=True))
-                unit += len(loads)
-            return
-        if part.span > 1 and part.items and self._unit_ends:
-            for item, load in part.items:
-                ready.append(Call(load, item, lane, unit, (origin,)))
-                ready.append(UnitEnd(lane, unit, 1, free=False))
-                unit += 1
-            return
-        _append_calls(ready, part, lane, origin)
-        if arrived.ends_unit and self._unit_ends:
-            ready.append(_end_of(part, lane))
-
-    def _lay_out_row(self, items: GappedItems, lane: int, origin: Origin) -> None:
-        """Make calls that end their units, and those between them."""
-        told, ready = items.told, self._ready
-        if told.empties or not items.payloads:
-            for part in parts_with_gaps(items):
-                _append_calls(ready, part, lane, origin)
-                ready.append(_end_of(part, lane))
-            return
-        whole = Calls(
-            (),
-            told.ordinals,
-            items.payloads,
-            lane,
-            told.unit,
-            origin,
-            end_units=True,
-            units=told.units,
-            end=told.end,
-        )
-        start = 0
-        for prefix, ordinals, _ in items.stretches():
-            stop = start + len(ordinals)
-            ready.append(whole.part(start, stop)._replace(prefix=prefix))
-            start = stop
+        lane = part.lane + self._bases[port]
+        if self._unit_ends:
+            _append_units(ready, part, lane, origin, over=arrived.ends_unit, rows=self._rows)
+        else:
+            _append_calls(ready, part, lane, origin)
 
     def _take_next(self) -> bool:
         """Lay out what is next, of the edges in turn, so that a busy one does not starve others.
@@ -210,6 +186,63 @@ class Merge:
 
     def waits_for(self) -> int | None:
         return 0 if len(self._collectors) == 1 else None
+
+
+def _append_units(
+    ready: deque[Output], part: Part, lane: int, origin: Origin, *, over: bool, rows: bool
+) -> None:
+    """Make calls of a part, and tell where its units end.
+
+    Args:
+        ready: Where they are appended.
+        part: The part.
+        lane: Of its units, among all lanes of the stage.
+        origin: Where it came from.
+        over: Its unit is complete with it.
+        rows: Units that are one item each may be ``Calls`` that end them.
+    """
+    unit, items = part.unit, part.items
+    if type(items) is GappedItems:
+        _append_row(ready, items, lane, origin)
+    elif rows and type(items) is Items and part.closed:
+        for prefix, ordinals, loads in items.stretches():
+            ready.append(Calls(prefix, ordinals, loads, lane, unit, origin, end_units=True))
+            unit += len(loads)
+    elif part.span > 1 and items:
+        for item, load in items:
+            ready.append(Call(load, item, lane, unit, (origin,)))
+            ready.append(UnitEnd(lane, unit, 1, free=False))
+            unit += 1
+    else:
+        _append_calls(ready, part, lane, origin)
+        if over:
+            ready.append(_end_of(part, lane))
+
+
+def _append_row(ready: deque[Output], items: GappedItems, lane: int, origin: Origin) -> None:
+    """Make calls that end their units, and those between them."""
+    told = items.told
+    if told.empties or not items.payloads:
+        for part in parts_with_gaps(items):
+            _append_calls(ready, part, lane, origin)
+            ready.append(_end_of(part, lane))
+        return
+    whole = Calls(
+        (),
+        told.ordinals,
+        items.payloads,
+        lane,
+        told.unit,
+        origin,
+        end_units=True,
+        units=told.units,
+        end=told.end,
+    )
+    start = 0
+    for prefix, ordinals, _ in items.stretches():
+        stop = start + len(ordinals)
+        ready.append(whole.part(start, stop)._replace(prefix=prefix))
+        start = stop
 
 
 def _append_calls(ready: deque[Output], part: Part, lane: int, origin: Origin) -> None:
