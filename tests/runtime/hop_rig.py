@@ -10,6 +10,7 @@ from pipeflow.errors import Location
 from pipeflow.planner.plan import Numbering, Route, StagePlan
 from pipeflow.runtime.board import EDGE_WORDS, WORKER_WORDS, Words
 from pipeflow.runtime.flow.arrivals import Arrivals
+from pipeflow.runtime.flow.gapped import GAPPED_FORM, Gapped
 from pipeflow.runtime.flow.inbox import Inbox
 from pipeflow.runtime.flow.inlets import LOT_MOST, LOT_SHARE, InChannel, InPort
 from pipeflow.runtime.flow.merging import Straight
@@ -17,7 +18,7 @@ from pipeflow.runtime.flow.outbox import Outbox
 from pipeflow.runtime.flow.ports import OutPort
 from pipeflow.runtime.flow.runs import plain_meta
 from pipeflow.runtime.flow.targets import OutChannel, Spread, Target
-from pipeflow.runtime.flow.units import parts_of, row_of
+from pipeflow.runtime.flow.units import Part, parts_of
 from pipeflow.runtime.loops.hops import Looks
 from pipeflow.runtime.loops.pick import make_loop
 from pipeflow.runtime.loops.rows import NEVER
@@ -27,7 +28,7 @@ from pipeflow.spec.policies import Budget, ErrorPolicy, OnError
 from pipeflow.spec.ports import OUT
 from pipeflow.stages.work import Work
 from pipeflow.transports.base import ChannelSpec, FrameKind, Kind
-from pipeflow.transports.codec import Decoder, Encoder
+from pipeflow.transports.codec import Decoder, Encoder, encode_settled
 from pipeflow.transports.counters import ChannelCounters
 from pipeflow.transports.ends import create_ends
 from pipeflow.transports.pause import LookOut
@@ -37,6 +38,11 @@ from pipeflow.transports.plain import dump_plain
 AT: Final = Location("pipeline.yaml", 3, 3)
 #: Index of the stage whose items come, and of ours.
 BEFORE, OURS = 2, 4
+
+
+def gapped_meta(told: Gapped) -> bytes:
+    """What a frame with such units says."""
+    return bytes([GAPPED_FORM]) + pickle.dumps(tuple(told))
 
 
 class Bell:
@@ -77,6 +83,7 @@ class Stage:
     Args:
         work: The user's code: a function of an item, or a source.
         hops: It may hop; else it goes the way that is written in Python.
+        keeps: It keeps the units of its items, as a replica of several does.
         capacity: Of both edges.
         read: Whether anybody reads its results.
         then: Its policy.
@@ -90,6 +97,7 @@ class Stage:
         work: Work,
         *,
         hops: bool,
+        keeps: bool = False,
         capacity: int = 256,
         read: bool = True,
         then: OnError = OnError.SKIP,
@@ -105,12 +113,16 @@ class Stage:
         )
         self.cells: Words = memoryview(bytearray(8)).cast("Q")
         self.got: list[tuple[ItemId, Any]] = []
+        #: Of each unit of its results that is over: ids of the items that it has.
+        self.units: dict[int, list[ItemId]] = {}
         #: How many items each frame of results held.
         self.frames: list[int] = []
         self.reports: list[WorkerReport] = []
         self.waits = 0
         self._decoder = Decoder()
         self._ordinal = self._unit = 0
+        self._numbering = Numbering.KEEP if keeps else Numbering.PER_STAGE
+        self._open: dict[int, list[ItemId]] = {}
         self.inbox = self._inbox(capacity)
         self.outbox = self._outbox(read)
         looks = Looks(self.row, Shown(self.row), LookOut(look_s), LookOut(look_s))
@@ -122,7 +134,7 @@ class Stage:
                 at=AT,
                 on_error=ErrorPolicy(then=then, budget=budget),
                 ports=("out",),
-                numbering=Numbering.PER_STAGE,
+                numbering=self._numbering,
             ),
             replica=0,
             names=("a", "b", "before", "d", "ours"),
@@ -138,7 +150,8 @@ class Stage:
         self.steps: Iterator[bool] = self.loop.steps()
 
     def _inbox(self, capacity: int) -> Inbox:
-        straight = Straight(writers=1, lanes=1, lane_base=0)
+        keeps = self._numbering is Numbering.KEEP
+        straight = Straight(writers=1, lanes=1, lane_base=0, unit_ends=keeps)
         lot = max(1, min(LOT_MOST, capacity // LOT_SHARE))
         channel = InChannel(receiver=self.before.receiver, first_writer=0, writers=1, lot=lot)
         port = InPort(edge=0, row=self.edges[0], private=False, intake=straight, channels=[channel])
@@ -150,7 +163,7 @@ class Stage:
         port = OutPort(OUT, [Spread(Route.SINGLE, [Target([channel])])])
         return Outbox(
             {OUT: port} if read else {},
-            numbering=Numbering.PER_STAGE,
+            numbering=self._numbering,
             encoder=Encoder(),
             wait_for_room=self.make_room,
             counters=(self.cells, {OUT: 0}),
@@ -158,17 +171,39 @@ class Stage:
 
     # -- what others do
 
-    def feed(self, *payloads: Any, gap: int = 0, stage: int = BEFORE) -> None:
-        """A frame of these items is sent to the stage; ids leave a gap before it."""
+    def feed(
+        self, *payloads: Any, gap: int = 0, skip: int = 0, apart: int = 1, stage: int = BEFORE
+    ) -> None:
+        """A frame of these items is sent to the stage.
+
+        Args:
+            payloads: The items.
+            gap: So many ids before the first are no item's.
+            skip: So many units before the first are another replica's.
+            apart: How much each unit is greater than the one before.
+            stage: What their ids begin with.
+        """
         self._ordinal += gap
+        self._unit += skip
         ordinals = range(self._ordinal, self._ordinal + len(payloads))
+        end = self._unit + apart * len(payloads)
         meta = plain_meta(self._unit, (stage,), ordinals)
+        if apart > 1:
+            units = range(self._unit, end, apart)
+            meta = gapped_meta(Gapped(self._unit, end, units, (), [(0, (stage,))], ordinals))
         assert meta is not None
         self._ordinal += len(payloads)
-        self._unit += len(payloads)
+        self._unit = end
         self.before.sender.send_plain(
             meta, dump_plain(pickle.loads(pickle.dumps([*payloads]))), len(payloads)
         )
+
+    def pass_over(self, units: int) -> None:
+        """A frame says that so many units are another replica's."""
+        end = self._unit + units
+        meta = gapped_meta(Gapped(self._unit, end, (), (), [(0, ())], ()))
+        self._unit = end
+        self.before.sender.send(meta, encode_settled([], True), 0)
 
     def go(self) -> None:
         """Let it work until it waits."""
@@ -192,14 +227,18 @@ class Stage:
             assert frame.packet is not None
             payloads = self._decoder.decode(frame.packet)
             self.frames.append(len(payloads))
-            for part in (
-                [row_of(frame.meta, payloads)]
-                if frame.meta[0] == 2
-                else parts_of(frame.meta, payloads)
-            ):
-                assert part is not None
+            for part in parts_of(frame.meta, payloads):
                 self.got += part.items
+                self._note_units(part)
             self.behind.receiver.took(0, frame.credits, 0)
+
+    def _note_units(self, part: Part) -> None:
+        for one in part.singly():
+            for unit in range(one.unit, one.unit + one.span):
+                assert unit not in self.units
+                self._open.setdefault(unit, []).extend([item for item, _ in one.items])
+                if one.closed:
+                    self.units[unit] = self._open.pop(unit)
 
     def close(self) -> None:
         self.before.close()

@@ -37,16 +37,21 @@ from tests.runtime.hop_rig import BEFORE, OURS, Stage
 
 pytestmark = pytest.mark.skipif(not stretch.HOPS, reason="nothing was compiled")
 
-WAYS = (False, True)
+WAYS = (
+    pytest.param({"hops": False, "keeps": False}, id="python"),
+    pytest.param({"hops": True, "keeps": False}, id="hops"),
+    pytest.param({"hops": False, "keeps": True}, id="python, units kept"),
+    pytest.param({"hops": True, "keeps": True}, id="hops, units kept"),
+)
 
 
-def making(*, hops: bool) -> Iterator[Callable[..., Stage]]:
+def making(*, hops: bool, keeps: bool) -> Iterator[Callable[..., Stage]]:
     """What makes stages, and closes them afterwards."""
     made: list[Stage] = []
 
     def make_stage(work: Work | Callable[[Any], Any], **settings: Any) -> Stage:
         whole = work if isinstance(work, Work) else Work(call=work)
-        made.append(Stage(whole, hops=hops, **settings))
+        made.append(Stage(whole, hops=hops, keeps=keeps, **settings))
         return made[-1]
 
     yield make_stage
@@ -54,14 +59,14 @@ def making(*, hops: bool) -> Iterator[Callable[..., Stage]]:
         stage.close()
 
 
-@pytest.fixture(params=WAYS, ids=("python", "hops"))
+@pytest.fixture(params=WAYS)
 def make(request: pytest.FixtureRequest) -> Iterator[Callable[..., Stage]]:
-    yield from making(hops=request.param)
+    yield from making(**request.param)
 
 
-@pytest.fixture
-def make_hopping() -> Iterator[Callable[..., Stage]]:
-    yield from making(hops=True)
+@pytest.fixture(params=(False, True), ids=("", "units kept"))
+def make_hopping(request: pytest.FixtureRequest) -> Iterator[Callable[..., Stage]]:
+    yield from making(hops=True, keeps=request.param)
 
 
 def record(number: int) -> dict[str, Any]:
@@ -447,6 +452,43 @@ def test_a_frame_that_comes_while_it_looks_out_is_met_without_a_wait(
     assert stage.row[WAIT_IN_NS] > 0
 
 
+@pytest.mark.parametrize("hops", [False, True])
+def test_what_waits_is_told_of_with_the_units_of_others_in_between(hops: bool) -> None:
+    stage = Stage(Work(call=str), hops=hops, keeps=True)
+
+    stage.feed(0)
+    stage.go()
+    stage.feed(1, 2, apart=2)
+    stage.go()  # its reader has not taken the first, so these leave before the wait
+    stage.end()
+    stage.take()
+    stage.close()
+
+    assert stage.units == {0: [(BEFORE, 0)], 1: [(BEFORE, 1)], 2: [], 3: [(BEFORE, 2)], 4: []}
+
+
+def test_who_waits_for_units_is_told_that_they_are_over_before_it_looks_out() -> None:
+    stage = Stage(Work(call=renamed), hops=True, keeps=True, look_s=30.0)
+    stage.pass_over(3)
+
+    def feed_once_told() -> None:
+        while len(stage.units) < 3:
+            stage.take()
+        stage.feed(record(0))
+        stage.before.sender.end()
+
+    others = threading.Thread(target=feed_once_told)
+    others.start()
+    waits = [*stage.steps]
+    others.join()
+    stage.outbox.end()
+    stage.take()
+    stage.close()
+
+    assert True not in waits
+    assert stage.units == {0: [], 1: [], 2: [], 3: [(BEFORE, 0)]}
+
+
 # -- what is more than plain
 
 
@@ -462,14 +504,14 @@ def test_large_items_go_through(make: Callable[..., Stage]) -> None:
 
 
 def test_a_frame_that_the_kernel_takes_in_parts_arrives_whole(make: Callable[..., Stage]) -> None:
-    stage = make(lambda item: {"text": item["text"] * 400})
-    fcntl.fcntl(stage.behind.ends.write, fcntl.F_SETPIPE_SZ, 4096)
+    stage = make(lambda item: {"text": item["text"] * 20_000})
+    fcntl.fcntl(stage.behind.ends.write, fcntl.F_SETPIPE_SZ, 4096)  # less than the first takes
 
-    stage.feed(*[{"text": str(n % 10)} for n in range(40)])
+    stage.feed(*[{"text": str(n)} for n in range(5)])
     stage.go()
     stage.take()
 
-    assert [value["text"] for _, value in stage.got] == [str(n % 10) * 400 for n in range(40)]
+    assert [value["text"] for _, value in stage.got] == [str(n) * 20_000 for n in range(5)]
 
 
 def test_who_has_no_reader_any_more_leaves(make: Callable[..., Stage]) -> None:
@@ -586,20 +628,19 @@ FRAMES = st.lists(
     st.one_of(
         st.lists(st.sampled_from(KINDS), min_size=1, max_size=6),
         st.sampled_from(("new", "same", "text", "none")).map(lambda kind: [kind] * 40),
-        st.sampled_from(("go", "take", "gap")),
+        st.sampled_from(("go", "take", "gap", "skip", "apart")),
     ),
     max_size=25,
 )
 
 
-def run_all(frames: list[list[str] | str], *, hops: bool, capacity: int, read: bool) -> object:
+def run_all(frames: list[list[str] | str], *, hops: bool, **settings: Any) -> object:
     """Let a stage do all of this; what can be told of it afterwards."""
     kept: list[int] = []
     held: list[dict[str, Any]] = []
-    stage = Stage(
-        Work(call=lambda item: does(item, kept, held)), hops=hops, capacity=capacity, read=read
-    )
-    number = gap = 0
+    stage = Stage(Work(call=lambda item: does(item, kept, held)), hops=hops, **settings)
+    number = gap = skip = 0
+    apart = 1
     try:
         for frame in frames:
             if frame == "go":
@@ -608,14 +649,20 @@ def run_all(frames: list[list[str] | str], *, hops: bool, capacity: int, read: b
                 stage.take()
             elif frame == "gap":
                 gap += 3
+            elif frame == "skip":
+                skip += 2
+            elif frame == "apart":
+                apart = 3 - apart
             else:
-                stage.feed(*[{"do": do, "n": number + at} for at, do in enumerate(frame)], gap=gap)
-                number, gap = number + len(frame), 0
+                items = [{"do": do, "n": number + at} for at, do in enumerate(frame)]
+                stage.feed(*items, gap=gap, skip=skip, apart=apart)
+                number, gap, skip = number + len(frame), 0, 0
         stage.end()
         stage.take()
         cells = (RECEIVED, PROCESSED, EMPTY, SKIPPED, IN_ROW)
         return (
             stage.got,
+            stage.units,
             [stage.row[cell] for cell in cells],
             [(edge[DELIVERED], edge[SENT]) for edge in stage.edges],
             stage.cells[0],
@@ -630,11 +677,20 @@ def lines(stage: Stage) -> tuple[Any, Any]:
     return stage.before, stage.behind
 
 
-@given(frames=FRAMES, capacity=st.sampled_from((1, 2, 5, 64, 1000)), read=st.booleans())
-def test_both_ways_do_the_same(frames: list[list[str] | str], capacity: int, read: bool) -> None:
-    python = run_all(frames, hops=False, capacity=capacity, read=read)
+@given(
+    frames=FRAMES,
+    capacity=st.sampled_from((1, 2, 5, 64, 1000)),
+    read=st.booleans(),
+    keeps=st.booleans(),
+)
+def test_both_ways_do_the_same(
+    frames: list[list[str] | str], capacity: int, read: bool, keeps: bool
+) -> None:
+    settings: dict[str, Any] = {"capacity": capacity, "read": read, "keeps": keeps}
 
-    assert run_all(frames, hops=True, capacity=capacity, read=read) == python
+    python = run_all(frames, hops=False, **settings)
+
+    assert run_all(frames, hops=True, **settings) == python
 
 
 # -- sources

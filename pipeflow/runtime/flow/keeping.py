@@ -10,7 +10,7 @@ other begins, so units rise on the channel, as its reader needs them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from pipeflow.runtime.flow.express import Express
@@ -59,19 +59,34 @@ class Keeping(Express):
         Raises:
             ReadersGone: Nobody needs any more results of this stage.
         """
-        run = self.run
         with self._lock:
-            self._raise_refused()
-            self._go_on_at(calls.begin_of(at))
-            run.begin(calls.prefix, calls.ordinals[at])
-            return self._look()
+            return self._room_from(calls.begin_of(at), calls.prefix, calls.ordinals[at])
 
     def announce(self, calls: Calls, start: int, stop: int) -> None:
         """Say which units the results of some calls will be; ``room_for`` the first came before."""
         with self._lock:
-            self.run.announce(calls.units_of(start, stop), calls.begin_of(stop))
-            if not self.woken[0] and self.run.has_news():
-                self.wake()  # others may wait to hear that units before the first are not ours
+            self._announce(calls.units_of(start, stop), calls.begin_of(stop))
+
+    def begin_span(self, prefix: ItemId, ordinal: int, unit: int, most: int) -> int:
+        """``room_for`` and ``announce`` for results that count on, for a compiled hop.
+
+        Args:
+            prefix: What their ids begin with.
+            ordinal: The last part of the first.
+            unit: Of the first.
+            most: How many there may be.
+
+        Returns:
+            For how many there is room, which are announced.
+
+        Raises:
+            ReadersGone: Nobody needs any more results of this stage.
+        """
+        with self._lock:
+            count = min(most, self._room_from(unit, prefix, ordinal))
+            if count > 0:
+                self._announce(range(unit, unit + count), unit + count)
+            return count
 
     def retract(self) -> None:
         """Nothing comes of the rest of what was announced, or not in this way."""
@@ -176,6 +191,18 @@ class Keeping(Express):
         packet = pile.packet() if pile is not None else self._encode(payloads, plain)
         if target.send_packet(meta, packet, cost, born=self.born):
             self._reader_left()
+
+    def _room_from(self, unit: int, prefix: ItemId, ordinal: int) -> int:
+        """How many items may be appended now, of which the first may be this unit."""
+        self._raise_refused()
+        self._go_on_at(unit)
+        self.run.begin(prefix, ordinal)
+        return self._look()
+
+    def _announce(self, units: Sequence[int], end: int) -> None:
+        self.run.announce(units, end)
+        if not self.woken[0] and self.run.has_news():
+            self.wake()  # others may wait to hear that units before the first are not ours
 
     def _go_on_at(self, unit: int) -> None:
         """The next item is this unit: what cannot stand before it in a frame leaves."""

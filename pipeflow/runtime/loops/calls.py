@@ -30,7 +30,7 @@ from pipeflow.runtime.flow.runs import ONE, OURS, is_settled
 from pipeflow.runtime.loops.base import GOES_ON, REST_S, WAITS, StageLoop
 from pipeflow.runtime.loops.copies import as_it_is
 from pipeflow.runtime.loops.forgotten import FORGOTTEN, refuse_forgotten
-from pipeflow.runtime.loops.hops import IDLE, LONGER, Hops, Rest, hops_of, outlet_of
+from pipeflow.runtime.loops.hops import IDLE, LONGER, Hops, Rest, hops_of
 from pipeflow.runtime.loops.rows import Halt, call_into, call_only
 from pipeflow.runtime.loops.stopped import CONTROL, Cancelled
 from pipeflow.runtime.messages import Barrier, EndOfInput, Failure, ItemId
@@ -108,12 +108,16 @@ class CallLoop(StageLoop):
         if type(self) is not CallLoop or self.looks is None or self._joined:
             return None
         outbox, unread = self.outbox, self.outbox.unread(OUT)
-        outlet = outlet_of(outbox.express(OUT), self.looks)
-        if unread is None or (outlet is None and outbox.is_read(OUT)):
+        if self.stage.numbering is Numbering.KEEP:
+            express: Express | None = outbox.express_at(OUT, inbox.lane_bases[0], 0)
+            told = outbox.needs_ends()
+        else:
+            express, told = outbox.express(OUT), outbox.is_read(OUT)
+        if unread is None or (express is None and told):
             return None
         return hops_of(
             inbox,
-            outlet=outlet,
+            express=express,
             unread=unread,
             looks=self.looks,
             may_look=outbox.has_only(OUT),
@@ -131,11 +135,11 @@ class CallLoop(StageLoop):
             self.outbox.flush()
             return WAITS
         if isinstance(over, Rest):
-            express, halt = self.outbox.express(OUT), over.halt
+            way, halt = (hops.express, hops.keeping), over.halt
             if halt is None:
-                halt = self._call_tight(over.calls, over.at, express, None)
+                halt = self._call_tight(over.calls, over.at, *way)
             if halt is not None:
-                yield from self._call_rest(over.calls, halt, express, None)
+                yield from self._call_rest(over.calls, halt, *way)
         return GOES_ON
 
     def _heed(self, message: Message) -> None:

@@ -5,8 +5,8 @@
 Where a stage reads one pipe and its results leave by one other, or nobody reads them, a frame of
 small plain items costs as much in Python around the calls as the calls themselves. So that way, and
 only that, is written once more in C (``stretch/*.h``), on the same objects: what it does is what
-``Inbox.take``, ``CallLoop``, ``Express`` and ``ProcessWaits.for_input`` say. At the first thing
-that is more than plain it comes back, with what is left of the row, and they go on.
+``Inbox.take``, ``CallLoop``, ``Express``, ``Keeping`` and ``ProcessWaits.for_input`` say. At the
+first thing that is more than plain it comes back, with what is left of the row, and they go on.
 
 Where nothing could be compiled there are none, and all goes the way that is written in Python.
 """
@@ -20,9 +20,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pipeflow.runtime.board import RECEIVED, Words
 from pipeflow.runtime.flow.express import Express
+from pipeflow.runtime.flow.gapped import GappedRun
 from pipeflow.runtime.flow.inbox import Inbox
 from pipeflow.runtime.flow.inlets import FrameNote
 from pipeflow.runtime.flow.joins import Calls, Origin
+from pipeflow.runtime.flow.keeping import Keeping
 from pipeflow.runtime.flow.merging import Straight
 from pipeflow.runtime.loops import stretch
 from pipeflow.runtime.loops.rows import MORE, Gathered, Halt, pass_on
@@ -91,7 +93,8 @@ def outlet_of(express: Express | None, looks: Looks | None) -> Outlet | None:
     if (
         not stretch.HOPS
         or looks is None
-        or type(express) is not Express
+        or express is None
+        or type(express) not in {Express, Keeping}
         or not express.is_timed_by(perf_counter)
     ):
         return None
@@ -102,7 +105,9 @@ def outlet_of(express: Express | None, looks: Looks | None) -> Outlet | None:
     finish = partial(_finish, express, sender)
     from pipeflow.runtime.loops.stretch._compiled import Outlet
 
-    shared = (*express.shared(), *sender.shared(), finish)
+    run = express.run
+    kept = (run.units, run.empties) if isinstance(run, GappedRun) else (None, None)
+    shared = (*express.shared(), *sender.shared(), finish, *kept)
     return Outlet((*shared, *_shared(looks, looks.for_room)))
 
 
@@ -199,11 +204,21 @@ class Hops:
     Args:
         hop: They themselves.
         inbox: Where frames come from.
+        express: Where results go; ``None``: nobody reads them.
         row: The worker's row of the board.
+        unit_ends: The stage keeps the units of its items.
+
+    Attributes:
+        express: See there.
+        keeping: The same, if units are kept.
     """
 
-    def __init__(self, hop: Hop, inbox: Inbox, row: Words) -> None:
-        self._hop, self._inbox, self._row = hop, inbox, row
+    def __init__(
+        self, hop: Hop, inbox: Inbox, express: Express | None, row: Words, *, unit_ends: bool
+    ) -> None:
+        self._hop, self._inbox, self._row, self._unit_ends = hop, inbox, row, unit_ends
+        self.express = express
+        self.keeping = express if isinstance(express, Keeping) else None
         ((_, self._channel),) = inbox.arrivals.open
         self._worth = Worth()
 
@@ -231,11 +246,19 @@ class Hops:
             self._inbox.owe(note)
         ordinals = range(first, first + count)
         calls = Calls(
-            prefix, ordinals, payloads, self._inbox.lane_bases[0], unit, Origin(0, 0, note)
+            prefix,
+            ordinals,
+            payloads,
+            self._inbox.lane_bases[0],
+            unit,
+            Origin(0, 0, note),
+            end_units=self._unit_ends,
         )
         self._worth.note(whole + count - delivered, odd=why == stretch.OTHER)
         if why == FULL:
             return Rest(calls, at, None)
+        if self.keeping is not None:
+            self.keeping.retract()
         if why == stretch.RAISED:
             return Rest(calls, at, Halt(at, error=value))
         return Rest(calls, at, Halt(at, result=value))
@@ -248,7 +271,7 @@ class Hops:
 def hops_of(
     inbox: Inbox,
     *,
-    outlet: Outlet | None,
+    express: Express | None,
     unread: tuple[Words, int],
     looks: Looks,
     may_look: bool,
@@ -257,13 +280,15 @@ def hops_of(
 
     Args:
         inbox: Where its frames come from.
-        outlet: Where its results go; ``None``: nobody reads them.
+        express: Where its results go; ``None``: nobody reads them.
         unread: The board's words, and the cell that counts results that nobody reads.
         looks: How it looks out.
-        may_look: All that has to be done before a wait for items is to flush that outlet.
+        may_look: All that has to be done before a wait for items is to flush that way.
     """
-    channel, join = inbox.arrivals.short, inbox.join
+    channel, join, outlet = inbox.arrivals.short, inbox.join, outlet_of(express, looks)
     if not stretch.HOPS or channel is None or not isinstance(join, Straight):
+        return None
+    if outlet is None and express is not None:
         return None
     receiver = channel.receiver
     if not isinstance(receiver, PipeReceiver) or channel.first_writer:
@@ -280,4 +305,4 @@ def hops_of(
             *(outlet, cell, words),
         )
     )
-    return Hops(hop, inbox, looks.row)
+    return Hops(hop, inbox, express, looks.row, unit_ends=join.unit_ends)

@@ -44,6 +44,8 @@ enum why { WHOLE, OTHER, RAISED, UNSEEN, STOPPING };
 
 #include "outlet.h"
 
+#include "kept.h"
+
 #include "sending.h"
 
 #include "pacing.h"
@@ -76,7 +78,7 @@ static const struct {
     {"FULL", FULL},
 #endif
     /* What was compiled from an older source has another number, and is not used. */
-    {"FORM_4", 0},
+    {"FORM_5", 0},
 };
 
 static PyMethodDef functions[] = {

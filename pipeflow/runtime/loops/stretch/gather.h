@@ -20,7 +20,8 @@ static int
 gather_row(Outlet *self, PyObject *items, const struct prefix *prefix, long long *ordinal,
            PyObject *stopping, char *asking, struct ending *ending)
 {
-    Py_ssize_t left = room_soon(self, prefix, *ordinal);
+    struct span span = {*prefix, *ordinal, 0, PY_SSIZE_T_MAX};
+    Py_ssize_t left = room_soon(self, &span);
     if (left <= 0) {
         return left < 0 ? -1 : FULL;
     }

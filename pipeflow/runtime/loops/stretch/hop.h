@@ -95,9 +95,10 @@ call_together(Hop *self, PyObject *function, struct row *row, Py_ssize_t end,
               struct ending *ending)
 {
     PyObject *express = self->outlet->express;
+    int keeps = keeps_units(self->outlet);
     while (row->at < end) {
-        row->at = call_stretch(function, row->payloads, row->at, end, marks, onto, 1, 0, 1, empty,
-                               ending);
+        row->at = call_stretch(function, row->payloads, row->at, end, marks, onto, !keeps, 0, 1,
+                               empty, ending);
         if (ending->why == UNSEEN) {
             if (tell(express, name_wake_up) < 0) {
                 return 0;
@@ -108,7 +109,8 @@ call_together(Hop *self, PyObject *function, struct row *row, Py_ssize_t end,
             ++*empty;
             row->at++;
             Py_XDECREF(onto->listed); /* from now on there is a gap among those that wait */
-            onto->listed = PyObject_CallMethodNoArgs(express, name_list_ordinals);
+            onto->listed =
+                PyObject_CallMethodNoArgs(express, keeps ? name_leave_gap : name_list_ordinals);
             if (onto->listed == NULL) {
                 return 0;
             }
@@ -157,14 +159,14 @@ call_row(Hop *self, PyObject *function, struct row *row, struct ending *ending)
     *ending = (struct ending){WHOLE, NULL, 0};
     while (row->at < row->count) {
         Py_ssize_t start = row->at, most = row->count - start, empty = 0;
-        if (outlet != NULL) {
-            Py_ssize_t room = room_soon(outlet, &row->prefix, row->first + start);
-            if (room <= 0) {
-                return room < 0 ? -1 : FULL;
-            }
-            most = room < most ? room : most;
-        }
         most = most < self->lot ? most : self->lot;
+        if (outlet != NULL) {
+            struct span span = {row->prefix, row->first + start, row->unit + start, most};
+            most = room_soon(outlet, &span);
+            if (most <= 0) {
+                return most < 0 ? -1 : FULL;
+            }
+        }
         int single = most == 1;
         if (single) { /* what is in hand does not count against the edge */
             row->delivered++;

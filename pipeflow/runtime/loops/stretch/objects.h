@@ -7,10 +7,10 @@
 /* The names of attributes, made once. */
 #define NAMES(DO)                                                                                  \
     DO(_ended) DO(_fd) DO(_gave) DO(_large) DO(_listed) DO(_next) DO(_peak) DO(_prefixes)          \
-    DO(_since) DO(_start) DO(_stop) DO(_vain) DO(_waits_since) DO(acquire) DO(append) DO(born)     \
-    DO(cost) DO(first) DO(flush_now) DO(frames) DO(least) DO(list_ordinals)             \
-    DO(locked) DO(looked) DO(pile) DO(plain) DO(refused) DO(release) DO(ring) DO(room) DO(rouse)   \
-    DO(start) DO(wake_up)
+    DO(_since) DO(_start) DO(_stop) DO(_until) DO(_vain) DO(_waits_since) DO(acquire) DO(append)   \
+    DO(begin_span) DO(born) DO(cost) DO(credit) DO(end) DO(first) DO(flush_now) DO(frames)         \
+    DO(least) DO(leave_gap) DO(list_ordinals) DO(locked) DO(looked) DO(pile) DO(plain)             \
+    DO(refused) DO(release) DO(ring) DO(room) DO(rouse) DO(start) DO(told) DO(wake_up)
 
 #define DECLARE(name) static PyObject *name_##name;
 NAMES(DECLARE)

@@ -11,6 +11,7 @@ typedef struct {
     PyObject *express, *run, *waiting, *woken, *lock, *births;
     PyObject *target, *channels, *lost_rows;
     PyObject *sender, *account, *kept, *finish;
+    PyObject *units, *empties; /* of a run of kept units: GappedRun; else None */
     volatile uint64_t *counters;
     Py_ssize_t writer, reader; /* where their rows begin */
     volatile uint64_t *edge;
@@ -20,6 +21,12 @@ typedef struct {
     double began;
     struct looks looks;
 } Outlet;
+
+static inline int
+keeps_units(const Outlet *self)
+{
+    return self->units != Py_None;
+}
 
 /* Whether somebody is in the middle of what the outbox's lock is for; -1 with an exception set. */
 static int

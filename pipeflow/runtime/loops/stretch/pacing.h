@@ -11,7 +11,7 @@ outlet_hold(Outlet *self, double now)
         return -1;
     }
     self->began = now;
-    Py_ssize_t waiting = PyList_GET_SIZE(self->waiting);
+    Py_ssize_t waiting = waiting_of(self);
     if (waiting == 0) {
         PyObject *born = PyIter_Next(self->births);
         int failed = born == NULL || PyObject_SetAttr(self->express, name_born, born) < 0 ||
@@ -45,7 +45,7 @@ worth_a_frame(Py_ssize_t items, double elapsed_s, long long before, long long mo
 static int
 outlet_wake(Outlet *self)
 {
-    if (PyList_GET_SIZE(self->waiting) == 0 || PyByteArray_AS_STRING(self->woken)[0]) {
+    if (waiting_of(self) == 0 || PyByteArray_AS_STRING(self->woken)[0]) {
         return 0;
     }
     return tell(self->express, name_wake_up);
@@ -69,7 +69,7 @@ outlet_send_if_idle(Outlet *self, Py_ssize_t count, int rest)
         enough = least < before ? least : before;
     }
     enough = rest ? 1 : enough;
-    Py_ssize_t waiting = PyList_GET_SIZE(self->waiting);
+    Py_ssize_t waiting = waiting_of(self);
     if (waiting == 0) {
         return 0;
     }
@@ -115,16 +115,35 @@ await_room(Outlet *self)
     return end_look(&self->looks, &look, WAIT_OUT_NS, room) < 0 ? -1 : room;
 }
 
-/* How many items may be appended, after a look-out where it is none; -1 with an exception set. */
+/* Results that count on, and that may be appended if there is room. */
+struct span {
+    struct prefix prefix;
+    long long ordinal; /* of the first */
+    long long unit;    /* of the first, where units are kept */
+    Py_ssize_t most;
+};
+
+/* How many of them may be appended now; -1 with an exception set. */
 static Py_ssize_t
-room_soon(Outlet *self, const struct prefix *prefix, long long ordinal)
+room_now(Outlet *self, const struct span *span)
+{
+    if (keeps_units(self)) {
+        return begin_span(self, &span->prefix, span->ordinal, span->unit, span->most);
+    }
+    Py_ssize_t room = outlet_room(self, &span->prefix, span->ordinal);
+    return room < span->most ? room : span->most;
+}
+
+/* The same, after a look-out where there is no room. */
+static Py_ssize_t
+room_soon(Outlet *self, const struct span *span)
 {
     int whole = is_attribute(self->run, name_pile, Py_None);
-    Py_ssize_t room = whole > 0 ? outlet_room(self, prefix, ordinal) : whole;
+    Py_ssize_t room = whole > 0 ? room_now(self, span) : whole;
     if (whole > 0 && room == 0) {
         room = await_room(self);
         if (room > 0) {
-            room = outlet_room(self, prefix, ordinal);
+            room = room_now(self, span);
         }
     }
     return room > 0 && outlet_wake(self) < 0 ? -1 : room;

@@ -82,6 +82,7 @@ cut_and_send(Outlet *self, const struct prefix *prefix, PyObject *pickled)
 {
     Py_ssize_t count = PyList_GET_SIZE(self->waiting);
     long long first = number_of(self->run, name_first), next = number_of(self->run, name__next);
+    long long unit = keeps_units(self) ? cut_units(self, count) : first;
     if (PyErr_Occurred()) {
         return -1;
     }
@@ -89,7 +90,7 @@ cut_and_send(Outlet *self, const struct prefix *prefix, PyObject *pickled)
     Py_ssize_t told = META_BYTES + 8 * prefix->depth;
     meta[0] = (unsigned char)PLAIN_FORM;
     meta[1] = (unsigned char)prefix->depth;
-    put_u64(meta + 2, (uint64_t)first);
+    put_u64(meta + 2, (uint64_t)unit);
     put_u64(meta + 10, (uint64_t)next);
     memcpy(meta + META_BYTES, prefix->parts, 8 * (size_t)prefix->depth);
     if (set_number(self->run, name__next, next + count) < 0 ||
@@ -127,6 +128,9 @@ is_plain(Outlet *self, struct prefix *prefix)
     if (whole > 0) {
         whole = is_attribute(self->express, name_refused, Py_None);
     }
+    if (whole > 0 && keeps_units(self)) {
+        whole = units_count_on(self);
+    }
     long long unit = 0, first;
     if (whole > 0) {
         whole = read_prefix(self, prefix, &unit);
@@ -153,15 +157,20 @@ send_plain(Outlet *self)
     }
     int failed = cut_and_send(self, &prefix, pickled);
     Py_DECREF(pickled);
-    return failed < 0 ? -1 : 1;
+    if (!failed && keeps_units(self)) { /* Keeping.flush: both ways look again */
+        failed = set_number(self->target, name_credit, 0) < 0 ||
+                 set_number(self->express, name__until, 0) < 0;
+    }
+    return failed ? -1 : 1;
 }
 
 /* Send all that waits. */
 static int
 outlet_flush(Outlet *self)
 {
-    if (PyList_GET_SIZE(self->waiting) == 0) {
-        return 0;
+    int waits = outlet_waits(self);
+    if (waits <= 0) {
+        return waits;
     }
     int locked = try_lock(self);
     if (locked < 0) {

@@ -117,6 +117,8 @@ outlet_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(keywords))
     next_head(&parts, self->head);
     self->capacity = next_number(&parts);
     self->finish = next_part(&parts);
+    self->units = next_part(&parts);
+    self->empties = next_part(&parts);
     next_looks(&parts, &self->looks);
     if (PyErr_Occurred()) {
         Py_DECREF(self);
