@@ -66,7 +66,7 @@ class Arrivals:
     short: InChannel | None = None
     sound: bool = True
     barrier: Barrier | None = None
-    _cells: tuple[Words, int, int] | None = None
+    _cells: list[tuple[Words, int, int]] | None = None
     _barriers: dict[int, set[int]] = field(default_factory=dict)
     _lost: PeerLost | None = None  # a writer is gone; what others have sent comes first
     _lost_noted: bool = False
@@ -74,11 +74,17 @@ class Arrivals:
     def __post_init__(self) -> None:
         self.relief = Relief(self.ports, self.row)
         self.open = [(port, channel) for port in self.ports for channel in port.channels]
+        self._note_cells()
         if len(self.open) == 1:
             ((_, channel),) = self.open
-            self._cells = channel.receiver.frame_cells()
             plain = self.seal is None and not channel.on_demand and not self.relief.lanes
             self.short = channel if plain and self._cells is not None else None
+
+    def _note_cells(self) -> None:
+        """Note what counts the frames of all channels, unless one of them counts otherwise."""
+        cells = [channel.receiver.frame_cells() for _, channel in self.open]
+        known = [each for each in cells if each is not None]
+        self._cells = known if len(known) == len(cells) else None
 
     def descriptors(self) -> list[int]:
         """What becomes readable when something may have come."""
@@ -101,8 +107,10 @@ class Arrivals:
     def is_sent_more(self) -> bool:
         """Whether a frame is on its way, as far as the counters know."""
         if self._cells is not None:  # most often, and looked at all the time while one waits
-            words, sent, received = self._cells
-            return words[sent] > words[received]
+            for words, sent, received in self._cells:  # noqa: SIM110 - as below
+                if words[sent] > words[received]:
+                    return True
+            return False
         for _, channel in self.open:  # noqa: SIM110 - a generator costs more than the look
             if channel.receiver.is_sent_more():
                 return True
@@ -225,7 +233,8 @@ class Arrivals:
     def _drop(self, port: InPort, channel: InChannel) -> None:
         channel.over = True
         self.open.remove((port, channel))
-        self._cells = self.short = None
+        self.short = None
+        self._note_cells()
         self.relief.over(channel)
 
     def _align(self, checkpoint: int, sender: int) -> None:

@@ -77,6 +77,7 @@ class Collector:
 
     Attributes:
         in_parts: See there.
+        shared: Whether the parts of a unit are put together here.
         frontier: For each lane, the number after the last unit given out.
         keeps_rows: Whether runs are given out as wholes, with their gaps; see ``GappedItems``.
         may_keep_rows: Whether that may be asked for.
@@ -98,6 +99,7 @@ class Collector:
         self._ordered = ordered and writers > 1
         self._cut_short = cut_short if self._ordered and not in_parts else None
         self.in_parts = in_parts
+        self.shared = in_parts and self._ordered
         self.keeps_rows = False
         self._step = step
         self._ended = [False] * writers
@@ -108,11 +110,6 @@ class Collector:
             for number in range(lanes)
         ]
         self.frontier = [0] * lanes
-
-    @property
-    def shared(self) -> bool:
-        """Whether the parts of a unit are put together here."""
-        return self.in_parts and self._ordered
 
     def feed_frame(self, writer: int, meta: bytes, payloads: list[Any], frame: object) -> None:
         """A frame has come."""
@@ -161,7 +158,7 @@ class Collector:
 
         Each has a part of them. Nothing if a unit among them is more than one part of each.
         """
-        if self.keeps_rows and not self._ready:
+        if self.keeps_rows and self.shared and not self._ready:
             for lane in self._lanes:
                 end = self._end_of_rows(lane)
                 if end is not None:
@@ -169,9 +166,12 @@ class Collector:
         return []
 
     def _end_of_rows(self, lane: _Lane) -> int | None:
-        """The unit up to which the first of each writer's parts tell all there is."""
+        """The unit up to which the first of each writer's parts tell all there is.
+
+        Only where units come in parts from each.
+        """
         end = None
-        if not self.shared or lane.turn:
+        if lane.turn:
             return None
         for queue, ended in zip(lane.heads, self._ended, strict=True):
             if not queue:
@@ -239,7 +239,7 @@ class Collector:
             if arrived is None:
                 return
             yield arrived
-            if self.keeps_rows and self._end_of_rows(lane) is not None:
+            if self.keeps_rows and self.shared and self._end_of_rows(lane) is not None:
                 return
 
     def _next_whole(self, lane: _Lane) -> Arrived | None:
