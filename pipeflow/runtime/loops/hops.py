@@ -106,8 +106,8 @@ def outlet_of(express: Express | None, looks: Looks | None) -> Outlet | None:
     from pipeflow.runtime.loops.stretch._compiled import Outlet
 
     run = express.run
-    kept = (run.units, run.empties) if isinstance(run, GappedRun) else (None, None)
-    shared = (*express.shared(), *sender.shared(), finish, *kept)
+    units = (run.units, run.empties) if isinstance(run, GappedRun) else (None, None)
+    shared = (*express.shared(), *sender.shared(), finish, *units)
     return Outlet((*shared, *_shared(looks, looks.for_room)))
 
 

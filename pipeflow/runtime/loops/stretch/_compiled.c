@@ -44,7 +44,7 @@ enum why { WHOLE, OTHER, RAISED, UNSEEN, STOPPING };
 
 #include "outlet.h"
 
-#include "kept.h"
+#include "units.h"
 
 #include "sending.h"
 
