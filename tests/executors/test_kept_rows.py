@@ -16,7 +16,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.executors.judging import succeeded
+from tests.executors.judging import balanced, succeeded
 from tests.executors.running import run
 from tests.executors.test_random_graphs import counts, drawn
 
@@ -72,6 +72,15 @@ def by_key(capacities: tuple[int, int], replicas: tuple[int, int]) -> dict[str, 
     }
 
 
+def gathered(capacities: tuple[int, int], replicas: tuple[int, int]) -> dict[str, Any]:
+    """The same replicas, whose results one reader puts in order."""
+    return {
+        "last": mixed("source", capacities[0], replicas=1 + replicas[0], partition={"key": KEY}),
+        "numbers": {"call": "mixed:number", "inputs": edge("last", capacities[1])},
+        "sink": {"keep": "numbers"},
+    }
+
+
 def spread(capacities: tuple[int, int], replicas: tuple[int, int]) -> dict[str, Any]:
     """One worker, whose results go to replicas by keys, once more by others, and to a sink."""
     keyed = {"call": "mixed:same", "partition": {"key": KEY}, "replicas": 1 + replicas[0]}
@@ -90,27 +99,31 @@ def test_what_breaks_a_row_up_changes_nothing_of_what_comes(tmp_path: Path) -> N
 
     @drawn(8)
     @given(
-        shape=st.sampled_from([chain, diamond, by_key, spread]),
+        shape=st.sampled_from([chain, diamond, by_key, gathered, spread]),
         capacities=st.tuples(CAPACITIES, CAPACITIES),
         replicas=st.tuples(st.integers(1, 3), st.integers(1, 2)),
         rare=st.sampled_from([2, 5, 40]),
-        fails=st.sampled_from([False, False, True]),
+        fails=st.sampled_from(["", "", "skip", "dead_letter"]),
     )
-    @example(shape=chain, capacities=(256, 256), replicas=(2, 1), rare=5, fails=False)
-    @example(shape=by_key, capacities=(256, 256), replicas=(1, 1), rare=40, fails=False)
-    @example(shape=by_key, capacities=(16, 3), replicas=(2, 2), rare=5, fails=True)
-    @example(shape=spread, capacities=(256, 256), replicas=(1, 2), rare=5, fails=False)
-    @example(shape=diamond, capacities=(16, 16), replicas=(1, 1), rare=5, fails=False)
-    def each(shape: Any, capacities: Any, replicas: Any, rare: int, fails: bool) -> None:
+    @example(shape=chain, capacities=(256, 256), replicas=(2, 1), rare=5, fails="")
+    @example(shape=by_key, capacities=(256, 256), replicas=(1, 1), rare=40, fails="")
+    @example(shape=by_key, capacities=(16, 3), replicas=(2, 2), rare=5, fails="skip")
+    @example(shape=gathered, capacities=(16, 256), replicas=(1, 1), rare=5, fails="skip")
+    @example(shape=gathered, capacities=(256, 16), replicas=(1, 1), rare=5, fails="dead_letter")
+    @example(shape=spread, capacities=(256, 256), replicas=(1, 2), rare=5, fails="")
+    @example(shape=diamond, capacities=(16, 16), replicas=(1, 1), rare=5, fails="")
+    def each(shape: Any, capacities: Any, replicas: Any, rare: int, fails: str) -> None:
         stages = {
             "source": {"call": "mixed:numbers", "with": {"stop": 2000}},
             **shape(capacities, replicas),
         }
         broken = next(one for one in stages.values() if one.get("call") == "mixed:Mixed")
         if fails:
-            broken["on_error"] = "skip"  # it gets a process beside its own, and other rows
+            broken["on_error"] = fails  # it gets a process beside its own, and other rows
+        if fails == "dead_letter":
+            stages["bad"] = {"keep": "last.errors" if "last" in stages else "left.errors"}
         with tempfile.TemporaryDirectory(dir=tmp_path) as folder:
-            broken["with"] = {"rare": rare, "fails": fails, "many": shape is not diamond}
+            broken["with"] = {"rare": rare, "fails": bool(fails), "many": shape is not diamond}
             expected = run(Path(folder), stages, "inline")
             broken["with"]["folder"] = folder
             got = run(Path(folder), stages, "local")
@@ -145,3 +158,27 @@ def test_of_a_worker_killed_in_a_row_of_pairs_each_edge_is_told_to_the_last_item
     assert (pair.received, pair.processed, pair.failed) == (2036, 2034, 2)
     assert [edge.delivered for edge in report.edges if edge.target == "pair"] == [1018, 1018]
     assert [error.item for error in report.errors] == ["source:1017"]
+
+
+def test_letters_of_replicas_by_key_whose_processes_die_come_in_order(tmp_path: Path) -> None:
+    fatal = [3, 40, 41, 90]
+    stages = {
+        "source": {"call": "deadly:numbers", "with": {"stop": 120}},
+        "work": {
+            "call": "deadly:Deadly",
+            "inputs": "source",
+            "with": {"at": fatal, "how": "SIGKILL", "notes": str(tmp_path / "notes")},
+            "replicas": 2,
+            "partition": {"key": "item % 5"},
+            "on_error": "dead_letter",
+        },
+        "sink": {"keep": "work"},
+        "bad": {"keep": "work.errors"},
+    }
+
+    outcome = run(tmp_path, stages, "local")
+
+    balanced(outcome)
+    succeeded(outcome)
+    assert outcome.kept["sink"] == [((0, n), n) for n in range(120) if n not in fatal]
+    assert [letter["item"] for _, letter in outcome.kept["bad"]] == fatal

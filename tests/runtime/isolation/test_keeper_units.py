@@ -394,6 +394,7 @@ def test_whatever_comes_of_rows_with_gaps_every_unit_of_them_ends_once_and_in_or
             seen.setdefault(unit, []).extend(payload for _, payload in one.items)
             ended += [unit] * one.closed
     assert seen == wanted
+    assert list(seen) == list(wanted)  # no part of a unit comes before those ahead of it are over
     assert ended == list(wanted)
     assert keeper.row[RECEIVED] == begun
     assert keeper.edge[SENT] == sum(map(len, wanted.values()))
