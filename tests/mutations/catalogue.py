@@ -279,6 +279,28 @@ ITEMS = (
         ["tests/runtime/isolation/test_keeper_units.py"],
     ),
     Mutation(
+        "units that were told ahead of a result told once more",
+        "runtime/isolation/entries.py",
+        "    entry.told = call.unit\n",
+        "",
+        ["tests/runtime/isolation/test_keeper_units.py"],
+    ),
+    Mutation(
+        "units that were told ahead of a result told again by the call cut out",
+        "runtime/isolation/entries.py",
+        "    return max(over[0], entry.told), over[1]\n",
+        "    return over\n",
+        ["tests/runtime/isolation/test_keeper_units.py"],
+    ),
+    Mutation(
+        "a letter of a process that died ahead of the units before it",
+        "runtime/isolation/replacing.py",
+        "        self._end_ahead(call.lane, call.unit)  # of its letter\n",
+        "",
+        ["tests/executors/test_kept_rows.py"],
+        "letters",
+    ),
+    Mutation(
         "tries that were told while their item was in hand forgotten",
         "runtime/isolation/hearing.py",
         "        if newly:\n            self._retried = row[RETRIED]\n",

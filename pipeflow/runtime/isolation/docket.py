@@ -19,6 +19,7 @@ from pipeflow.runtime.isolation.entries import (
     Task,
     alone,
     call_of,
+    end_ahead,
     ends_of,
     failed_in,
     is_due,
@@ -148,6 +149,18 @@ class Docket:
                 ended += ends_of(entry, at, entry.done)
         self._drop()
         return ended
+
+    def end_ahead(self, lane: int, unit: int) -> UnitEnd | None:
+        """Something of a unit goes before its call is done: what has to be told as over before.
+
+        Those are units between the ones of a row; when the call is done they do not end again.
+        """
+        for entry in self._entries:
+            if entry.ends_units and entry.done < entry.size:
+                call = call_of(entry, entry.done)
+                ours = (call.lane, call.unit) == (lane, unit)
+                return end_ahead(entry, entry.done) if ours else None
+        return None
 
     def settle_row(self, most: int) -> tuple[Call | Calls, int, int, tuple[int, int] | None]:
         """The runner is done with the first calls, of one item each.

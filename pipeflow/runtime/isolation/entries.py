@@ -44,6 +44,7 @@ class Entry:
         failure: The item of the call could not be joined, for this reason.
         ends_units: Each of the calls ends its unit, and no order says so.
         over: Of one call that does: see ``over_by``.
+        told: Of the units that are over by its calls, those before this one were told to be over.
     """
 
     task: Task
@@ -55,6 +56,7 @@ class Entry:
     failure: Failure | None = None
     ends_units: bool = False
     over: tuple[int, int] | None = None
+    told: int = 0
 
     @classmethod
     def of(cls, task: Task) -> Entry:
@@ -162,7 +164,7 @@ def failed_in(entry: Entry, item: Sealed, failure: Failure) -> Iterator[Entry]:
         yield entry
         return
     if type(task) is Calls and place:
-        yield Entry.of(task.part(0, place))
+        yield _row_of(entry, 0, place)
     call, failure = call_of(entry, place), entry.failure or failure
     over = over_by(entry, place)
     yield Entry(call, begun=entry.begun, failure=failure, ends_units=entry.ends_units, over=over)
@@ -196,10 +198,16 @@ def alone(entry: Entry, in_hand: int) -> Iterator[Entry]:
 
 def rest_of(entry: Entry, at: int) -> Iterator[Entry]:
     """What is left of an entry from one of its orders on."""
-    row = entry.task
-    if at >= entry.size:
-        return
-    yield Entry.of(row.part(at, entry.size)) if type(row) is Calls else entry
+    if at < entry.size:
+        yield _row_of(entry, at, entry.size) if type(entry.task) is Calls else entry
+
+
+def _row_of(entry: Entry, start: int, stop: int) -> Entry:
+    """Some calls of a row."""
+    assert type(entry.task) is Calls
+    row = Entry.of(entry.task.part(start, stop))
+    row.told = entry.told
+    return row
 
 
 def over_by(entry: Entry, at: int) -> tuple[int, int] | None:
@@ -207,9 +215,22 @@ def over_by(entry: Entry, at: int) -> tuple[int, int] | None:
 
     ``None``: an order of its own says so.
     """
-    if not entry.ends_units or type(entry.task) is not Calls:
-        return entry.over
-    return entry.task.begin_of(at), entry.task.begin_of(at + 1)
+    if not entry.ends_units:
+        return None
+    over = entry.over
+    if type(entry.task) is Calls:
+        over = entry.task.begin_of(at), entry.task.begin_of(at + 1)
+    assert over is not None
+    return max(over[0], entry.told), over[1]
+
+
+def end_ahead(entry: Entry, at: int) -> UnitEnd | None:
+    """The units ahead of a call's own that are over by it; from now on they are told to be over."""
+    over, call = over_by(entry, at), call_of(entry, at)
+    if over is None or over[0] == call.unit:
+        return None
+    entry.told = call.unit
+    return UnitEnd(call.lane, over[0], call.unit - over[0], free=True)
 
 
 def ends_of(entry: Entry, start: int, stop: int) -> Iterator[UnitEnd]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any, assert_never
 
 from pipeflow.errors import ItemNotLoadable
@@ -214,7 +215,7 @@ class HearingLoop(StageLoop):
         assert type(call) is Call
         item, lane, unit, outbox = call.id, call.lane, call.unit, self.outbox
         if type(task) is Calls and over is not None:
-            over = task.begin_of(at), task.begin_of(at + 1)
+            over = max(over[0], task.begin_of(at)), task.begin_of(at + 1)
         if self._leaving:
             self._end_units([*ends_around(lane, unit, over)] if over is not None else [])
         elif over is not None:
@@ -326,6 +327,7 @@ class HearingLoop(StageLoop):
             case Emitted(port, item, lane, unit):
                 payload = next(payloads)
                 self._count_emitted(port)
+                self._end_ahead(lane, unit)
                 try:
                     if not self._leaving or port == ERRORS:  # a letter has a reader of its own
                         self.outbox.emit(port, payload, item, lane, unit)
@@ -333,6 +335,16 @@ class HearingLoop(StageLoop):
                     self._at_hand().took()
             case _:
                 assert_never(act)
+
+    def _end_ahead(self, lane: int, unit: int) -> None:
+        """Something of a unit leaves by itself: its readers wait for the units ahead of it.
+
+        That nobody needs what the stage gives is noted: a letter has a reader of its own.
+        """
+        end = self._docket.end_ahead(lane, unit)
+        if end is not None:
+            with suppress(ReadersGone):
+                self._end_unit(end)
 
     def _pass_units(self, span: int) -> None:
         """So many units are over; the loop may have made one run of several."""

@@ -72,12 +72,12 @@ class KeeperLoop(ReplacingLoop):
     # --------------------------------------------------------------------- loop
 
     def _run(self) -> Iterator[bool]:
-        if self._leaving:
-            raise ReadersGone
         assert self.inbox is not None
         if self._takes_rows():
             self.inbox.give_rows(woven=False)
         while self._over is None:
+            if self._leaving:
+                raise ReadersGone
             moved = self._hear()
             self._note_begun()
             self._end_if_told()

@@ -319,6 +319,7 @@ class ReplacingLoop(HearingLoop):
         Raises:
             StageStopped: The policy is ``stop``, or too many were given up.
         """
+        self._end_ahead(call.lane, call.unit)  # of its letter
         self.hand, self._payload = call.id, call.payload
         self._attempt, self._emitted = failure.attempt, failure.emitted
         self._give_up_for(failure, _count(call), (call.lane, call.unit))

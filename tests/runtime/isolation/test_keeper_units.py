@@ -152,6 +152,10 @@ class Runner:
             self._fates[number] = gives, deaths - 1
             self.status = -9
             return
+        if gives == "half":  # something, and its process ends
+            self._tell(self._results(Emitted("out", (0, number, 0), 0, number)))
+            self.status = -9
+            return
         if gives == "failure":
             self.row[SKIPPED] += 1
             self._tell(self._results())
@@ -387,6 +391,13 @@ def test_whatever_comes_of_rows_with_gaps_every_unit_of_them_ends_once_and_in_or
     keeper = Keeper(messages, fates, steps, policy())
     keeper.run_to_end()
 
+    assert_comes(keeper, wanted)
+    assert keeper.row[RECEIVED] == begun
+    assert keeper.edge[SENT] == sum(map(len, wanted.values()))
+
+
+def assert_comes(keeper: Keeper, wanted: dict[int, list[Any]]) -> None:
+    """That comes of all units, in their order, and each ends once."""
     seen: dict[int, list[Any]] = {}
     ended: list[int] = []
     for one in [one for part in keeper.sender.parts for one in part.singly()]:
@@ -396,8 +407,21 @@ def test_whatever_comes_of_rows_with_gaps_every_unit_of_them_ends_once_and_in_or
     assert seen == wanted
     assert list(seen) == list(wanted)  # no part of a unit comes before those ahead of it are over
     assert ended == list(wanted)
-    assert keeper.row[RECEIVED] == begun
-    assert keeper.edge[SENT] == sum(map(len, wanted.values()))
+
+
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_units_ahead_of_a_call_that_gives_something_and_dies_end_once(at: int) -> None:
+    units = [2, 4, 7]
+    fates: dict[int, Fate] = dict.fromkeys(units, ("one", 0))
+    fates[units[at]] = ("half", 0)
+    names: list[Any] = [f"item {unit}" for unit in units]
+    gapped = Calls((0,), units, names, 0, 1, HERE, True, units=units, end=9)
+    keeper = Keeper([UnitEnd(0, 0, 1, free=True), gapped], fates, [1], policy())
+
+    keeper.run_to_end()
+
+    assert_comes(keeper, {unit: [unit] if unit in units else [] for unit in range(9)})
+    assert keeper.row[SKIPPED] == 1
 
 
 def test_results_that_are_heard_together_leave_in_one_frame() -> None:
