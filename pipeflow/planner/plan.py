@@ -291,7 +291,7 @@ class Plan:
         secrets: Texts that must never be shown.
         run_id: What ``${run.id}`` was filled in with, and what the run is called; empty: it gets
             one when it starts. Two readings of one file are equal all the same.
-        cores: Cores of the machine that it was made for; for showing only.
+        cores: Cores of the machine that it was made for: for showing, and ``waits.moderation``.
         memory: Bytes that shared arrays of the run may take in all.
         descriptors: File descriptors that the run needs in one process, at most.
         warnings: Doubts of the planner, with their places.

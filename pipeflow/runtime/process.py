@@ -62,7 +62,12 @@ class Process:
         stage = brief.plan.stages[brief.plan.workers[brief.worker].stage]
         #: How it waits.
         self.waits = waits = ProcessWaits(
-            self._row, self._bell, board.stopping(), self._share.pool, spins=stage.spin
+            self._row,
+            self._bell,
+            board.stopping(),
+            self._share.pool,
+            spins=stage.spin,
+            crowded=brief.plan.processes > brief.plan.cores,
         )
         decoder = self._decoder = Decoder(self._share.views)
         self._encoder = Encoder(self._share.pool)

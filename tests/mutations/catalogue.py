@@ -235,8 +235,8 @@ ITEMS = (
     Mutation(
         "units given out as they come",
         "runtime/flow/collector.py",
-        "self._ordered = ordered and writers > 1",
-        "self._ordered = False",
+        "self.ordered = ordered and writers > 1",
+        "self.ordered = False",
         [CONFORMANCE],
         "replicas_keep_the_order",
     ),

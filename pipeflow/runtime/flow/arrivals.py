@@ -66,6 +66,7 @@ class Arrivals:
     short: InChannel | None = None
     sound: bool = True
     barrier: Barrier | None = None
+    _longer: int = 0  # frames that were more than small plain ones, since ``taken``
     _cells: list[tuple[Words, int, int]] | None = None
     _barriers: dict[int, set[int]] = field(default_factory=dict)
     _lost: PeerLost | None = None  # a writer is gone; what others have sent comes first
@@ -115,6 +116,21 @@ class Arrivals:
             if channel.receiver.is_sent_more():
                 return True
         return False
+
+    def come_in_turn(self) -> bool:
+        """Whether what comes from several writers waits for its turn, and frames are counted."""
+        return self._cells is not None and any(port.intake.ordered for port in self.ports)
+
+    def taken(self) -> tuple[int, bool]:
+        """How many frames were received, where they are counted; whether writers are held up.
+
+        They may be if they wait for room, or if their frames are large: these go by pieces.
+        """
+        longer, self._longer = self._longer, 0
+        held_up = longer > 0
+        for _, channel in self.open:
+            held_up = held_up or any(map(channel.receiver.writer_waits, range(channel.writers)))
+        return sum([words[received] for words, _, received in self._cells or ()]), held_up
 
     def receive(self) -> bool:
         """Take one frame from each channel that has one; whether anything came."""
@@ -168,6 +184,7 @@ class Arrivals:
             return True
         if frame is None:
             return False
+        self._longer += 1
         if frame.packet is not None:
             self._take_in(port, channel, frame, frame.packet)
         elif frame.kind is FrameKind.BARRIER:

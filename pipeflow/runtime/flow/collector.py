@@ -77,6 +77,7 @@ class Collector:
 
     Attributes:
         in_parts: See there.
+        ordered: Units are waited for, as there are several writers.
         shared: Whether the parts of a unit are put together here.
         frontier: For each lane, the number after the last unit given out.
         keeps_rows: Whether runs are given out as wholes, with their gaps; see ``GappedItems``.
@@ -96,10 +97,10 @@ class Collector:
         step: int,
         cut_short: Callable[[], bool] | None = None,
     ) -> None:
-        self._ordered = ordered and writers > 1
-        self._cut_short = cut_short if self._ordered and not in_parts else None
+        self.ordered = ordered and writers > 1
+        self._cut_short = cut_short if self.ordered and not in_parts else None
         self.in_parts = in_parts
-        self.shared = in_parts and self._ordered
+        self.shared = in_parts and self.ordered
         self.keeps_rows = False
         self._step = step
         self._ended = [False] * writers
@@ -127,7 +128,7 @@ class Collector:
             self._feed(writer, one, frame)
 
     def _feed(self, writer: int, part: Part, frame: object) -> None:
-        if self._ordered:
+        if self.ordered:
             self._lanes[part.lane].heads[writer].append((part, frame))
         else:
             self._ready.append(Arrived(part, writer, frame, part.closed))
@@ -142,7 +143,7 @@ class Collector:
         Raises:
             ProtocolError: A unit came twice, or will never come.
         """
-        if self._ordered and not self._ready:
+        if self.ordered and not self._ready:
             for lane in self._lanes:
                 self._ready.extend(self._due(lane))
         if not self._ready:

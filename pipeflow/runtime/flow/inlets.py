@@ -56,9 +56,11 @@ class Intake(Protocol):
 
     Attributes:
         frontier: For each lane, the number after the last unit given out.
+        ordered: Units are waited for, as there are several writers.
     """
 
     frontier: list[int]
+    ordered: bool
 
     def feed_frame(self, writer: int, meta: bytes, payloads: list[Any], frame: object) -> None:
         """A frame has come: what it says of its units, its items, what the inbox wants back."""

@@ -37,7 +37,10 @@ class Straight:
 
     Attributes:
         unit_ends: See there.
+        ordered: Nothing has to be waited for.
     """
+
+    ordered = False
 
     def __init__(
         self, *, writers: int, lanes: int, lane_base: int, unit_ends: bool = False

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from pipeflow.runtime.loops.events import Events
     from pipeflow.runtime.loops.outside import Outside
     from pipeflow.runtime.waits.beside import BesideWaits
+    from pipeflow.runtime.waits.moderation import Moderation
 
 #: How often a zip whose shortest input has ended looks at the rest, in seconds.
 REST_LOOK_S: Final = 0.1
@@ -55,6 +56,7 @@ class ProcessWaits:
         draining: Its first cell says that the run is being drained.
         pool: Its shared memory.
         spins: It looks out for longer before it sleeps.
+        crowded: Whoever wakes up takes a core from another.
 
     Attributes:
         shown: What the worker does, on the board.
@@ -76,6 +78,7 @@ class ProcessWaits:
         pool: SlotPool,
         *,
         spins: bool,
+        crowded: bool = False,
     ) -> None:
         self._row, self._bell, self._draining, self._pool = row, bell, draining, pool
         self._input_look = LookOut(SPIN_S if spins else SHORT_S)
@@ -85,6 +88,8 @@ class ProcessWaits:
         self.in_second_thread: Callable[[], bool] = lambda: False
         self.shown = Shown(row)
         self._events: Events | None = None
+        self._moderates = crowded and not spins
+        self._moderation: Moderation | None = None
         self._hoped = 0  # times in a row that the kernel was not asked
 
     def connect(self, inbox: Inbox | None, outbox: Outbox) -> None:
@@ -96,6 +101,10 @@ class ProcessWaits:
         """
         self._inbox, self._outbox = inbox, outbox
         self._polls = Polls(self._bell, inbox, outbox)
+        if self._moderates and inbox is not None and inbox.arrivals.come_in_turn():
+            from pipeflow.runtime.waits.moderation import Moderation  # few workers read so
+
+            self._moderation = Moderation(time.perf_counter())
 
     @cached_property
     def beside(self) -> BesideWaits:
@@ -153,7 +162,10 @@ class ProcessWaits:
         busy = self._awaits()  # its function is at work, whatever else is waited for
         if not busy:
             self._row[HAND_DEPTH] = 0
-        ready = None if busy or timeout_s is not None else self._look_for_input(inbox)
+        looks = not busy and timeout_s is None
+        if looks and self._moderation is not None and self._waits_on_purpose(self._moderation):
+            return
+        ready = self._look_for_input(inbox) if looks else None
         if ready is None:
             if busy:
                 state, waits_on = State.BUSY, 0
@@ -168,6 +180,19 @@ class ProcessWaits:
             if fd in self._polls.readers:
                 self._outbox.check_readers(frozenset([each for each, _ in ready]))
                 break
+
+    def _waits_on_purpose(self, moderation: Moderation) -> bool:
+        """Whether it has waited a moment for several frames."""
+        inbox = self._inbox
+        assert inbox is not None
+        frames, held_up = inbox.arrivals.taken()
+        wait_s = moderation.wait_s(frames, time.perf_counter(), held_up=held_up)
+        if not wait_s:
+            return False
+        self._row[BUSY_NS] += self.shown.enter(State.IN_OR_CLOCK, inbox.waits_for())
+        self._poll_ends(wait_s)
+        self._row[WAIT_IN_NS] += self.shown.enter(State.BUSY, 0)
+        return True
 
     def _look_for_input(self, inbox: Inbox) -> list[tuple[int, int]] | None:
         """What came while we were looking out for it; ``None``: nothing, so it must be awaited."""
@@ -194,8 +219,11 @@ class ProcessWaits:
         Raises:
             ReadersGone: Nobody needs the results any more.
         """
+        self._poll_ends(TIDY_S)
+
+    def _poll_ends(self, seconds: float) -> None:
         poll, readers = self._polls.for_tasks()
-        ready = frozenset(fd for fd, _ in poll.poll(TIDY_S * 1000))
+        ready = frozenset(fd for fd, _ in poll.poll(seconds * 1000))
         if ready:
             self._bell.clear()
             if not readers.isdisjoint(ready):
