@@ -241,6 +241,27 @@ ITEMS = (
         "replicas_keep_the_order",
     ),
     Mutation(
+        "a reader that waits on purpose though nothing comes by that",
+        "runtime/waits/moderation.py",
+        "if held_up or (self._waited and came < FEWEST):",
+        "if held_up:",
+        ["tests/runtime/test_moderation.py"],
+    ),
+    Mutation(
+        "a reader that waits on purpose while a writer waits for room",
+        "runtime/waits/moderation.py",
+        "if held_up or (self._waited",
+        "if (self._waited",
+        ["tests/runtime/test_moderation.py"],
+    ),
+    Mutation(
+        "what is sent on demand asked for late on purpose",
+        "runtime/flow/inbox.py",
+        "return not self.is_on_demand() and self.arrivals.come_in_turn()",
+        "return self.arrivals.come_in_turn()",
+        ["tests/runtime/test_arrivals.py"],
+    ),
+    Mutation(
         "the budget never spent",
         "runtime/loops/base.py",
         "        if spent:\n",

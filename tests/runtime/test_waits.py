@@ -52,7 +52,7 @@ class Inbox:
     def wake_in(self) -> None:
         return None
 
-    def come_in_turn(self) -> bool:
+    def comes_in_turn(self) -> bool:
         return True
 
     def taken(self) -> tuple[int, bool]:

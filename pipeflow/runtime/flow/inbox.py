@@ -294,6 +294,13 @@ class Inbox:
         on_demand = any(channel.on_demand for _, channel in self.arrivals.open)
         return on_demand or self._latest is not None
 
+    def comes_in_turn(self) -> bool:
+        """Whether what comes from several writers waits for its turn, and frames are counted.
+
+        Nobody shall ask for what is sent on demand, or for the newest, later than he could.
+        """
+        return not self.is_on_demand() and self.arrivals.come_in_turn()
+
     def waits_for(self) -> int:
         """Number of the edge that is waited for, plus 1; 0: any of several."""
         port = self.join.waits_for()

@@ -101,7 +101,7 @@ class ProcessWaits:
         """
         self._inbox, self._outbox = inbox, outbox
         self._polls = Polls(self._bell, inbox, outbox)
-        if self._moderates and inbox is not None and inbox.arrivals.come_in_turn():
+        if self._moderates and inbox is not None and inbox.comes_in_turn():
             from pipeflow.runtime.waits.moderation import Moderation  # few workers read so
 
             self._moderation = Moderation(time.perf_counter())
