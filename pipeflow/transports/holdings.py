@@ -60,6 +60,13 @@ class HolderTable:
         row = self._memory[start : start + self._workers]
         return tuple(worker for worker, cell in enumerate(row) if cell & 1)
 
+    def is_lent_out(self, pool: int, slot: int) -> bool:
+        """Whether nobody holds a slot, or anybody but its owner does: so it may come back."""
+        start = self._first[pool] + slot * self._workers
+        row = bytearray(self._memory[start : start + self._workers])
+        mine, row[pool] = row[pool] & 1, 0
+        return not mine or int.from_bytes(row, "little") & self._odd != 0
+
     def is_free(self, pool: int, slot: int) -> bool:
         """Whether nobody holds a slot; only its owner may conclude that nobody will."""
         memory, start = self._memory, self._first[pool] + slot * self._workers

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 from pipeflow.errors import ChannelClosed, PeerClosed
 from pipeflow.transports import credit
-from pipeflow.transports.base import ChannelSpec, Frame, Nothing, Packet, PlainFrame
+from pipeflow.transports.base import ChannelSpec, Frame, Nothing, Packet, PlainFrame, SharedFrame
 from pipeflow.transports.counters import ChannelCounters, ReaderAccount, ReaderCell, WriterAccount
 from pipeflow.transports.waiting import await_kernel
 
@@ -68,18 +68,21 @@ class Outgoing(ABC):
     def settle(self) -> None:
         # The pool asks for this from the user's thread while the second thread may be sending; and
         # what dies here may run code that comes back. Whoever is second leaves it to the first.
-        if not self._kept or self._account.confirmed() <= self._settled:
+        if not self._kept:
+            return
+        confirmed = self._account.confirmed()
+        if confirmed <= self._settled:
             return
         if not self._settling.acquire(blocking=False):
             return
         try:
-            self._let_go_of_confirmed()
+            self._let_go_of(confirmed)
         finally:
             self._settling.release()
 
-    def _let_go_of_confirmed(self) -> None:
-        kept = self._kept
-        self._settled = confirmed = self._account.confirmed()
+    def _let_go_of(self, confirmed: int) -> None:
+        """Let go of what is held, of which there are so many frames."""
+        kept, self._settled = self._kept, confirmed
         if self._spec.readers == 1:  # in order
             while kept and kept[0][0] < confirmed:
                 kept.popleft()
@@ -159,6 +162,9 @@ class Incoming:
         return self._account.frame_cells()
 
     def receive_plain(self) -> PlainFrame | Nothing | None:
+        return None
+
+    def receive_shared(self) -> SharedFrame | None:
         return None
 
     def writer_waits(self, writer: int) -> bool:

@@ -23,6 +23,10 @@ _BYTES_PER_LOOK: Final = 512
 _FRESH_S_PER_BYTE: Final = 0.6e-9
 _COLD_S_PER_BYTE: Final = 0.2e-9
 _LONGEST_WAIT_S: Final = 0.05
+#: Where items take long, a slot comes back once in as long: who waits less learns nothing. So a
+#: wait may be twice the time from one item to the next, up to so many times what it is worth.
+_ITEMS_PER_WAIT: Final = 2
+_MOST_WORTHS: Final = 4
 #: Slots lent without waiting after waits that were in vain: one, three, and so on up to this.
 _MOST_SKIPPED: Final = 63
 #: A wait is cheaper than fresh memory once, but not again and again: after so many waits, and once
@@ -63,10 +67,16 @@ class Shelf:
     waits: int = 0
     waited_s: float = 0.0
 
-    def patience_s(self, size: int) -> float:
-        """Seconds that it pays to wait for a slot: what it costs to do with another one."""
-        per_byte = _COLD_S_PER_BYTE if self.free else _FRESH_S_PER_BYTE
-        return min(size * per_byte, _LONGEST_WAIT_S)
+    def patience_s(self, size: int, pace_s: float) -> float:
+        """Seconds that it pays to wait for a slot: what it costs to do with another one, or more.
+
+        Args:
+            size: Its bytes.
+            pace_s: From one slot that is lent to the next, in seconds.
+        """
+        worth = size * (_COLD_S_PER_BYTE if self.free else _FRESH_S_PER_BYTE)
+        longer = min(_ITEMS_PER_WAIT * pace_s, _MOST_WORTHS * worth)
+        return min(max(worth, longer), _LONGEST_WAIT_S)
 
     def skips(self) -> bool:
         """Whether to do without a wait this time, since the last ones were in vain."""

@@ -63,6 +63,7 @@ class SlotPool:
         self._top = 0
         self._count = 0
         self._reservations = 0
+        self._waited_at, self._waited_for = time.monotonic(), 0  # the last wait, and the slot
         self._lent = self._told = 0  # bytes, and what the others were told
         self._lately, self._looked_at, self._untouched = 0, time.process_time(), False
         self._senders: list[InFlight] = []
@@ -232,13 +233,14 @@ class SlotPool:
         if self._is_wanted(shelf, size):
             self._settle_all()
             self._collect_first(shelf)
-            if not shelf.free:
+            looked = not shelf.free
+            if looked:
                 self._collect(shelf, looks_at(size))
             if self._is_worth_waiting(shelf, size):
                 if not shelf.free and not self._crowded(size) and shelf.wants_more(size):
                     return None
-                # To look at all costs less than to give the processor away.
-                self._collect(shelf, looks_at(size))
+                if not looked:  # to look at all costs less than to give the processor away
+                    self._collect(shelf, looks_at(size))
                 if self._is_wanted(shelf, size):
                     self._await_return(shelf, size)
         return shelf.free.pop() if shelf.free else None
@@ -278,7 +280,8 @@ class SlotPool:
                 kept.append(slot)
         lent.extendleft(reversed(kept[passed:]))
         lent.extend(kept[:passed])
-        self._note_lent()
+        if self._lent != self._told:
+            self._note_lent()
 
     def _note_pace(self) -> None:
         """See whether arrays are lent faster than this process could have filled them.
@@ -300,10 +303,11 @@ class SlotPool:
         """Whether one may come back soon, and to do with those that are lent would be better."""
         if len(shelf.lent) < FEW or (shelf.free and not self._crowded(size)) or shelf.skips():
             return False
-        holders, me = self._maps.holders, self._worker
-        return any(holders.holders(me, slot.number) != (me,) for slot in shelf.lent) or any(
-            True for sender in self._senders for _ in sender.kept()
-        )
+        is_lent_out, me = self._maps.holders.is_lent_out, self._worker
+        for slot in shelf.lent:
+            if is_lent_out(me, slot.number):
+                return True
+        return any(True for sender in self._senders for _ in sender.kept())
 
     def _await_return(self, shelf: Shelf, size: int) -> None:
         """Wait a moment for a slot to come back: no longer than to do without it costs.
@@ -314,10 +318,11 @@ class SlotPool:
         them has enough to do.
         """
         self.before_wait()
-        patience_s = shelf.patience_s(size)
         before = lent = len(shelf.lent)
         spent = time.process_time()
         began = now = time.monotonic()
+        lent_since = self._reservations - self._waited_for
+        patience_s = shelf.patience_s(size, (now - self._waited_at) / max(1, lent_since))
         until, sleeps_from = now + patience_s, now + _YIELD_S
         self.claims.count_up(Usage.WAITS)
         while now < until and self._is_wanted(shelf, size):
@@ -331,6 +336,7 @@ class SlotPool:
             if len(shelf.lent) < lent:
                 lent, until = len(shelf.lent), now + patience_s
         self._looked_at += time.process_time() - spent
+        self._waited_at, self._waited_for = now, self._reservations
         shelf.note_wait(now - began, in_vain=lent == before)
 
     def _fresh(self, shelf: Shelf, size: int) -> Slot | None:

@@ -568,3 +568,23 @@ def test_a_reference_to_nowhere_is_refused(arena: Arena) -> None:
         writer.views.view(SlotRef(9, 0, 0, 10))
     with pytest.raises(ProtocolError):
         writer.views.view(SlotRef(0, 0, 2**50, 10))
+
+
+def test_a_slot_is_lent_out_unless_its_owner_alone_holds_it(arena: Arena) -> None:
+    writer, reader, _ = shares(arena)
+    holders = writer._maps.holders
+    placed = writer.pool.place((MIB,), np.dtype("u1"), MIB, None)
+    assert placed is not None
+    array, place = placed
+    del placed
+
+    states = [holders.is_lent_out(0, place.slot)]
+    view = reader.views.view(place)
+    states.append(holders.is_lent_out(0, place.slot))
+    del array
+    states.append(holders.is_lent_out(0, place.slot))
+    del view
+    states.append(holders.is_lent_out(0, place.slot))
+    writer.pool.close()
+
+    assert states == [False, True, True, True]

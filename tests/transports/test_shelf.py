@@ -9,13 +9,23 @@ MIB = 2**20
 
 def test_fresh_memory_is_worth_a_longer_wait_than_a_cold_slot() -> None:
     shelf = Shelf()
-    fresh_s = shelf.patience_s(8 * MIB)
+    fresh_s = shelf.patience_s(8 * MIB, 0)
     shelf.free.append(Slot(0, 0, 8 * MIB))
-    cold_s = shelf.patience_s(8 * MIB)
+    cold_s = shelf.patience_s(8 * MIB, 0)
 
     assert 0.004 < fresh_s < 0.006
     assert 0.001 < cold_s < 0.002
-    assert Shelf().patience_s(2**40) == 0.05
+    assert Shelf().patience_s(2**40, 0) == 0.05
+
+
+def test_where_items_take_long_a_wait_is_long_enough_to_see_one_come_back() -> None:
+    shelf = Shelf(free=[Slot(0, 0, 8 * MIB)])
+    worth_s = shelf.patience_s(8 * MIB, 0)
+
+    assert shelf.patience_s(8 * MIB, worth_s / 4) == worth_s
+    assert shelf.patience_s(8 * MIB, worth_s) == 2 * worth_s
+    assert shelf.patience_s(8 * MIB, 100 * worth_s) == 4 * worth_s
+    assert shelf.patience_s(128 * MIB, 1) == 0.05
 
 
 def test_waits_in_vain_become_rare_and_good_ones_frequent_again() -> None:
