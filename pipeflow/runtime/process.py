@@ -82,6 +82,7 @@ class Process:
             lambda packet, private: decoder.decode(packet, private=private),
             lambda packet, private: decoder.salvage(packet, private=private),
             seal=None if sealing is None else sealing(self._share.views),
+            show=decoder.shared if sealing is None else None,
             unopened=unopened,
         )
         self.outbox: Outbox = make_outbox(

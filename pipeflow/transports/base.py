@@ -152,6 +152,9 @@ class Frame:
 #: Of a frame of plain items: its meta, a view of its pickle until the next one is received, and
 #: what its sender gave as credits.
 PlainFrame: TypeAlias = tuple[bytes, memoryview, int]
+#: Of a frame of one buffer in shared memory: its meta, its pickle, where the buffer lies as a
+#: ``SlotRef`` has it, and what its sender gave as credits.
+SharedFrame: TypeAlias = tuple[bytes, bytes, tuple[int, int, int, int], int]
 Nothing: TypeAlias = tuple[()]
 NOTHING: Final[Nothing] = ()
 
@@ -314,6 +317,14 @@ class Receiver(Protocol):
 
         Returns:
             ``NOTHING`` if none has come. ``None``: ``receive`` knows more.
+        """
+        ...
+
+    def receive_shared(self) -> SharedFrame | None:
+        """The next frame if it has come and holds one item whose one buffer lies in shared memory.
+
+        Returns:
+            ``None``: ``receive`` knows more.
         """
         ...
 

@@ -69,7 +69,7 @@ class Build:
         if dtype.hasobject or not dtype.itemsize:
             return None
         index, layout = len(self.buffers), self._store(array)
-        return index, array.shape, _spell(dtype), layout
+        return index, array.shape, spell(dtype), layout
 
     def lying_array(self, array: Array) -> PlainArray | None:
         """``plain_array`` for one all of which lies in shared memory, as most that is passed on.
@@ -79,12 +79,10 @@ class Build:
         found = None if self.pool is None else self.pool.finder.whole(array)
         if found is None:
             return None
-        plain = len(self.buffers), array.shape, _spell(array.dtype), None
+        plain = len(self.buffers), array.shape, spell(array.dtype), None
         ref, keeper = found
         self._share(ref, keeper)
-        base: object = keeper.base
-        if array is not keeper or type(base) is Revocable:
-            seal(array, keeper)
+        seal(array, keeper)
         return plain
 
     def out_of_band(self, buffer: pickle.PickleBuffer) -> bool:
@@ -187,7 +185,7 @@ class Build:
         self.copied_bytes += len(data)
 
 
-def _spell(dtype: Any) -> Any:
+def spell(dtype: Any) -> Any:
     """A type of elements, as short text where that says all of it."""
     if dtype.kind in "biufc" and dtype.isbuiltin == 1:
         return dtype.str

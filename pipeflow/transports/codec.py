@@ -20,12 +20,14 @@ from collections.abc import Callable, Collection
 from typing import Any, Final
 
 from pipeflow.errors import ItemNotLoadable, PipeflowError
-from pipeflow.transports.base import Packet
-from pipeflow.transports.building import PROTOCOL, Build, PlainArray
+from pipeflow.transports.base import Packet, SlotRef
+from pipeflow.transports.building import PROTOCOL, Build, PlainArray, spell
 from pipeflow.transports.culprit import loading_index, not_serializable, reason_of
 from pipeflow.transports.pieces import pieces_of
 from pipeflow.transports.plain import MARSHALLED, dump_plain, load_plain
-from pipeflow.transports.reading import Reading, array_in, load_with, rebuild_array
+from pipeflow.transports.reading import Reading, array_in, load_with, needed, rebuild_array
+from pipeflow.transports.sealing import seal
+from pipeflow.transports.shelf import SHARED_FROM
 from pipeflow.transports.slots import SlotPool
 from pipeflow.transports.unloadable import Unloadable, Unopened, may_run_code, unloadable
 from pipeflow.transports.views import Views
@@ -34,6 +36,8 @@ _PILE: Final = b"P"
 _ARRAYS: Final = b"A"
 _LIST_FORM, _PILE_FORM, _ARRAYS_FORM = 0x80, _PILE[0], _ARRAYS[0]
 _COUNT: Final = struct.Struct("<I")
+#: Shapes and types of arrays whose pickles are known; a run has few.
+_KNOWN_MOST: Final = 64
 
 
 class Encoder:
@@ -45,6 +49,32 @@ class Encoder:
 
     def __init__(self, pool: SlotPool | None = None) -> None:
         self._pool = pool
+        self._known: dict[tuple[tuple[int, ...], str], bytes] = {}
+
+    def alone(self, array: Any) -> Packet | None:
+        """A packet of one large array; ``None``: it is small, or its elements are objects.
+
+        The same as a pile of it gives, on the shortest way if it lies in shared memory.
+
+        Raises:
+            MemoryLimitReached: There is no room for it.
+        """
+        pool, dtype = self._pool, array.dtype
+        if pool is None or array.nbytes < SHARED_FROM or dtype.hasobject:
+            return None
+        found, dtype, shape = pool.finder.whole(array), spell(dtype), array.shape
+        if found is None or type(dtype) is not str:
+            pile = self.pile()
+            pile.add(array)
+            return pile.packet()
+        pickled = self._known.get((shape, dtype))
+        if pickled is None:
+            pickled = _ARRAYS + pickle.dumps([(0, shape, dtype, None)], PROTOCOL)
+            if len(self._known) < _KNOWN_MOST:
+                self._known[shape, dtype] = pickled
+        ref, keeper = found
+        seal(array, keeper)
+        return Packet(pickled, (ref,), 1, ref.nbytes, 0, (keeper,))
 
     def pile(self) -> Pile:
         """A packet to be made object by object."""
@@ -60,7 +90,7 @@ class Encoder:
             ItemNotSerializable: One of them cannot be pickled; it says which, and which part.
             MemoryLimitReached: There is no room for the buffers.
         """
-        if len(payloads) == 1 and _is_array(payloads[0]):
+        if len(payloads) == 1 and is_array(payloads[0]):
             pile = self.pile()
             pile.add(payloads[0])
             return pile.packet()
@@ -113,7 +143,7 @@ class Pile(Build):
             ItemNotSerializable: It cannot be pickled; the pile is as it was.
             MemoryLimitReached: There is no room for its buffers.
         """
-        alone = not self._pieces and _is_array(payload)
+        alone = not self._pieces and is_array(payload)
         plain = self.lying_array(payload) if alone else None
         if plain is not None:
             self._arrays.append(plain)
@@ -173,6 +203,8 @@ class Decoder:
 
     def __init__(self, views: Views | None = None) -> None:
         self._views = views
+        #: Shape, type and layout of arrays that came alone, by their pickle.
+        self._known: dict[bytes, tuple[tuple[int, ...], Any, Any]] = {}
 
     def decode(self, packet: Packet, *, private: bool = False) -> list[Any]:
         """The payloads of a packet.
@@ -211,11 +243,31 @@ class Decoder:
     def _arrays(self, packet: Packet, private: bool) -> list[Any]:
         """The payloads of a packet of arrays and nothing else."""
         buffers, views = packet.buffers, self._views
+        told: list[PlainArray] = pickle.loads(packet.pickled[1:])
         arrays = [
             array_in(buffers[index], views, shape, dtype, layout)
-            for index, shape, dtype, layout in pickle.loads(packet.pickled[1:])
+            for index, shape, dtype, layout in told
         ]
+        if len(told) == 1 and len(self._known) < _KNOWN_MOST:
+            (_, shape, _, layout), (array,) = told[0], arrays
+            self._known[bytes(packet.pickled)] = shape, array.dtype, layout
         return [array.copy(order="K") for array in arrays] if private else arrays
+
+    def shared(self, pickled: bytes, place: tuple[int, int, int, int]) -> list[Any] | None:
+        """The payload of a packet of one array in shared memory, of a kind that came before.
+
+        Args:
+            pickled: Its pickle.
+            place: Where its one buffer lies, as a ``SlotRef`` has it.
+
+        Returns:
+            ``None``: ``decode`` knows more.
+        """
+        known = self._known.get(pickled)
+        if known is None:
+            return None
+        shape, dtype, layout = known
+        return [needed(self._views).array(SlotRef(*place), shape, dtype, layout)]
 
     def salvage(
         self,
@@ -294,7 +346,7 @@ class _Rebuilt:
         return rebuild_array, self._stored
 
 
-def _is_array(payload: object) -> bool:
+def is_array(payload: object) -> bool:
     """Whether this is a plain array, as most that is large is."""
     kind = type(payload)
     return kind.__name__ == "ndarray" and kind.__module__ == "numpy"

@@ -132,7 +132,10 @@ def pack_simple(
     pickled, buffers = packet.pickled, packet.buffers
     told, length = len(meta), len(pickled)
     flags = _PLAIN if packet.plain else 0
-    described = b"".join(map(_describe, buffers)) if buffers else b""
+    if len(buffers) == 1:  # of those that have any, as most often
+        described = _describe(buffers[0])
+    else:
+        described = b"".join(map(_describe, buffers)) if buffers else b""
     body = told + len(described) + length
     header = HEADER.pack(
         MAGIC, _ITEMS, flags, *place, packet.items, len(buffers), told, length, body, credits
@@ -147,9 +150,17 @@ def plain_head(channel: int, attempt: int) -> bytes:
         channel: Number of the channel.
         attempt: Number of the attempt.
     """
-    return HEADER.pack(MAGIC, _ITEMS, _PLAIN, 0, channel, attempt, 0, 0, 0, 0, 0, 0, 0)[
-        :_HEAD_BYTES
-    ]
+    return _head(channel, attempt, _PLAIN)
+
+
+def items_head(channel: int, attempt: int) -> bytes:
+    """The same of each frame of other items."""
+    return _head(channel, attempt, 0)
+
+
+def _head(channel: int, attempt: int, flags: int) -> bytes:
+    whole = HEADER.pack(MAGIC, _ITEMS, flags, 0, channel, attempt, 0, 0, 0, 0, 0, 0, 0)
+    return whole[:_HEAD_BYTES]
 
 
 def unpack_header(data: memoryview | bytes, at: int = 0) -> Header:

@@ -17,15 +17,18 @@ from pipeflow.transports.base import (
     Nothing,
     Packet,
     PlainFrame,
+    SharedFrame,
 )
 from pipeflow.transports.bell import Bell
 from pipeflow.transports.counters import ChannelCounters
 from pipeflow.transports.ends import Ends
 from pipeflow.transports.frames import (
+    DESCRIPTOR,
     HEADER,
     PLAIN_HEADER,
     Header,
     SequenceCheck,
+    items_head,
     pack_body,
     pack_header,
     pack_simple,
@@ -44,6 +47,8 @@ _ITEMS: Final = int(FrameKind.ITEMS)
 _HEADER_BYTES: Final = HEADER.size
 _pack_plain: Final = PLAIN_HEADER.pack
 _unpack_plain: Final = PLAIN_HEADER.unpack_from
+_unpack_reference: Final = DESCRIPTOR.unpack_from
+_REFERENCE_BYTES: Final = DESCRIPTOR.size
 #: Frames with bodies below this, in bytes, are joined before they are written.
 JOINED_BELOW: Final = 64 * 1024
 
@@ -65,7 +70,7 @@ class PipeSender(Outgoing):
         seq = self._account.note_sent(credits, packet.shared_bytes)
         place = (0, self._number, self._attempt, seq)
         if packet.keep:
-            self._keep(seq, packet.keep)
+            self._kept.append((seq, packet.keep))
         if packet.copied_bytes or len(packet.pickled) >= JOINED_BELOW:
             self._put(FrameKind.ITEMS, place, meta, packet, credits)
         else:
@@ -181,6 +186,7 @@ class PipeReceiver(Incoming):
         self._block = memoryview(mmap.mmap(-1, _BLOCK_BYTES, mmap.MAP_PRIVATE))
         self._whole_block = [self._block]
         self._head = plain_head(ends.spec.number, attempt)
+        self._items_head = items_head(ends.spec.number, attempt)
         self._start = self._stop = 0  # what was read and not yet handed out
         self._large: _LargeFrame | None = None
         self._gave = False  # the last call gave a frame
@@ -256,6 +262,34 @@ class PipeReceiver(Incoming):
         self._account.note_plain(cost)
         return bytes(block[meta_at:pickle_at]), block[pickle_at:end], cost
 
+    def receive_shared(self) -> SharedFrame | None:
+        start, stop = self._start, self._stop
+        meta_at = start + _HEADER_BYTES
+        if meta_at > stop:
+            return None
+        block, check = self._block, self._check
+        head, seq, items, buffers, told, length, body, cost = _unpack_plain(block, start)
+        refs_at = meta_at + told
+        pickle_at = refs_at + _REFERENCE_BYTES
+        end = pickle_at + length
+        if (
+            head != self._items_head
+            or seq != check.due[0]
+            or (items, buffers) != (1, 1)
+            or end > stop
+            or end != meta_at + body
+        ):
+            return None  # as above
+        place = _unpack_reference(block, refs_at)
+        if place[0] < 0:
+            return None  # the buffer is empty
+        check.due[0] = seq + 1
+        check.credits[0] += cost
+        self._start, self._gave = end, True
+        self._account.note_received(0, cost)
+        self._counts[0] += 1
+        return bytes(block[meta_at:refs_at]), bytes(block[pickle_at:end]), place, cost
+
     def took(self, writer: int, credits: int, nbytes: int) -> None:
         if self._account.note_taken(writer, credits, nbytes) and self._bell is not None:
             self._bell.ring()
@@ -270,7 +304,7 @@ class PipeReceiver(Incoming):
         words, (waiting,), (reader,) = self._counters.rows_of_reader(0)
         return (
             *(self, self._check.due, self._check.credits, self._block),
-            *(0, reader, waiting, words, self._head),
+            *(0, reader, waiting, words, self._head, self._items_head),
         )
 
     def rouse(self) -> None:

@@ -17,6 +17,7 @@ UNLOADABLE = "tests/executors/test_unloadable_items.py"
 STRETCH = "tests/runtime/test_stretch.py"
 DEALT = "tests/runtime/test_dealing.py"
 HOPS = "tests/runtime/test_hops.py"
+HOPS_OF_ARRAYS = "tests/runtime/test_hops_of_arrays.py"
 TRANSPORTS = "tests/transports/test_conformance.py"
 ARENA = "tests/transports/test_arena.py"
 CRASHES = "tests/faults/test_crash_matrix.py"
@@ -636,6 +637,48 @@ COMPILED = (
         "return stop < 0 ? -1 : stop ? STOPPING : WHOLE;",
         "return WHOLE;",
         [HOPS],
+    ),
+    Mutation(
+        "hop: the bytes of an array are not given back",
+        "runtime/loops/stretch/inlet.h",
+        "[self->reader + TAKEN_BYTES] += row->nbytes;",
+        "[self->reader + TAKEN_BYTES] += 0;",
+        [HOPS_OF_ARRAYS],
+    ),
+    Mutation(
+        "hop: those of an array whose result has no room are forgotten",
+        "runtime/loops/stretch/hop.h",
+        "row->delivered, row->owed, row->nbytes, value_or_none(ending)",
+        "row->delivered, row->owed, (unsigned long long)0, value_or_none(ending)",
+        [HOPS_OF_ARRAYS],
+    ),
+    Mutation(
+        "an array overtakes what waits",
+        "runtime/flow/express.py",
+        "            run.payloads\n            or not self.passes_alone\n",
+        "            not self.passes_alone\n",
+        [HOPS_OF_ARRAYS],
+    ),
+    Mutation(
+        "an array of a known kind is looked at in another layout",
+        "transports/codec.py",
+        "self._known[bytes(packet.pickled)] = shape, array.dtype, layout",
+        "self._known[bytes(packet.pickled)] = shape, array.dtype, None",
+        ["tests/transports/test_lone_arrays.py"],
+    ),
+    Mutation(
+        "an array that came in short is never confirmed",
+        "transports/pipe.py",
+        "        self._counts[0] += 1\n",
+        "",
+        ["tests/transports/test_lone_arrays.py"],
+    ),
+    Mutation(
+        "a wait for a slot is too short to see one come back",
+        "transports/shelf.py",
+        "longer = min(_ITEMS_PER_WAIT * pace_s, _MOST_WORTHS * worth)",
+        "longer = min(pace_s, worth)",
+        ["tests/transports/test_shelf.py"],
     ),
 )
 

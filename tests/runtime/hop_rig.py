@@ -27,13 +27,14 @@ from pipeflow.runtime.waits.shown import Shown
 from pipeflow.spec.policies import Budget, ErrorPolicy, OnError
 from pipeflow.spec.ports import OUT
 from pipeflow.stages.work import Work
-from pipeflow.transports.base import ChannelSpec, FrameKind, Kind
+from pipeflow.transports.base import ChannelSpec, FrameKind, Kind, Packet
 from pipeflow.transports.codec import Decoder, Encoder, encode_settled
 from pipeflow.transports.counters import ChannelCounters
 from pipeflow.transports.ends import create_ends
 from pipeflow.transports.pause import LookOut
 from pipeflow.transports.pipe import PipeReceiver, PipeSender
 from pipeflow.transports.plain import dump_plain
+from pipeflow.transports.shm import Share
 
 AT: Final = Location("pipeline.yaml", 3, 3)
 #: Index of the stage whose items come, and of ours.
@@ -90,6 +91,7 @@ class Stage:
         budget: What it may give up.
         look_s: How long it looks out before it waits, in seconds.
         stopping: Its first cell says that the run is being drained.
+        shares: Of shared memory: of who feeds it, its own, and of who reads it.
     """
 
     def __init__(
@@ -104,8 +106,11 @@ class Stage:
         budget: Budget | None = None,
         look_s: float = 0.0,
         stopping: Sequence[int] = NEVER,
+        shares: Sequence[Share] = (),
     ) -> None:
         self.before, self.behind = Line(0, capacity), Line(1, capacity)
+        self._encoders = [Encoder(share.pool) for share in shares] or [Encoder()] * 3
+        self._decoders = [Decoder(share.views) for share in shares] or [Decoder()] * 3
         self.behind.sender.await_kernel = lambda _fd: self.take()
         self.row: Words = memoryview(bytearray(8 * WORKER_WORDS)).cast("Q")
         self.edges: tuple[Words, Words] = tuple(  # type: ignore[assignment]  # two of them
@@ -119,7 +124,6 @@ class Stage:
         self.frames: list[int] = []
         self.reports: list[WorkerReport] = []
         self.waits = 0
-        self._decoder = Decoder()
         self._ordinal = self._unit = 0
         self._numbering = Numbering.KEEP if keeps else Numbering.PER_STAGE
         self._open: dict[int, list[ItemId]] = {}
@@ -155,7 +159,13 @@ class Stage:
         lot = max(1, min(LOT_MOST, capacity // LOT_SHARE))
         channel = InChannel(receiver=self.before.receiver, first_writer=0, writers=1, lot=lot)
         port = InPort(edge=0, row=self.edges[0], private=False, intake=straight, channels=[channel])
-        arrivals = Arrivals([port], lambda packet, _private: Decoder().decode(packet), self.row)
+        decoder = self._decoders[1]
+        arrivals = Arrivals(
+            [port],
+            lambda packet, private: decoder.decode(packet, private=private),
+            self.row,
+            show=decoder.shared,
+        )
         return Inbox(straight, [0], arrivals)
 
     def _outbox(self, read: bool) -> Outbox:
@@ -164,7 +174,7 @@ class Stage:
         return Outbox(
             {OUT: port} if read else {},
             numbering=self._numbering,
-            encoder=Encoder(),
+            encoder=self._encoders[1],
             wait_for_room=self.make_room,
             counters=(self.cells, {OUT: 0}),
         )
@@ -198,6 +208,24 @@ class Stage:
             meta, dump_plain(pickle.loads(pickle.dumps([*payloads]))), len(payloads)
         )
 
+    def feed_packet(self, packet: Packet) -> None:
+        """The same of a packet that was made before."""
+        meta = plain_meta(self._unit, (BEFORE,), range(self._ordinal, self._ordinal + packet.items))
+        assert meta is not None
+        self._ordinal += packet.items
+        self._unit += packet.items
+        self.before.sender.send(meta, packet, packet.items)
+
+    def feed_array(self, array: Any) -> None:
+        """A frame of one array is sent to the stage."""
+        self.feed_packet(self.packet_of(array))
+
+    def packet_of(self, array: Any) -> Packet:
+        """What travels for one array."""
+        packet = self._encoders[0].alone(array)
+        assert packet is not None
+        return packet
+
     def pass_over(self, units: int) -> None:
         """A frame says that so many units are another replica's."""
         end = self._unit + units
@@ -225,12 +253,13 @@ class Stage:
             if frame.kind is not FrameKind.ITEMS:
                 return
             assert frame.packet is not None
-            payloads = self._decoder.decode(frame.packet)
+            payloads = self._decoders[2].decode(frame.packet)
+            self.behind.receiver.confirm()
             self.frames.append(len(payloads))
             for part in parts_of(frame.meta, payloads):
                 self.got += part.items
                 self._note_units(part)
-            self.behind.receiver.took(0, frame.credits, 0)
+            self.behind.receiver.took(0, frame.credits, frame.packet.shared_bytes)
 
     def _note_units(self, part: Part) -> None:
         for one in part.singly():

@@ -45,18 +45,18 @@ WAYS = (
 )
 
 
-def making(*, hops: bool, keeps: bool) -> Iterator[Callable[..., Stage]]:
-    """What makes stages, and closes them afterwards."""
+def making(**always: Any) -> Iterator[Callable[..., Stage]]:
+    """What makes stages with these settings, and closes them afterwards."""
     made: list[Stage] = []
 
     def make_stage(work: Work | Callable[[Any], Any], **settings: Any) -> Stage:
         whole = work if isinstance(work, Work) else Work(call=work)
-        made.append(Stage(whole, hops=hops, keeps=keeps, **settings))
+        made.append(Stage(whole, **always, **settings))
         return made[-1]
 
     yield make_stage
-    for stage in made:
-        stage.close()
+    while made:  # pytest keeps the list itself
+        made.pop().close()
 
 
 @pytest.fixture(params=WAYS)

@@ -18,13 +18,17 @@ from pipeflow.runtime.flow.refused import InputNotLoadable
 from pipeflow.runtime.flow.relief import Relief
 from pipeflow.runtime.flow.units import first_id, id_at
 from pipeflow.runtime.messages import Barrier
-from pipeflow.transports.base import NOTHING, Frame, FrameKind, Packet
+from pipeflow.transports.base import NOTHING, Frame, FrameKind, Packet, SharedFrame, SlotRef
 from pipeflow.transports.codec import holds_arrays
 from pipeflow.transports.plain import load_plain
 from pipeflow.values import dataclass, field
 
 #: Turns a packet into payloads; ``private`` makes arrays writable copies.
 Decode: TypeAlias = Callable[[Packet, bool], list[Any]]
+
+#: Turns a packet of one array in shared memory into payloads: its pickle, and where that lies;
+#: ``None``: it is more than that.
+Show: TypeAlias = Callable[[bytes, tuple[int, int, int, int]], list[Any] | None]
 
 #: Makes items of a packet and of what its frame says of them, without opening them.
 Seal: TypeAlias = Callable[[Packet, bytes, bool], list[Any]]
@@ -46,6 +50,7 @@ class Arrivals:
             own; ``None``: it ends the run.
         seal: Makes items of packets without opening them; ``None``: they are opened here, plain
             ones without ``decode``.
+        show: A shorter way than ``decode`` for single arrays; ``None``: there is none.
 
     Attributes:
         relief: What may be given back early of what has come.
@@ -61,6 +66,7 @@ class Arrivals:
     row: Words
     salvage: Decode | None = None
     seal: Seal | None = None
+    show: Show | None = None
     relief: Relief = field(init=False)
     open: list[tuple[InPort, InChannel]] = field(init=False)
     short: InChannel | None = None
@@ -170,6 +176,12 @@ class Arrivals:
 
     def receive_longer(self, port: InPort, channel: InChannel) -> bool:
         """Take a frame of any kind from a channel, or find out that there are no more."""
+        if self.show is not None and not port.private and not channel.on_demand:
+            shared = channel.receiver.receive_shared()
+            if shared is not None:
+                self._longer += 1
+                self._take_shared(port, channel, shared, self.show)
+                return True
         try:
             frame = channel.receiver.receive()
         except StopIteration:
@@ -209,6 +221,20 @@ class Arrivals:
             channel.wanted = max(0, channel.wanted - frame.credits)
         note = FrameNote(channel, frame.writer, packet.items, packet.shared_bytes, frame.credits)
         self._feed(port, frame.meta, payloads, note)
+
+    def _take_shared(
+        self, port: InPort, channel: InChannel, shared: SharedFrame, show: Show
+    ) -> None:
+        """``_take_in`` for a frame of one item in shared memory, from the channel's one writer."""
+        meta, pickled, place, cost = shared
+        payloads = show(pickled, place)
+        if payloads is None:
+            packet = Packet(pickled, (SlotRef(*place),), 1, place[3])
+            frame = Frame(FrameKind.ITEMS, 0, 0, meta, packet, 0, cost)
+            self._take_in(port, channel, frame, packet)
+            return
+        channel.receiver.confirm()
+        self._feed(port, meta, payloads, FrameNote(channel, 0, 1, place[3], cost))
 
     def _feed(self, port: InPort, meta: bytes, payloads: list[Any], note: FrameNote) -> None:
         """Give what came to the edge's intake."""

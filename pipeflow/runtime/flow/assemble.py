@@ -19,7 +19,7 @@ from pipeflow.planner.plan import (
     StagePlan,
 )
 from pipeflow.runtime.board import EARLY, Board, have_ended
-from pipeflow.runtime.flow.arrivals import Arrivals, Decode, Seal
+from pipeflow.runtime.flow.arrivals import Arrivals, Decode, Seal, Show
 from pipeflow.runtime.flow.collector import Collector
 from pipeflow.runtime.flow.express import Encoder
 from pipeflow.runtime.flow.gaps import leave_gaps
@@ -59,6 +59,7 @@ def make_inbox(
     salvage: Decode,
     *,
     seal: Seal | None = None,
+    show: Show | None = None,
     unopened: UnopenedKeys | None = None,
 ) -> Inbox | None:
     """The inputs of a worker; ``None`` for a source.
@@ -72,6 +73,7 @@ def make_inbox(
         decode: See ``Arrivals``.
         salvage: See ``Arrivals``.
         seal: See ``Arrivals``.
+        show: See ``Arrivals``.
         unopened: Knows the keys of what is not opened here.
     """
     stage = plan.stages[plan.workers[worker].stage]
@@ -79,7 +81,7 @@ def make_inbox(
     if not stage.edges_in:
         return None
     ends = stage.on_error.then is OnError.STOP
-    rest = (decode, board.worker(worker), None if ends else salvage, seal)
+    rest = (decode, board.worker(worker), None if ends else salvage, seal, show)
     edges = [plan.edges[number] for number in stage.edges_in]
     bases = [edge.lane_base for edge in edges]
     if _comes_straight(plan, stage, edges):

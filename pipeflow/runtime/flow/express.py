@@ -23,7 +23,7 @@ from pipeflow.runtime.flow.targets import Target
 from pipeflow.runtime.flow.units import births
 from pipeflow.runtime.messages import ItemId
 from pipeflow.transports.base import Packet
-from pipeflow.transports.codec import Pile, encode_settled
+from pipeflow.transports.codec import Pile, encode_settled, is_array
 
 if TYPE_CHECKING:
     from pipeflow.runtime.flow.frame_size import FrameSize
@@ -55,6 +55,10 @@ class Encoder(Protocol):
 
     def pile(self) -> Pile:
         """A packet to be made item by item."""
+        ...
+
+    def alone(self, array: Any) -> Packet | None:
+        """A packet of one large array; ``None``: it is no such."""
         ...
 
 
@@ -127,6 +131,9 @@ class Express:
         bounds = [channel.capacity_bytes for channel in target.channels]
         self._batch_bytes = min(bounds, default=0) // FRAMES_AT_LEAST
         self._hands_over = len(ends) == 1 and ends[0].hands_over
+        #: Arrays may go past the run; others have one that notes more than theirs.
+        one = self._end is not None and self._end.readers == 1
+        self.passes_alone = type(self) is Express and one
         self._encode = _handed if self._hands_over else encode_settled
         self._emitted, self._cell = counter
         self._lock = lock
@@ -262,9 +269,47 @@ class Express:
             ResultNotSerializable: It cannot be pickled.
         """
         with self._lock:
-            self.add(payload, self.run.prefix, ordinal, settled=settled, wake=wake)
+            if not self._pass_alone(payload, ordinal):
+                self.add(payload, self.run.prefix, ordinal, settled=settled, wake=wake)
+
+    def send_alone(self, array: Any, ordinal: int) -> bool:
+        """Send a large array at once, past the run, if that may be; whether it was.
+
+        Its frame is short, and with others in one it would be read later.
+
+        Raises:
+            ReadersGone: Nobody needs any more results of this stage.
+            MemoryLimitReached: There is no room for it.
+        """
+        with self._lock:
+            return self._pass_alone(array, ordinal)
 
     # -- with the lock
+
+    def _pass_alone(self, payload: Any, ordinal: int) -> bool:
+        """``send_alone`` for an item of any kind."""
+        run, target = self.run, self.target
+        if (
+            run.payloads
+            or not self.passes_alone
+            or self.refused is not None
+            or not is_array(payload)
+            or (run.first >= self._until and self._look() <= 0)
+        ):
+            return False
+        packet = self._encoder.alone(payload)
+        if packet is None:
+            return False
+        self.frames += 1
+        self.born = born = next(births)
+        meta = run.pass_by(ordinal)
+        self._emitted[self._cell] += 1  # as in ``flush``
+        self._bytes_left -= packet.shared_bytes
+        if self._bytes_left <= 0:
+            self._until = 0
+        if target.send_run(meta, packet, 1, born=born):
+            self._reader_left()
+        return True
 
     def add(
         self,

@@ -101,7 +101,7 @@ class Run:
 
     def begin(self, prefix: ItemId, ordinal: int) -> None:
         """The ids of all that is added from now on begin like this and go on from this one."""
-        before = self.prefix
+        before = self._prefixes[-1][1]
         waiting = len(self.payloads)
         if not waiting:
             self._next, self._listed = ordinal, None
@@ -169,8 +169,22 @@ class Run:
 
     def cut(self) -> Cut:
         """Take all there is."""
-        count, first, pile, plain = len(self.payloads), self.first, self.pile, self.plain
+        count, pile, plain = len(self.payloads), self.pile, self.plain
         payloads = self.payloads[:count]
+        meta = self._cut_off(count)
+        del self.payloads[:count]
+        self.pile, self.plain = None, True
+        cut: Cut = _make_cut((meta, payloads, pile, plain))
+        return cut
+
+    def pass_by(self, ordinal: int) -> bytes:
+        """An item goes by while nothing waits: the meta of the frame that it makes alone."""
+        self._next, self._listed = ordinal, None
+        return self._cut_off(1)
+
+    def _cut_off(self, count: int) -> bytes:
+        """Take so many units off: what is said of them and of their ids."""
+        first = self.first
         unit, prefix = self._prefixes[-1]
         depth = len(prefix)
         if self._listed is None and unit <= first and depth < len(_PLAIN):  # as most often
@@ -178,10 +192,8 @@ class Run:
             self._next += count
         else:
             meta = self._cut_meta(count)
-        del self.payloads[:count]
-        self.first, self.pile, self.plain = first + count, None, True
-        cut: Cut = _make_cut((meta, payloads, pile, plain))
-        return cut
+        self.first = first + count
+        return meta
 
     def _cut_meta(self, count: int) -> bytes:
         """Take the units and ids of so many off what is noted, and say them."""

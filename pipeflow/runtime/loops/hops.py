@@ -107,7 +107,8 @@ def outlet_of(express: Express | None, looks: Looks | None) -> Outlet | None:
 
     run = express.run
     units = (run.units, run.empties) if isinstance(run, GappedRun) else (None, None)
-    shared = (*express.shared(), *sender.shared(), finish, *units)
+    alone = express.send_alone if express.passes_alone else None
+    shared = (*express.shared(), *sender.shared(), finish, alone, *units)
     return Outlet((*shared, *_shared(looks, looks.for_room)))
 
 
@@ -239,9 +240,10 @@ class Hops:
         if not left:
             self._worth.note(whole, odd=False)
             return int(why)
-        prefix, first, payloads, unit, at, delivered, owed, value = left
+        prefix, first, payloads, unit, at, delivered, owed, nbytes, value = left
         count = len(payloads)
-        note = FrameNote(self._channel, 0, count - delivered, 0, count - delivered + owed, owed)
+        rest = count - delivered
+        note = FrameNote(self._channel, 0, rest, nbytes, rest + owed, owed)
         if owed:
             self._inbox.owe(note)
         ordinals = range(first, first + count)
@@ -299,6 +301,7 @@ def hops_of(
     hop = Hop(
         (
             *receiver.shared(),
+            None if port.private else inbox.arrivals.show,
             *(join.frontier, join.ready, inbox.owing, channel.lot),
             *(port.edge, port.row, may_look),
             *_shared(looks, looks.for_input),

@@ -20,6 +20,7 @@ from pipeflow.runtime.flow.runs import ONE, UNCHANGING, is_settled, with_scalars
 from pipeflow.runtime.loops import stretch
 from pipeflow.runtime.loops.forgotten import FORGOTTEN
 from pipeflow.stages.work import BadRecord, Routed
+from pipeflow.transports.codec import is_array
 
 #: Its first cell never says to go no further.
 NEVER: Final = bytes(1)
@@ -174,7 +175,7 @@ def pass_on(express: Express, result: Any, ordinal: int, *, alone: bool, wake: b
         alone: Nobody else holds it.
         wake: See ``Express.append``.
     """
-    if express.run.pile is not None:
+    if express.run.pile is not None or is_array(result):
         express.put(result, ordinal, wake=wake)
     elif is_settled(result, alone=alone):
         express.append(result, ordinal, wake=wake)

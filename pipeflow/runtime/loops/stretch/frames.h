@@ -1,7 +1,7 @@
 /* Frames of plain items as bytes: a header, the meta of a run, and the items. */
 
 /* The form of a frame's header and of its meta; see transports/frames.py and flow/runs.py. */
-enum { HEAD_BYTES = 16, HEADER_BYTES = 64, META_BYTES = 18, DEPTH_MOST = 7 };
+enum { HEAD_BYTES = 16, HEADER_BYTES = 64, META_BYTES = 18, DEPTH_MOST = 7, REFERENCE_BYTES = 24 };
 
 /* Parts of an id before its last: at most DEPTH_MOST. */
 struct prefix {

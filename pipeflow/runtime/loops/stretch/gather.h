@@ -42,6 +42,16 @@ gather_row(Outlet *self, PyObject *items, const struct prefix *prefix, long long
             if (why == UNSEEN) {
                 why = tell(self->express, name_wake_up) < 0 ? -1 : after_all(stopping);
             }
+            else if (why == OTHER) {
+                int sent = pass_alone(self, ending->value, *ordinal, &onto.listed);
+                if (sent > 0) {
+                    Py_CLEAR(ending->value);
+                    ++*ordinal;
+                    more--;
+                    left--;
+                }
+                why = sent < 0 ? -1 : sent ? after_all(stopping) : OTHER;
+            }
         }
         if (why == WHOLE || why == STOPPING) {
             why = outlet_send_if_idle(self, together, 0) < 0 ? -1 : after_all(stopping);

@@ -115,6 +115,14 @@ call_together(Hop *self, PyObject *function, struct row *row, Py_ssize_t end,
                 return 0;
             }
         }
+        else if (ending->why == OTHER) {
+            int sent = pass_alone(self->outlet, ending->value, row->first + row->at, &onto->listed);
+            if (sent <= 0) {
+                return 0;
+            }
+            Py_CLEAR(ending->value);
+            row->at++;
+        }
         else if (ending->why != WHOLE) {
             return 0;
         }
@@ -211,8 +219,8 @@ rest_of(const struct row *row, int why, const struct ending *ending)
         Py_XDECREF(ending->value);
         return NULL;
     }
-    return Py_BuildValue("iNLOLnnnN", why, prefix, row->first, row->payloads, row->unit, row->at,
-                         row->delivered, row->owed, value_or_none(ending));
+    return Py_BuildValue("iNLOLnnnKN", why, prefix, row->first, row->payloads, row->unit, row->at,
+                         row->delivered, row->owed, row->nbytes, value_or_none(ending));
 }
 
 /* Hop.go: see hops.py. */

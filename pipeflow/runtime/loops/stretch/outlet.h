@@ -11,6 +11,7 @@ typedef struct {
     PyObject *express, *run, *waiting, *woken, *lock, *births;
     PyObject *target, *channels, *lost_rows;
     PyObject *sender, *account, *kept, *finish;
+    PyObject *send_alone; /* Express.send_alone, or None */
     PyObject *units, *empties; /* of a run of kept units: GappedRun; else None */
     volatile uint64_t *counters;
     Py_ssize_t writer, reader; /* where their rows begin */
@@ -122,6 +123,27 @@ listed_of(Outlet *self)
         Py_CLEAR(listed);
     }
     return listed;
+}
+
+/* Send what a call gave at once, if it is an array that may go alone; what ordinals are appended to
+ * is looked up again then. 0: it is not, or may not. */
+static int
+pass_alone(Outlet *self, PyObject *value, long long ordinal, PyObject **listed)
+{
+    if (self->send_alone == Py_None || strcmp(Py_TYPE(value)->tp_name, "numpy.ndarray") != 0) {
+        return 0;
+    }
+    PyObject *number = PyLong_FromLongLong(ordinal), *given[] = {value, number};
+    PyObject *sent = number == NULL ? NULL
+                                    : PyObject_Vectorcall(self->send_alone, given, 2, NULL);
+    Py_XDECREF(number);
+    Py_XDECREF(sent);
+    if (sent != Py_True) {
+        return sent == NULL ? -1 : 0;
+    }
+    Py_XDECREF(*listed);
+    *listed = listed_of(self);
+    return PyErr_Occurred() ? -1 : 1;
 }
 
 /* -- room */

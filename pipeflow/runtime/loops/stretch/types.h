@@ -75,9 +75,18 @@ held_parts(PyObject *args)
     return PyArg_ParseTuple(args, "O!", &PyTuple_Type, &parts) ? Py_NewRef(parts) : NULL;
 }
 
+/* What is held may lead back here; as of a tuple, others in the circle let go. */
+static int
+outlet_traverse(Outlet *self, visitproc visit, void *arg)
+{
+    Py_VISIT(self->held);
+    return 0;
+}
+
 static void
 outlet_dealloc(Outlet *self)
 {
+    PyObject_GC_UnTrack(self);
     Py_XDECREF(self->held);
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
@@ -117,6 +126,7 @@ outlet_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(keywords))
     next_head(&parts, self->head);
     self->capacity = next_number(&parts);
     self->finish = next_part(&parts);
+    self->send_alone = next_part(&parts);
     self->units = next_part(&parts);
     self->empties = next_part(&parts);
     next_looks(&parts, &self->looks);
@@ -128,9 +138,17 @@ outlet_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(keywords))
     return (PyObject *)self;
 }
 
+static int
+hop_traverse(Hop *self, visitproc visit, void *arg)
+{
+    Py_VISIT(self->held);
+    return 0;
+}
+
 static void
 hop_dealloc(Hop *self)
 {
+    PyObject_GC_UnTrack(self);
     Py_XDECREF(self->held);
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
@@ -160,6 +178,8 @@ hop_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(keywords))
     row += WRITER_PEAK > TAKEN_BYTES ? WRITER_PEAK : TAKEN_BYTES;
     self->counters = next_cells(&parts, row > self->waiting ? row : self->waiting);
     next_head(&parts, self->head);
+    next_head(&parts, self->items_head);
+    self->show = next_part(&parts);
     self->frontier = next_of(&parts, &PyList_Type);
     self->ready = next_part(&parts);
     self->owing = next_part(&parts);
@@ -194,7 +214,8 @@ static PyMethodDef outlet_methods[] = {
 static PyTypeObject OutletType = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "_compiled.Outlet",
     .tp_basicsize = sizeof(Outlet),
-    .tp_flags = Py_TPFLAGS_DEFAULT,
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .tp_traverse = (traverseproc)outlet_traverse,
     .tp_doc = "The way out, compiled; see hops.py.",
     .tp_new = outlet_new,
     .tp_dealloc = (destructor)outlet_dealloc,
@@ -209,7 +230,8 @@ static PyMethodDef hop_methods[] = {
 static PyTypeObject HopType = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "_compiled.Hop",
     .tp_basicsize = sizeof(Hop),
-    .tp_flags = Py_TPFLAGS_DEFAULT,
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .tp_traverse = (traverseproc)hop_traverse,
     .tp_doc = "Frames in, calls, frames out, compiled; see hops.py.",
     .tp_new = hop_new,
     .tp_dealloc = (destructor)hop_dealloc,
