@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -24,6 +25,7 @@ from pipeflow.runtime.loops import stretch
 from pipeflow.runtime.messages import ItemGivenUp
 from pipeflow.stages.work import Work
 from pipeflow.transports.base import Packet, SlotRef
+from pipeflow.transports.codec import Encoder
 from pipeflow.transports.counters import WriterCell
 from pipeflow.transports.shm import Arena, Share
 from tests.runtime.hop_rig import BEFORE, OURS, Stage
@@ -309,3 +311,32 @@ def test_an_array_for_which_there_is_no_memory_fails_its_item(
         stage.end()
 
     assert len(held) == 3
+
+
+def test_an_array_that_cannot_be_sent_is_let_go(
+    make: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[weakref.ref[Any]] = []
+
+    def fresh(_: object) -> np.ndarray[Any, Any]:
+        result = array(1)
+        made.append(weakref.ref(result))
+        return result
+
+    def refuse(*_: object) -> None:
+        raise OSError("no room")
+
+    stage = make(fresh)
+    for number in range(2):
+        stage.feed_array(array(number))
+        if not number:
+            stage.go()  # this kind of array is known from now on
+            stage.take()
+    monkeypatch.setattr(Encoder, "alone", refuse)
+    monkeypatch.setattr(Encoder, "pile", refuse)
+
+    stage.end()
+    gc.collect()
+
+    assert stage.row[SKIPPED] == 1
+    assert [each() is None for each in made] == [True, True]

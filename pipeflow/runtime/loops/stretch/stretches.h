@@ -12,7 +12,7 @@ static inline void
 end_by_error(struct ending *ending)
 {
     ending->why = RAISED;
-    ending->value = caught();
+    Py_XSETREF(ending->value, caught());
 }
 
 static PyObject *
