@@ -50,8 +50,8 @@ def resolve(pipeline: Pipeline) -> Resolved:
         for edge, mistake in mistakes:
             if mistake is not None:
                 maybe_read |= _meant(stage, edge, stages)
-        findings.extend(_repeated(replace(stage, edges=edges)))
-        sound[stage.name] = replace(stage, edges=_without_repeats(stage, edges))
+        findings.extend(_repeated(_with_edges(stage, edges)))
+        sound[stage.name] = _with_edges(stage, _without_repeats(stage, edges))
         if len(edges) < len(stage.edges) or not is_known(stage):
             incomplete.add(stage.name)
         if not is_known(stage) and not stage.edges:
@@ -62,7 +62,7 @@ def resolve(pipeline: Pipeline) -> Resolved:
         reader, writer = circle[0], circle[-1]
         stage = sound[reader]
         left = tuple(edge for edge in stage.edges if edge.source.stage != writer)
-        sound[reader] = replace(stage, edges=left)
+        sound[reader] = _with_edges(stage, left)
         # One edge of the circle is wrong, and was meant to read any stage.
         maybe_read |= stages.keys()
         incomplete.add(reader)
@@ -72,6 +72,11 @@ def resolve(pipeline: Pipeline) -> Resolved:
         maybe_read=frozenset(maybe_read),
         incomplete=frozenset(incomplete),
     )
+
+
+def _with_edges(stage: Stage, edges: tuple[Edge, ...]) -> Stage:
+    """A stage with these edges: itself, most often, as they are all of them."""
+    return stage if edges == stage.edges else replace(stage, edges=edges)
 
 
 def _judge_edge(stage: Stage, edge: Edge, stages: Mapping[str, Stage]) -> Finding | None:

@@ -8,10 +8,13 @@ it does not surely accept goes to the judge. A test compares the two on files an
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 Schema: TypeAlias = bool | Mapping[str, Any]
+#: Whether a value fits in one respect.
+_Check: TypeAlias = Callable[[Any], bool]
 
 #: Keywords that say nothing of whether a value fits.
 _ANNOTATIONS: Final = frozenset(
@@ -34,22 +37,32 @@ def accepts(schema: Schema, value: object) -> bool:
 
 
 class _Schema:
-    """A whole schema, in which references are looked up."""
+    """A whole schema, each part of which becomes checks when it is first asked for."""
 
     def __init__(self, root: Schema) -> None:
         self._root = root
+        self._known: dict[int, list[_Check]] = {}  # by identity of the part
 
     def fits(self, schema: Schema, value: object) -> bool:
         """Whether a value fits a part of the schema."""
         if isinstance(schema, bool):
             return schema
+        checks = self._known.get(id(schema))
+        if checks is None:
+            checks = self._known[id(schema)] = self._checks_of(schema)
+        for check in checks:  # noqa: SIM110 - a generator costs more than most checks
+            if not check(value):
+                return False
+        return True
+
+    def _checks_of(self, schema: Mapping[str, Any]) -> list[_Check]:
         if "$ref" in schema:  # in draft 07 nothing else beside it counts
-            return self.fits(self._target(schema["$ref"]), value)
-        return all(
-            self._holds(keyword, wanted, schema, value)
+            return [partial(self.fits, self._target(schema["$ref"]))]
+        return [
+            self._check(keyword, wanted, schema)
             for keyword, wanted in schema.items()
             if keyword not in _ANNOTATIONS
-        )
+        ]
 
     def _target(self, reference: str) -> Schema:
         found: Any = self._root
@@ -60,87 +73,87 @@ class _Schema:
         target: Schema = found
         return target
 
-    def _holds(self, keyword: str, wanted: Any, schema: Mapping[str, Any], value: object) -> bool:
+    def _check(self, keyword: str, wanted: Any, schema: Mapping[str, Any]) -> _Check:
+        fits = self.fits
         match keyword:
             case "allOf":
-                return all(self.fits(each, value) for each in wanted)
+                return lambda value: all(fits(each, value) for each in wanted)
             case "anyOf":
-                return any(self.fits(each, value) for each in wanted)
+                return lambda value: any(fits(each, value) for each in wanted)
             case "not":
-                return not self.fits(wanted, value)
+                return lambda value: not fits(wanted, value)
             case "if":
-                branch = "then" if self.fits(wanted, value) else "else"
-                return self.fits(schema.get(branch, True), value)
+                then, otherwise = schema.get("then", True), schema.get("else", True)
+                return lambda value: fits(then if fits(wanted, value) else otherwise, value)
             case "type":
-                return any(_is(value, each) for each in _listed(wanted))
+                kinds = [wanted] if isinstance(wanted, str) else wanted
+                return lambda value: any(_is(value, kind) for kind in kinds)
             case "enum":
-                return any(_equal(each, value) for each in wanted)
+                return lambda value: any(_equal(each, value) for each in wanted)
             case "const":
-                return _equal(wanted, value)
+                return partial(_equal, wanted)
             case "pattern":
-                return not isinstance(value, str) or re.search(wanted, value) is not None
+                search = re.compile(wanted).search
+                return lambda value: not isinstance(value, str) or search(value) is not None
             case "minimum":
-                return not _is(value, "number") or value >= wanted
+                return lambda value: not _is(value, "number") or value >= wanted
             case "maximum":
-                return not _is(value, "number") or value <= wanted
-            case _ if isinstance(value, dict):
-                return self._holds_of_mapping(keyword, wanted, schema, value)
+                return lambda value: not _is(value, "number") or value <= wanted
+            case "minItems" | "maxItems" | "items":
+                return _for(list, self._check_of_list(keyword, wanted))
             case _:
-                return self._holds_of_list(keyword, wanted, value)
+                return _for(dict, self._check_of_mapping(keyword, wanted, schema))
 
-    def _holds_of_mapping(
-        self, keyword: str, wanted: Any, schema: Mapping[str, Any], value: dict[Any, Any]
-    ) -> bool:
+    def _check_of_mapping(self, keyword: str, wanted: Any, schema: Mapping[str, Any]) -> _Check:
+        fits = self.fits
         match keyword:
             case "required":
-                return all(key in value for key in wanted)
+                return lambda value: all(key in value for key in wanted)
             case "properties":
-                return all(self.fits(wanted[key], value[key]) for key in wanted if key in value)
+                return lambda value: all(
+                    fits(wanted[key], each) for key, each in value.items() if key in wanted
+                )
             case "patternProperties":
-                return all(
-                    self.fits(inner, each)
-                    for pattern, inner in wanted.items()
+                patterns = [(re.compile(one).search, inner) for one, inner in wanted.items()]
+                return lambda value: all(
+                    fits(inner, each)
+                    for search, inner in patterns
                     for key, each in value.items()
-                    if re.search(pattern, key)
+                    if search(key)
                 )
             case "additionalProperties":
-                known, patterns = schema.get("properties", ()), schema.get("patternProperties", ())
-                return all(
-                    self.fits(wanted, each)
+                known = schema.get("properties", ())
+                others = [re.compile(one).search for one in schema.get("patternProperties", ())]
+                return lambda value: all(
+                    fits(wanted, each)
                     for key, each in value.items()
-                    if key not in known and not any(re.search(one, key) for one in patterns)
+                    if key not in known and not any(search(key) for search in others)
                 )
             case "propertyNames":
-                return all(self.fits(wanted, key) for key in value)
+                return lambda value: all(fits(wanted, key) for key in value)
             case "minProperties":
-                return len(value) >= int(wanted)
+                return lambda value: len(value) >= wanted
             case "maxProperties":
-                return len(value) <= int(wanted)
-            case "minItems" | "maxItems" | "items":
-                return True  # of lists
+                return lambda value: len(value) <= wanted
             case _:
                 raise _Unsure
 
-    def _holds_of_list(self, keyword: str, wanted: Any, value: object) -> bool:
+    def _check_of_list(self, keyword: str, wanted: Any) -> _Check:
+        fits = self.fits
         match keyword:
             case "minItems":
-                return not isinstance(value, list) or len(value) >= int(wanted)
+                return lambda value: len(value) >= wanted
             case "maxItems":
-                return not isinstance(value, list) or len(value) <= int(wanted)
-            case "items":
+                return lambda value: len(value) <= wanted
+            case _:
                 if isinstance(wanted, list):  # a schema for each position
                     raise _Unsure
-                return not isinstance(value, list) or all(self.fits(wanted, one) for one in value)
-            case "required" | "properties" | "patternProperties" | "additionalProperties":
-                return True  # of mappings
-            case "propertyNames" | "minProperties" | "maxProperties":
-                return True  # likewise
-            case _:
-                raise _Unsure
+                return lambda value: all(fits(wanted, each) for each in value)
 
 
-def _listed(wanted: str | list[str]) -> list[str]:
-    return [wanted] if isinstance(wanted, str) else wanted
+def _for(kind: type, check: _Check) -> _Check:
+    """A check of values of one type: all others pass."""
+    return lambda value: not isinstance(value, kind) or check(value)
 
 
 def _is(value: object, kind: str) -> bool:
