@@ -225,6 +225,10 @@ class Sender(Protocol):
         """
         ...
 
+    def is_taken_singly(self) -> bool:
+        """Whether the one reader has said so: ``Receiver.take_singly``."""
+        ...
+
     def demand(self) -> int:
         """Items that readers have asked for by ``Receiver.want`` and that were not sent yet."""
         ...
@@ -345,6 +349,13 @@ class Receiver(Protocol):
 
     def writer_waits(self, writer: int) -> bool:
         """Whether a writer waits for credit."""
+        ...
+
+    def take_singly(self, singly: bool) -> None:
+        """Tell the writers whether a frame for each large array is best: it is as quick with them.
+
+        Else several that come together cost less than one by one.
+        """
         ...
 
     def want(self, items: int = 1) -> None:

@@ -44,6 +44,8 @@ class ReaderCell(IntEnum):
     TAKEN_CREDITS = 3
     TAKEN_BYTES = 4
     DEMAND = 5
+    #: Whether it is quick with frames of one array, so that several in one would only come later.
+    SINGLY = 6
 
 
 class ChannelCounters:
@@ -90,6 +92,10 @@ class ChannelCounters:
     def add_reader(self, reader: int, writer: int, cell: ReaderCell, amount: int) -> None:
         """Only ``reader`` itself may call this."""
         self._words[self._reader_row(reader, writer) + cell] += amount
+
+    def set_reader(self, reader: int, writer: int, cell: ReaderCell, value: int) -> None:
+        """Only ``reader`` itself may call this."""
+        self._words[self._reader_row(reader, writer) + cell] = value
 
     def over_readers(self, writer: int, cell: ReaderCell) -> int:
         """The sum of a cell over all readers, for one writer."""
@@ -247,6 +253,10 @@ class WriterAccount:
         """Credits that the readers have taken, in all."""
         return self._sum(TAKEN_CREDITS)
 
+    def is_taken_singly(self) -> bool:
+        """Whether the one reader wants arrays in frames of their own."""
+        return len(self._readers) == 1 and self._words[self._readers[0] + SINGLY] != 0
+
     def credit_cells(self) -> tuple[memoryview, int, int] | None:
         """The words, and the cells of credits sent and taken, if there is but one reader."""
         if len(self._readers) != 1:
@@ -358,7 +368,7 @@ CREDITS, BYTES, FRAMES, PEAK = map(
         WriterCell.PEAK,
     ),
 )
-RECEIVED, RECEIVED_CREDITS, TAKEN_CREDITS, TAKEN_BYTES, CONFIRMED = map(
+RECEIVED, RECEIVED_CREDITS, TAKEN_CREDITS, TAKEN_BYTES, CONFIRMED, SINGLY = map(
     int,
     (
         ReaderCell.FRAMES,
@@ -366,6 +376,7 @@ RECEIVED, RECEIVED_CREDITS, TAKEN_CREDITS, TAKEN_BYTES, CONFIRMED = map(
         ReaderCell.TAKEN_CREDITS,
         ReaderCell.TAKEN_BYTES,
         ReaderCell.CONFIRMED,
+        ReaderCell.SINGLY,
     ),
 )
 

@@ -56,6 +56,9 @@ class Outgoing(ABC):
     def taken(self) -> int:
         return self._account.taken()
 
+    def is_taken_singly(self) -> bool:
+        return self._account.is_taken_singly()
+
     def credit_cells(self) -> tuple[memoryview, int, int] | None:
         return self._account.credit_cells()
 
@@ -166,6 +169,10 @@ class Incoming:
 
     def receive_shared(self) -> SharedFrame | None:
         return None
+
+    def take_singly(self, singly: bool) -> None:
+        for writer in range(self._spec.writers):
+            self._counters.set_reader(self._reader, writer, ReaderCell.SINGLY, singly)
 
     def writer_waits(self, writer: int) -> bool:
         return self._counters.waiting(writer)

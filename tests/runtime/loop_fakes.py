@@ -51,6 +51,9 @@ class PlainAsPackets(ABC):
     def send_plain(self, meta: bytes, pickled: bytes, count: int) -> None:
         self.send(meta, Packet(pickled, (), count, plain=True), count)
 
+    def is_taken_singly(self) -> bool:
+        return False
+
 
 class Inbox:
     """Messages from a list; ``None`` in it stands for a wait."""

@@ -263,6 +263,23 @@ def test_arrays_of_a_kind_that_came_before_are_not_taken_by_the_inbox(
     assert taken == []
 
 
+def test_the_writer_is_told_whether_arrays_are_taken_one_by_one(
+    make_hopping: Callable[..., Stage],
+) -> None:
+    kept: list[int] = []
+    quick, slow = make_hopping(lambda item: item), make_hopping(lambda _: kept)
+
+    for stage in (quick, slow):
+        assert not stage.before.sender.is_taken_singly()
+        for number in range(80):
+            stage.feed(record(number))
+            stage.go()
+            stage.take()
+
+    assert quick.before.sender.is_taken_singly()
+    assert not slow.before.sender.is_taken_singly()  # all that it gives is more than plain
+
+
 def test_a_source_gives_arrays_on_the_short_way(make: Callable[..., Stage]) -> None:
     source = Work(source=lambda: iter([array(0), {"n": 1}, array(2), array(3)]))
     stage = make(source)

@@ -134,6 +134,7 @@ class Express:
         #: Arrays may go past the run; others have one that notes more than theirs.
         one = self._end is not None and self._end.readers == 1
         self.passes_alone = type(self) is Express and one
+        self._is_taken_singly = ends[0].is_taken_singly if one else bool
         self._encode = _handed if self._hands_over else encode_settled
         self._emitted, self._cell = counter
         self._lock = lock
@@ -275,7 +276,8 @@ class Express:
     def send_alone(self, array: Any, ordinal: int) -> bool:
         """Send a large array at once, past the run, if that may be; whether it was.
 
-        Its frame is short, and with others in one it would be read later.
+        It may if its reader has nothing left to do, or takes frames of one array each as quickly as
+        those of several, which would be read later.
 
         Raises:
             ReadersGone: Nobody needs any more results of this stage.
@@ -294,6 +296,7 @@ class Express:
             or not self.passes_alone
             or self.refused is not None
             or not is_array(payload)
+            or not (self.is_awaited() or self._is_taken_singly())
             or (run.first >= self._until and self._look() <= 0)
         ):
             return False

@@ -222,6 +222,7 @@ class Hops:
         self.keeping = express if isinstance(express, Keeping) else None
         ((_, self._channel),) = inbox.arrivals.open
         self._worth = Worth()
+        self._channel.receiver.take_singly(True)
 
     def go(self, function: Callable[..., Any]) -> Rest | int:
         """Go on as long as there are plain frames, and everything about them is plain.
@@ -238,7 +239,7 @@ class Hops:
         why, *left = self._hop.go(function)
         whole = self._row[RECEIVED] - before  # and those of what is left that were called
         if not left:
-            self._worth.note(whole, odd=False)
+            self._note(whole, odd=False)
             return int(why)
         prefix, first, payloads, unit, at, delivered, owed, nbytes, value = left
         count = len(payloads)
@@ -256,7 +257,7 @@ class Hops:
             Origin(0, 0, note),
             end_units=self._unit_ends,
         )
-        self._worth.note(whole + count - delivered, odd=why == stretch.OTHER)
+        self._note(whole + count - delivered, odd=why == stretch.OTHER)
         if why == FULL:
             return Rest(calls, at, None)
         if self.keeping is not None:
@@ -268,6 +269,12 @@ class Hops:
     def may_go(self) -> bool:
         """Whether most of what comes is plain, and nothing has come that cannot be loaded."""
         return self._worth.holds and self._inbox.arrivals.sound
+
+    def _note(self, items: int, *, odd: bool) -> None:
+        """See ``Worth.note``; where hops end for good, arrays shall come several in a frame."""
+        self._worth.note(items, odd=odd)
+        if not self._worth.holds:
+            self._channel.receiver.take_singly(False)
 
 
 def hops_of(
