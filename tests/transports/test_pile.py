@@ -113,3 +113,15 @@ def test_many_arrays_and_nothing_else_come_back() -> None:
     arrays = Decoder().decode(pile.packet())
 
     assert [array.tolist() for array in arrays] == [[n] * n for n in range(5)]
+
+
+def test_an_array_whose_type_cannot_be_pickled_leaves_the_pile_as_it_was() -> None:
+    odd = np.dtype("f8", metadata={"why": lambda: 1})
+    pile = Encoder().pile()
+    pile.add(np.ones(2))
+
+    with pytest.raises(ItemNotSerializable, match="pickle"):
+        pile.add(np.ones(3, odd))
+
+    (found,) = Decoder().decode(pile.packet())
+    assert found.tolist() == [1.0, 1.0]
