@@ -144,7 +144,7 @@ class Pile(Build):
             MemoryLimitReached: There is no room for its buffers.
         """
         alone = not self._pieces and is_array(payload)
-        plain = self.lying_array(payload) if alone else None
+        plain = self.lying_array(payload) if alone and payload.dtype.isbuiltin == 1 else None
         if plain is not None:
             self._arrays.append(plain)
             return
@@ -153,6 +153,8 @@ class Pile(Build):
             if alone:
                 plain = self.plain_array(payload)
                 if plain is not None:
+                    if type(plain[2]) is not str:
+                        pickle.dumps(plain[2], PROTOCOL)  # its type, which may hold anything
                     self._arrays.append(plain)
                     self.freeze()
                     return

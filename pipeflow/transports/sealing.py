@@ -76,9 +76,10 @@ def lend(shape: Any, dtype: Any) -> np.ndarray[Any, Any]:
     array = np.empty(shape, dtype)
     if array.nbytes < SHARED_FROM or array.dtype.hasobject:
         return array
-    lent: Any = np.ndarray(array.shape, array.dtype, Revocable(array))  # type: ignore[arg-type]  # any buffer will do
-    _lent[id(array)] = array
-    weakref.finalize(lent, _let_go, array).atexit = False
+    memory = np.empty(array.nbytes, np.uint8)  # a buffer says nothing of days and the like
+    lent: Any = np.ndarray(array.shape, array.dtype, Revocable(memory))  # type: ignore[arg-type]  # any buffer will do
+    _lent[id(memory)] = memory
+    weakref.finalize(lent, _let_go, memory).atexit = False
     return lent  # type: ignore[no-any-return]  # as the annotation of ``Any`` above has it
 
 

@@ -300,7 +300,10 @@ class Express:
             or (run.first >= self._until and self._look() <= 0)
         ):
             return False
-        packet = self._encoder.alone(payload)
+        try:
+            packet = self._encoder.alone(payload)
+        except ItemNotSerializable as error:
+            raise ResultNotSerializable((*run.prefix, ordinal), error) from error
         if packet is None:
             return False
         self.frames += 1
