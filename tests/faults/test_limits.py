@@ -38,6 +38,35 @@ def hoard(frame, kept=[]):
     kept.append(bytearray(50_000_000))
 """
 
+#: Its first items become arrays beside the stage, and when all are read, the source needs more.
+IN_TURN = """
+import os
+import numpy as np
+import pipeflow
+
+MIB = 2**20
+
+def numbers(path):
+    yield from range(3)
+    with open(path):  # until the third was read
+        pass
+    yield np.ones(5 * MIB, "u1")
+
+def make(item):
+    if isinstance(item, int):
+        frame = pipeflow.empty(2 * MIB, "u1")
+        frame.fill(item)
+        return frame
+
+class Take:
+    def __init__(self, path):
+        self.path = path
+
+    def __call__(self, frame):
+        if frame[0] == 2:
+            os.close(os.open(self.path, os.O_WRONLY))
+"""
+
 CHAIN = {
     "source": {"call": "arrays:frames"},
     "double": {"call": "arrays:double", "inputs": "source"},
@@ -204,6 +233,23 @@ def test_a_limit_near_what_is_in_hand_slows_the_run_and_does_not_fail_it(tmp_pat
     file = write(tmp_path, stages, {"arrays": ARRAYS, "slow": slow})
 
     done = pipeflow("run", file, "--set", "limits.memory=3MiB")
+
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
+def test_a_process_beside_a_stage_gives_back_what_it_does_not_need_while_it_waits(
+    tmp_path: Path,
+) -> None:
+    os.mkfifo(tmp_path / "read")
+    path = {"path": str(tmp_path / "read")}
+    stages = {
+        "source": {"call": "turn:numbers", "with": path},
+        "make": {"call": "turn:make", "inputs": "source", "on_error": "skip"},
+        "sink": {"call": "turn:Take", "inputs": "make", "with": path},
+    }
+    file = write(tmp_path, stages, {"turn": IN_TURN})
+
+    done = pipeflow("run", file, "--set", "limits.memory=8MiB")
 
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
 
