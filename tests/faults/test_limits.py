@@ -67,6 +67,47 @@ class Take:
             os.close(os.open(self.path, os.O_WRONLY))
 """
 
+#: The reader of arrays, and of numbers behind them, goes on once the other source has had its own.
+WHILE_FULL = """
+import os
+import numpy as np
+import pipeflow
+
+MIB = 2**20
+
+class Make:
+    def __init__(self, full):
+        self.full = full
+
+    def __call__(self, number):
+        if number == 5:  # the last before it waits
+            os.close(os.open(self.full, os.O_WRONLY))
+        if number > 2:
+            return number
+        frame = pipeflow.empty(2 * MIB, "u1")
+        frame.fill(number)
+        return frame
+
+class Take:
+    def __init__(self, had):
+        self.had = had
+
+    def __call__(self, item):
+        if isinstance(item, int) and item == 3:
+            os.close(os.open(self.had, os.O_RDONLY))
+
+def large(full):
+    os.close(os.open(full, os.O_RDONLY))
+    yield np.ones(5 * MIB, "u1")
+
+class Have:
+    def __init__(self, had):
+        self.had = had
+
+    def __call__(self, frame):
+        os.close(os.open(self.had, os.O_WRONLY))
+"""
+
 CHAIN = {
     "source": {"call": "arrays:frames"},
     "double": {"call": "arrays:double", "inputs": "source"},
@@ -248,6 +289,28 @@ def test_a_process_beside_a_stage_gives_back_what_it_does_not_need_while_it_wait
         "sink": {"call": "turn:Take", "inputs": "make", "with": path},
     }
     file = write(tmp_path, stages, {"turn": IN_TURN})
+
+    done = pipeflow("run", file, "--set", "limits.memory=8MiB")
+
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
+def test_a_stage_gives_back_what_it_does_not_need_while_it_waits_for_room(tmp_path: Path) -> None:
+    paths = {name: str(tmp_path / name) for name in ("full", "had")}
+    for path in paths.values():
+        os.mkfifo(path)
+    stages = {
+        "numbers": {"use": "range", "with": {"stop": 20}},
+        "make": {"call": "full:Make", "inputs": "numbers", "with": {"full": paths["full"]}},
+        "take": {
+            "call": "full:Take",
+            "inputs": {"from": "make", "capacity": 1},
+            "with": {"had": paths["had"]},
+        },
+        "large": {"call": "full:large", "with": {"full": paths["full"]}},
+        "have": {"call": "full:Have", "inputs": "large", "with": {"had": paths["had"]}},
+    }
+    file = write(tmp_path, stages, {"full": WHILE_FULL})
 
     done = pipeflow("run", file, "--set", "limits.memory=8MiB")
 

@@ -142,6 +142,7 @@ def _run(task: Task) -> int:
         Frames(link, Decoder(share.views), shares=stage.join is Join.LATEST),
         Decoder(share.views),
         outbox,
+        share.pool,
     )
     loop = _loop_of(work, stage, task, context, inbox, outbox)
     context.empty = share.pool.empty

@@ -29,7 +29,9 @@ from pipeflow.runtime.isolation.messages import (
 )
 from pipeflow.runtime.isolation.opening import Frames
 from pipeflow.runtime.messages import EndOfInput
+from pipeflow.runtime.waits.polls import TIDY_S
 from pipeflow.transports.codec import Decoder
+from pipeflow.transports.slots import SlotPool
 from pipeflow.transports.waiting import Poll
 
 _READ_BYTES: Final = 1 << 18
@@ -65,10 +67,14 @@ class RunnerInbox:
         frames: Opens frames.
         decoder: Makes items of packets.
         outbox: Asked to tell all before an order is taken in hand.
+        pool: Where the arrays of results go.
     """
 
-    def __init__(self, link: Link, frames: Frames, decoder: Decoder, outbox: Telling) -> None:
+    def __init__(
+        self, link: Link, frames: Frames, decoder: Decoder, outbox: Telling, pool: SlotPool
+    ) -> None:
         self._link, self._frames, self._decoder, self._outbox = link, frames, decoder, outbox
+        self._pool = pool
         self._parser = OrderParser()
         self._ready: deque[tuple[Any, int, bool]] = deque()
         #: How often the last call that was taken was tried before.
@@ -132,10 +138,16 @@ class RunnerInbox:
         """Nothing here is ours to close."""
 
     def await_orders(self, timeout_s: float | None = None) -> None:
-        """Wait until there is something to do, the keeper needs no more, or the time is up."""
+        """Wait until there is something to do, the keeper needs no more, or the time is up.
+
+        A pool that has lent slots looks from time to time whether others need their memory.
+        """
         link = self._link
         if self._ready or link.cells[Cell.LEAVE]:
             return
+        if self._pool.lends():
+            self._pool.tidy()
+            timeout_s = TIDY_S if timeout_s is None else min(timeout_s, TIDY_S)
         poll = self.poll()
         poll.register(link.orders_r, select.POLLIN)
         poll.register(link.runner_bell.fileno(), select.POLLIN)

@@ -77,7 +77,7 @@ class RunnerOutbox:
         self._keys, self._quick_keys = keys, keys.get(OUT, ())
         self._ahead, self._told = ahead, 0
         self._pid = os.getpid()
-        self._encoder = Encoder(pool)
+        self._pool, self._encoder = pool, Encoder(pool)
         self._acts: list[Act] = []
         self._pile: Pile | None = None
         self._counts: tuple[int, ...] = ()
@@ -277,6 +277,7 @@ class RunnerOutbox:
         link.cells[Cell.RUNNER_SLEEPS] = 0
         link.runner_bell.clear()
         link.go_on_clock()
+        self._pool.tidy()  # what others wait for may be what lets the keeper go on
 
     # -- what the pool asks for
 
