@@ -249,7 +249,9 @@ class ProcessWaits:
             return
         self._row[BUSY_NS] += self.shown.enter(State.WAITING_OUT, full[0].edge + 1)
         senders = [channel.sender for channel in full]
-        self._end_wait(targets, await_room(senders, self._bell, poll=self._polls.for_room(senders)))
+        most_s = TIDY_S if self._pool.lends() else None  # others may need what we do not
+        poll = self._polls.for_room(senders)
+        self._end_wait(targets, await_room(senders, self._bell, most_s, poll=poll))
 
     def for_moments(self, targets: Sequence[Target], rests: Iterator[float], /) -> None:
         """Wait so many seconds again and again, until there are no more.
