@@ -63,7 +63,7 @@ class SlotPool:
         self._top = 0
         self._count = 0
         self._reservations = 0
-        self._waited_at, self._waited_for = time.monotonic(), 0  # the last wait, and the slot
+        self._waited_at, self._reserved_then = time.monotonic(), 0  # when it last waited
         self._lent = self._told = 0  # bytes, and what the others were told
         self._lately, self._looked_at, self._untouched = 0, time.process_time(), False
         self._senders: list[InFlight] = []
@@ -321,7 +321,7 @@ class SlotPool:
         before = lent = len(shelf.lent)
         spent = time.process_time()
         began = now = time.monotonic()
-        lent_since = self._reservations - self._waited_for
+        lent_since = self._reservations - self._reserved_then
         patience_s = shelf.patience_s(size, (now - self._waited_at) / max(1, lent_since))
         until, sleeps_from = now + patience_s, now + _YIELD_S
         self.claims.count_up(Usage.WAITS)
@@ -336,7 +336,7 @@ class SlotPool:
             if len(shelf.lent) < lent:
                 lent, until = len(shelf.lent), now + patience_s
         self._looked_at += time.process_time() - spent
-        self._waited_at, self._waited_for = now, self._reservations
+        self._waited_at, self._reserved_then = now, self._reservations
         shelf.note_wait(now - began, in_vain=lent == before)
 
     def _fresh(self, shelf: Shelf, size: int) -> Slot | None:

@@ -315,7 +315,7 @@ def test_a_frame_of_another_run_is_an_error(make: Callable[..., Stage]) -> None:
         stage.go()
 
 
-def test_an_array_for_which_there_is_no_memory_fails_its_item(
+def test_an_array_for_which_there_is_no_memory_ends_the_run(
     make: Callable[..., Stage], shares: list[Share]
 ) -> None:
     stage = make(lambda item: np.ones(2**25, np.uint8) if item[0] else item)

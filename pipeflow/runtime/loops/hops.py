@@ -1,12 +1,14 @@
-"""Hops: all that is done for a plain frame, from one pipe to another, in one compiled step.
+"""Hops: all that is done for a plain frame, or an array, from one pipe to another, in one step.
 
     pipe ══ frame ══> items ──> function ──> results ══ frame ══> pipe
 
 Where a stage reads one pipe and its results leave by one other, or nobody reads them, a frame of
 small plain items costs as much in Python around the calls as the calls themselves. So that way, and
 only that, is written once more in C (``stretch/*.h``), on the same objects: what it does is what
-``Inbox.take``, ``CallLoop``, ``Express``, ``Keeping`` and ``ProcessWaits.for_input`` say. At the
-first thing that is more than plain it comes back, with what is left of the row, and they go on.
+``Inbox.take``, ``CallLoop``, ``Express``, ``Keeping`` and ``ProcessWaits.for_input`` say. A large
+array that comes alone is such an item too: it is looked at (``Decoder.shared``) and sent
+(``Express.send_alone``) in Python. At the first thing that is more than that it comes back, with
+what is left of the row, and they go on.
 
 Where nothing could be compiled there are none, and all goes the way that is written in Python.
 """

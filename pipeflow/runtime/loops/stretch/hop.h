@@ -1,4 +1,4 @@
-/* The hop: frames in, calls, frames out, while all of it is plain.
+/* The hop: frames in, calls, frames out, while all of it is plain, or large arrays one by one.
  *
  * It does what CallLoop does with a row of calls that came over one pipe and whose results, if
  * anybody reads them, leave over one other: Inbox.take, CallLoop._call_tight, rows.call_into and
