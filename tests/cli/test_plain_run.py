@@ -15,7 +15,7 @@ import pytest
 pytestmark = pytest.mark.processes
 
 #: Most modules of ours in a worker and in the command: who adds one sees whether all runs need it.
-MOST_IN_A_WORKER = 132
+MOST_IN_A_WORKER = 133
 MOST_IN_THE_COMMAND = 230
 
 #: What only other runs use.

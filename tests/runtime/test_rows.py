@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from pipeflow.runtime.board import RECEIVED, SENT, WORKER_WORDS, Words, end_row, hand, received
-from pipeflow.runtime.flow.express import Express, worth_a_frame
+from pipeflow.runtime.flow.express import Express
 from pipeflow.runtime.flow.joins import Calls, Origin
+from pipeflow.runtime.flow.pacing import worth_a_frame
 from pipeflow.runtime.flow.refused import ResultNotSerializable
 from pipeflow.runtime.flow.runs import Run
 from pipeflow.runtime.flow.targets import OutChannel, Target

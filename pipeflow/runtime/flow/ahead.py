@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from pipeflow.runtime.board import Words
-from pipeflow.runtime.flow.express import GROWTH
+from pipeflow.runtime.flow.pacing import GROWTH
 
 #: The work of so many seconds is dealt ahead, and at least one item beside that in hand.
 AHEAD_S: Final = 0.15

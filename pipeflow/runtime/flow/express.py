@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from pipeflow.errors import ItemNotSerializable, PipeflowError
 from pipeflow.runtime.board import Words
+from pipeflow.runtime.flow.pacing import LATE_S, LOOKS, worth_a_frame
 from pipeflow.runtime.flow.refused import ResultNotSerializable
 from pipeflow.runtime.flow.runs import Run
 from pipeflow.runtime.flow.targets import Target
@@ -28,22 +29,10 @@ from pipeflow.transports.codec import Pile, encode_settled, is_array
 if TYPE_CHECKING:
     from pipeflow.runtime.flow.frame_size import FrameSize
 
-#: Where items come faster than this, in seconds, to wake the reader costs more than to make one:
-#: an idle reader gets what comes in ``GAP_S`` in one frame. Slower ones leave at once.
-FAST_S: Final = 0.000005
-#: See there; in seconds.
-GAP_S: Final = 0.0002
 #: So many frames with shared arrays fill an edge: in one, reader and writer would take turns.
 FRAMES_AT_LEAST: Final = 2
-#: What waits so long, in seconds, leaves with the next item even if no reader is idle: half of what
-#: the second thread lets it wait, and a frame costs little beside it.
-LATE_S: Final = 0.0005
-#: How much more items a frame may hold than the one before.
-GROWTH: Final = 4
 #: Of the room that was last seen, this part is worth to be used before one looks again.
 ENOUGH: Final = 4
-#: How often, while so many more items come, a reader that is still busy is looked at.
-LOOKS: Final = 2
 
 
 class Encoder(Protocol):
@@ -517,17 +506,3 @@ class Express:
 def _handed(payloads: list[Any], _plain: bool) -> Packet:
     """A packet for the one reader, in this process, of what nobody else holds or can change."""
     return Packet(pickled=b"", buffers=(), items=len(payloads), handed=payloads)
-
-
-def worth_a_frame(items: int, elapsed_s: float, *, before: int, most: int) -> int:
-    """How many items the next frame should hold if its reader is idle; see ``FAST_S``.
-
-    Args:
-        items: Some that have just come.
-        elapsed_s: Time that they took, in seconds.
-        before: What was said before; it grows by steps, for one quick item says little.
-        most: Most items in such a frame.
-    """
-    if elapsed_s >= FAST_S * items:
-        return 1
-    return max(1, min(most, GROWTH * before, int(GAP_S * items / max(elapsed_s, 1e-9))))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from pipeflow.runtime.flow.express import GROWTH
+from pipeflow.runtime.flow.pacing import GROWTH
 
 #: A frame holds what its reader does in that time, in seconds; and at least one item. Replicas that
 #: get but a part of a processor must not be dealt crumbs: these would slow them down further.

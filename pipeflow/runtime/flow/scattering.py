@@ -13,9 +13,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pipeflow.runtime.flow.express import LATE_S, Express
+from pipeflow.runtime.flow.express import Express
 from pipeflow.runtime.flow.gapped import SharedRun
 from pipeflow.runtime.flow.keeping import Keeping
+from pipeflow.runtime.flow.pacing import LATE_S
 from pipeflow.runtime.flow.refused import Unplaced
 from pipeflow.runtime.flow.runs import Run
 from pipeflow.runtime.flow.targets import Target

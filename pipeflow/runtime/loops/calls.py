@@ -21,10 +21,11 @@ from pipeflow.runtime.board import (
     end_row,
     put_hand,
 )
-from pipeflow.runtime.flow.express import FAST_S, Express
+from pipeflow.runtime.flow.express import Express
 from pipeflow.runtime.flow.inbox import Inbox, Message
 from pipeflow.runtime.flow.joins import Call, Calls, Lone, UnitEnd, Unjoinable
 from pipeflow.runtime.flow.keeping import Keeping
+from pipeflow.runtime.flow.pacing import FAST_S
 from pipeflow.runtime.flow.refused import ReadersGone, ResultNotSerializable, Unplaced
 from pipeflow.runtime.flow.runs import ONE, OURS, is_settled
 from pipeflow.runtime.loops.base import GOES_ON, REST_S, WAITS, StageLoop

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 try:
     from pipeflow.runtime.loops.stretch._compiled import (
-        FORM_6,
+        FORM_7,
         HOPS,
         OTHER,
         RAISED,
@@ -31,6 +31,6 @@ except ImportError:  # nothing was compiled, or it was from an older source
 
     COMPILED = False
 else:
-    COMPILED = FORM_6 == 0
+    COMPILED = FORM_7 == 0
 
 __all__ = ["COMPILED", "HOPS", "OTHER", "RAISED", "UNSEEN", "call", "call_only", "take"]

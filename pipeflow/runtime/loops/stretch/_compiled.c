@@ -78,7 +78,7 @@ static const struct {
     {"FULL", FULL},
 #endif
     /* What was compiled from an older source has another number, and is not used. */
-    {"FORM_6", 0},
+    {"FORM_7", 0},
 };
 
 static PyMethodDef functions[] = {

@@ -3,7 +3,7 @@ from typing import Any
 
 from pipeflow.runtime.board import Marks
 
-FORM_6: int
+FORM_7: int
 HOPS: int
 WHOLE: int
 OTHER: int

@@ -45,7 +45,7 @@ static const struct constant of_pause[] = {
 static const struct constant of_pipe[] = {WHOLE_NUMBER(JOINED_BELOW), LAST};
 static const struct constant of_plain[] = {WHOLE_NUMBER(PICKLED), LAST};
 static const struct constant of_runs[] = {WHOLE_NUMBER(PLAIN_FORM), LAST};
-static const struct constant of_express[] = {
+static const struct constant of_pacing[] = {
     REAL_NUMBER(FAST_S), REAL_NUMBER(GAP_S), REAL_NUMBER(LATE_S),
     WHOLE_NUMBER(LOOKS), WHOLE_NUMBER(GROWTH), LAST,
 };
@@ -74,5 +74,5 @@ read_all(void)
         read_constants("pipeflow.runtime.flow.runs", of_runs) < 0) {
         return -1;
     }
-    return read_constants("pipeflow.runtime.flow.express", of_express);
+    return read_constants("pipeflow.runtime.flow.pacing", of_pacing);
 }

@@ -28,7 +28,7 @@ outlet_hold(Outlet *self, double now)
     return most > 1 ? most : 1;
 }
 
-/* express.worth_a_frame. */
+/* pacing.worth_a_frame. */
 static long long
 worth_a_frame(Py_ssize_t items, double elapsed_s, long long before, long long most)
 {
