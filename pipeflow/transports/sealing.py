@@ -76,8 +76,10 @@ def lend(shape: Any, dtype: Any) -> np.ndarray[Any, Any]:
     array = np.empty(shape, dtype)
     if array.nbytes < SHARED_FROM or array.dtype.hasobject:
         return array
-    memory = np.empty(array.nbytes, np.uint8)  # a buffer says nothing of days and the like
-    lent: Any = np.ndarray(array.shape, array.dtype, Revocable(memory))  # type: ignore[arg-type]  # any buffer will do
+    # As bytes: a buffer says nothing of days and the like. Types tell buffers from 3.12 on only.
+    memory: Any = np.empty(array.nbytes, np.uint8)
+    buffer: Any = Revocable(memory)
+    lent: Any = np.ndarray(array.shape, array.dtype, buffer)
     _lent[id(memory)] = memory
     weakref.finalize(lent, _let_go, memory).atexit = False
     return lent  # type: ignore[no-any-return]  # as the annotation of ``Any`` above has it
