@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import re
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Final
 
 import pytest
 import yaml
+
+from pipeflow.telemetry.report import EdgeFacts, Report, StageFacts
 
 ROOT: Final = Path(__file__).parent.parent
 DOCUMENTS: Final = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -75,6 +78,18 @@ def test_the_readme_names_every_example() -> None:
     ]
 
     assert missing == []
+
+
+def test_what_the_page_of_speed_names_of_a_report_stands_in_one() -> None:
+    page = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+    table = page.partition("| in the report |")[2].partition("\n\n")[0]
+    parts = (Report, StageFacts, EdgeFacts)
+    known = {field.name for part in parts for field in dataclasses.fields(part)}
+
+    named = re.findall(r"^\| `(\w+)`", table, flags=re.MULTILINE)
+
+    assert len(named) > 5
+    assert [name for name in named if name not in known] == []
 
 
 def test_every_change_file_has_a_known_kind() -> None:
