@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from pipeflow.config.definitions import Function, dotted
@@ -148,7 +148,7 @@ def class_facts(
         open_ended=open_ended,
         keeps_state="finish" in methods or "snapshot" in methods,
         yields=any(yields for yields, _ in made) if known else None,
-        answers=any(answers for _, answers in made) if known else None,
+        answers=_any(answers for _, answers in made) if known else None,
         # What `finish` gives is not told by the annotation of `__call__`.
         returns=_text(call.returns) if known and finish is None else "",
         docs=docs + tuple(docs_of(methods["__init__"]) if "__init__" in methods else ()),
@@ -222,8 +222,17 @@ def inherits_unknown(node: ast.ClassDef, place: Place) -> bool:
     return bool(node.keywords)
 
 
-def results_of(node: Function) -> tuple[bool, bool]:
-    """Whether a function yields, and whether it returns or yields a value."""
+def _any(known: Iterable[bool | None]) -> bool | None:
+    """``any``, of what is not always known."""
+    told = {*known}
+    return True if True in told else None if None in told else False
+
+
+def results_of(node: Function) -> tuple[bool, bool | None]:
+    """Whether a function yields, and whether it returns or yields a value.
+
+    Of one that returns what some call gives, and is said to return nothing, that is not known.
+    """
     yields = answers = False
     for inner in _own_nodes(node):
         match inner:
@@ -235,6 +244,8 @@ def results_of(node: Function) -> tuple[bool, bool]:
                 answers = True
             case _:
                 pass
+    if answers and not yields and _text(node.returns).strip("'\"") == "None":
+        return yields, None
     return yields, answers
 
 
