@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import hypothesis
 import pytest
 
@@ -25,3 +27,12 @@ hypothesis.settings.load_profile("patient")
 @pytest.fixture(autouse=True)
 def _nothing_is_left_behind(no_leftovers: None) -> None:
     """Put ``no_leftovers`` around each test."""
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays: nobody who looks for garbage need go through all of it.
+
+    Each test that started a process does (``leftovers``), which took 0.4 s a time.
+    """
+    gc.collect()
+    gc.freeze()

@@ -19,6 +19,7 @@ import signal
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import assert_never
 
 from pipeflow.clock import Clock
@@ -123,7 +124,8 @@ class Supervisor:
         )
         noting = Noting(
             causes=self._causes,
-            heeds_failures=self._heeds_failures,
+            # Without us: the board would stay until a collector came by.
+            heeds_failures=partial(_heeds_failures, self._causes, self._stopping, self._drain),
             starting=self._starting,
             alarms=alarms,
             tell=tell,
@@ -304,11 +306,6 @@ class Supervisor:
 
     # ---------------------------------------------------------------- decisions
 
-    def _heeds_failures(self) -> bool:
-        """Whether what falls over now has failed: not what we stop in an interrupted run."""
-        interrupted = self._stopping.begun and self._drain.asked_by
-        return bool(self._causes.known) or not interrupted
-
     def _judge(self, *, final: bool = False) -> None:
         """Decide what follows from the failures that are known."""
         ended_one = any(watched.excused for watched in self._workers.values())
@@ -395,3 +392,9 @@ class Supervisor:
                 for number, watched in self._workers.items()
             },
         )
+
+
+def _heeds_failures(causes: Causes, stopping: Stopping, drain: Drain) -> bool:
+    """Whether what falls over now has failed: not what we stop in an interrupted run."""
+    interrupted = stopping.begun and drain.asked_by
+    return bool(causes.known) or not interrupted

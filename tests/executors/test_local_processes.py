@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import json
 import os
 import select
@@ -33,6 +34,7 @@ from pipeflow.telemetry.events import (
     WorkerStarted,
 )
 from pipeflow.telemetry.report import Report, Status
+from pipeflow.testing.leftovers import Traces
 from tests.processes import descendants, is_gone
 
 pytestmark = pytest.mark.processes
@@ -239,6 +241,27 @@ def test_a_run_may_be_started_from_a_thread(tmp_path: Path) -> None:
     thread.join(DEADLINE_S)
 
     assert [report.run.status for report in reports] == [Status.SUCCEEDED]
+
+
+@pytest.mark.parametrize("executor", ["local", "inline"])
+def test_a_run_that_is_over_holds_nothing_that_only_a_collector_would_find(
+    tmp_path: Path, executor: str
+) -> None:
+    stages = {
+        "source": {"call": "trouble:numbers", "with": {"stop": 5}},
+        "sink": {"call": "trouble:ignore", "inputs": "source"},
+    }
+    run(tmp_path, stages, executor=executor)  # what is loaded and opened once
+    gc.collect()
+    before = Traces.now()
+    gc.disable()
+    try:
+        run(tmp_path, stages, executor=executor)
+        after = Traces.now()
+    finally:
+        gc.enable()
+
+    assert after.descriptors == before.descriptors
 
 
 @pytest.mark.parametrize("method", ["forkserver", "spawn"])

@@ -30,10 +30,13 @@ class _Unsure(Exception):
 
 def accepts(schema: Schema, value: object) -> bool:
     """Whether a value surely fits; when not, ask ``jsonschema``."""
+    checked = _Schema(schema)
     try:
-        return _Schema(schema).fits(schema, value)
+        return checked.fits(schema, value)
     except (_Unsure, RecursionError):
         return False
+    finally:
+        checked.forget()
 
 
 class _Schema:
@@ -42,6 +45,10 @@ class _Schema:
     def __init__(self, root: Schema) -> None:
         self._root = root
         self._known: dict[int, list[_Check]] = {}  # by identity of the part
+
+    def forget(self) -> None:
+        """Let go of the checks, which refer to it: only a collector would find them."""
+        self._known.clear()
 
     def fits(self, schema: Schema, value: object) -> bool:
         """Whether a value fits a part of the schema."""
