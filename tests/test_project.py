@@ -16,6 +16,7 @@ from typing import Any, Final
 import pytest
 
 import pipeflow
+from tests.mutations.catalogue import MUTATIONS
 
 ROOT: Final = Path(__file__).parent.parent
 
@@ -117,3 +118,13 @@ def test_s27_there_are_few_dependencies_at_run_time(project: dict[str, Any]) -> 
     names = {re.split(r"[<>=~!;\[ ]", each)[0] for each in project["project"]["dependencies"]}
 
     assert names == {"docstring-parser", "jsonschema", "networkx", "numpy", "pyyaml", "rich"}
+
+
+def test_each_mutation_has_its_place_in_the_source_and_tests_that_there_are() -> None:
+    texts = {each.file: (ROOT / "pipeflow" / each.file).read_text("utf-8") for each in MUTATIONS}
+
+    stale = [each.name for each in MUTATIONS if texts[each.file].count(each.old) != 1]
+    files = {name.partition("::")[0] for each in MUTATIONS for name in each.tests}
+
+    assert stale == []
+    assert [name for name in sorted(files) if not (ROOT / name).exists()] == []

@@ -78,8 +78,8 @@ ITEMS = (
     Mutation(
         "units around a call that is cut out of its row forgotten",
         "runtime/isolation/entries.py",
-        "    return entry.task.begin_of(at), entry.task.begin_of(at + 1)\n",
-        "    return entry.task.single(at).unit, entry.task.single(at).unit + 1\n",
+        "        over = entry.task.begin_of(at), entry.task.begin_of(at + 1)\n",
+        "        over = entry.task.single(at).unit, entry.task.single(at).unit + 1\n",
         ["tests/runtime/isolation/test_keeper_units.py"],
     ),
     Mutation(
@@ -120,9 +120,16 @@ ITEMS = (
     Mutation(
         "plain frames let in again",
         "transports/pipe.py",
-        "or seq != check.due[0]\n",
-        "or seq < 0\n",
+        "or seq != check.due[0]\n            or end > stop\n",
+        "or seq < 0\n            or end > stop\n",
         ["tests/transports/test_plain_frames.py"],
+    ),
+    Mutation(
+        "frames of one array let in again",
+        "transports/pipe.py",
+        "or seq != check.due[0]\n            or (items, buffers)",
+        "or seq < 0\n            or (items, buffers)",
+        ["tests/transports/test_lone_arrays.py"],
     ),
     Mutation(
         "what lies in an item may be kept by others",

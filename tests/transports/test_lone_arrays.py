@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeflow.errors import ProtocolError
 from pipeflow.transports.base import NOTHING, FrameKind, Packet, SlotRef
 from pipeflow.transports.codec import Decoder, Encoder
 from pipeflow.transports.counters import ReaderCell
@@ -219,3 +220,26 @@ def test_nothing_is_taken_of_a_frame_that_is_not_all_there() -> None:
 
         assert frame is not None
         assert frame.meta == b"meta"
+
+
+@pytest.mark.parametrize("what", ["attempt", "again", "torn"])
+def test_a_frame_that_is_wrong_is_not_taken_in_short_and_is_refused(what: str) -> None:
+    with channel(attempt=2 if what == "attempt" else 1) as (sender, receiver, _, write):
+        written = list[bytes]()
+        sender._write_small = written.append  # type: ignore[method-assign, assignment]
+        sender.send(b"meta", packet_with(SOME), 1)
+        (frame,) = written
+        if what == "again":
+            os.write(write, frame)
+            assert receiver.receive_plain() is None
+            assert receiver.receive_shared()
+            receiver.confirm()
+            sender._account.note_sent(1, SOME.nbytes)
+        if what == "torn":
+            frame = frame[:48] + len(frame).to_bytes(8, "little") + frame[56:] + bytes(64)
+        os.write(write, frame)
+
+        assert receiver.receive_plain() is None
+        assert receiver.receive_shared() is None
+        with pytest.raises(ProtocolError):
+            receiver.receive()
