@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -407,6 +408,36 @@ def test_a_full_edge_waits_a_moment_and_deals_again() -> None:
 
     assert deal.rests
     assert sum(deal.dealt()) >= 40 - 16
+
+
+@pytest.mark.parametrize("count", range(2000, 3000, 100))
+def test_replicas_that_are_about_as_fast_are_done_at_about_the_same_time(count: int) -> None:
+    periods_s = (1.15e-3, 1.21e-3)  # what each does in its share of time is about half an edge
+    spent_s, seen_s = [0.0, 0.0], 0.0
+
+    def work() -> None:
+        nonlocal seen_s
+        for number, (replica, period_s) in enumerate(zip(deal.replicas, periods_s, strict=True)):
+            spent_s[number] += deal.now_s - seen_s
+            done = min(int(spent_s[number] / period_s), replica.has())
+            replica.take(done)
+            spent_s[number] = min(spent_s[number] - done * period_s, period_s)
+        seen_s = deal.now_s
+
+    def wait(_: Sequence[Target]) -> None:
+        deal.now_s += 0.001
+        work()
+
+    deal = Deal(256, 256, on_wait=wait)
+    deal.keep_back(work)
+
+    deal.give(0, count)
+    deal.way.wind_up()
+
+    quick, slow = (
+        replica.has() * each for replica, each in zip(deal.replicas, periods_s, strict=True)
+    )
+    assert abs(quick - slow) < 0.03
 
 
 def test_what_takes_much_memory_is_not_kept_back() -> None:
