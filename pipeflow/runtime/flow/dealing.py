@@ -265,8 +265,8 @@ class Dealing(Express):
         for place in range(len(self._targets)):
             at = (place + self._turn) % len(self._targets)
             target, pace = self._targets[at], self._paces[at]
-            ahead = pace.ahead if 2 * pace.ahead < self._capacity else self._capacity
-            busy = (self._capacity - target.credit) / ahead
+            # By one measure for all: of two that are about as fast neither gets much more.
+            busy = (self._capacity - target.credit) / min(pace.ahead, self._capacity)
             if busy < least and target.credit >= count and target.channels:
                 least, least_busy = busy, target
         return least_busy or (None if self._wanted()[0].channels else self._targets[0])
