@@ -34,6 +34,7 @@ class LocalExecutor:
 
     def __init__(self) -> None:
         self._warm: ServerLauncher | None = None
+        self._is_told = False  # how processes are to be started
         self._prepared: Plan | None = None
         self._read: ImportsOf | None = None
 
@@ -49,6 +50,7 @@ class LocalExecutor:
         if method is StartMethod.FORK or self._warm is not None:
             return
         open_standard_descriptors()
+        self._is_told = bool(start_method)
         copy = pristine and method is StartMethod.FORKSERVER and _may_be_copied()
         if copy:
             gc.freeze()  # the copies share these pages as long as nobody touches them
@@ -63,7 +65,8 @@ class LocalExecutor:
         if self._warm is not None and sys.platform == "linux":
             from pipeflow.runtime.launch.sharing import expected_modules, expected_preload
 
-            preload = expected_preload(pipeline, self._imports_of(pipeline.folder))
+            imports_of = self._imports_of(pipeline.folder)
+            preload = expected_preload(pipeline, imports_of, must_share=self._is_told)
             self._warm.expect(expected_modules(pipeline), preload)
 
     def prepare(self, plan: Plan) -> None:
@@ -76,7 +79,8 @@ class LocalExecutor:
             if sys.platform == "linux" and self._warm.method is StartMethod.FORKSERVER:
                 from pipeflow.runtime.launch.sharing import plan_sharing
 
-                self._warm.share(plan_sharing(plan, self._imports_of(plan.folder)))
+                imports_of = self._imports_of(plan.folder)
+                self._warm.share(plan_sharing(plan, imports_of, must_share=self._is_told))
 
     def _imports_of(self, folder: str) -> ImportsOf:
         if self._read is None or self._read.folder != folder:

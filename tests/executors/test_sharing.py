@@ -242,6 +242,20 @@ def test_a_module_that_changes_variables_imports_by_itself(folder: Folder) -> No
     assert folder.kept() == ["set"] * 4
 
 
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="replicas share one core")
+@pytest.mark.parametrize(("method", "own"), [("", True), ("forkserver", False), ("spawn", True)])
+def test_replicas_of_pure_python_are_programs_of_their_own(
+    folder: Folder, method: str, own: bool
+) -> None:
+    report = folder.run(
+        "import json\n\ndef work(x): return 'launch.boot' in open('/proc/self/cmdline').read()\n",
+        method,
+    )
+
+    assert folder.kept() == [str(own)] * 4
+    assert len(workers(report)) == 2
+
+
 @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
 def test_every_start_method_gives_the_same(folder: Folder, method: str) -> None:
     folder.package("library", "offset = 10\n")

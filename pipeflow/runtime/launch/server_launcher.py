@@ -120,7 +120,9 @@ class ServerLauncher:
         if expected is not None and not (wanted and _contains(expected, wanted)):
             self._begin_anew(patience_s=0.0)
             expected = None
-        if wanted is not None:
+        if wanted is None:
+            self._apart = sharing.apart
+        else:
             self._sharing = sharing
             if expected is None:
                 self._link.send(wanted)
