@@ -18,12 +18,13 @@ from pipeflow.runtime.launch import ties
 
 def run_server(control: socket.socket) -> int:
     """A launch server in a fresh interpreter."""
-    # -P: a yaml.py or json.py in the current folder is not ours to import.
-    program = [sys.executable, "-P", "-m", "pipeflow.runtime.launch.server"]
-    os.set_inheritable(control.fileno(), True)
+    from pipeflow.runtime.launch.program import command  # not for a copy
+
+    number = control.fileno()
+    os.set_inheritable(number, True)
     return os.posix_spawn(
         sys.executable,
-        [*program, str(control.fileno()), str(os.getpid())],
+        command("pipeflow.runtime.launch.server", str(number), str(os.getpid())),
         os.environ,
         setpgroup=0,  # a signal to the group of the command must not reach it
     )

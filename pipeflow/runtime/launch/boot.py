@@ -1,7 +1,7 @@
 """From a new process to a running worker: its environment, its limits, and its orderly end.
 
-Entered after a fork by the launch server (``start``), or by ``python -m
-pipeflow.runtime.launch.boot FD`` in a fresh interpreter. The user's main script is never imported
+Entered after a fork by the launch server (``start``), or as a program in a fresh interpreter
+(``main``). The user's main script is never imported
 again, and nothing here imports more than a worker needs.
 """
 
@@ -15,7 +15,7 @@ import resource
 import signal
 import sys
 import threading
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from pipeflow import values
 from pipeflow.runtime.framing import frame
@@ -180,9 +180,19 @@ def _flush() -> None:
             pass  # closed by the stage, or nobody reads it any more
 
 
-def main(arguments: list[str]) -> int:
-    """``python -m pipeflow.runtime.launch.boot FD``: it reads as the pickled plan and briefs."""
-    number = int(arguments[0])
+def main(arguments: list[str]) -> NoReturn:
+    """The program of that name: ``FD``, which reads as the pickled plan and briefs."""
+    code = 1
+    try:
+        code = _start_by(int(arguments[0]))
+    except BaseException:  # the boundary of the process: it must end, and say why
+        print_last_words()
+    finally:
+        os._exit(code)
+
+
+def _start_by(number: int) -> int:
+    """Be the worker that a descriptor tells of; see ``start``."""
     with open(number, "rb") as file:
         plan, briefs = pickle.load(file)
     from pipeflow.runtime.board import lay_out
@@ -200,13 +210,3 @@ def main(arguments: list[str]) -> int:
     load_for(told[0].plan)
     channels = wire(told[0].plan)
     return start(told, channels, lay_out(told[0].plan, channels))
-
-
-if __name__ == "__main__":
-    code = 1
-    try:
-        code = main(sys.argv[1:])
-    except BaseException:  # the boundary of the process: it must end, and say why
-        print_last_words()
-    finally:
-        os._exit(code)

@@ -94,12 +94,13 @@ def _leave_server(order: Launch, parent: int, highest: int | None) -> None:
 
 def _exec_worker(order: Launch, shared: SharedPlan) -> NoReturn:
     """Replace this process by a fresh interpreter: some variables only take effect at its start."""
+    from pipeflow.runtime.launch.program import command  # few workers do
+
     brief = _anonymous_file(pickle.dumps((shared.data, order.brief), protocol=5))
     for number in (brief, *order.keep):
         os.set_inheritable(number, True)
-    # -P: a yaml.py or json.py in the current folder is not ours to import.
-    arguments = [sys.executable, "-P", "-m", "pipeflow.runtime.launch.boot", str(brief)]
-    os.execve(sys.executable, arguments, {**os.environ, **order.env})  # noqa: S606 - no shell
+    program = command("pipeflow.runtime.launch.boot", str(brief))
+    os.execve(sys.executable, program, {**os.environ, **order.env})  # noqa: S606 - no shell
 
 
 def _anonymous_file(data: bytes) -> int:

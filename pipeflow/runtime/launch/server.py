@@ -275,7 +275,7 @@ def _drain(number: int) -> None:
 
 
 def main(arguments: list[str]) -> NoReturn:
-    """``python -m pipeflow.runtime.launch.server CONTROL_FD SUPERVISOR_PID``."""
+    """The program of that name: ``CONTROL_FD SUPERVISOR_PID``; see ``program``."""
     control, supervisor = (int(argument) for argument in arguments)
     ties.close_all_but((control,))  # whatever else the command was started with is not for us
     os.set_inheritable(control, False)
@@ -286,7 +286,3 @@ def main(arguments: list[str]) -> NoReturn:
     LaunchServer(control, supervisor).serve()
     # Nothing of ours is left to be done, and taking an interpreter apart takes a while.
     os._exit(0)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -1,0 +1,32 @@
+"""How a module of ours becomes a program of its own: in a fresh interpreter, by this very package.
+
+``python -m`` would look for the package on the path and may find another one: for a command that
+runs in a checkout, what is installed.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Final
+
+#: Loads the package from its file, as Python's manual has it ("Importing a source file directly"),
+#: and begins the module.
+_BEGIN: Final = """\
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+_, package, module, *arguments = sys.argv
+spec = spec_from_file_location("pipeflow", package)
+sys.modules["pipeflow"] = ours = module_from_spec(spec)
+spec.loader.exec_module(ours)
+__import__(module)
+sys.modules["__main__"] = begun = sys.modules[module]
+sys.argv[:] = [begun.__file__]
+begun.main(arguments)
+"""
+
+
+def command(module: str, *arguments: str) -> list[str]:
+    """The command that calls a module's ``main`` with some arguments; that never returns."""
+    # -P: a yaml.py or json.py in the current folder is not ours to import.
+    package = str(sys.modules["pipeflow"].__file__)
+    return [sys.executable, "-P", "-c", _BEGIN, package, module, *arguments]
