@@ -14,7 +14,7 @@ from tests.benchmarks.workloads.systems import other, ours, peers
 #: Rounds of arithmetic that take about a millisecond.
 STEPS = 20_000
 #: Forked processes run the same code at the same addresses, and on some processors pure Python in
-#: several of them takes 6 to 9 % longer than in programs of their own: this row shows it.
+#: several of them takes 6 to 10 % longer than in programs of their own: this row shows it.
 _FORKED: Final = ("--start-method", "forkserver")
 
 
