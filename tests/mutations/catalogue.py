@@ -507,11 +507,40 @@ SECRETS = (
     ),
     Mutation(
         "modules of the current folder shadow those of the launch server",
-        "runtime/launch/birth.py",
-        'program = [sys.executable, "-P", "-m", "pipeflow.runtime.launch.server"]',
-        'program = [sys.executable, "-m", "pipeflow.runtime.launch.server"]',
+        "runtime/launch/program.py",
+        'return [sys.executable, "-P", "-c",',
+        'return [sys.executable, "-c",',
         [SECURITY],
         "s24",
+    ),
+    Mutation(
+        "programs of ours are looked for on the path",
+        "runtime/launch/program.py",
+        'sys.modules["pipeflow"] = ours = module_from_spec(spec)\nspec.loader.exec_module(ours)\n',
+        "",
+        ["tests/executors/test_same_package.py"],
+    ),
+    Mutation(
+        "replicas of pure Python are forked",
+        "runtime/launch/sharing.py",
+        "    return fills and plan.processes <=",
+        "    return not fills and plan.processes <=",
+        ["tests/runtime/test_sharing.py"],
+    ),
+    Mutation(
+        "however many processes there are, each is a program of its own",
+        "runtime/launch/sharing.py",
+        "return fills and plan.processes <= PROCESSES_A_CORE * plan.cores",
+        "return fills",
+        ["tests/runtime/test_sharing.py"],
+    ),
+    Mutation(
+        "who has asked for forked workers gets programs",
+        "executors/local.py",
+        "self._is_told = bool(start_method)",
+        "self._is_told = False",
+        ["tests/executors/test_sharing.py"],
+        "programs_of_their_own",
     ),
 )
 
@@ -746,6 +775,14 @@ DEALING = (
         "        self._size_frames()\n        target.cost = 0\n",
         "        self.batch_items = self._most\n        target.cost = 0\n",
         ["tests/runtime/test_frame_size.py"],
+    ),
+    Mutation(
+        "dealing: who does half an edge in his time is dealt all of it ahead",
+        "runtime/flow/dealing.py",
+        "(self._capacity - target.credit) / min(pace.ahead, self._capacity)",
+        "(self._capacity - target.credit)"
+        " / (pace.ahead if 2 * pace.ahead < self._capacity else self._capacity)",
+        [DEALT],
     ),
     Mutation(
         "dealing: much memory is kept back",

@@ -125,9 +125,9 @@ def _burns(plan: Plan) -> bool:
     """Whether replicas of a stage can fill cores, and there are few enough processes.
 
     Forked processes have the same code at the same addresses. Where several of them are busy, pure
-    Python takes some processors 6 to 10 % longer in each than in programs of their own, which lie at
-    random addresses (measured on Zen 5; without that randomness programs are as slow). To start one
-    takes some 60 ms of a core: what is gained in a second of work.
+    Python takes some processors 6 to 10 % longer in each than in programs of their own, which lie
+    at random addresses (measured on Zen 5; without that randomness programs are as slow). To start
+    one takes some 60 ms of a core: what is gained in a second of work.
     """
     fills = any(stage.call and 1 < stage.replicas <= plan.cores for stage in plan.stages)
     return fills and plan.processes <= PROCESSES_A_CORE * plan.cores
