@@ -440,6 +440,28 @@ def test_replicas_that_are_about_as_fast_are_done_at_about_the_same_time(count: 
     assert abs(quick - slow) < 0.03
 
 
+@pytest.mark.parametrize("count", range(2000, 3000, 100))
+def test_the_last_items_are_dealt_late_for_nobody_knows_who_will_be_slower(count: int) -> None:
+    period_s, seen_s, idle_s = 2e-3, 0.0, 0.0
+
+    def work() -> None:
+        nonlocal seen_s, idle_s
+        while seen_s + period_s <= deal.now_s:
+            seen_s += period_s
+            idle_s += period_s * sum(not replica.has() for replica in deal.replicas)
+            for replica in deal.replicas:
+                replica.take(min(1, replica.has()))
+
+    deal = Deal(256, 256, on_wait=lambda _: work())
+    deal.keep_back(work)
+
+    deal.give(0, count)
+    deal.way.wind_up()
+
+    assert max(replica.has() for replica in deal.replicas) * period_s < 0.05
+    assert idle_s < 0.01
+
+
 def test_what_takes_much_memory_is_not_kept_back() -> None:
     deal = Deal(64, 64)
     deal.keep_back()
@@ -563,6 +585,32 @@ def test_who_waits_for_what_comes_is_dealt_no_more_ahead_however_fast_it_may_be(
 def test_the_replicas_are_looked_at_sooner_if_the_last_look_was_late(before_s: float) -> None:
     assert LEAST_S <= rest_s(before_s, late=True) <= before_s
     assert before_s <= rest_s(before_s, late=False) <= REST_S
+
+
+@pytest.mark.parametrize("period_s", [0.3e-3, 1.19e-3, 2e-3, 7e-3, 40e-3])
+def test_while_there_is_enough_no_replica_runs_out_of_it(period_s: float) -> None:
+    seen_s, dry = 0.0, list[float]()
+
+    def work() -> None:
+        nonlocal seen_s
+        while seen_s + period_s <= deal.now_s:
+            seen_s += period_s
+            if not all(replica.has() for replica in deal.replicas):
+                dry.append(seen_s)
+            for replica in deal.replicas:
+                replica.take(min(1, replica.has()))
+
+    def wait(_: Sequence[Target]) -> None:
+        deal.now_s += 0.001
+        work()
+
+    deal = Deal(256, 256, on_wait=wait)
+    deal.keep_back(work)
+
+    deal.give(0, 2000)
+
+    # At first nobody knows how fast they are.
+    assert [moment for moment in dry if moment > 10 * period_s] == []
 
 
 class Narrow(Replica):
