@@ -779,9 +779,15 @@ DEALING = (
     Mutation(
         "dealing: who does half an edge in his time is dealt all of it ahead",
         "runtime/flow/dealing.py",
-        "(self._capacity - target.credit) / min(pace.ahead, self._capacity)",
-        "(self._capacity - target.credit)"
-        " / (pace.ahead if 2 * pace.ahead < self._capacity else self._capacity)",
+        "min(self._paces[at].ahead, self._capacity)",
+        "[self._capacity, one][2 * (one := self._paces[at].ahead) < self._capacity]",
+        [DEALT],
+    ),
+    Mutation(
+        "dealing: the last items are dealt as early as all others",
+        "runtime/flow/dealing.py",
+        "        self._is_last = True\n",
+        "",
         [DEALT],
     ),
     Mutation(

@@ -13,6 +13,8 @@ from pipeflow.runtime.board import WORKER_WORDS, Words
 from pipeflow.runtime.flow.ahead import (
     AHEAD_AT_FIRST,
     AHEAD_S,
+    ENOUGH_LEFT,
+    LAST_REST_S,
     LEAST_S,
     REST_S,
     Pace,
@@ -581,10 +583,18 @@ def test_who_waits_for_what_comes_is_dealt_no_more_ahead_however_fast_it_may_be(
     assert pace.ahead == AHEAD_AT_FIRST
 
 
-@given(before_s=st.floats(LEAST_S, REST_S))
-def test_the_replicas_are_looked_at_sooner_if_the_last_look_was_late(before_s: float) -> None:
-    assert LEAST_S <= rest_s(before_s, late=True) <= before_s
-    assert before_s <= rest_s(before_s, late=False) <= REST_S
+@given(before_s=st.floats(LEAST_S, REST_S), little=st.floats(0, 0.49, exclude_min=True))
+def test_the_replicas_are_looked_at_sooner_the_less_they_had_left(
+    before_s: float, little: float
+) -> None:
+    assert LEAST_S <= rest_s(before_s, left=0) <= before_s
+    assert rest_s(before_s, left=little) == before_s
+    assert before_s <= rest_s(before_s, left=ENOUGH_LEFT) <= REST_S
+
+
+@given(before_s=st.floats(LEAST_S, REST_S), left=st.floats(0, 1))
+def test_at_the_end_they_are_looked_at_often(before_s: float, left: float) -> None:
+    assert rest_s(before_s, left=left, last=True) <= LAST_REST_S
 
 
 @pytest.mark.parametrize("period_s", [0.3e-3, 1.19e-3, 2e-3, 7e-3, 40e-3])

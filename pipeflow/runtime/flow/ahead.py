@@ -14,6 +14,12 @@ LOOK_AHEAD_S: Final = 0.1
 #: Seconds between two looks at the replicas while frames are kept back: at most, and at least.
 REST_S: Final = 0.05
 LEAST_S: Final = 0.001
+#: At the end, when no more will come, it is only this part of it, and one looks at least so often,
+#: in seconds: what is dealt last must not lie with one of them when the others are done.
+LAST_PARTS: Final = 4
+LAST_REST_S: Final = 0.01
+#: With so much of it left one may rest longer.
+ENOUGH_LEFT: Final = 0.5
 #: So many items are dealt ahead before anything is known of the replicas.
 AHEAD_AT_FIRST: Final = 2
 
@@ -71,11 +77,15 @@ def items_ahead(rate: float, *, before: int) -> int:
     return max(1, min(GROWTH * before, int(rate * AHEAD_S)))
 
 
-def rest_s(before_s: float, *, late: bool) -> float:
+def rest_s(before_s: float, *, left: float, last: bool = False) -> float:
     """How long to rest before the replicas are looked at again, in seconds.
 
     Args:
         before_s: How long it was.
-        late: One of them had nothing to do by then, but what is in its hand.
+        left: Part of what a replica is dealt ahead that the one with the least to do has left.
+        last: No more will come.
     """
-    return max(LEAST_S, before_s / 2) if late else min(REST_S, before_s * 1.5)
+    longest_s = LAST_REST_S if last else REST_S
+    # Nothing left: it had nothing to do by then, but what is in its hand.
+    factor = 0.5 if left <= 0 else (1.5 if left >= ENOUGH_LEFT else 1.0)
+    return max(LEAST_S, min(longest_s, factor * before_s))

@@ -11,7 +11,8 @@ none has much to do while another has nothing. Guided self-scheduling (Polychron
 What an edge may hold is the work of minutes where an item takes a second. Were it dealt at once,
 the last replica would still have half of it when the others have nothing left. So a replica gets
 the work of some moments ahead, and the rest is kept back here, where it counts as before, if there
-is a second thread to deal it while the loop is in the user's code.
+is a second thread to deal it while the loop is in the user's code. Once no more will come, what is
+kept back is all there is, and it is dealt still later.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-from pipeflow.runtime.flow.ahead import LEAST_S, Pace, rest_s
+from pipeflow.runtime.flow.ahead import LAST_PARTS, LEAST_S, Pace, rest_s
 from pipeflow.runtime.flow.express import Express, Pause
 from pipeflow.runtime.flow.frame_size import FrameSize
 from pipeflow.runtime.flow.targets import LOOK_AGAIN, Target
@@ -74,6 +75,7 @@ class Dealing(Express):
         self._paces: list[Pace] = []
         self._capacity, self._rest_s = 0, LEAST_S
         self._kept_short = False  # something was kept back since the paces were looked at
+        self._is_last = False  # no more will come
         self._is_slow = False  # an edge may hold much more than what a replica is dealt ahead
 
     def may_keep(self, pause: Pause) -> None:
@@ -125,10 +127,13 @@ class Dealing(Express):
             self._send_on(count, self._roomiest(count))
 
     def wind_up(self) -> None:
+        self._is_last = True
+        self._rest_s = self._next_rest_s(left=1.0)
         self.flush()
         while self._kept and any(target.channels for target in self._targets):
             self._rest()
-        self._deal(all_of_it=True)
+        if self._kept:
+            self._deal(all_of_it=True)
 
     # -- one frame
 
@@ -165,7 +170,8 @@ class Dealing(Express):
         """
         self._look_at_all()
         self._dealt_at = self._now()
-        self._rest_s = rest_s(self._rest_s, late=self.is_awaited())
+        busy = [self._busy(at) for at, each in enumerate(self._targets) if each.channels]
+        self._rest_s = self._next_rest_s(left=min(busy, default=1.0))
         while self._kept:
             kept = self._kept[0]
             count = kept.packet.items
@@ -211,8 +217,11 @@ class Dealing(Express):
         nbytes = self.run.shared_bytes
         yield self._rest_s
         while all(each.credit == each.look(nbytes) for each in self._targets):
-            self._rest_s = rest_s(self._rest_s, late=False)
+            self._rest_s = self._next_rest_s(left=1.0)
             yield self._rest_s
+
+    def _next_rest_s(self, *, left: float) -> float:
+        return rest_s(self._rest_s, left=left, last=self._is_last)
 
     def _look(self) -> int:
         """How many items have room now.
@@ -264,12 +273,18 @@ class Dealing(Express):
         least, least_busy = 1.0, None
         for place in range(len(self._targets)):
             at = (place + self._turn) % len(self._targets)
-            target, pace = self._targets[at], self._paces[at]
-            # By one measure for all: of two that are about as fast neither gets much more.
-            busy = (self._capacity - target.credit) / min(pace.ahead, self._capacity)
+            target, busy = self._targets[at], self._busy(at)
             if busy < least and target.credit >= count and target.channels:
                 least, least_busy = busy, target
         return least_busy or (None if self._wanted()[0].channels else self._targets[0])
+
+    def _busy(self, at: int) -> float:
+        """What one of them has to do as part of what it is dealt ahead, as far as we know."""
+        # By one measure for all: of two that are about as fast neither gets much more.
+        ahead = min(self._paces[at].ahead, self._capacity)
+        if self._is_last:
+            ahead = max(1, ahead // LAST_PARTS)
+        return (self._capacity - self._targets[at].credit) / ahead
 
     def _best(self) -> Target:
         self._turn = first = self._turn + 1
