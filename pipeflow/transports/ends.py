@@ -6,7 +6,6 @@ A launcher does not load the ends that are opened over them.
 from __future__ import annotations
 
 import os
-import socket
 import sys
 from typing import Final, assert_never
 
@@ -87,6 +86,8 @@ def _create_pipe(spec: ChannelSpec) -> Ends:
 
 def _create_queue(spec: ChannelSpec) -> Ends:
     """Make the socket pair; each process that writes or reads inherits its side."""
+    import socket  # slow to load, and no worker makes any
+
     kind = socket.SOCK_SEQPACKET if SEQPACKET else socket.SOCK_DGRAM
     reader, writer = socket.socketpair(socket.AF_UNIX, kind)
     for end in (reader, writer):

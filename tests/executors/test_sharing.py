@@ -256,6 +256,13 @@ def test_replicas_of_pure_python_are_programs_of_their_own(
     assert len(workers(report)) == 2
 
 
+@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+def test_the_collector_works_in_every_worker(folder: Folder, method: str) -> None:
+    folder.run("import gc\n\ndef work(x): return gc.isenabled()\n", method)
+
+    assert folder.kept() == ["True"] * 4
+
+
 @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
 def test_every_start_method_gives_the_same(folder: Folder, method: str) -> None:
     folder.package("library", "offset = 10\n")

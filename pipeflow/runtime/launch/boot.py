@@ -8,6 +8,7 @@ again, and nothing here imports more than a worker needs.
 from __future__ import annotations
 
 import atexit
+import gc
 import importlib
 import os
 import pickle
@@ -209,4 +210,7 @@ def _start_by(number: int) -> int:
         return 1
     load_for(told[0].plan)
     channels = wire(told[0].plan)
+    importlib.import_module("pipeflow.runtime.worker")
+    gc.freeze()
+    gc.enable()
     return start(told, channels, lay_out(told[0].plan, channels))

@@ -10,9 +10,10 @@ import sys
 from typing import Final
 
 #: Loads the package from its file, as Python's manual has it ("Importing a source file directly"),
-#: and begins the module.
+#: and begins the module. All that is loaded stays, so the collector would look at it in vain.
 _BEGIN: Final = """\
-import sys
+import gc, sys
+gc.disable()
 from importlib.util import module_from_spec, spec_from_file_location
 _, package, module, *arguments = sys.argv
 spec = spec_from_file_location("pipeflow", package)
@@ -26,7 +27,10 @@ begun.main(arguments)
 
 
 def command(module: str, *arguments: str) -> list[str]:
-    """The command that calls a module's ``main`` with some arguments; that never returns."""
+    """The command that calls a module's ``main`` with some arguments; that never returns.
+
+    It is called without the collector, and turns it on once all of its own is loaded.
+    """
     # -P: a yaml.py or json.py in the current folder is not ours to import.
     package = str(sys.modules["pipeflow"].__file__)
     return [sys.executable, "-P", "-c", _BEGIN, package, module, *arguments]

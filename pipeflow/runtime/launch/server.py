@@ -279,7 +279,6 @@ def main(arguments: list[str]) -> NoReturn:
     control, supervisor = (int(argument) for argument in arguments)
     ties.close_all_but((control,))  # whatever else the command was started with is not for us
     os.set_inheritable(control, False)
-    gc.disable()  # all that is loaded here stays
     boot.preload()
     gc.freeze()  # forked workers share these pages as long as nobody touches them
     gc.enable()
