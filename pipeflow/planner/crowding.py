@@ -31,4 +31,5 @@ def _fewer_replicas(plan: Plan) -> list[str]:
     many = [f"'{stage.name}'" for stage in plan.stages if stage.replicas > plan.cores]
     if not many:
         return []
-    return [f"no more than {plan.cores} replicas of {listed(many)} can compute at a time"]
+    most = "1 replica" if plan.cores == 1 else f"{plan.cores} replicas"
+    return [f"no more than {most} of {listed(many)} can compute at a time"]

@@ -50,3 +50,9 @@ def test_replicas_beyond_the_cores_are_named() -> None:
         "`--fuse` needs 5 processes, and no more than 2 replicas of 'load', 'shrink' can compute at"
         " a time"
     )
+
+
+def test_on_one_core_one_replica_can_compute() -> None:
+    (note,) = make_plan(chain(replicas=2), machine(cores=1)).notes
+
+    assert note.endswith("and no more than 1 replica of 'load', 'shrink' can compute at a time")
