@@ -1,8 +1,8 @@
 """From a new process to a running worker: its environment, its limits, and its orderly end.
 
 Entered after a fork by the launch server (``start``), or as a program in a fresh interpreter
-(``main``). The user's main script is never imported
-again, and nothing here imports more than a worker needs.
+(``main``). The user's main script is never imported again, and nothing here imports more than a
+worker needs.
 """
 
 from __future__ import annotations
